@@ -1,0 +1,33 @@
+"""Images with labels and classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One part of a data set.
+
+    Attributes:
+        name: Of the data set: ``byclass``.
+        classes: Character by label; all that the mapping knows, whether or not they occur.
+        images: (n, 28, 28) uint8, upright, light ink on a dark ground; perhaps memory-mapped.
+        labels: (n,) int32, each an index into ``classes``.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, which: NDArray[Any]) -> Dataset:
+        """The images at the given indices or under the given mask, copied into memory."""
+        return Dataset(self.name, self.classes, self.images[which], self.labels[which])

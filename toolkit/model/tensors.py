@@ -1,0 +1,186 @@
+"""Named arrays that are read when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CHUNK = 1 << 18  # elements averaged at a time: 2 MiB of float64
+
+
+class TensorRole(Enum):
+    """What a tensor is for; decides what a merge may do with it."""
+
+    KERNEL = "kernel"
+    BIAS = "bias"
+    SCALE = "normalisation scale"
+    SHIFT = "normalisation shift"
+    RUNNING_MEAN = "running mean"
+    RUNNING_VARIANCE = "running variance"
+    GENERATOR_STATE = "random generator state"
+    OTHER = "other"
+
+    @property
+    def is_statistic(self) -> bool:
+        """Whether it was counted from data rather than learnt."""
+        return self in (TensorRole.RUNNING_MEAN, TensorRole.RUNNING_VARIANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, shape, type and role of a tensor, known without reading it.
+
+    Attributes:
+        name: ``layer/weight``; the layer of a nested model bears its parents' names before it.
+        shape: As the file has it.
+        dtype: Of NumPy; little endian.
+        role: What it is for.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    role: TensorRole
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def is_float(self) -> bool:
+        """Whether a merge may compute with it."""
+        return bool(np.issubdtype(self.dtype, np.floating)) and self.role is not TensorRole.GENERATOR_STATE
+
+
+class Tensors(ABC):
+    """A model's tensors, in layer order, read one at a time."""
+
+    @property
+    @abstractmethod
+    def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor's specification by name, in layer order."""
+
+    @abstractmethod
+    def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor.
+
+        Raises:
+            UnreadableInputError: If the file does not hold what its header promised.
+        """
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.specs)
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+
+class ArrayTensors(Tensors):
+    """Tensors that are in memory.
+
+    Args:
+        arrays: Name to array and role, in layer order.
+    """
+
+    def __init__(self, arrays: Mapping[str, tuple[NDArray[Any], TensorRole]]) -> None:
+        self._arrays = {name: array for name, (array, _) in arrays.items()}
+        self._specs = {
+            name: TensorSpec(name, tuple(array.shape), array.dtype, role)
+            for name, (array, role) in arrays.items()
+        }
+
+    @property
+    def specs(self) -> Mapping[str, TensorSpec]:
+        return self._specs
+
+    def read(self, name: str) -> NDArray[Any]:
+        return self._arrays[name]
+
+
+class OverlaidTensors(Tensors):
+    """Tensors of which some are replaced by arrays in memory.
+
+    Args:
+        below: The tensors beneath.
+        arrays: Replacements by name, of the same shape; cast to the type beneath.
+    """
+
+    def __init__(self, below: Tensors, arrays: Mapping[str, NDArray[Any]]) -> None:
+        for name, array in arrays.items():
+            if array.shape != below.specs[name].shape:
+                raise ValueError(f"{name}: {array.shape} laid over {below.specs[name].shape}")
+        self._below = below
+        self._arrays = {
+            name: np.asarray(array, dtype=below.specs[name].dtype) for name, array in arrays.items()
+        }
+
+    @property
+    def specs(self) -> Mapping[str, TensorSpec]:
+        return self._below.specs
+
+    def read(self, name: str) -> NDArray[Any]:
+        array = self._arrays.get(name)
+        return self._below.read(name) if array is None else array
+
+
+def weights_digest(tensors: Tensors) -> str:
+    """SHA-256 over sorted names, types, shapes and bytes: what “the same model” means.
+
+    Random generator states are left out: they say how often a network was run, not what it is.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors.specs):
+        spec = tensors.specs[name]
+        if spec.role is TensorRole.GENERATOR_STATE:
+            continue
+        dtype = spec.dtype.newbyteorder("<")
+        digest.update(f"{name}\0{dtype.str}\0{spec.shape}\0".encode())
+        digest.update(np.ascontiguousarray(tensors.read(name), dtype=dtype).data)
+    return digest.hexdigest()
+
+
+def weighted_mean(
+    arrays: Sequence[NDArray[np.floating[Any]]], weights: Sequence[float]
+) -> NDArray[np.floating[Any]]:
+    """Mean of equal-shaped arrays, accumulated in float64 and cast back once.
+
+    Where all arrays are equal the result is that array, bit for bit. Needs no more memory than
+    one further array.
+
+    Args:
+        arrays: One or more, of one shape and float type.
+        weights: One per array, summing to 1; an array of weight 0 is not looked at.
+
+    Returns:
+        An array of the same shape and type.
+    """
+    used = [
+        (np.ascontiguousarray(array).reshape(-1), weight)
+        for array, weight in zip(arrays, weights, strict=True)
+        if weight != 0.0
+    ]
+    uniform = all(weight == used[0][1] for _, weight in used)
+    out = np.empty(used[0][0].size, dtype=arrays[0].dtype)
+    for start in range(0, out.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        total = np.zeros(out[part].size, dtype=np.float64)
+        for array, weight in used:
+            total += array[part] if uniform else weight * array[part].astype(np.float64)
+        out[part] = total / len(used) if uniform else total
+        if out.dtype.itemsize >= total.dtype.itemsize:
+            # float64 has no digits to spare: copies would not merge to themselves bit for bit.
+            first = used[0][0][part]
+            same = np.logical_and.reduce([array[part] == first for array, _ in used])
+            np.copyto(out[part], first, where=same)
+    return out.reshape(arrays[0].shape)
