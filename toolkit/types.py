@@ -7,11 +7,14 @@ a declaration breaks no plugin.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
     import click
@@ -27,6 +30,12 @@ Orientation = Literal["upright", "transposed"]
 Scale = Literal["unit", "raw", "standard"]
 Ink = Literal["light", "dark"]
 SplitName = Literal["fit", "validation", "test"]
+
+_CONVENTION = re.compile(
+    r"(?P<orientation>upright|transposed)"
+    r"/(?P<scale>unit|raw|standard\((?P<mean>-?[0-9]+(?:\.[0-9]+)?),(?P<deviation>[0-9]+(?:\.[0-9]+)?)\))"
+    r"/(?P<ink>light|dark)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,26 @@ class Convention:
     def __str__(self) -> str:
         scale = f"standard({self.mean:g},{self.deviation:g})" if self.scale == "standard" else self.scale
         return f"{self.orientation}/{scale}/{self.ink}"
+
+    @classmethod
+    def parse(cls, text: str) -> Convention:
+        """The inverse of ``str``: ``transposed/unit/light``, ``upright/standard(0.1307,0.3081)/light``.
+
+        Raises:
+            UsageError: If it is none.
+        """
+        found = _CONVENTION.fullmatch(text.replace(" ", ""))
+        if found is None or (found["deviation"] is not None and float(found["deviation"]) <= 0):
+            raise UsageError(
+                f"convention {text!r} is not understood",
+                hint="orientation/scale/ink, such as upright/unit/light, transposed/raw/dark "
+                "or upright/standard(0.1307,0.3081)/light",
+            )
+        values = found.groupdict()
+        scale = "standard" if values["scale"].startswith("standard") else values["scale"]
+        return cls(
+            values["orientation"], scale, values["ink"], float(values["mean"] or 0), float(values["deviation"] or 1)
+        )
 
 
 @dataclass(frozen=True)
