@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +183,3 @@ def _state(path: Path) -> str:
         return "no card"
     return "ok" if verify_file(path) == "ok" else "no card"
 
-
-def pairs(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Every two of the given files, once."""
-    return list(itertools.combinations(paths, 2))
