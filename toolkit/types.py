@@ -265,12 +265,15 @@ class Ingredient:
         model: Conformed: its tensors bear the names and have the shapes of the first one's.
         validation_accuracy: 0 to 1, None where it is not known.
         digest: The weights digest.
+        position: The place in which the user listed it, from 0: for options that give one
+            value per model.
     """
 
     name: str
     model: Model
     validation_accuracy: float | None
     digest: str
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +319,8 @@ class MergeResult:
             streams, casts and writes. It must be pure: the host may call it in any order, or
             again.
         weights: One per ingredient, summing to 1: the share of each. The host averages running
-            means and variances with them.
+            means and variances with them. All on one ingredient says that the merge is that
+            ingredient: its own statistics are right and are not recalibrated.
         notes: Sentences for the report.
         steps: Candidates that were tried, in order.
     """
@@ -356,7 +360,8 @@ class MergeStrategy:
     Attributes:
         merge: Looks at the ingredients and returns how each tensor is to be combined. A
             strategy never sees a framework.
-        needs: What must be at hand; the host checks it before any work.
+        needs: What must be at hand; the host checks it before any work. Where that depends on
+            the options, a function from an instance of them.
         exactly: The only number of ingredients that it takes; None for two or more.
     """
 
@@ -364,8 +369,12 @@ class MergeStrategy:
     summary: str
     merge: Callable[[MergeRequest], MergeResult]
     options: type = NoOptions
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Need] | Callable[[Any], frozenset[Need]] = frozenset()
     exactly: int | None = None
+
+    def needs_with(self, options: object) -> frozenset[Need]:
+        """What must be at hand under the given options."""
+        return self.needs(options) if callable(self.needs) else self.needs
 
 
 # --- export --------------------------------------------------------------------------------

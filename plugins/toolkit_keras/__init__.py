@@ -1,1 +1,75 @@
-"""Declared below."""
+"""Keras model files, read and written as data: `.h5` and `.keras`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.hookspecs import hookimpl
+from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
+
+if TYPE_CHECKING:
+    from toolkit.model import Model
+
+
+def _read_h5(path: Path) -> Model:
+    from toolkit_keras.read_h5 import read_h5
+
+    return read_h5(path)
+
+
+def _write_h5(model: Model, path: Path) -> None:
+    from toolkit_keras.write_h5 import write_h5
+
+    write_h5(model, path)
+
+
+def _read_keras(path: Path) -> Model:
+    from toolkit_keras.read_keras import read_keras
+
+    return read_keras(path)
+
+
+def _write_keras(model: Model, path: Path) -> None:
+    from toolkit_keras.write_keras import write_keras
+
+    write_keras(model, path)
+
+
+def _export_h5(request: ExportRequest) -> ExportResult:
+    from toolkit_keras.export import export_h5
+
+    return export_h5(request)
+
+
+def _export_keras(request: ExportRequest) -> ExportResult:
+    from toolkit_keras.export import export_keras
+
+    return export_keras(request)
+
+
+@hookimpl
+def toolkit_model_formats() -> Iterable[ModelFormat]:
+    """Keras' two whole-model formats."""
+    yield ModelFormat(
+        name="h5",
+        summary="Keras HDF5, whole model",
+        suffixes=(".h5", ".hdf5"),
+        read=_read_h5,
+        write=_write_h5,
+    )
+    yield ModelFormat(
+        name="keras",
+        summary="Keras archive",
+        suffixes=(".keras",),
+        read=_read_keras,
+        write=_write_keras,
+    )
+
+
+@hookimpl
+def toolkit_exporters() -> Iterable[Exporter]:
+    """The same two, for a model that stands in the other one."""
+    yield Exporter(name="h5", summary="Keras HDF5, for Keras 2 and 3", suffix=".h5", export=_export_h5)
+    yield Exporter(name="keras", summary="Keras archive, for Keras 3", suffix=".keras", export=_export_keras)

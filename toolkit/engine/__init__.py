@@ -1,1 +1,21 @@
-"""The toolkit's engine."""
+"""Runs a graph in onnxruntime: predict, evaluate, batch statistics."""
+
+from __future__ import annotations
+
+from toolkit.engine.evaluation import Evaluation, evaluate, wilson_interval
+from toolkit.engine.network import Network, is_character_network, require_character_network, softmax
+from toolkit.engine.session import Session, usable_processors
+from toolkit.engine.statistics import batch_statistics
+
+__all__ = [
+    "Evaluation",
+    "Network",
+    "Session",
+    "batch_statistics",
+    "evaluate",
+    "is_character_network",
+    "require_character_network",
+    "softmax",
+    "usable_processors",
+    "wilson_interval",
+]

@@ -1,1 +1,20 @@
-"""The toolkit's store."""
+"""Files: published whole or not at all, digests, locks, finding models."""
+
+from __future__ import annotations
+
+from toolkit.store.digest import file_sha256
+from toolkit.store.find import FoundFile, find_files
+from toolkit.store.locks import exclusive
+from toolkit.store.publish import publish, publish_bytes, publish_text
+from toolkit.store.workspace import Workspace
+
+__all__ = [
+    "FoundFile",
+    "Workspace",
+    "exclusive",
+    "file_sha256",
+    "find_files",
+    "publish",
+    "publish_bytes",
+    "publish_text",
+]

@@ -1,0 +1,139 @@
+"""R1 and R4: kills at every step, faults at every call, full disks; and what a reader finds after."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.reliability.scenarios import Scenario
+from benchmarks.reliability.tracing import CALLS, CHANGES, DONE, REFUSED, Outcome, run_traced
+from toolkit.store.sweep import sweep
+
+FAULTS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What a series of disturbances gave.
+
+    Attributes:
+        scenario: What was being written.
+        kind: ``kill``, ``fault`` or ``full disk``.
+        trials: How often it was disturbed.
+        old: After how many the old state was there.
+        new: After how many the new state was there.
+        violations: Everything else, in words.
+    """
+
+    scenario: str
+    kind: str
+    trials: int = 0
+    old: int = 0
+    new: int = 0
+    violations: list[str] = field(default_factory=list)
+
+
+def kill_at_every_step(scenario: Scenario) -> Figures:
+    """SIGKILL before each system call that changes something, and once after the last one."""
+    figures = Figures(scenario.name, "kill")
+    steps = _try(scenario, lambda action: run_traced(action, CHANGES))[0].calls
+    for step in range(steps + 1):
+        outcome, state = _try(scenario, lambda action, at=step: run_traced(action, CHANGES, kill_at=at))
+        _count(figures, f"killed before call {step} ({outcome.stopped_at})", state)
+    return figures
+
+
+def fail_every_call(scenario: Scenario, errors: Sequence[int] = FAULTS) -> Figures:
+    """Each system call that touches files fails once with each error."""
+    figures = Figures(scenario.name, "fault")
+    calls = _try(scenario, lambda action: run_traced(action, CALLS))[0].calls
+    for number in errors:
+        for call in range(calls):
+            outcome, state = _try(
+                scenario,
+                lambda action, at=call, error=number: run_traced(action, CALLS, fail_at=at, fail_with=error),
+            )
+            where = f"{errno.errorcode[number]} at call {call} ({outcome.stopped_at})"
+            _count(figures, where, state)
+            _judge(figures, where, outcome, state)
+    return figures
+
+
+def fill_the_disk(scenario: Scenario, steps: int) -> Figures:
+    """A limit on file sizes from 0 to 100 % of the largest file that is written, and beyond."""
+    figures = Figures(scenario.name, "full disk")
+    size = _largest_file(scenario)
+    for step in range(steps + 1):
+        limit = size * step // steps
+
+        def limited(action: Callable[[], None], limit: int = limit) -> Outcome:
+            def under_limit() -> None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+                action()
+
+            return run_traced(under_limit, CHANGES)
+
+        outcome, state = _try(scenario, limited)
+        where = f"files limited to {limit:,} of {size:,} bytes"
+        _count(figures, where, state)
+        _judge(figures, where, outcome, state)
+    return figures
+
+
+def _try(scenario: Scenario, disturb: Callable[[Callable[[], None]], Outcome]) -> tuple[Outcome, str]:
+    """Make the old state, overwrite it under a disturbance, and see what a reader gets."""
+    folder = Path(tempfile.mkdtemp(prefix="toolkit-reliability-"))
+    try:
+        scenario.make_old(folder)
+        outcome = disturb(lambda: scenario.write_new(folder))
+        state = _state(scenario, folder)
+        sweep(folder)
+        left = [path.name for path in folder.rglob("*") if ".staging" in path.name]
+        if left and state in ("old", "new"):
+            state = f"{left} left after the sweep"
+        return outcome, state
+    finally:
+        shutil.rmtree(folder)
+
+
+def _state(scenario: Scenario, folder: Path) -> str:
+    try:
+        return scenario.state(folder)
+    except Exception as error:  # noqa: BLE001 - whatever a reader meets is the finding
+        return f"{type(error).__name__}: {error}"
+
+
+def _count(figures: Figures, where: str, state: str) -> None:
+    figures.trials += 1
+    if state == "old":
+        figures.old += 1
+    elif state == "new":
+        figures.new += 1
+    else:
+        figures.violations.append(f"{where}: {state}")
+
+
+def _judge(figures: Figures, where: str, outcome: Outcome, state: str) -> None:
+    """What the writer said must fit what is there."""
+    if outcome.status == DONE and state == "old":
+        figures.violations.append(f"{where}: said it was done, and the old state is there")
+    elif outcome.status == REFUSED and state == "new" and "is written" not in outcome.errors:
+        figures.violations.append(f"{where}: said {outcome.errors!r}, and the new state is there")
+    elif outcome.status not in (DONE, REFUSED):
+        figures.violations.append(f"{where}: no named error but {outcome.errors[-600:]}")
+
+
+def _largest_file(scenario: Scenario) -> int:
+    folder = Path(tempfile.mkdtemp(prefix="toolkit-reliability-"))
+    try:
+        scenario.make_old(folder)
+        scenario.write_new(folder)
+        return max(os.stat(path).st_size for path in folder.rglob("*") if path.is_file())
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,174 @@
+"""What is being written while the process is killed or the disk refuses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from toolkit.model import Card, Model, weights_digest
+from toolkit.model.sidecar import checked_card, publish_model, write_card
+from toolkit.store import publish_text
+
+_OLD_TEXT = "the old content\n" * 40
+_NEW_TEXT = "the new content, which is longer\n" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One overwriting of one published thing.
+
+    Attributes:
+        name: For the table.
+        make_old: Puts the old state into an empty folder.
+        write_new: Overwrites it; this is what is disturbed.
+        state: Tells ``old`` from ``new``; anything else describes what a reader got instead.
+    """
+
+    name: str
+    make_old: Callable[[Path], None]
+    write_new: Callable[[Path], None]
+    state: Callable[[Path], str]
+
+
+def text() -> Scenario:
+    """A text file: a report, a class mapping, a training history."""
+
+    def state(folder: Path) -> str:
+        content = (folder / "report.json").read_text()
+        return {_OLD_TEXT: "old", _NEW_TEXT: "new"}.get(content, f"{len(content)} characters of neither")
+
+    return Scenario(
+        "text",
+        lambda folder: publish_text(folder / "report.json", _OLD_TEXT),
+        lambda folder: publish_text(folder / "report.json", _NEW_TEXT),
+        state,
+    )
+
+
+def card() -> Scenario:
+    """The card of a model that is there already."""
+
+    def make_old(folder: Path) -> None:
+        (folder / "model.h5").write_bytes(b"a model")
+        write_card(folder / "model.h5", Card(name="old"))
+
+    return Scenario(
+        "card",
+        make_old,
+        lambda folder: write_card(folder / "model.h5", Card(name="new", dataset="byclass")) and None,
+        lambda folder: _card_name(folder / "model.h5"),
+    )
+
+
+def pair() -> Scenario:
+    """A model with its card, by a writer that is nothing but bytes."""
+    contents = {"old": b"old weights" * 400, "new": b"new weights" * 500}
+
+    def put(folder: Path, which: str) -> None:
+        publish_model(
+            folder / "model.h5", lambda staging: _write(staging, contents[which]) and None, Card(name=which)
+        )
+
+    def state(folder: Path) -> str:
+        name = _card_name(folder / "model.h5")
+        content = (folder / "model.h5").read_bytes()
+        return name if contents.get(name) == content else f"card {name!r} with another model"
+
+    return Scenario("model and card", lambda folder: put(folder, "old"), lambda folder: put(folder, "new"), state)
+
+
+def fresh_pair() -> Scenario:
+    """A model with its card where there was nothing: ``old`` is that there is no model."""
+    whole = pair()
+
+    def state(folder: Path) -> str:
+        return whole.state(folder) if (folder / "model.h5").exists() else "old"
+
+    return Scenario("model and card, new", lambda folder: None, whole.write_new, state)
+
+
+def stranger() -> Scenario:
+    """A model over one without a card, which must not be called damaged meanwhile."""
+    whole = pair()
+
+    def state(folder: Path) -> str:
+        if checked_card(folder / "model.h5") is None:
+            return "old" if (folder / "model.h5").read_bytes() == b"a stranger's model" else "neither"
+        return whole.state(folder)
+
+    return Scenario(
+        "model over a stranger's",
+        lambda folder: _write(folder / "model.h5", b"a stranger's model") and None,
+        whole.write_new,
+        state,
+    )
+
+
+def model_format(name: str, suffix: str, old: Model, new: Model, write: Callable[[Model, Path], None],
+                 read: Callable[[Path], Model]) -> Scenario:
+    """A model with its card, by a plugin's writer; a reader reads every tensor.
+
+    Args:
+        name: Of the format.
+        suffix: Of its files.
+        old: With a card named ``old``.
+        new: With a card named ``new`` and other weights.
+        write: The format's writer.
+        read: The format's reader.
+    """
+    digests = {"old": weights_digest(old.tensors), "new": weights_digest(new.tensors)}
+    target = f"model{suffix}"
+
+    def put(folder: Path, model: Model) -> None:
+        publish_model(folder / target, lambda staging: write(model, staging), model.card)
+
+    def state(folder: Path) -> str:
+        found = _card_name(folder / target)
+        digest = weights_digest(read(folder / target).tensors)
+        return found if digests.get(found) == digest else f"card {found!r} with another model"
+
+    return Scenario(name, lambda folder: put(folder, old), lambda folder: put(folder, new), state)
+
+
+@contextmanager
+def plain_open() -> Iterator[None]:
+    """The negative control: the atomic writer replaced by one that writes to the target itself."""
+
+    @contextmanager
+    def publish(
+        target: Path, *, verify: Callable[[Path], None] | None = None, suffix: str | None = None
+    ) -> Iterator[Path]:
+        del suffix
+        target.unlink(missing_ok=True)
+        yield target
+        if verify is not None:
+            verify(target)
+
+    with (
+        mock.patch("toolkit.store.publish.publish", publish),
+        mock.patch("toolkit.model.sidecar.publish", publish),
+    ):
+        yield
+
+
+def built_in() -> tuple[Scenario, ...]:
+    """Every scenario that needs no plugin."""
+    return (text(), card(), pair(), fresh_pair(), stranger())
+
+
+def _card_name(model: Path) -> str:
+    found = checked_card(model)
+    return "no card" if found is None else found.name
+
+
+def _write(path: Path, content: bytes) -> int:
+    """Write in several calls, as model writers do."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        return sum(os.write(descriptor, content[at : at + 1500]) for at in range(0, len(content), 1500))
+    finally:
+        os.close(descriptor)

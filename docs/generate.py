@@ -1,0 +1,87 @@
+"""Writes the parts of the documentation that are made from the code.
+
+``python -m docs.generate`` writes them; a test compares them with what stands here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FOLDER = Path(__file__).parent
+
+
+def commands_page() -> str:
+    """Every command with its help text, as ``toolkit COMMAND --help`` prints it at 80 columns."""
+    from toolkit.cli.main import toolkit as group
+
+    lines = [
+        "# Commands",
+        "",
+        "Made from the code by `make docs`. Each option can be given as an environment variable too:",
+        "`toolkit train --epochs 5` is `TOOLKIT_TRAIN_EPOCHS=5 toolkit train`.",
+        "",
+    ]
+    with click.Context(group, info_name="toolkit", terminal_width=80, max_content_width=80) as context:
+        lines += _section(group, context, depth=2)
+    return "\n".join(lines)
+
+
+def _section(command: click.Command, context: click.Context, depth: int) -> list[str]:
+    lines = [f"{'#' * depth} {context.command_path}", "", "```text", command.get_help(context).rstrip(), "```", ""]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is None:
+                continue
+            with click.Context(
+                child, info_name=name, parent=context, terminal_width=80, max_content_width=80
+            ) as below:
+                lines += _section(child, below, min(depth + 1, 4))
+    return lines
+
+
+def options_page() -> str:
+    """The options of everything that plugins contribute, for ``-o key=value``."""
+    from toolkit.catalog import Catalog
+    from toolkit.options import describe_options
+    from toolkit.training.plan import TrainingOptions
+
+    catalog = Catalog.load({})
+    kinds = {
+        "Architectures": catalog.architectures(),
+        "Merge strategies": catalog.merge_strategies(),
+        "Exporters": catalog.exporters(),
+        "Data sets": catalog.dataset_loaders(),
+    }
+    lines = ["# Options", "", "Made from the code by `make docs`: what `-o key=value` sets.", ""]
+    lines += ["## toolkit train", "", *_table(describe_options(TrainingOptions)), ""]
+    for title, contributions in kinds.items():
+        lines += [f"## {title}", ""]
+        for name, contribution in contributions.items():
+            lines += [f"### {name}", "", f"{contribution.summary.rstrip('.')}.", ""]
+            table = _table(describe_options(contribution.options))
+            lines += [*table, ""] if table else []
+    return "\n".join(lines)
+
+
+def _table(options: object) -> list[str]:
+    rows = [
+        f"| `{item.name}` | {item.type} | {'' if item.default is None else item.default} | {item.help} |"
+        for item in options  # type: ignore[attr-defined]
+    ]
+    return ["| option | type | default | what it does |", "|---|---|---|---|", *rows] if rows else []
+
+
+PAGES = {"commands.md": commands_page, "options.md": options_page}
+
+
+def main() -> None:
+    """Write every generated page."""
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""A file's bytes, decompressed where it is gzip, in bounded memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from toolkit.errors import MissingInputError, UnreadableInputError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_COMPRESSED_READ = 256 * 1024
+_GZIP_WINDOW = 31  # zlib's code for "a gzip header and trailer, largest window"
+
+DOWNLOAD_AGAIN = "the file is damaged or was not copied whole: copy or download it again"
+
+
+class ByteStream(Protocol):
+    """Bytes in order."""
+
+    def read_into(self, target: memoryview) -> int:
+        """Fill ``target``; fewer bytes than it holds mean that the stream is over."""
+
+
+class PlainStream:
+    """The bytes as they stand in the file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read_into(self, target: memoryview) -> int:
+        """Fill ``target`` and return the number of bytes."""
+        done = 0
+        while done < len(target):
+            chunk = self._file.readinto(target[done:])  # type: ignore[attr-defined]
+            if not chunk:
+                break
+            done += chunk
+        return done
+
+
+class GzipStream:
+    """The bytes that a gzip file of one or more members holds.
+
+    Never holds more than what was asked for and one compressed block, whatever the file claims.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._member = zlib.decompressobj(_GZIP_WINDOW)
+        self._waiting = b""
+        self._begun = False
+
+    def read_into(self, target: memoryview) -> int:
+        """Fill ``target`` and return the number of bytes.
+
+        Raises:
+            UnreadableInputError: The file ends too early, or its checksum does not fit.
+        """
+        done = 0
+        while done < len(target):
+            if not self._waiting:
+                self._waiting = self._file.read(_COMPRESSED_READ)
+            if not self._waiting and not self._begun:
+                break
+            piece = self._decompress(len(target) - done)
+            target[done : done + len(piece)] = piece
+            done += len(piece)
+        return done
+
+    def _decompress(self, at_most: int) -> bytes:
+        end_of_file = not self._waiting
+        self._begun = True
+        try:
+            piece = self._member.decompress(self._waiting, at_most)
+        except zlib.error as error:
+            raise UnreadableInputError(
+                f"{self._path}: not readable as gzip near compressed byte {self._file.tell():,}: {error}",
+                hint=DOWNLOAD_AGAIN,
+            ) from error
+        self._waiting = self._member.unconsumed_tail
+        if self._member.eof:
+            # Members may follow one another, and zeros may pad the end.
+            self._waiting = self._member.unused_data.lstrip(b"\0")
+            self._member = zlib.decompressobj(_GZIP_WINDOW)
+            self._begun = False
+        elif end_of_file and not piece:
+            raise UnreadableInputError(
+                f"{self._path}: truncated gzip: the file ends after {self._file.tell():,} bytes,"
+                " inside its compressed data",
+                hint=DOWNLOAD_AGAIN,
+            )
+        return piece
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[ByteStream]:
+    """Open a file; its first bytes, not its name, decide whether it is gzip.
+
+    Raises:
+        MissingInputError: There is no such file.
+        UnreadableInputError: It cannot be opened or read.
+    """
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            yield GzipStream(file, path) if compressed else PlainStream(file)
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path}: there is no such file") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadableInputError(f"{path}: cannot be read: {reason}", hint="check the disk and the permissions") from error

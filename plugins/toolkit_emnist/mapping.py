@@ -1,0 +1,133 @@
+"""Which label is which character: the mapping file, or EMNIST's own where there is none."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import MissingInputError, UnreadableInputError
+
+LABELS = 256
+_LARGEST_FILE = 64 * 1024
+_BYMERGE = string.digits + string.ascii_uppercase + "abdefghnqrt"
+
+STANDARD: dict[str, dict[int, str]] = {
+    "byclass": dict(enumerate(string.digits + string.ascii_uppercase + string.ascii_lowercase)),
+    "bymerge": dict(enumerate(_BYMERGE)),
+    "balanced": dict(enumerate(_BYMERGE)),
+    "letters": dict(enumerate(string.ascii_uppercase, start=1)),
+    "digits": dict(enumerate(string.digits)),
+    "mnist": dict(enumerate(string.digits)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMapping:
+    """Classes and the labels that stand for them.
+
+    Attributes:
+        labels: The labels as files have them, ascending: 1 to 26 for ``letters``.
+        classes: The character of each, in the same order; a position here is a class index.
+    """
+
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+
+    def index_by_label(self) -> NDArray[np.int32]:
+        """Class index by label, shape (256,); -1 for labels that the mapping does not know."""
+        table = np.full(LABELS, -1, np.int32)
+        table[list(self.labels)] = np.arange(len(self.labels), dtype=np.int32)
+        return table
+
+    def __str__(self) -> str:
+        first, last = self.labels[0], self.labels[-1]
+        if last - first + 1 == len(self.labels):
+            return f"a label from {first} to {last}"
+        return f"one of the {len(self.labels)} labels of the mapping, from {first} to {last}"
+
+
+def mapping_of(variant: str, file: Path | None) -> LabelMapping:
+    """The mapping that stands in the file; EMNIST's own for the variant where there is no file.
+
+    Raises:
+        UnreadableInputError: The file is not a mapping; names the line.
+        MissingInputError: No file, and the variant is not one of EMNIST's.
+    """
+    if file is not None:
+        return read_mapping(file)
+    if variant not in STANDARD:
+        raise MissingInputError(
+            f"emnist-{variant}-mapping.txt: no mapping beside the data, and {variant!r} is none of EMNIST's own"
+            f" ({', '.join(STANDARD)})",
+            hint="write one line 'label code-point' for each class",
+        )
+    return _mapping(STANDARD[variant])
+
+
+def read_mapping(path: Path) -> LabelMapping:
+    """Read ``label code-point [second code-point]`` lines, with LF or CR LF.
+
+    The first code point names the class.
+
+    Raises:
+        MissingInputError: There is no such file.
+        UnreadableInputError: A line that is not such a line; names it.
+    """
+    characters: dict[int, str] = {}
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        if line.strip():
+            label, character = _entry(path, number, line)
+            if label in characters or character in characters.values():
+                twice = f"label {label}" if label in characters else f"character {character!r}"
+                raise _bad_line(path, number, f"{twice} stands in the mapping twice")
+            characters[label] = character
+    if len(characters) < 2:
+        raise UnreadableInputError(
+            f"{path}: expected a mapping of 2 classes or more, received {len(characters)}",
+            hint="one line 'label code-point' for each class",
+        )
+    return _mapping(characters)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise UnreadableInputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(content) > _LARGEST_FILE:
+        raise UnreadableInputError(f"{path}: expected a mapping of at most {_LARGEST_FILE:,} bytes, received more")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableInputError(f"{path}: expected a text file, received byte 0x{content[error.start]:02x} at {error.start}") from error
+
+
+def _entry(path: Path, number: int, line: str) -> tuple[int, str]:
+    fields = line.split()
+    if len(fields) < 2 or not all(field.isascii() and field.isdigit() and len(field) < 8 for field in fields):
+        raise _bad_line(path, number, f"expected 'label code-point', received {line[:40]!r}")
+    label, code = int(fields[0]), int(fields[1])
+    if label >= LABELS:
+        raise _bad_line(path, number, f"expected a label from 0 to {LABELS - 1}, received {label}")
+    if code > 0x10FFFF or not chr(code).isprintable() or chr(code).isspace():
+        raise _bad_line(path, number, f"expected the code point of a visible character, received {code}")
+    return label, chr(code)
+
+
+def _bad_line(path: Path, number: int, complaint: str) -> UnreadableInputError:
+    return UnreadableInputError(
+        f"{path}: row {number}: {complaint}",
+        hint="each line is 'label code-point'; without the file, EMNIST's own mapping is used",
+    )
+
+
+def _mapping(characters: dict[int, str]) -> LabelMapping:
+    labels = tuple(sorted(characters))
+    return LabelMapping(labels, tuple(characters[label] for label in labels))

@@ -1,0 +1,127 @@
+"""Older dialects of the configuration, put into the words of today's Keras.
+
+The function that a network computes stays the same; a file written from the result loads in
+Keras 3 even where the original does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from toolkit_keras.configuration import MODEL_CLASSES
+
+LEGACY_HARD_SIGMOID = "hard_sigmoid_of_keras_2"
+
+_NOT_PART_OF_A_NETWORK = ("compile_config", "keras_version", "backend")
+_DROPPED = {
+    "InputLayer": ("ragged", "sparse", "optional"),
+    "DepthwiseConv2D": ("groups", "filters", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
+    "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
+    "BatchNormalization": ("virtual_batch_size", "fused", "adjustment"),
+}
+
+
+def modernise(config: Mapping[str, Any], keras_version: str) -> dict[str, Any]:
+    """A copy of a model's configuration that today's Keras understands.
+
+    Memory addresses (``shared_object_id``) and the training's configuration are left out: they
+    do not belong to the network, and would make equal networks look different.
+
+    Args:
+        config: ``{"class_name", "config", …}``, of any Keras.
+        keras_version: As the file says, ``2.13.1``; empty where it says nothing.
+    """
+    legacy = not keras_version.partition(".")[0].isdigit() or int(keras_version.partition(".")[0]) < 3
+    top = {key: value for key, value in config.items() if key not in _NOT_PART_OF_A_NETWORK}
+    plain = _without_addresses(top)
+    return _model(plain, legacy=legacy)
+
+
+def _without_addresses(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_addresses(item) for key, item in value.items() if key != "shared_object_id"}
+    if isinstance(value, list):
+        return [_without_addresses(item) for item in value]
+    return value
+
+
+def _model(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
+    config = entry.get("config")
+    if isinstance(config, list):  # Keras 2.0 and 2.1: a Sequential is the list of its layers
+        config = {"name": "sequential", "layers": config}
+    if not isinstance(config, dict):
+        return entry
+    layers = config.get("layers")
+    if not isinstance(layers, list):
+        return entry | {"config": config}
+    entry = {key: value for key, value in entry.items() if key != "compile_config"}
+    layers = [_layer(layer, legacy=legacy) if isinstance(layer, dict) else layer for layer in layers]
+    if entry.get("class_name") == "Sequential":
+        layers = _with_input_layer(layers, config)
+    if entry.get("class_name") == "Model":
+        entry = entry | {"class_name": "Functional"}
+    return entry | {"config": config | {"layers": [_without_batch_shape(layer) for layer in layers]}}
+
+
+def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
+    if entry.get("class_name") in MODEL_CLASSES:
+        return _model(entry, legacy=legacy)
+    config = entry.get("config")
+    kind = entry.get("class_name")
+    if not isinstance(config, dict) or not isinstance(kind, str):
+        return entry
+    if kind == "BatchNormalizationV1":
+        kind = "BatchNormalization"
+    config = {key: value for key, value in config.items() if key not in _DROPPED.get(kind, ())}
+    if kind == "InputLayer" and "batch_input_shape" in config:
+        shape = config.pop("batch_input_shape")
+        config.setdefault("batch_shape", shape)
+    if kind in ("BatchNormalization", "Softmax") and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
+        config["axis"] = config["axis"][0]
+    if legacy:
+        config = {key: _legacy_value(key, value) for key, value in config.items()}
+        if kind == "LeakyReLU" and "alpha" in config:
+            config["negative_slope"] = config.pop("alpha")
+        if kind == "ReLU" and config.get("max_value") is None:
+            config.pop("max_value", None)
+    return entry | {"class_name": kind, "config": config}
+
+
+def _legacy_value(key: str, value: Any) -> Any:
+    if key == "dtype" and isinstance(value, dict):
+        policy = value.get("config")
+        return policy.get("name", "float32") if isinstance(policy, dict) else "float32"
+    if key.endswith("_initializer") and isinstance(value, dict) and isinstance(value.get("config"), dict):
+        return value | {"config": {name: item for name, item in value["config"].items() if name != "dtype"}}
+    if key == "activation" and value == "hard_sigmoid":
+        return LEGACY_HARD_SIGMOID  # clip(0.2 x + 0.5) then, clip(x / 6 + 0.5) now
+    return value
+
+
+def _with_input_layer(layers: list[Any], config: Mapping[str, Any]) -> list[Any]:
+    """Keras 2 told the first layer of a Sequential its input's shape."""
+    first = layers[0] if layers else None
+    if not isinstance(first, dict) or first.get("class_name") == "InputLayer":
+        return layers
+    inner = first.get("config")
+    shape = inner.get("batch_input_shape") if isinstance(inner, dict) else None
+    if shape is None:
+        shape = config.get("build_input_shape")
+    if not isinstance(shape, list):
+        return layers
+    name = f"{inner.get('name', 'model')}_input" if isinstance(inner, dict) else "input"
+    entry: dict[str, Any] = {
+        "class_name": "InputLayer",
+        "config": {"batch_shape": shape, "dtype": "float32", "name": name},
+    }
+    if "module" in first:
+        entry = {"module": "keras.layers", **entry, "registered_name": None}
+    return [entry, *layers]
+
+
+def _without_batch_shape(layer: Any) -> Any:
+    if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
+        return layer
+    config = {key: value for key, value in layer["config"].items() if key != "batch_input_shape"}
+    return layer | {"config": config}

@@ -1,0 +1,261 @@
+"""HDF5, walked by hand: hard links, own storage, numbers and known filters only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit_keras.image import Image
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAX_TENSOR_BYTES = 8 << 30
+MAX_TEXT_BYTES = 64 << 20
+MAX_NAMES = 100_000
+
+_MAX_EXPANSION = 1100  # deflate's own limit is 1032 to 1
+_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
+# What h5py raises on bytes that are not what they should be; anything else is a bug of ours.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a tensor stands in an HDF5 file, checked but not read.
+
+    Attributes:
+        path: Names of the groups and of the dataset.
+        shape: As declared.
+        dtype: As stored, byte order included.
+        offset: Of its first byte, where all its bytes stand in one piece; None otherwise.
+        bfloat16: Whether its two-byte elements are the upper halves of float32.
+    """
+
+    path: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int | None
+    bfloat16: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes, as stored when it is read."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class SafeHdf5:
+    """An open HDF5 file.
+
+    Args:
+        image: Its bytes.
+        where: The file's name, for error messages.
+
+    Raises:
+        UnreadableInputError: If it is no HDF5 file, or a damaged one; from every method.
+    """
+
+    def __init__(self, image: Image, where: str) -> None:
+        self._where = where
+        self._size = image.size
+        self._stream = image.open()
+        try:
+            with self._damage("it"):
+                self._file = h5py.File(self._stream, "r")
+        except UnreadableInputError:
+            self._stream.close()
+            raise
+
+    def __enter__(self) -> SafeHdf5:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._damage("it"):
+            self._file.close()
+        self._stream.close()
+
+    def has(self, *path: str) -> bool:
+        """Whether there is a group or a dataset at a path of hard links."""
+        current: Any = self._file
+        for part in path:
+            if not isinstance(current, h5py.Group) or self._link(current, part) is None:
+                return False
+            current = self._child(current, part)
+        return True
+
+    def members(self, *path: str) -> tuple[str, ...]:
+        """Names in a group, sorted; nothing where the group is missing."""
+        if not self.has(*path):
+            return ()
+        group = self._group(path)
+        with self._damage("/".join(path)):
+            if len(group) > MAX_NAMES:
+                raise LimitReachedError(f"{self._where}: {'/'.join(path)} holds {len(group)} entries")
+            return tuple(sorted(str(name) for name in group))
+
+    def text(self, path: tuple[str, ...], attribute: str) -> str | None:
+        """A text attribute, or None where it is missing."""
+        value = self._attribute(path, attribute)
+        if value is None:
+            return None
+        if isinstance(value, bytes):
+            try:
+                return value.decode()
+            except UnicodeDecodeError as error:
+                raise self._error(f"attribute {attribute} is not UTF-8 text") from error
+        if isinstance(value, str):
+            return value
+        raise self._error(f"attribute {attribute} is {type(value).__name__}, not text")
+
+    def names(self, path: tuple[str, ...], attribute: str) -> tuple[str, ...] | None:
+        """A list of names, put together where Keras has split it; None where it is missing."""
+        whole = self._attribute(path, attribute)
+        if whole is not None:
+            return self._texts(whole, attribute)
+        found: list[str] = []
+        for index in range(MAX_NAMES):
+            part = self._attribute(path, f"{attribute}{index}")
+            if part is None:
+                break
+            found += self._texts(part, attribute)
+        return tuple(found) or None
+
+    def stored(self, *path: str) -> Stored:
+        """Find a tensor and check what the file says of it; reads none of its bytes."""
+        name = "/".join(path)
+        dataset = self._walk(path)
+        if not isinstance(dataset, h5py.Dataset):
+            raise self._error(f"{name} is a group where a tensor should stand")
+        with self._damage(name):
+            if dataset.is_virtual or dataset.external:
+                raise UnsupportedError(
+                    f"{self._where}: {name} keeps its values in another file", hint="no such file is ever opened"
+                )
+            dtype = dataset.dtype
+            shape = dataset.shape
+            filters = _filters(dataset)
+            allocated = int(dataset.id.get_storage_size())
+            offset = dataset.id.get_offset() if dataset.chunks is None and not filters else None
+            tag = dataset.attrs.get("dtype") if "dtype" in dataset.attrs else None
+        if shape is None:
+            raise self._error(f"{name} has no shape")
+        bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and dtype.fields is None
+        if not bfloat16 and (dtype.kind not in "fiub" or dtype.itemsize > 8):
+            raise self._error(f"{name} holds {dtype}, not numbers")
+        if bfloat16 or tag == "bfloat16":
+            dtype, bfloat16 = np.dtype("<u2"), dtype.itemsize == 2
+        unknown = [str(number) for number in filters if number not in _FILTERS]
+        if unknown:
+            raise UnsupportedError(
+                f"{self._where}: {name} is compressed by HDF5 filter {unknown[0]}",
+                hint=f"supported: {', '.join(_FILTERS.values())}, or none",
+            )
+        found = Stored(path, tuple(int(size) for size in shape), dtype, offset, bfloat16)
+        self._check_size(found, allocated, name, plain=not filters)
+        return found
+
+    def read(self, stored: Stored) -> NDArray[Any]:
+        """Read a tensor through HDF5: for those that do not stand in one piece."""
+        name = "/".join(stored.path)
+        dataset = self._walk(stored.path)
+        with self._damage(name):
+            if not isinstance(dataset, h5py.Dataset) or tuple(dataset.shape) != stored.shape:
+                raise self._error(f"{name} is not what it was a moment ago")
+            array = np.asarray(dataset[()])
+        return array.view(np.uint16) if stored.bfloat16 else array
+
+    def _check_size(self, stored: Stored, allocated: int, name: str, *, plain: bool) -> None:
+        if stored.nbytes > MAX_TENSOR_BYTES:
+            raise LimitReachedError(
+                f"{self._where}: {name} declares {stored.nbytes:,} bytes, more than {MAX_TENSOR_BYTES:,}"
+            )
+        if stored.offset is not None:
+            if stored.offset + stored.nbytes > self._size:
+                raise self._error(f"{name} ends behind the end of the file: it was cut off")
+        elif stored.nbytes > allocated * (1 if plain else _MAX_EXPANSION):
+            raise self._error(f"{name} declares {stored.nbytes:,} bytes and stores {allocated:,}")
+
+    def _walk(self, path: tuple[str, ...]) -> Any:
+        current: Any = self._file
+        for depth, part in enumerate(path):
+            if not isinstance(current, h5py.Group):
+                raise self._error(f"{'/'.join(path[:depth])} is no group")
+            if self._link(current, part) is None:
+                raise self._error(f"{'/'.join(path)} is missing")
+            current = self._child(current, part)
+        return current
+
+    def _group(self, path: tuple[str, ...]) -> h5py.Group:
+        found = self._walk(path)
+        if not isinstance(found, h5py.Group):
+            raise self._error(f"{'/'.join(path)} is no group")
+        return found
+
+    def _link(self, group: h5py.Group, part: str) -> h5py.HardLink | None:
+        if part in ("", ".", "..") or "/" in part:
+            raise self._error(f"{part!r} is no name")
+        with self._damage(part):
+            link = group.get(part, getlink=True)
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise UnsupportedError(
+                f"{self._where}: {part} is a link to another place ({type(link).__name__})",
+                hint="no such link is ever followed",
+            )
+        return link
+
+    def _child(self, group: h5py.Group, part: str) -> Any:
+        with self._damage(part):
+            return group[part]
+
+    def _attribute(self, path: tuple[str, ...], attribute: str) -> Any:
+        group = self._group(path)
+        with self._damage(f"attribute {attribute}"):
+            if attribute not in group.attrs:
+                return None
+            header = group.attrs.get_id(attribute)
+            if header.get_storage_size() > MAX_TEXT_BYTES or math.prod(header.shape) > MAX_NAMES:
+                raise LimitReachedError(f"{self._where}: attribute {attribute} is too large")
+            if header.dtype.kind not in "OS":
+                raise self._error(f"attribute {attribute} holds {header.dtype}, not text")
+            value = group.attrs[attribute]
+        return bytes(value) if isinstance(value, np.bytes_) else value
+
+    def _texts(self, value: Any, attribute: str) -> tuple[str, ...]:
+        texts = []
+        for item in np.atleast_1d(value).tolist() if isinstance(value, np.ndarray) else [value]:
+            if isinstance(item, bytes):
+                texts.append(item.decode("utf-8", "replace"))
+            elif isinstance(item, str):
+                texts.append(item)
+            else:
+                raise self._error(f"attribute {attribute} holds {type(item).__name__}, not text")
+        return tuple(texts)
+
+    @contextmanager
+    def _damage(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except _DAMAGE as error:
+            reason = str(error).strip("'\"").splitlines()[0][:120] if str(error) else type(error).__name__
+            raise self._error(f"{what} cannot be read: {reason}") from error
+
+    def _error(self, what: str) -> UnreadableInputError:
+        return UnreadableInputError(
+            f"{self._where}: {what}", hint="the file is damaged; get or make it again"
+        )
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    properties = dataset.id.get_create_plist()
+    return [int(properties.get_filter(index)[0]) for index in range(properties.get_nfilters())]

@@ -1,0 +1,126 @@
+"""A layer's configuration, read with types and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from toolkit.errors import UnreadableInputError, UnsupportedError
+
+_LARGEST = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a file says of one layer; a stranger may have written it.
+
+    Attributes:
+        values: The layer's ``config``.
+        layer: The layer's path in its model, for error messages.
+    """
+
+    values: Mapping[str, Any]
+    layer: str
+
+    def integer(self, key: str, default: int | None = None, *, minimum: int = 0) -> int:
+        """A whole number from ``minimum`` up; ``default`` where it is missing or null."""
+        value = self._get(key, default)
+        if not _is_integer(value) or not minimum <= value < _LARGEST:
+            self.wrong(key, f"a whole number from {minimum} up")
+        return int(value)
+
+    def number(self, key: str, default: float) -> float:
+        """A number; ``default`` where it is missing or null."""
+        value = self._get(key, default)
+        if isinstance(value, dict):
+            value = _array_value(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.wrong(key, "a number")
+        return float(value)
+
+    def optional_number(self, key: str) -> float | None:
+        """A number, or None where it is missing or null."""
+        return None if self.values.get(key) is None else self.number(key, 0.0)
+
+    def numbers(self, key: str, default: float) -> tuple[float, ...]:
+        """One number or a list of them, as a tuple."""
+        value = self._get(key, default)
+        if isinstance(value, dict):
+            value = _array_value(value)
+        entries = value if isinstance(value, list) else [value]
+        if not entries or any(isinstance(item, bool) or not isinstance(item, int | float) for item in entries):
+            self.wrong(key, "a number, or a list of numbers")
+        return tuple(float(item) for item in entries)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            self.wrong(key, "true or false")
+        return value
+
+    def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
+        """One of ``choices``; anything else is unsupported."""
+        value = self._get(key, default)
+        if value not in choices:
+            raise UnsupportedError(
+                f"layer '{self.layer}': {key} is {value!r}",
+                hint=f"supported: {', '.join(choices)}",
+            )
+        return str(value)
+
+    def pair(self, key: str, default: tuple[int, int]) -> tuple[int, int]:
+        """Two whole numbers from 1 up, or one that stands for both."""
+        value = self._get(key, list(default))
+        entries = [value, value] if _is_integer(value) else value
+        if not isinstance(entries, list) or len(entries) != 2:
+            self.wrong(key, "one or two whole numbers")
+        if not all(_is_integer(item) and 1 <= item < _LARGEST for item in entries):
+            self.wrong(key, "whole numbers from 1 up")
+        return int(entries[0]), int(entries[1])
+
+    def integers(self, key: str, default: int | None = None) -> tuple[int, ...]:
+        """A whole number or a list of them, negative ones included, as a tuple."""
+        value = self._get(key, default)
+        entries = value if isinstance(value, list) else [value]
+        if not all(_is_integer(item) and abs(item) < _LARGEST for item in entries):
+            self.wrong(key, "a whole number, or a list of them")
+        return tuple(int(item) for item in entries)
+
+    def margins(self, key: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Two pairs of whole numbers from 0 up: top and bottom, left and right."""
+        value = self.values.get(key)
+        sides = [value, value] if _is_integer(value) else value
+        if not isinstance(sides, list) or len(sides) != 2:
+            self.wrong(key, "two pairs of whole numbers")
+        pairs = [[side, side] if _is_integer(side) else side for side in sides]
+        for pair in pairs:
+            if not isinstance(pair, list) or len(pair) != 2:
+                self.wrong(key, "two pairs of whole numbers")
+            if not all(_is_integer(item) and 0 <= item < _LARGEST for item in pair):
+                self.wrong(key, "whole numbers from 0 up")
+        (top, bottom), (left, right) = pairs
+        return (int(top), int(bottom)), (int(left), int(right))
+
+    def wrong(self, key: str, expected: str) -> NoReturn:
+        """Say that a value is not what it should be."""
+        shown = repr(self.values.get(key))
+        raise UnreadableInputError(
+            f"layer '{self.layer}': {key} should be {expected}, received {shown[:60]}",
+            hint="the file's configuration is damaged, or not written by Keras",
+        )
+
+    def _get(self, key: str, default: Any) -> Any:
+        value = self.values.get(key)
+        return default if value is None else value
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _array_value(value: Mapping[str, Any]) -> Any:
+    """Keras 3 wraps arrays: ``{"class_name": "__numpy__", "config": {"value": [...]}}``."""
+    config = value.get("config")
+    return config.get("value") if isinstance(config, dict) else None

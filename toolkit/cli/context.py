@@ -1,0 +1,203 @@
+"""What every command gets: the plugins, the workspace, the output, and the options they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from toolkit.cli.output import Output
+from toolkit.errors import MissingInputError
+from toolkit.operations.context import Toolkit as OperationsToolkit
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Catalog
+    from toolkit.manager import PluginRecord
+    from toolkit.store import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Toolkit(OperationsToolkit):
+    """What a command works with: the object of every Click context, made lazily.
+
+    Args:
+        load_catalog: Loads the plugins when the first command asks for them; None for those that
+            are installed.
+
+    Attributes:
+        output: Where the command's words go.
+    """
+
+    def __init__(self, load_catalog: Callable[[], Catalog] | None = None) -> None:
+        # The workspace is made when it is asked for: `toolkit --help` needs none, and an option
+        # behind the command's name may still change it.
+        self.output = Output()
+        self.folder = Path()
+        self._load_catalog = load_catalog or _installed_catalog
+
+    @property
+    def workspace(self) -> Workspace:  # type: ignore[override]  # read-only, and made from the folder
+        """The folder that holds models, data sets and runs."""
+        from toolkit.store import Workspace
+
+        return Workspace(self.folder)
+
+    @property
+    def plugins_seen(self) -> tuple[PluginRecord, ...]:
+        """The plugins, if anything has asked for them yet; loads none."""
+        return self.catalog.records_so_far if "catalog" in vars(self) else ()
+
+
+pass_toolkit = click.make_pass_decorator(Toolkit, ensure=True)
+"""Gives a command's function the :class:`Toolkit` as its first argument."""
+
+
+def common_options(function: F) -> F:
+    """Add ``--output``, ``--quiet``, ``--debug`` and ``--workspace`` to a command.
+
+    Their values go to the context's :class:`Toolkit`, not to the function, so they mean the same
+    before and behind the command's name.
+    """
+    # Their environment variables are read by the program's own: a variable must not go before
+    # what stands in front of the command's name.
+    for declarations, settings in reversed(COMMON_OPTIONS.values()):
+        function = click.option(*declarations, **settings, allow_from_autoenv=False)(function)
+    return function
+
+
+def program_options(function: F) -> F:
+    """Add the common options to the program itself, with their environment variables."""
+    for declarations, settings in reversed(COMMON_OPTIONS.values()):
+        function = click.option(*declarations, **settings)(function)
+    return function
+
+
+def with_common_options(command: click.Command) -> click.Command:
+    """Give a command, and those below it, the common options whose names it has not taken."""
+    taken = {name for parameter in command.params for name in (*parameter.opts, parameter.name)}
+    for name, (declarations, settings) in COMMON_OPTIONS.items():
+        if taken.isdisjoint({name, *declarations}):
+            command.params.append(click.Option(declarations, **settings, allow_from_autoenv=False))
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            with_common_options(below)
+    return command
+
+
+def options_option(owner: str) -> Callable[[F], F]:
+    """Add ``-o key=value`` to a command; its function gets ``options``, a tuple of texts.
+
+    Args:
+        owner: Whose options they are, for the help text: ``the merge strategy``.
+    """
+    return click.option(
+        "-o",
+        "--option",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help=f"An option of {owner}; may be given several times. `toolkit plugins show NAME` lists them.",
+    )
+
+
+def toolkit_of(context: click.Context) -> Toolkit:
+    """The context's toolkit; made where a command runs without the program around it."""
+    return context.ensure_object(Toolkit)
+
+
+def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
+    """Read the output settings ahead of Click, for errors that happen while it parses.
+
+    Args:
+        arguments: Of the command line.
+        environ: Environment variables.
+    """
+    arguments = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    output = environ.get("TOOLKIT_OUTPUT", "")
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--output":
+            output = following
+        elif argument.startswith("--output="):
+            output = argument.removeprefix("--output=")
+    debug = "--debug" in arguments or environ.get("TOOLKIT_DEBUG", "").lower() in ("1", "true", "yes", "on")
+    return Output(json=output.lower() == "json", debug=debug)
+
+
+def _installed_catalog() -> Catalog:
+    from toolkit.catalog import Catalog
+
+    return Catalog.load()
+
+
+def _set_output(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        toolkit_of(context).output.json = value == "json"
+
+
+def _set_quiet(context: click.Context, _parameter: click.Parameter, value: bool | None) -> None:  # noqa: FBT001 - Click's signature
+    if value:
+        toolkit_of(context).output.quiet = True
+
+
+def _set_debug(context: click.Context, _parameter: click.Parameter, value: bool | None) -> None:  # noqa: FBT001 - Click's signature
+    if value:
+        toolkit_of(context).output.debug = True
+
+
+def _set_workspace(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    if value is None:
+        return
+    if not value.is_dir():
+        raise MissingInputError(
+            f"{value}: the workspace is no folder", hint="create it, or choose another one"
+        )
+    toolkit_of(context).folder = value
+
+
+COMMON_OPTIONS: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "output": (
+        ["--output"],
+        {
+            "type": click.Choice(["text", "json"], case_sensitive=False),
+            "callback": _set_output,
+            "expose_value": False,
+            "is_eager": True,
+            "help": "Print the result as text or as one JSON document.",
+        },
+    ),
+    "quiet": (
+        ["--quiet"],
+        {
+            "is_flag": True,
+            "callback": _set_quiet,
+            "expose_value": False,
+            "is_eager": True,
+            "help": "Show no progress and no notes.",
+        },
+    ),
+    "debug": (
+        ["--debug"],
+        {
+            "is_flag": True,
+            "callback": _set_debug,
+            "expose_value": False,
+            "is_eager": True,
+            "help": "Show the traceback of an expected failure, too.",
+        },
+    ),
+    "workspace": (
+        ["--workspace"],
+        {
+            "type": click.Path(file_okay=False, path_type=Path),
+            "metavar": "DIR",
+            "callback": _set_workspace,
+            "expose_value": False,
+            "is_eager": True,
+            "help": "The folder with models/, datasets/ and runs/; by default the working directory.",
+        },
+    ),
+}
+"""The declarations and settings of each common option, by the name of its parameter."""

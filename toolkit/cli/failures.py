@@ -1,0 +1,157 @@
+"""How a failure ends the program: one line, or one JSON document, and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.output import is_terminal
+from toolkit.errors import ToolkitError
+
+if TYPE_CHECKING:
+    from toolkit.cli.output import Output
+    from toolkit.manager import PluginRecord
+
+BUG, USAGE, NOT_FOUND, STORAGE, LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 7, 8, 130, 143
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE)
+
+
+class Terminated(KeyboardInterrupt):  # noqa: N818 - an interruption, no error
+    """SIGTERM came; runs through the program like Ctrl-C, so that every clean-up is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the program ends.
+
+    Attributes:
+        code: For programs; the one of :mod:`toolkit.errors` where there is one.
+        message: What failed.
+        hint: What to do about it.
+        exit_status: Of the process.
+        traceback: To be shown; empty for an expected failure without ``--debug``.
+    """
+
+    code: str
+    message: str
+    hint: str
+    exit_status: int
+    traceback: str = ""
+
+
+def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRecord] = ()) -> Failure:
+    """Say what an exception means for whoever started the program.
+
+    Args:
+        error: Whatever came out of a command.
+        debug: Whether an expected failure shows its traceback.
+        plugins: Those that are loaded, so that a bug can be laid at the right door.
+    """
+    shown = "".join(traceback.format_exception(error)) if debug else ""
+    if isinstance(error, ToolkitError):
+        return Failure(error.code, error.message, error.hint, error.exit_status, shown)
+    if isinstance(error, click.FileError):
+        return Failure("not_found", error.format_message(), "check the name", NOT_FOUND, shown)
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f"see {context.command_path} --help" if context is not None else "see toolkit --help"
+        return Failure("usage", error.format_message(), hint, USAGE, shown)
+    if isinstance(error, Terminated):
+        return Failure("terminated", "terminated", "", TERMINATED, shown)
+    if isinstance(error, KeyboardInterrupt | EOFError | click.Abort):
+        return Failure("interrupted", "interrupted", "", INTERRUPTED, shown)
+    if isinstance(error, MemoryError):
+        return Failure(
+            "limit", "there is not enough memory", "use smaller inputs or fewer models", LIMIT, shown
+        )
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f"{error.filename}: " if error.filename else ""
+        return Failure(
+            "storage", f"{where}{error.strerror}", "check the disk and its permissions", STORAGE, shown
+        )
+    return _bug(error, plugins)
+
+
+def report(failure: Failure, output: Output) -> None:
+    """Print a failure: for people on stderr, for programs on stdout."""
+    if failure.traceback:
+        print(failure.traceback, file=sys.stderr, end="")
+    if output.json:
+        document = {"error": {"code": failure.code, "message": failure.message, "hint": failure.hint}}
+        print(json.dumps(document, indent=2), flush=True)
+    else:
+        print(_for_people(failure), file=sys.stderr, flush=True)
+
+
+def silence_broken_pipe() -> int:
+    """Let the program end without a word after its reader has gone.
+
+    Returns:
+        The exit status: the output did not arrive.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            # What is left in the buffer would be written, and fail again, when Python ends.
+            os.dup2(nowhere, stream.fileno())
+    return STORAGE
+
+
+def _bug(error: BaseException, plugins: Sequence[PluginRecord]) -> Failure:
+    message = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    owner = _owner(error, plugins)
+    if owner is None:
+        hint = "this is a bug; please report it with the traceback"
+    else:
+        hint = f"this is a bug in the plugin {owner}; please report it there with the traceback"
+    return Failure("bug", message, hint, BUG, "".join(traceback.format_exception(error)))
+
+
+def _owner(error: BaseException, plugins: Sequence[PluginRecord]) -> PluginRecord | None:
+    """The plugin in whose code the exception was raised, if it was in one's."""
+    packages = {plugin.module.partition(":")[0].partition(".")[0]: plugin for plugin in plugins}
+    owner = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == "toolkit":
+            owner = None
+        elif package in packages:
+            owner = packages[package]
+    return owner
+
+
+def _for_people(failure: Failure) -> str:
+    line = f"error: {failure.message}" + (f" ({failure.hint})" if failure.hint else "")
+    if not is_terminal(sys.stderr):
+        return line
+    width = max(shutil.get_terminal_size().columns, 40)
+    if len(line) > width or "\n" in failure.message:
+        paragraphs = failure.message.splitlines() + ([f"({failure.hint})"] if failure.hint else [])
+        indent = " " * len("error: ")
+        line = "\n".join(
+            textwrap.fill(
+                paragraph,
+                width,
+                initial_indent=indent if number else "error: ",
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for number, paragraph in enumerate(paragraphs)
+        )
+    if os.environ.get("NO_COLOR"):
+        return line
+    return click.style("error:", fg="red", bold=True) + line.removeprefix("error:")

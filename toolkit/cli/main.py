@@ -1,0 +1,204 @@
+"""The program ``toolkit``: a lazy group of built-in commands and of plugins' commands."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from toolkit import __version__
+from toolkit.cli.commands import BUILTIN_COMMANDS
+from toolkit.cli.context import Toolkit, program_options, settings_of, toolkit_of, with_common_options
+from toolkit.cli.failures import USAGE, Failure, Terminated, failure_of, report, silence_broken_pipe
+from toolkit.declarations import COMMANDS
+from toolkit.errors import PluginError, UsageError
+
+if TYPE_CHECKING:
+    from toolkit.types import Command
+
+
+class Commands(click.Group):
+    """The commands by name; a command's module is imported when it is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The built-in commands in the order of their use, then the plugins'."""
+        return [*BUILTIN_COMMANDS, *_plugin_commands(toolkit_of(ctx))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Import a command.
+
+        Raises:
+            UsageError: If there is no such command.
+            PluginError: If a plugin's command cannot be loaded, or two plugins claim it.
+        """
+        builtin = BUILTIN_COMMANDS.get(cmd_name)
+        if builtin is not None:
+            command = importlib.import_module(builtin.module).command
+            assert isinstance(command, click.Command)
+            return with_common_options(command)
+        return with_common_options(_load_plugin_command(toolkit_of(ctx), cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from their summaries; loads none of them."""
+        toolkit = toolkit_of(ctx)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, builtin.summary) for name, builtin in BUILTIN_COMMANDS.items()])
+        added = _plugin_commands(toolkit)
+        if added:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(name, command.summary) for name, command in added.items()])
+        hidden = hidden_commands(toolkit)
+        if hidden:
+            with formatter.section("Hidden by a built-in command"):
+                formatter.write_dl(list(hidden.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name from the summaries; loads none of them."""
+        summaries = {name: builtin.summary for name, builtin in BUILTIN_COMMANDS.items()}
+        summaries |= {name: command.summary for name, command in _plugin_commands(toolkit_of(ctx)).items()}
+        items = [
+            CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)
+        ]
+        # The group's own completions would load every command.
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def main(  # type: ignore[override]  # Click overloads it by standalone_mode
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - Click's signature
+        windows_expand_args: bool = True,  # noqa: FBT001, FBT002, ARG002 - Click's signature
+        **extra: Any,
+    ) -> Any:
+        """Run the program; every failure ends as :mod:`toolkit.cli.failures` has it.
+
+        Click renders ``--help`` and checks arguments while it makes the context, so both making
+        and invoking stand under the same handlers.
+        """
+        arguments = list(sys.argv[1:] if args is None else args)
+        toolkit = extra.setdefault("obj", Toolkit())
+        toolkit.output = settings_of(arguments, os.environ)
+        prog_name = prog_name or "toolkit"
+        try:
+            self._main_shell_completion({"obj": toolkit}, prog_name, complete_var)
+            with self.make_context(prog_name, arguments, **extra) as context:
+                result = self.invoke(context)
+            sys.stdout.flush()
+            status = 0
+        except click.exceptions.Exit as request:
+            result, status = None, request.exit_code
+        except BrokenPipeError:
+            result, status = None, silence_broken_pipe()
+        except click.exceptions.NoArgsIsHelpError as request:
+            result, status = None, _show_help(request, toolkit)
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - every failure gets its line and its status here
+            toolkit.output.close()
+            failure = failure_of(error, debug=toolkit.output.debug, plugins=toolkit.plugins_seen)
+            report(failure, toolkit.output)
+            result, status = None, failure.exit_status
+        finally:
+            toolkit.output.close()
+        if standalone_mode:
+            sys.exit(status)
+        return result if status == 0 else status
+
+
+@click.command(
+    "toolkit",
+    cls=Commands,
+    context_settings={"auto_envvar_prefix": "TOOLKIT", "help_option_names": ["-h", "--help"]},
+    epilog="Every option has an environment variable: TOOLKIT_OUTPUT, TOOLKIT_TRAIN_EPOCHS.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@program_options
+def toolkit() -> None:
+    """Train, merge, export and serve networks that read handwritten characters."""
+
+
+def main() -> None:
+    """Run the program of the command line and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name that is no text must not end a command that has done its work.
+            stream.reconfigure(errors="backslashreplace")
+    # Only the main thread may; an embedding program keeps its own handler.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, _terminate)
+    toolkit.main(prog_name="toolkit")
+
+
+def hidden_commands(toolkit: Toolkit) -> dict[str, str]:
+    """Plugins' commands that a built-in command hides: what to type for each, and whose it is."""
+    return {
+        contribution.qualified_name: f"{contribution.name!r} of the plugin {contribution.owner}"
+        for contribution in toolkit.catalog.contributions(COMMANDS)
+        if contribution.name in BUILTIN_COMMANDS
+    }
+
+
+def _plugin_commands(toolkit: Toolkit) -> dict[str, Command]:
+    return {
+        name: command
+        for name, command in toolkit.catalog.commands().items()
+        if command.name not in BUILTIN_COMMANDS
+    }
+
+
+def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
+    commands = toolkit.catalog.commands()
+    if not any(name in (key, declared.name) for key, declared in commands.items()) and ":" not in name:
+        names = [*BUILTIN_COMMANDS, *_plugin_commands(toolkit)]
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        raise UsageError(
+            f"there is no command {name!r}",
+            hint=f"did you mean {near[0]}?" if near else "`toolkit --help` lists the commands",
+        )
+    contribution = toolkit.catalog.find(COMMANDS, name)
+    try:
+        command = contribution.declaration.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; the cause is kept
+        raise PluginError(
+            f"command {name!r} of the plugin {contribution.owner} cannot be loaded: "
+            f"{type(error).__name__}: {error}",
+            hint="--debug shows the traceback",
+        ) from error
+    if not isinstance(command, click.Command):
+        raise PluginError(
+            f"command {name!r} of the plugin {contribution.owner}: load returned a "
+            f"{type(command).__name__}, expected a click.Command",
+            hint="tell its author",
+        )
+    return command
+
+
+def _show_help(request: click.exceptions.NoArgsIsHelpError, toolkit: Toolkit) -> int:
+    """A group was called without a command: people get its help, programs an error."""
+    if toolkit.output.json:
+        path = request.ctx.command_path if request.ctx is not None else "toolkit"
+        report(Failure("usage", "a command is missing", f"see {path} --help", USAGE), toolkit.output)
+    else:
+        request.show()
+    return USAGE
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # One is enough: a second must not interrupt the clean-ups that the first has started.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What a command prints: its result on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
+
+from toolkit.cli.jsonable import shown_path, to_jsonable
+from toolkit.types import SilentProgress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.cli.progress import BarProgress
+    from toolkit.types import Progress
+
+__all__ = ["Output", "shown_path", "to_jsonable"]
+
+WIDTH_OF_A_PIPE = 120
+
+
+class Output:
+    """Where a command's words go.
+
+    Attributes:
+        json: Whether the result is one JSON document (``--output json``).
+        quiet: Whether progress and notes are kept back (``--quiet``).
+        debug: Whether an expected failure shows its traceback (``--debug``).
+    """
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, debug: bool = False) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.debug = debug
+        self._bar: BarProgress | None = None
+
+    def result(self, document: Any, text: Callable[[Console], None]) -> None:
+        """Print the result of the command.
+
+        Args:
+            document: What ``to_jsonable`` takes; printed under ``--output json``.
+            text: Writes for people. The console reads neither markup nor emoji codes, so names of
+                files can be printed as they are; use ``style=`` and ``rich.text.Text``.
+        """
+        if self.json:
+            print(json.dumps(to_jsonable(document), indent=2, allow_nan=False), flush=True)
+        else:
+            text(make_console(sys.stdout))
+
+    def note(self, line: str) -> None:
+        """Say one line that is not the result: what was chosen and why."""
+        if not self.quiet:
+            self.progress().note(line)
+
+    def warn(self, line: str) -> None:
+        """Say what the user should know even under ``--quiet``."""
+        self.progress_or_stderr(f"warning: {line}")
+
+    def progress_or_stderr(self, line: str) -> None:
+        """Print above a live bar if there is one, plainly on stderr if not."""
+        if self._bar is not None:
+            self._bar.note(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def progress(self) -> Progress:
+        """Where the work says how far it is."""
+        from toolkit.cli.progress import BarProgress, LineProgress
+
+        if self.quiet:
+            return SilentProgress()
+        if not is_terminal(sys.stderr):
+            return LineProgress(sys.stderr)
+        if self._bar is None:
+            self._bar = BarProgress(make_console(sys.stderr))
+        return self._bar
+
+    def close(self) -> None:
+        """Stop drawing; an exception may have left a bar alive."""
+        if self._bar is not None:
+            self._bar.end()
+            self._bar = None
+
+
+def make_console(stream: TextIO) -> Console:
+    """A console for people: plain text, 80 columns look good, ``NO_COLOR`` is honoured by rich.
+
+    In a pipe lines are not wrapped, so that a path stays in one piece for the next program.
+    """
+    from rich.console import Console
+
+    piped = not is_terminal(stream)
+    return Console(
+        file=stream,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=piped,
+        width=WIDTH_OF_A_PIPE if piped and not os.environ.get("COLUMNS", "").isdigit() else None,
+    )
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether somebody watches the stream on a terminal that can draw."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,115 @@
+"""How far long work is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+EPOCH_UNITS = ("epoch", "epochs")
+"""A task counted in these gets a line for each one."""
+
+
+class LineProgress:
+    """Progress for logs and pipes: a line an epoch, otherwise a line every 10 %.
+
+    Lines of a task that is no training come at most once a second, but the last always.
+
+    Args:
+        stream: Where the lines go.
+        clock: Seconds from any start.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._task = ""
+        self._unit = ""
+        self._total = 0
+        self._tenths = 0
+        self._done = 0
+        self._last = 0.0
+
+    def note(self, text: str) -> None:
+        """Say one line."""
+        print(text, file=self._stream, flush=True)
+
+    def begin(self, task: str, total: int, unit: str) -> None:
+        """Begin a task; says nothing yet."""
+        self._task, self._total, self._unit = task, total, unit
+        self._tenths = self._done = 0
+        self._last = self._clock()
+
+    def advance(self, done: int, detail: str = "") -> None:
+        """Say a line if it is time for one."""
+        behind = f"  {detail}" if detail else ""
+        if self._unit in EPOCH_UNITS:
+            if done > self._done:
+                self.note(f"{self._task}: {self._unit} {done:,}/{self._total:,}{behind}")
+            self._done = done
+            return
+        tenths = 10 * done // self._total if self._total > 0 else 0
+        if tenths <= self._tenths:
+            return
+        now = self._clock()
+        if tenths < 10 and now - self._last < 1.0:
+            return
+        self._tenths, self._last = tenths, now
+        self.note(f"{self._task}: {10 * tenths} % ({done:,} of {self._total:,} {self._unit}){behind}")
+
+    def end(self) -> None:
+        """End the task."""
+        self._task, self._unit, self._total = "", "", 0
+
+
+class BarProgress:
+    """Progress on a terminal: one live bar, with notes above it.
+
+    Args:
+        console: On the terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._running: TaskID | None = None
+
+    def note(self, text: str) -> None:
+        """Say one line, above the bar."""
+        self._console.print(text)
+
+    def begin(self, task: str, total: int, unit: str) -> None:
+        """Draw a bar for a task; the one before ends and stays as it was."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
+
+        self.end()
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TextColumn(
+                "{task.fields[detail]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
+            ),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=self._console,
+            refresh_per_second=5,
+        )
+        self._running = self._bar.add_task(task, total=total, detail=unit, unit=unit)
+        self._bar.start()
+
+    def advance(self, done: int, detail: str = "") -> None:
+        """Move the bar."""
+        if self._bar is not None and self._running is not None:
+            unit = self._bar.tasks[0].fields["unit"]
+            self._bar.update(self._running, completed=done, detail=detail or unit)
+
+    def end(self) -> None:
+        """Stop drawing and give the cursor back."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._running = None

@@ -1,0 +1,110 @@
+"""Ink fitted into 28x28 as EMNIST's own images are.
+
+EMNIST's images were made from NIST's scans by a blur, a crop to the character, a fit into
+24 x 24 with the aspect kept, and centring by the box. Measured on 12,000 images of the ByClass
+test file: the longer side at a level of 20/255 is 24 pixels (median; 23.7 mean); the box's
+centre is (14, 14) within half a pixel, whereas the centre of mass strays by more than a pixel;
+the edges of the strokes are those of a Gaussian of 0.48 pixels; the brightest pixel is 255.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Page = NDArray[np.float32]
+
+SIDE = 28
+BOX = 24.0
+BOX_LEVEL = 20 / 255
+EDGE_SIGMA = 0.48
+
+# How many deviations outside its middle a blurred edge falls to the box's level.
+BOX_LEVEL_SIGMAS = 1.417
+
+# A pixel is never a point: some smoothing keeps a picture that is soft already free of noise.
+LEAST_SMOOTHING = 0.15
+
+# A character below this size is drawn larger first, so that a kernel meets enough samples.
+WORKING_SIDE = 96
+
+
+def fit_ink(ink: Page) -> NDArray[np.uint8]:
+    """Crop ink to its box, fit it with its aspect kept, blur what is sharper than EMNIST, centre it.
+
+    Args:
+        ink: (height, width), 0 paper to 1 ink; not all paper.
+
+    Returns:
+        (28, 28) uint8, light ink, its brightest pixel 255.
+    """
+    ink = _cropped(ink)
+    top, bottom, left, right = ink_box(ink)
+    longer = max(bottom - top, right - left)
+    sigma = edge_sigma(ink)
+    # The box grows with the blur that is still to come, so the scale asks for the box without any.
+    scale = (BOX - 2 * BOX_LEVEL_SIGMAS * EDGE_SIGMA) / max(longer - 2 * BOX_LEVEL_SIGMAS * sigma, 1e-3)
+    if sigma * scale > EDGE_SIGMA:
+        scale = BOX / longer
+    missing = math.sqrt(max(EDGE_SIGMA**2 - (sigma * scale) ** 2, LEAST_SMOOTHING**2))
+    rows = _sampling(ink.shape[0], (top + bottom) / 2, scale, missing)
+    columns = _sampling(ink.shape[1], (left + right) / 2, scale, missing)
+    fitted = rows @ ink @ columns.T
+    return np.rint(fitted * (255 / fitted.max())).clip(0, 255).astype(np.uint8)
+
+
+def ink_box(ink: Page) -> tuple[float, float, float, float]:
+    """Where the ink rises above 20/255: top, bottom, left, right, in fractions of pixels from the corner."""
+    top, bottom = _extent(ink.max(1))
+    left, right = _extent(ink.max(0))
+    return top, bottom, left, right
+
+
+def edge_sigma(ink: Page) -> float:
+    """How blurred the strokes are: the deviation, in pixels, of the Gaussian that blurs their edges.
+
+    Across a blurred edge m, the integral of m(1-m) is sigma / sqrt(pi), and the integral of
+    \\|grad m\\| over the whole picture is the length of all edges.
+    """
+    padded = np.pad(ink.astype(np.float64), 1)
+    down = padded[1:, 1:] + padded[1:, :-1] - padded[:-1, 1:] - padded[:-1, :-1]
+    across = padded[1:, 1:] - padded[1:, :-1] + padded[:-1, 1:] - padded[:-1, :-1]
+    length = float(np.hypot(down, across).sum()) / 2
+    return math.sqrt(math.pi) * float((padded * (1 - padded)).sum()) / max(length, 1e-9)
+
+
+def _extent(profile: Page) -> tuple[float, float]:
+    """First and last crossing of the box's level, linear between the middles of pixels."""
+    padded = np.concatenate(([0.0], profile, [0.0]))
+    inked = np.flatnonzero(padded > BOX_LEVEL)
+    first, last = int(inked[0]), int(inked[-1])
+    rise = (BOX_LEVEL - padded[first - 1]) / (padded[first] - padded[first - 1])
+    fall = (BOX_LEVEL - padded[last + 1]) / (padded[last] - padded[last + 1])
+    # The middle of pixel i of the profile lies at i + 0.5, and the padding moved it by one.
+    return float(first - 1 + rise - 0.5), float(last + 1 - fall - 0.5)
+
+
+def _cropped(ink: Page) -> Page:
+    """The ink with a margin that no kernel leaves, drawn larger where it is small."""
+    rows, columns = np.flatnonzero(ink.max(1) > BOX_LEVEL), np.flatnonzero(ink.max(0) > BOX_LEVEL)
+    crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    # What fades out around the box belongs to the blurred edge.
+    margin = max(3, round(0.1 * max(crop.shape)))
+    padded = np.pad(ink, margin)
+    crop = padded[rows[0] : rows[-1] + 1 + 2 * margin, columns[0] : columns[-1] + 1 + 2 * margin]
+    times = math.ceil(WORKING_SIDE / max(crop.shape))
+    if times == 1:
+        return crop
+    larger = Image.fromarray(crop).resize((crop.shape[1] * times, crop.shape[0] * times), Image.Resampling.BICUBIC)
+    return np.asarray(larger).clip(0, 1)
+
+
+def _sampling(length: int, centre: float, scale: float, sigma: float) -> NDArray[np.float64]:
+    """The matrix (28, length) that draws one axis: Gaussians around where each pixel's middle falls."""
+    middles = centre + (np.arange(SIDE) + 0.5 - SIDE / 2) / scale
+    distance = (np.arange(length) + 0.5)[None, :] - middles[:, None]
+    spread = max(sigma / scale, 0.4)
+    return np.exp(-0.5 * (distance / spread) ** 2) / (spread * math.sqrt(2 * math.pi))

@@ -1,0 +1,206 @@
+"""A model that is ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from toolkit.data.convention import apply_convention
+from toolkit.engine.session import BATCH, Session
+from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
+from toolkit.model import Model, Topology
+from toolkit.model.graph import Graph
+from toolkit.types import Convention
+
+CHARACTER_SHAPES: tuple[tuple[int, ...], ...] = ((28, 28, 1), (1, 28, 28), (28, 28), (784,))
+"""The inputs that a glyph of 28×28 grey pixels can be brought to, without the batch axis."""
+
+
+def is_character_network(topology: Topology) -> bool:
+    """Whether the network takes single glyphs of 28×28 and gives one number a class."""
+    return topology.input_shape in CHARACTER_SHAPES and len(topology.output_shape) == 1
+
+
+def require_character_network(topology: Topology, name: str) -> None:
+    """Refuse a network that does not read single glyphs of 28×28.
+
+    Args:
+        topology: Of the network.
+        name: Of the model, for the message.
+
+    Raises:
+        UnsupportedError: Naming its input or output, and what is supported.
+    """
+    if topology.input_shape not in CHARACTER_SHAPES:
+        supported = ", ".join(_axes(shape) for shape in CHARACTER_SHAPES)
+        raise UnsupportedError(
+            f"{name}: the network takes inputs of {_axes(topology.input_shape)}, "
+            f"not single-channel images of 28×28 ({supported})",
+            hint="only networks for 28×28 characters can be run on characters",
+        )
+    if len(topology.output_shape) != 1:
+        raise UnsupportedError(
+            f"{name}: the network answers with {_axes(topology.output_shape)}, not with one number a class",
+            hint="only networks that classify can be run on characters",
+        )
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Probabilities from logits, along the last axis, without overflow."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    powers = np.exp(shifted, dtype=np.float64)
+    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+class Network:
+    """One model in onnxruntime; safe to use from several threads.
+
+    Args:
+        proto: The complete graph of the model.
+        graph: Names its input and output.
+        model: What it was made from.
+        threads: That one operation is spread over.
+    """
+
+    def __init__(self, proto: onnx.ModelProto, graph: Graph, model: Model, *, threads: int) -> None:
+        self._session = Session(proto, model.name, threads=threads)
+        self._graph = graph
+        self._topology = model.topology
+        self._name = model.name
+        self._labels = model.card.classes
+        self._convention = model.card.convention
+
+    @classmethod
+    def of(cls, model: Model, *, threads: int = 1) -> Network:
+        """Bind a model's tensors to its graph and make it ready.
+
+        Args:
+            model: Its tensors are read once, here.
+            threads: That one operation is spread over, 1 or above: 1 where several callers run
+                at once, :func:`toolkit.engine.session.usable_processors` for a single long job.
+
+        Raises:
+            UnsupportedError: If the network has a layer that is not known.
+            UnreadableInputError: If its file is damaged.
+        """
+        graph = model.build_graph()
+        return cls(graph.bind(model.tensors), graph, model, threads=threads)
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self._name
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs."""
+        return self._topology.classes
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Characters by output; empty where the card does not name them."""
+        return self._labels
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one image, without the batch axis."""
+        return self._topology.input_shape
+
+    @property
+    def convention(self) -> Convention | None:
+        """How the card says that the network wants its pixels; None where it does not say."""
+        return self._convention
+
+    def probabilities(
+        self, images: NDArray[np.uint8], convention: Convention | None = None
+    ) -> NDArray[np.float32]:
+        """The probability of each class for each image.
+
+        Args:
+            images: (n, 28, 28) uint8, upright, light ink on a dark ground; perhaps memory-mapped.
+            convention: How the network wants its pixels; by default what its card says, and
+                upright/unit/light where the card says nothing.
+
+        Returns:
+            (n, classes); each row sums to 1 where the network ends in a softmax or in logits.
+
+        Raises:
+            UnsupportedError: If the network does not take single glyphs of 28×28.
+            UnreadableInputError: If it answers with something that is no number.
+            UsageError: If the images are not (n, 28, 28) uint8.
+        """
+        require_character_network(self._topology, self._name)
+        out = np.empty((len(images), self.classes), dtype=np.float32)
+        for part, inputs in input_batches(images, convention or self._convention, self.input_shape):
+            answers = self._answer(inputs)
+            out[part] = answers if self._graph.outputs_probabilities else softmax(answers)
+        bad = len(out) - int(np.isfinite(out).all(axis=1).sum())
+        if bad:
+            raise UnreadableInputError(
+                f"{self._name}: the network answers {bad} of {len(out)} images with something that is no number",
+                hint="its weights are damaged, or its training diverged",
+            )
+        return out
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's own outputs, be they probabilities or logits.
+
+        Args:
+            inputs: (n, *input_shape) float32, as the network wants them.
+
+        Returns:
+            (n, *output_shape).
+        """
+        if inputs.shape[1:] != self.input_shape:
+            raise UsageError(
+                f"{self._name}: got inputs of {_axes(inputs.shape[1:])}, the network takes {_axes(self.input_shape)}"
+            )
+        out = np.empty((len(inputs), *self._topology.output_shape), dtype=np.float32)
+        for start in range(0, len(inputs), BATCH):
+            part = slice(start, start + BATCH)
+            out[part] = self._answer(np.ascontiguousarray(inputs[part], dtype=np.float32))
+        return out
+
+    def _answer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        answers: NDArray[np.float32] = self._session.run({self._graph.input: inputs}, (self._graph.output,))[0]
+        expected = (len(inputs), *self._topology.output_shape)
+        if answers.shape != expected:
+            raise UnreadableInputError(
+                f"{self._name}: the network answers {_axes(expected)} with {_axes(answers.shape)}",
+                hint="its file promises outputs that its graph does not give",
+            )
+        return answers
+
+
+def input_batches(
+    images: NDArray[np.uint8],
+    convention: Convention | None,
+    input_shape: tuple[int, ...],
+    *,
+    batch: int = BATCH,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Bring images to what a network takes, some at a time.
+
+    Args:
+        images: (n, 28, 28) uint8, upright, light ink; perhaps memory-mapped.
+        convention: How the network wants its pixels; upright/unit/light where None.
+        input_shape: One of :data:`CHARACTER_SHAPES`.
+        batch: How many at a time.
+
+    Yields:
+        The place of the batch in ``images``, and its inputs (n, *input_shape) float32.
+    """
+    if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
+        raise UsageError(f"got images of {images.dtype} {_axes(images.shape)}, expected uint8 n×28×28")
+    wanted = convention or Convention()
+    for start in range(0, len(images), batch):
+        part = slice(start, min(start + batch, len(images)))
+        inputs = apply_convention(np.asarray(images[part]), wanted, input_shape)
+        yield part, np.ascontiguousarray(inputs, dtype=np.float32)
+
+
+def _axes(shape: tuple[int, ...]) -> str:
+    return "×".join(str(axis) for axis in shape) if shape else "a single number"

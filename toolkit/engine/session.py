@@ -1,0 +1,135 @@
+"""The one door to onnxruntime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
+
+from toolkit.errors import LimitReachedError, UnsupportedError
+
+BATCH = 256
+"""Images run at once; larger batches pin memory and win nothing."""
+
+_FATAL_ONLY = 4  # what goes wrong is raised; onnxruntime would print it to stderr as well
+
+_REFUSED = (
+    runtime_errors.EPFail,
+    runtime_errors.EngineError,
+    runtime_errors.Fail,
+    runtime_errors.InvalidArgument,
+    runtime_errors.InvalidGraph,
+    runtime_errors.InvalidProtobuf,
+    runtime_errors.ModelLoaded,
+    runtime_errors.NoModel,
+    runtime_errors.NoSuchFile,
+    runtime_errors.NotImplemented,
+    runtime_errors.RuntimeException,
+)
+
+
+def usable_processors() -> int:
+    """Number of processors that this process may use, 1 or above."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Session:
+    """One network in onnxruntime, on the processor; safe to run from several threads.
+
+    Args:
+        model: A complete ONNX model, or its bytes; never a path, so that no file beside it is read.
+        name: Of the model, for error messages.
+        threads: That one operation is spread over; 1 or above.
+
+    Raises:
+        UnsupportedError: If onnxruntime does not take the network.
+    """
+
+    def __init__(self, model: onnx.ModelProto | bytes, name: str, *, threads: int = 1) -> None:
+        content = model if isinstance(model, bytes) else model.SerializeToString()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = _FATAL_ONLY
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._name = name
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except _REFUSED as error:
+            raise UnsupportedError(
+                f"{name}: onnxruntime {onnxruntime.__version__} does not take the network: {_first_line(error)}",
+                hint="write it anew with an exporter that checks what it writes",
+            ) from error
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs, in order."""
+        return tuple(value.name for value in self._session.get_inputs())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return tuple(value.name for value in self._session.get_outputs())
+
+    def shape(self, name: str) -> tuple[int | str | None, ...]:
+        """Axes of an input or output: a number, a name, or None where the file says nothing."""
+        for value in (*self._session.get_inputs(), *self._session.get_outputs()):
+            if value.name == name:
+                return tuple(value.shape)
+        raise KeyError(name)
+
+    def type(self, name: str) -> str:
+        """Type of an input or output in onnxruntime's words, such as ``tensor(float)``."""
+        for value in (*self._session.get_inputs(), *self._session.get_outputs()):
+            if value.name == name:
+                return str(value.type)
+        raise KeyError(name)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The file's metadata properties."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run(self, feeds: dict[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:
+        """Run the network once.
+
+        Args:
+            feeds: An array for each input.
+            outputs: Names of those wanted; all where None.
+
+        Returns:
+            The outputs, in the order asked for.
+
+        Raises:
+            UnsupportedError: If onnxruntime refuses the feeds or fails on the way.
+            LimitReachedError: If memory does not suffice.
+        """
+        wanted = None if outputs is None else list(outputs)
+        try:
+            return [np.asarray(value) for value in self._session.run(wanted, feeds)]
+        except MemoryError as error:
+            raise LimitReachedError(
+                f"{self._name}: not enough memory to run the network", hint="run fewer images at once"
+            ) from error
+        except _REFUSED as error:
+            shapes = ", ".join(f"{name} {feed.dtype}{list(feed.shape)}" for name, feed in feeds.items())
+            raise UnsupportedError(
+                f"{self._name}: onnxruntime cannot run the network on {shapes}: {_first_line(error)}",
+                hint="the file's graph contradicts itself; write it anew",
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line if len(line) <= 300 else line[:300] + "…"

@@ -1,0 +1,237 @@
+"""Making sure, before any work, that models can be merged, and seeing all of them under one's names."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.merging.conform import FiniteTensors, RenamedTensors, conform
+from toolkit.merging.correspondence import Correspondence, correspondence, differences, signature
+from toolkit.merging.problems import Problem
+from toolkit.model import Model, TensorRole, TensorSpec, weights_digest
+from toolkit.types import Convention, Ingredient
+
+_COUNTERS = frozenset({"count", "counter", "iterations", "num_batches_tracked", "seed_counter", "step"})
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that was opened and might become an ingredient.
+
+    Attributes:
+        name: Unique among the candidates.
+        model: As its file has it.
+        digest: Its weights digest.
+        position: The place in which the user listed it, from 0.
+        accuracy: On the validation split, 0 to 1; None where it is not known.
+    """
+
+    name: str
+    model: Model
+    digest: str
+    position: int
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Models that can be merged, or the reasons why not.
+
+    Attributes:
+        ingredients: The first is the one whose names, wiring and format the merge keeps: the most
+            accurate one. Their order does not depend on how they were listed.
+        classes: Characters by output index; empty where no card tells them.
+        convention: How they want their pixels; None where no card tells it.
+        problems: Everything that is in the way; empty if nothing is.
+        notes: What is worth knowing and in nobody's way.
+    """
+
+    ingredients: tuple[Ingredient, ...]
+    classes: tuple[str, ...]
+    convention: Convention | None
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def candidate(name: str, model: Model, position: int) -> Candidate:
+    """Read every tensor of a model once, for its digest and to see that its numbers are numbers.
+
+    Raises:
+        UnreadableInputError: If the file cannot be read to its end, or holds NaN or infinities.
+    """
+    watched = model.with_tensors(FiniteTensors(model.tensors, name))
+    digest = weights_digest(watched.tensors)
+    kept = dataclasses.replace(watched, path=model.path, dropped=model.dropped)
+    return Candidate(name, kept, digest, position, model.card.validation_accuracy)
+
+
+def unique_names(models: Sequence[Sequence[str]]) -> list[str]:
+    """Short names that tell files apart: the file's own, with as many folders as it takes.
+
+    Args:
+        models: The parts of each path.
+    """
+    names = ["/".join(parts[-1:]) for parts in models]
+    for depth in range(2, max((len(parts) for parts in models), default=0) + 1):
+        repeated = {name for name, count in Counter(names).items() if count > 1}
+        names = [
+            "/".join(parts[-depth:]) if name in repeated else name
+            for name, parts in zip(names, models, strict=True)
+        ]
+    seen: Counter[str] = Counter()
+    for index, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] > 1:
+            names[index] = f"{name} ({seen[name]})"
+    return names
+
+
+def match(candidates: Sequence[Candidate]) -> Matched:
+    """Match models tensor by tensor, and find everything that keeps them from being merged.
+
+    Args:
+        candidates: Two or more.
+
+    Returns:
+        With problems, the ingredients are those that fit the first one.
+    """
+    ordered = _in_order(candidates)
+    reference = _reference(ordered)
+    ordered.sort(key=lambda item: item is not reference)
+    problems: list[Problem] = []
+    ingredients: list[Ingredient] = []
+    for item in ordered:
+        found = correspondence(reference.model.topology, item.model.topology)
+        own = list(_problems(item, reference, found))
+        problems += own
+        if found is not None and not own:
+            model = conform(item.model, reference.model, found)
+            ingredients.append(Ingredient(item.name, model, item.accuracy, item.digest, item.position))
+    cards = [item.model.card for item in ordered]
+    classes = next((card.classes for card in cards if card.classes), ())
+    convention = next((card.convention for card in cards if card.convention is not None), None)
+    notes = (*_copies(ingredients), *_unknown(ordered, classes, convention))
+    return Matched(tuple(ingredients), classes, convention, tuple(problems), notes)
+
+
+def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
+    def key(item: Candidate) -> tuple[float, str, str, int]:
+        accuracy = -math.inf if item.accuracy is None else item.accuracy
+        return -accuracy, item.digest, item.name, item.position
+
+    return sorted(candidates, key=key)
+
+
+def _reference(ordered: Sequence[Candidate]) -> Candidate:
+    """The first of those that most of the others are like, so that one stranger is one problem."""
+    kinds = [signature(item.model.topology) for item in ordered]
+    counts = Counter(kinds)
+    return max(
+        zip(ordered, kinds, strict=True), key=lambda pair: counts[pair[1]]
+    )[0]
+
+
+def _problems(item: Candidate, reference: Candidate, found: Correspondence | None) -> Iterator[Problem]:
+    first = reference.name
+    if found is None:
+        for text in differences(reference.model.topology, item.model.topology, first):
+            yield Problem(item.name, text, "merge networks of one architecture")
+        if reference.model.topology.classes != item.model.topology.classes:
+            return
+    else:
+        yield from _unlike_tensors(item, reference, found)
+    yield from _unlike_cards(item, reference)
+
+
+def _unlike_tensors(item: Candidate, reference: Candidate, found: Correspondence) -> Iterator[Problem]:
+    for name, own in found.tensors.items():
+        ours, theirs = reference.model.tensors.specs[name], item.model.tensors.specs[own]
+        if ours.dtype != theirs.dtype:
+            yield Problem(
+                item.name,
+                f"{own} is {theirs.dtype}, {reference.name}'s {name} is {ours.dtype}",
+                "save the models with the same number type",
+            )
+        elif is_constant(ours) and not np.array_equal(
+            reference.model.tensors.read(name), item.model.tensors.read(own)
+        ):
+            yield Problem(
+                item.name,
+                f"the integers of {own} differ from {reference.name}'s {name}: they cannot be averaged",
+                "merge networks that agree in them",
+            )
+
+
+def is_constant(spec: TensorSpec) -> bool:
+    """Whether a tensor holds integers or booleans that a merge copies and that must not differ.
+
+    Generator states and counters of steps differ between trainings for a reason that is known.
+    """
+    part = spec.name.rpartition("/")[2]
+    return not spec.is_float and spec.role is not TensorRole.GENERATOR_STATE and part not in _COUNTERS
+
+
+def _unlike_cards(item: Candidate, reference: Candidate) -> Iterator[Problem]:
+    ours, theirs = reference.model.card, item.model.card
+    if ours.classes and theirs.classes and ours.classes != theirs.classes:
+        yield Problem(item.name, _unlike_classes(theirs.classes, ours.classes, reference.name))
+    if ours.convention is not None and theirs.convention not in (None, ours.convention):
+        yield Problem(
+            item.name,
+            f"wants its pixels {theirs.convention}, {reference.name} wants them {ours.convention}",
+            "merge networks that were trained on pixels of one convention",
+        )
+
+
+def _unlike_classes(theirs: Sequence[str], ours: Sequence[str], first: str) -> str:
+    if sorted(theirs) == sorted(ours):
+        index = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
+        return (
+            f"has the classes of {first} in another order: its output {index} is {theirs[index]!r}, "
+            f"there it is {ours[index]!r}"
+        )
+    more, less = sorted({*theirs} - {*ours}), sorted({*ours} - {*theirs})
+    parts = [f"{word} {_few(values)}" for word, values in (("has", more), ("lacks", less)) if values]
+    return f"tells other classes apart than {first}: " + " and ".join(parts)
+
+
+def _few(values: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, values[:5]))
+    return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"
+
+
+def _copies(ingredients: Sequence[Ingredient]) -> Iterator[str]:
+    """Say which models hold the same weights, whatever their layers are called."""
+    first_with: dict[str, str] = {}
+    for item in ingredients:
+        digest = _conformed_digest(item)
+        if digest in first_with:
+            yield f"{item.name} holds the same weights as {first_with[digest]}: they count twice"
+        first_with.setdefault(digest, item.name)
+
+
+def _conformed_digest(item: Ingredient) -> str:
+    renamed = isinstance(item.model.tensors, RenamedTensors)
+    return weights_digest(item.model.tensors) if renamed else item.digest
+
+
+def _unknown(
+    ordered: Sequence[Candidate], classes: tuple[str, ...], convention: Convention | None
+) -> Iterator[str]:
+    nameless = [item.name for item in ordered if not item.model.card.classes]
+    if nameless and classes:
+        yield f"{_listed(nameless)}: no card tells the classes; taken to be those of the others"
+    blind = [item.name for item in ordered if item.model.card.convention is None]
+    if blind and convention is not None:
+        yield f"{_listed(blind)}: no card tells the pixels' convention; taken to be {convention}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+

@@ -1,0 +1,79 @@
+"""Everything that keeps models from being merged, told at once."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.errors import IncompatibleModelsError, ToolkitError
+
+_WIDTH = 80
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a model cannot take part.
+
+    Attributes:
+        model: Name of the ingredient.
+        text: What is wrong, where, and what was received.
+        hint: What to do about it; may be empty.
+        kind: The error that it would be if it stood alone.
+    """
+
+    model: str
+    text: str
+    hint: str = ""
+    kind: type[ToolkitError] = IncompatibleModelsError
+
+    @classmethod
+    def of(cls, model: str, error: ToolkitError) -> Problem:
+        """The problem that an error met while a model was looked at."""
+        return cls(model, error.message, error.hint, type(error))
+
+
+def refusal(problems: Sequence[Problem]) -> ToolkitError:
+    """One error that lists every problem, at most twelve a model, for an 80-column terminal.
+
+    Args:
+        problems: One or more.
+
+    Returns:
+        An error of the problems' kind where they all have one, so that a merge which fails on a
+        damaged file alone exits as damaged; otherwise an IncompatibleModelsError.
+    """
+    kinds = {problem.kind for problem in problems}
+    kind = kinds.pop() if len(kinds) == 1 else IncompatibleModelsError
+    hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
+    if len(problems) == 1:
+        return kind(_sentence(problems[0]), hint=hint)
+    lines = [f"{len(problems)} problems keep these models from being merged:", *listing(problems)]
+    return kind("\n".join(lines), hint=hint)
+
+
+def listing(problems: Sequence[Problem]) -> list[str]:
+    """The problems as lines of at most 80 columns, model by model."""
+    by_model: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_model.setdefault(problem.model, []).append(problem)
+    lines: list[str] = []
+    for model, own in by_model.items():
+        lines += _wrapped(model, "  ")
+        for problem in own[:_SHOWN]:
+            lines += _wrapped(problem.text.removeprefix(f"{model}: "), "    - ", "      ")
+        if len(own) > _SHOWN:
+            lines.append(f"    - and {len(own) - _SHOWN} more")
+    return lines
+
+
+def _sentence(problem: Problem) -> str:
+    return problem.text if problem.text.startswith(problem.model) else f"{problem.model}: {problem.text}"
+
+
+def _wrapped(text: str, first: str, later: str | None = None) -> list[str]:
+    indent = first if later is None else later
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
+    )

@@ -1,0 +1,155 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from toolkit.errors import StorageError
+from toolkit.store.faults import errno_of, storage_error
+from toolkit.store.staging import folder_in_use, staging_path
+
+
+@contextmanager
+def publish(
+    target: Path, *, verify: Callable[[Path], None] | None = None, suffix: str | None = None
+) -> Iterator[Path]:
+    """Replace a file by a complete new one, or leave it as it is.
+
+    The body writes to the path that it is given. After it the file is flushed to the disk, read
+    back by ``verify``, moved onto the target in one step, and the folder is flushed. A process
+    that is killed at any moment leaves the old file or the new one, and at worst a hidden staging
+    file that :func:`toolkit.store.sweep.sweep` removes. A target that is a link is replaced, the
+    file that it points to is not touched.
+
+    Args:
+        target: What to publish; its folder is made if it is missing.
+        verify: Reads the staging file and raises if it is not what it should be; it then never
+            becomes the target.
+        suffix: Of the staging file, with the dot, for writers that go by it; the target's own
+            unless given.
+
+    Yields:
+        A path beside the target that does not exist yet.
+
+    Raises:
+        StorageError: If the operating system refuses, or nothing was written.
+    """
+    staging = staging_path(target, suffix)
+    try:
+        _make_folder(target.parent)
+        with folder_in_use(target.parent) as folder:
+            try:
+                yield staging
+                _settle(staging, target)
+                if verify is not None:
+                    verify(staging)
+                os.replace(staging, target)  # noqa: PTH105 - one step of the protocol, like its kin
+            except BaseException:
+                _discard(staging)
+                raise
+            _flush_folder(folder, target)
+    except (OSError, RuntimeError) as error:
+        if errno_of(error) is None:
+            raise
+        raise storage_error(error, target) from error
+
+
+def publish_bytes(target: Path, content: bytes) -> None:
+    """Replace a file by these bytes, or leave it as it is.
+
+    Raises:
+        StorageError: If the operating system refuses, or reads back something else.
+    """
+
+    def verify(staging: Path) -> None:
+        if staging.read_bytes() != content:
+            raise StorageError(
+                f"{target} was not written: the disk gave back other bytes than it was given",
+                hint="the disk reports no fault but has one: choose another disk",
+            )
+
+    with publish(target, verify=verify) as staging, staging.open("xb") as file:
+        file.write(content)
+
+
+def publish_text(target: Path, content: str) -> None:
+    """Replace a file by this text in UTF-8, or leave it as it is.
+
+    Raises:
+        StorageError: If the operating system refuses, or reads back something else.
+    """
+    publish_bytes(target, content.encode())
+
+
+def _make_folder(folder: Path) -> None:
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        _flush(new.parent)
+
+
+def _settle(staging: Path, target: Path) -> None:
+    """Bring the staging file to the disk, with the permissions of the file that it replaces."""
+    descriptor = _open_written(staging, target)
+    try:
+        with suppress(FileNotFoundError):
+            old = os.lstat(target)
+            mode = stat.S_IMODE(old.st_mode)
+            if stat.S_ISREG(old.st_mode) and mode != stat.S_IMODE(os.fstat(descriptor).st_mode):
+                os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+        # The check that follows is to read the disk, not the memory that was just written.
+        if hasattr(os, "posix_fadvise"):
+            with suppress(OSError):
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
+def _open_written(staging: Path, target: Path) -> int:
+    try:
+        return os.open(staging, os.O_RDONLY)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{target} was not written: its writer left no file",
+            hint="report this to whoever wrote the model format or exporter",
+        ) from error
+
+
+def _discard(staging: Path) -> None:
+    # Whatever made the writing fail may make this fail as well; then a sweep removes it.
+    with suppress(OSError):
+        staging.unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _flush_descriptor(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_descriptor(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that flush no folder
+            raise
+
+
+def _flush_folder(descriptor: int, target: Path) -> None:
+    try:
+        _flush_descriptor(descriptor)
+    except OSError as error:
+        raise storage_error(
+            error, target, "is written and complete, but may be the old one again after a power failure"
+        ) from error

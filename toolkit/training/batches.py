@@ -1,0 +1,36 @@
+"""Which images a step sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.data import Dataset
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Number of batches in an epoch; the last one may be smaller than the others."""
+    return -(-images // batch_size)
+
+
+def epoch_batches(
+    dataset: Dataset, batch_size: int, *, seed: int, epoch: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int32]]]:
+    """Every image once, in an order that depends on nothing but the seed and the epoch.
+
+    Args:
+        dataset: At least one image; a memory-mapped one is read batch by batch.
+        batch_size: 1 or above.
+        seed: 0 or above.
+        epoch: From 0.
+
+    Yields:
+        Images (b, 28, 28) uint8 and labels (b,) int32.
+    """
+    order = np.random.default_rng((seed, epoch)).permutation(len(dataset))
+    for start in range(0, len(order), batch_size):
+        # Ascending order within a batch reads a memory-mapped file forwards; the batch is the same set.
+        chosen = np.sort(order[start : start + batch_size])
+        yield np.ascontiguousarray(dataset.images[chosen]), np.asarray(dataset.labels[chosen], dtype=np.int32)

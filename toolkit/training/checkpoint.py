@@ -1,0 +1,133 @@
+"""The state of a training after an epoch, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import DamagedFileError, StorageError, UnsupportedError
+from toolkit.store import publish
+from toolkit.training.history import EpochRecord
+
+_MAGIC = b"toolkit checkpoint 1\n"
+_DIGEST_BYTES = 32
+_STATE, _BEST = "state/", "best/"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a training goes on from.
+
+    One file holds all of it, so that a kill leaves either everything of an epoch or nothing.
+
+    Attributes:
+        configuration: Digest of the run's configuration.
+        records: One for each epoch done, at least one.
+        best_epoch: The epoch with the best validation accuracy so far, from 1.
+        state: Network and optimizer after the last epoch, as :class:`Learner` names them.
+        best: The network after the best epoch.
+    """
+
+    configuration: str
+    records: tuple[EpochRecord, ...]
+    best_epoch: int
+    state: Mapping[str, NDArray[Any]]
+    best: Mapping[str, NDArray[Any]]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.records)
+
+    @property
+    def best_accuracy(self) -> float:
+        """The best validation accuracy so far, 0 to 1."""
+        return self.records[self.best_epoch - 1].val_accuracy
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Publish a checkpoint.
+
+    Raises:
+        StorageError: If the disk refuses, or gives back something else than was written.
+    """
+    head = {
+        "configuration": checkpoint.configuration,
+        "best_epoch": checkpoint.best_epoch,
+        "records": [asdict(record) for record in checkpoint.records],
+    }
+    body = io.BytesIO()
+    arrays = {f"{_STATE}{name}": array for name, array in checkpoint.state.items()}
+    arrays |= {f"{_BEST}{name}": array for name, array in checkpoint.best.items()}
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+    np.savez(body, allow_pickle=False, **arrays)
+    content = body.getvalue()
+    digest = hashlib.sha256(content).digest()
+
+    def verify(staging: Path) -> None:
+        if hashlib.sha256(_content(staging)).digest() != digest:
+            raise StorageError(
+                f"{path} was not written: the disk gave back something else", hint="choose another disk"
+            )
+
+    with publish(path, verify=verify) as staging, staging.open("xb") as file:
+        file.write(_MAGIC + digest + content)
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """Read a checkpoint.
+
+    Returns:
+        The checkpoint; None if there is no such file.
+
+    Raises:
+        DamagedFileError: If it is not what was written.
+        UnsupportedError: If it is of another version of the toolkit.
+    """
+    if not path.exists():
+        return None
+    content = _content(path)
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        head = json.loads(arrays["head"].tobytes())
+        return Checkpoint(
+            configuration=head["configuration"],
+            records=tuple(EpochRecord(**record) for record in head["records"]),
+            best_epoch=head["best_epoch"],
+            state=_under(_STATE, arrays),
+            best=_under(_BEST, arrays),
+        )
+
+
+def _content(path: Path) -> bytes:
+    """The body of a checkpoint file whose digest fits; nothing else is ever parsed."""
+    whole = path.read_bytes()
+    if not whole.startswith(_MAGIC):
+        if whole.startswith(_MAGIC.split(b" 1", maxsplit=1)[0]):
+            raise UnsupportedError(
+                f"{path} was written by another version of the toolkit", hint="go on with that version"
+            )
+        raise _damaged(path)
+    start = len(_MAGIC) + _DIGEST_BYTES
+    content = whole[start:]
+    if hashlib.sha256(content).digest() != whole[len(_MAGIC) : start]:
+        raise _damaged(path)
+    return content
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+
+
+def _damaged(path: Path) -> DamagedFileError:
+    return DamagedFileError(
+        f"{path} is damaged: its digest does not fit",
+        hint="start the training anew; the model of its best epoch is beside it",
+    )

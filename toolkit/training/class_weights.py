@@ -1,0 +1,31 @@
+"""How much each class counts in the loss."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.training.plan import ClassWeighting
+
+_POWERS: dict[ClassWeighting, float] = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
+
+
+def class_weights(labels: NDArray[np.int32], classes: int, weighting: ClassWeighting) -> NDArray[np.float32]:
+    """One weight for each class, such that the mean weight of the images is 1.
+
+    Args:
+        labels: (n,) int32, each below ``classes``; at least one.
+        classes: Number of classes.
+        weighting: ``none`` gives 1 everywhere; ``balanced`` weighs a class by one over its
+            frequency, so that all classes count the same; ``sqrt`` by the root of that.
+
+    Returns:
+        (classes,) float32; 0 for a class without images, unless ``none``.
+    """
+    if weighting == "none":
+        return np.ones(classes, dtype=np.float32)
+    counts = np.bincount(labels, minlength=classes).astype(np.float64)
+    weights = np.zeros(classes)
+    seen = counts > 0
+    weights[seen] = counts[seen] ** -_POWERS[weighting]
+    return np.asarray(weights * counts.sum() / (weights * counts).sum(), dtype=np.float32)

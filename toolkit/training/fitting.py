@@ -1,0 +1,202 @@
+"""Epoch after epoch, until the plan is done or validation stops improving."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from toolkit.errors import PlanRefusedError
+from toolkit.store import publish_text
+from toolkit.training.batches import epoch_batches, steps_per_epoch
+from toolkit.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from toolkit.training.folder import RunFolder
+from toolkit.training.history import EpochRecord, history_csv
+from toolkit.training.learner import Learner
+from toolkit.training.request import TrainingRequest
+from toolkit.training.schedule import WarmupCosine
+from toolkit.types import RunEvent
+
+Heard = Callable[[RunEvent], None]
+_ANNOUNCED_EVERY = 0.1  # seconds between two reports of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a fit ended.
+
+    Attributes:
+        records: One for each epoch.
+        best_epoch: The epoch with the best validation accuracy, the first of equals, from 1.
+        best: The network's state after it.
+    """
+
+    records: tuple[EpochRecord, ...]
+    best_epoch: int
+    best: Mapping[str, NDArray[Any]]
+
+
+class Fitting:
+    """The loop over epochs, with a checkpoint after each.
+
+    Args:
+        request: Of the training.
+        learner: Holds the network.
+        folder: Of the run.
+        configuration: Digest of the run's configuration.
+        keep: Publishes the network as the run's model.
+        heard: Tells the listeners.
+    """
+
+    def __init__(
+        self,
+        request: TrainingRequest,
+        learner: Learner,
+        folder: RunFolder,
+        configuration: str,
+        *,
+        keep: Callable[[], object],
+        heard: Heard,
+    ) -> None:
+        self._request = request
+        self._learner = learner
+        self._folder = folder
+        self._configuration = configuration
+        self._keep = keep
+        self._heard = heard
+        options = request.options
+        self._steps = steps_per_epoch(len(request.fit), options.batch_size)
+        self._schedule = WarmupCosine(
+            options.highest_rate(fine_tuning=request.start_from is not None),
+            self._steps * options.epochs,
+            options.warmup,
+        )
+
+    def fit(self) -> Outcome:
+        """Train from the start or from the checkpoint to the end.
+
+        Raises:
+            DamagedFileError: If the checkpoint is damaged.
+            PlanRefusedError: If it is of another training.
+            StorageError: If the disk refuses.
+        """
+        checkpoint = self._resumed()
+        while checkpoint is None or not self._is_over(checkpoint):
+            checkpoint = self._epoch(checkpoint)
+        return Outcome(checkpoint.records, checkpoint.best_epoch, checkpoint.best)
+
+    def _resumed(self) -> Checkpoint | None:
+        if not self._request.resume:
+            return None
+        checkpoint = read_checkpoint(self._folder.checkpoint)
+        if checkpoint is None:
+            return None
+        if checkpoint.configuration != self._configuration:
+            raise PlanRefusedError(
+                f"{self._folder.checkpoint} is of another training than its config.json says",
+                hint="start a new run",
+            )
+        self._learner.restore(checkpoint.state)
+        self._write_history(checkpoint.records)
+        self._request.progress.note(
+            f"resuming after epoch {checkpoint.epochs} of {self._request.options.epochs}"
+        )
+        return checkpoint
+
+    def _is_over(self, checkpoint: Checkpoint) -> bool:
+        options = self._request.options
+        waited = checkpoint.epochs - checkpoint.best_epoch
+        return checkpoint.epochs >= options.epochs or 0 < options.patience <= waited
+
+    def _epoch(self, before: Checkpoint | None) -> Checkpoint:
+        records = () if before is None else before.records
+        started = time.monotonic()
+        loss, accuracy, rate, learning_seconds = self._learn(len(records))
+        scores = self._learner.evaluate(self._request.validation)
+        record = EpochRecord(
+            epoch=len(records) + 1,
+            loss=loss,
+            accuracy=accuracy,
+            val_loss=scores.loss,
+            val_accuracy=scores.accuracy,
+            learning_rate=rate,
+            images_per_second=len(self._request.fit) / learning_seconds,
+            seconds=time.monotonic() - started,
+        )
+        records = (*records, record)
+        improved = before is None or record.val_accuracy > before.best_accuracy
+        state = self._learner.state()
+        if before is None or improved:
+            best_epoch, best = record.epoch, self._learner.network_state()
+            # Before the checkpoint: a kill between the two repeats the epoch and writes the same.
+            self._keep()
+        else:
+            best_epoch, best = before.best_epoch, dict(before.best)
+        checkpoint = Checkpoint(self._configuration, records, best_epoch, state, best)
+        write_checkpoint(self._folder.checkpoint, checkpoint)
+        self._write_history(records)
+        self._report(checkpoint)
+        return checkpoint
+
+    def _learn(self, epoch: int) -> tuple[float, float, float, float]:
+        """One pass over the fit images.
+
+        Returns:
+            Mean loss, accuracy, the last learning rate, and seconds.
+        """
+        request, options = self._request, self._request.options
+        images = len(request.fit)
+        request.progress.begin(f"epoch {epoch + 1}/{options.epochs}", images, "images")
+        done = correct = 0
+        total = 0.0
+        rate = 0.0
+        started = announced = time.monotonic()
+        batches = epoch_batches(request.fit, options.batch_size, seed=request.seed, epoch=epoch)
+        for index, (pixels, labels) in enumerate(batches):
+            step = epoch * self._steps + index
+            rate = self._schedule.rate(step)
+            result = self._learner.learn(pixels, labels, step=step, rate=rate)
+            done += len(labels)
+            total += result.loss * len(labels)
+            correct += result.correct
+            now = time.monotonic()
+            if now - announced >= _ANNOUNCED_EVERY or done == images:
+                announced = now
+                speed = done / max(now - started, 1e-9)
+                left = (images * (options.epochs - epoch) - done) / speed
+                request.progress.advance(
+                    done,
+                    f"loss {total / done:.3f}  accuracy {correct / done:.1%}  "
+                    f"{speed:,.0f} images/s  {clock(left)} left",
+                )
+        request.progress.end()
+        return total / images, correct / images, rate, max(time.monotonic() - started, 1e-9)
+
+    def _write_history(self, records: tuple[EpochRecord, ...]) -> None:
+        publish_text(self._folder.history, history_csv(records))
+
+    def _report(self, checkpoint: Checkpoint) -> None:
+        record, epochs = checkpoint.records[-1], self._request.options.epochs
+        over = self._is_over(checkpoint)
+        left = 0.0 if over else (epochs - record.epoch) * record.seconds
+        best = "  best so far" if checkpoint.best_epoch == record.epoch else ""
+        self._request.progress.note(
+            f"epoch {record.epoch}/{epochs}  loss {record.loss:.3f}  accuracy {record.accuracy:.1%}  "
+            f"validation {record.val_accuracy:.2%}  {record.images_per_second:,.0f} images/s  "
+            f"{clock(left)} left{best}"
+        )
+        if over and record.epoch < epochs:
+            self._request.progress.note(
+                f"stopped: no better validation accuracy in {record.epoch - checkpoint.best_epoch} epochs"
+            )
+        self._heard(RunEvent("epoch", self._folder.path, record.epoch, epochs, metrics=record.metrics()))
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``m:ss`` or ``h:mm:ss``."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

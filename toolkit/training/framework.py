@@ -1,0 +1,76 @@
+"""The one door to TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from toolkit.errors import ConfigurationError
+
+
+def load_tensorflow() -> ModuleType:
+    """Import TensorFlow without the lines that it prints while it starts.
+
+    Returns:
+        The module ``tensorflow``.
+
+    Raises:
+        ConfigurationError: If it is not installed, or cannot be loaded.
+    """
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        with _standard_error_held_back():
+            import tensorflow as tf
+
+            # The second half of the messages comes with the first operation.
+            tf.constant(0)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"TensorFlow cannot be imported: {error}",
+            hint="pip install 'modelops-toolkit[train]'",
+        ) from error
+    return sys.modules["tensorflow"]
+
+
+def make_deterministic(seed: int) -> None:
+    """Make TensorFlow compute the same every time, and seed whatever an architecture leaves unseeded.
+
+    Holds for the process: a training belongs in one of its own.
+
+    Args:
+        seed: 0 or above.
+    """
+    tf = load_tensorflow()
+    import keras
+
+    keras.utils.set_random_seed(seed % 2**32)
+    tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def _standard_error_held_back() -> Iterator[None]:
+    """Keep what native code writes to standard error; show it if the body fails."""
+    sys.stderr.flush()
+    try:
+        real = os.dup(2)
+    except OSError:  # standard error is closed: there is nothing to hold back
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(real, held.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
