@@ -127,34 +127,33 @@ def _suffix(where: str, field: str, value: object) -> None:
 
 
 def _check_dataset_loader(where: str, loader: types.DatasetLoader) -> None:
-    if not isinstance(loader.fetchable, tuple) or not all(isinstance(name, str) for name in loader.fetchable):
-        raise BadDeclarationError(f"{where}: fetchable is {loader.fetchable!r}, expected a tuple of names")
-    if loader.fetchable and loader.fetch is None:
+    fetchable: object = loader.fetchable
+    if not isinstance(fetchable, tuple) or not all(isinstance(name, str) for name in fetchable):
+        raise BadDeclarationError(f"{where}: fetchable is {fetchable!r}, expected a tuple of names")
+    if fetchable and loader.fetch is None:
         raise BadDeclarationError(f"{where} lists what it can fetch, but has no fetch")
 
 
 def _check_architecture(where: str, architecture: types.Architecture) -> None:
-    if not isinstance(architecture.convention, types.Convention):
-        raise BadDeclarationError(
-            f"{where}: convention is {_shown(architecture.convention)}, expected a Convention"
-        )
+    convention: object = architecture.convention
+    if not isinstance(convention, types.Convention):
+        raise BadDeclarationError(f"{where}: convention is {_shown(convention)}, expected a Convention")
 
 
 def _check_model_format(where: str, model_format: types.ModelFormat) -> None:
-    if not isinstance(model_format.suffixes, tuple) or not model_format.suffixes:
-        raise BadDeclarationError(
-            f"{where}: suffixes is {model_format.suffixes!r}, expected a tuple of one or more"
-        )
-    for suffix in model_format.suffixes:
+    suffixes: object = model_format.suffixes
+    if not isinstance(suffixes, tuple) or not suffixes:
+        raise BadDeclarationError(f"{where}: suffixes is {suffixes!r}, expected a tuple of one or more")
+    for suffix in suffixes:
         _suffix(where, "a suffix", suffix)
 
 
 def _check_merge_strategy(where: str, strategy: types.MergeStrategy) -> None:
-    needs = strategy.needs
+    needs: object = strategy.needs
     known = isinstance(needs, frozenset) and all(isinstance(need, types.Need) for need in needs)
     if not known and not callable(needs):
         raise BadDeclarationError(
-            f"{where}: needs is {needs!r}, expected a frozenset of Need, or a function from the options to one"
+            f"{where}: needs is {needs!r}, expected a frozenset of Need, or a function from options to one"
         )
     if strategy.exactly is not None and (type(strategy.exactly) is not int or strategy.exactly < 2):
         raise BadDeclarationError(f"{where}: exactly is {strategy.exactly!r}, expected None, 2 or more")

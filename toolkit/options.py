@@ -178,8 +178,9 @@ def options_as_json(instance: Any) -> dict[str, Any]:
 
 
 def _fields(options_type: type) -> dict[str, _Field]:
-    if not (isinstance(options_type, type) and dataclasses.is_dataclass(options_type)):
-        raise ConfigurationError(f"options are declared by a dataclass, received {options_type!r}")
+    received: object = options_type
+    if not (isinstance(received, type) and dataclasses.is_dataclass(received)):
+        raise ConfigurationError(f"options are declared by a dataclass, received {received!r}")
     try:
         annotations = typing.get_type_hints(options_type)
     except (NameError, AttributeError, SyntaxError, TypeError) as error:

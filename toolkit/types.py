@@ -212,6 +212,7 @@ class Architecture:
     Attributes:
         build: Every layer explicitly named; outputs probabilities (softmax), shape (n, classes).
         convention: The pixels that the network is to be trained on.
+        rank: Lower is picked first when the user names none.
     """
 
     name: str
@@ -219,6 +220,7 @@ class Architecture:
     build: Callable[[BuildRequest], keras.Model]
     options: type = NoOptions
     convention: Convention = Convention()
+    rank: int = 100
 
 
 # --- model files ---------------------------------------------------------------------------

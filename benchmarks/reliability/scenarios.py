@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,10 +55,13 @@ def card() -> Scenario:
         (folder / "model.h5").write_bytes(b"a model")
         write_card(folder / "model.h5", Card(name="old"))
 
+    def write_new(folder: Path) -> None:
+        write_card(folder / "model.h5", Card(name="new", dataset="byclass"))
+
     return Scenario(
         "card",
         make_old,
-        lambda folder: write_card(folder / "model.h5", Card(name="new", dataset="byclass")) and None,
+        write_new,
         lambda folder: _card_name(folder / "model.h5"),
     )
 
@@ -70,7 +72,7 @@ def pair() -> Scenario:
 
     def put(folder: Path, which: str) -> None:
         publish_model(
-            folder / "model.h5", lambda staging: _write(staging, contents[which]) and None, Card(name=which)
+            folder / "model.h5", lambda staging: _write(staging, contents[which]), Card(name=which)
         )
 
     def state(folder: Path) -> str:
@@ -102,36 +104,62 @@ def stranger() -> Scenario:
 
     return Scenario(
         "model over a stranger's",
-        lambda folder: _write(folder / "model.h5", b"a stranger's model") and None,
+        lambda folder: _write(folder / "model.h5", b"a stranger's model"),
         whole.write_new,
         state,
     )
 
 
-def model_format(name: str, suffix: str, old: Model, new: Model, write: Callable[[Model, Path], None],
-                 read: Callable[[Path], Model]) -> Scenario:
-    """A model with its card, by a plugin's writer; a reader reads every tensor.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Two little models of one format that can be written, and how.
 
-    Args:
+    Attributes:
         name: Of the format.
-        suffix: Of its files.
+        suffix: Of its files, with the dot.
         old: With a card named ``old``.
         new: With a card named ``new`` and other weights.
-        write: The format's writer.
-        read: The format's reader.
+        write: The plugin's writer.
+        read: The plugin's reader.
     """
-    digests = {"old": weights_digest(old.tensors), "new": weights_digest(new.tensors)}
-    target = f"model{suffix}"
+
+    name: str
+    suffix: str
+    old: Model
+    new: Model
+    write: Callable[[Model, Path], None]
+    read: Callable[[Path], Model]
+
+
+def formats() -> tuple[Sample, ...]:
+    """A sample of every format that an installed plugin writes."""
+    from benchmarks.reliability.samples import keras_model
+    from toolkit.catalog import Catalog
+
+    old, new = keras_model("old"), keras_model("new")
+    return tuple(
+        Sample(name, declared.suffixes[0], old, new, declared.write, declared.read)
+        for name, declared in Catalog.load().model_formats().items()
+        if declared.write is not None
+    )
+
+
+def of_format(sample: Sample) -> Scenario:
+    """A model with its card, by a plugin's writer; a reader reads every tensor."""
+    target = f"model{sample.suffix}"
+    digests = {"old": weights_digest(sample.old.tensors), "new": weights_digest(sample.new.tensors)}
 
     def put(folder: Path, model: Model) -> None:
-        publish_model(folder / target, lambda staging: write(model, staging), model.card)
+        publish_model(folder / target, lambda staging: sample.write(model, staging), model.card)
 
     def state(folder: Path) -> str:
         found = _card_name(folder / target)
-        digest = weights_digest(read(folder / target).tensors)
+        digest = weights_digest(sample.read(folder / target).tensors)
         return found if digests.get(found) == digest else f"card {found!r} with another model"
 
-    return Scenario(name, lambda folder: put(folder, old), lambda folder: put(folder, new), state)
+    return Scenario(
+        sample.name, lambda folder: put(folder, sample.old), lambda folder: put(folder, sample.new), state
+    )
 
 
 @contextmanager
@@ -165,10 +193,8 @@ def _card_name(model: Path) -> str:
     return "no card" if found is None else found.name
 
 
-def _write(path: Path, content: bytes) -> int:
+def _write(path: Path, content: bytes) -> None:
     """Write in several calls, as model writers do."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    try:
-        return sum(os.write(descriptor, content[at : at + 1500]) for at in range(0, len(content), 1500))
-    finally:
-        os.close(descriptor)
+    with path.open("xb", buffering=1500) as file:
+        for start in range(0, len(content), 1000):
+            file.write(content[start : start + 1000])

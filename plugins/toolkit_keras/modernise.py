@@ -73,7 +73,8 @@ def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
         return entry
     if kind == "BatchNormalizationV1":
         kind = "BatchNormalization"
-    config = {key: value for key, value in config.items() if key not in _DROPPED.get(kind, ())}
+    if legacy:
+        config = {key: value for key, value in config.items() if key not in _DROPPED.get(kind, ())}
     if kind == "InputLayer" and "batch_input_shape" in config:
         shape = config.pop("batch_input_shape")
         config.setdefault("batch_shape", shape)
@@ -83,8 +84,6 @@ def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
         config = {key: _legacy_value(key, value) for key, value in config.items()}
         if kind == "LeakyReLU" and "alpha" in config:
             config["negative_slope"] = config.pop("alpha")
-        if kind == "ReLU" and config.get("max_value") is None:
-            config.pop("max_value", None)
     return entry | {"class_name": kind, "config": config}
 
 

@@ -14,9 +14,7 @@ def merge(request: MergeRequest) -> MergeResult:
     return soup((1.0 / count,) * count)
 
 
-def soup(
-    weights: Sequence[float], notes: Sequence[str] = (), steps: Sequence[MergeStep] = ()
-) -> MergeResult:
+def soup(weights: Sequence[float], notes: Sequence[str] = (), steps: Sequence[MergeStep] = ()) -> MergeResult:
     """The mean of the ingredients under the given weights.
 
     Args:

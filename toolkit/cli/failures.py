@@ -27,7 +27,7 @@ BUG, USAGE, NOT_FOUND, STORAGE, LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 7, 8, 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE)
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818 - an interruption, no error
+class Terminated(KeyboardInterrupt):
     """SIGTERM came; runs through the program like Ctrl-C, so that every clean-up is done."""
 
 

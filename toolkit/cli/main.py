@@ -72,7 +72,7 @@ class Commands(click.Group):
         # The group's own completions would load every command.
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
-    def main(  # type: ignore[override]  # Click overloads it by standalone_mode
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
@@ -167,9 +167,10 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
             hint=f"did you mean {near[0]}?" if near else "`toolkit --help` lists the commands",
         )
     contribution = toolkit.catalog.find(COMMANDS, name)
+    command: object
     try:
         command = contribution.declaration.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; the cause is kept
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"command {name!r} of the plugin {contribution.owner} cannot be loaded: "
             f"{type(error).__name__}: {error}",

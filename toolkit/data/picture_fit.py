@@ -1,10 +1,11 @@
 """Ink fitted into 28x28 as EMNIST's own images are.
 
-EMNIST's images were made from NIST's scans by a blur, a crop to the character, a fit into
-24 x 24 with the aspect kept, and centring by the box. Measured on 12,000 images of the ByClass
-test file: the longer side at a level of 20/255 is 24 pixels (median; 23.7 mean); the box's
-centre is (14, 14) within half a pixel, whereas the centre of mass strays by more than a pixel;
-the edges of the strokes are those of a Gaussian of 0.48 pixels; the brightest pixel is 255.
+EMNIST's images were made from NIST's scans by a blur, a crop, a fit with the aspect kept, and
+centring by the box. Measured on 12,000 images of the ByClass test file: the longer side at a
+level of 20/255 is 24 pixels (median; 23.7 mean); the box's centre is (14, 14) within half a
+pixel, whereas the centre of mass strays by up to three; the brightest pixel is 255. As the crop
+holds the blur and a margin, both in pixels of the scan, a small character is blurred more and
+drawn smaller: longer side = 30.6 - 15 x blur, in pixels of the image, within half a pixel.
 """
 
 from __future__ import annotations
@@ -18,9 +19,16 @@ from PIL import Image
 Page = NDArray[np.float32]
 
 SIDE = 28
-BOX = 24.0
+
+# The longer side of the box at this level, and how it depends on the blur.
 BOX_LEVEL = 20 / 255
-EDGE_SIGMA = 0.48
+BOX_WITHOUT_BLUR = 30.6
+BOX_LOSS_PER_BLUR = 15.0
+LEAST_BOX = 21.0
+
+# The deviation of the Gaussian that blurs a stroke's edge, in pixels of the image: a sharper
+# picture is blurred to it, as sharp as one in twenty of EMNIST's; a softer one stays as it is.
+EDGE_SIGMA = 0.38
 
 # How many deviations outside its middle a blurred edge falls to the box's level.
 BOX_LEVEL_SIGMAS = 1.417
@@ -28,8 +36,9 @@ BOX_LEVEL_SIGMAS = 1.417
 # A pixel is never a point: some smoothing keeps a picture that is soft already free of noise.
 LEAST_SMOOTHING = 0.15
 
-# A character below this size is drawn larger first, so that a kernel meets enough samples.
-WORKING_SIDE = 96
+# A character is brought to at least the first size, so that a kernel meets enough samples, and
+# to less than twice the second, which is as much as can be seen in 28 pixels.
+WORKING_SIDES = (96, 192)
 
 
 def fit_ink(ink: Page) -> NDArray[np.uint8]:
@@ -45,10 +54,11 @@ def fit_ink(ink: Page) -> NDArray[np.uint8]:
     top, bottom, left, right = ink_box(ink)
     longer = max(bottom - top, right - left)
     sigma = edge_sigma(ink)
-    # The box grows with the blur that is still to come, so the scale asks for the box without any.
-    scale = (BOX - 2 * BOX_LEVEL_SIGMAS * EDGE_SIGMA) / max(longer - 2 * BOX_LEVEL_SIGMAS * sigma, 1e-3)
-    if sigma * scale > EDGE_SIGMA:
-        scale = BOX / longer
+    scale = max(BOX_WITHOUT_BLUR / (longer + BOX_LOSS_PER_BLUR * sigma), LEAST_BOX / longer)
+    if sigma * scale < EDGE_SIGMA:
+        # The blur that is still to come makes the box larger.
+        sharp = longer - 2 * BOX_LEVEL_SIGMAS * sigma
+        scale = (BOX_WITHOUT_BLUR - (BOX_LOSS_PER_BLUR + 2 * BOX_LEVEL_SIGMAS) * EDGE_SIGMA) / max(sharp, 1.0)
     missing = math.sqrt(max(EDGE_SIGMA**2 - (sigma * scale) ** 2, LEAST_SMOOTHING**2))
     rows = _sampling(ink.shape[0], (top + bottom) / 2, scale, missing)
     columns = _sampling(ink.shape[1], (left + right) / 2, scale, missing)
@@ -95,11 +105,12 @@ def _cropped(ink: Page) -> Page:
     margin = max(3, round(0.1 * max(crop.shape)))
     padded = np.pad(ink, margin)
     crop = padded[rows[0] : rows[-1] + 1 + 2 * margin, columns[0] : columns[-1] + 1 + 2 * margin]
-    times = math.ceil(WORKING_SIDE / max(crop.shape))
-    if times == 1:
-        return crop
-    larger = Image.fromarray(crop).resize((crop.shape[1] * times, crop.shape[0] * times), Image.Resampling.BICUBIC)
-    return np.asarray(larger).clip(0, 1)
+    times = math.ceil(WORKING_SIDES[0] / max(crop.shape))
+    if times > 1:
+        size = (crop.shape[1] * times, crop.shape[0] * times)
+        return np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    fewer = max(crop.shape) // WORKING_SIDES[1]
+    return crop if fewer < 2 else np.asarray(Image.fromarray(crop).reduce(fewer))
 
 
 def _sampling(length: int, centre: float, scale: float, sigma: float) -> NDArray[np.float64]:

@@ -26,7 +26,9 @@ CLEAR_BORDER = 0.8
 SPECK = 0.02
 SPECK_LEVEL = 0.06
 
-ANALYSIS_SIDE = 256
+# A smooth surface needs few samples, the distance between spots some more.
+SURFACE_SIDE = 96
+REGION_SIDE = 256
 
 
 def find_ink(page: Page, *, ink: Ink | None, name: str) -> Page:
@@ -126,7 +128,7 @@ def _contrast_to_paper(page: Page, ink: Ink) -> Page:
 
 
 def _thinned(page: Page) -> Page:
-    step = max(1, max(page.shape) // ANALYSIS_SIDE)
+    step = max(1, max(page.shape) // SURFACE_SIDE)
     return page[step // 2 :: step, step // 2 :: step] if min(page.shape) > step else page
 
 
@@ -149,7 +151,7 @@ def _fitted_surface(page: Page, where: NDArray[np.bool_], shape: tuple[int, ...]
 
 def without_specks(ink: Page) -> Page:
     """Ink without the spots that hold almost none of it, and without what touches no stroke."""
-    step = max(1, -(-max(ink.shape) // ANALYSIS_SIDE))
+    step = max(1, -(-max(ink.shape) // REGION_SIDE))
     height, width = -(-ink.shape[0] // step), -(-ink.shape[1] // step)
     padded = np.zeros((height * step, width * step), np.float32)
     padded[: ink.shape[0], : ink.shape[1]] = ink

@@ -33,7 +33,9 @@ _IDENTITY = frozenset(
     }
 )
 _AUGMENTATION = "Random"
-_COMMUTATIVE = frozenset({"Add", "Average", "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Multiply", "Sum"})
+_COMMUTATIVE = frozenset(
+    {"Add", "Average", "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Multiply", "Sum"}
+)
 _INPUTS = frozenset({"Input", "InputLayer"})
 
 Label = Callable[[Layer], str]

@@ -131,9 +131,7 @@ def _reference(ordered: Sequence[Candidate]) -> Candidate:
     """The first of those that most of the others are like, so that one stranger is one problem."""
     kinds = [signature(item.model.topology) for item in ordered]
     counts = Counter(kinds)
-    return max(
-        zip(ordered, kinds, strict=True), key=lambda pair: counts[pair[1]]
-    )[0]
+    return max(zip(ordered, kinds, strict=True), key=lambda pair: counts[pair[1]])[0]
 
 
 def _problems(item: Candidate, reference: Candidate, found: Correspondence | None) -> Iterator[Problem]:
@@ -233,5 +231,3 @@ def _unknown(
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
-
-

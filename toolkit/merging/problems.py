@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from toolkit.errors import IncompatibleModelsError, ToolkitError
 
-_WIDTH = 80
+_WIDTH = 72  # so that they still fit 80 columns behind “error: ”
 _SHOWN = 12
 
 
@@ -20,18 +20,18 @@ class Problem:
         model: Name of the ingredient.
         text: What is wrong, where, and what was received.
         hint: What to do about it; may be empty.
-        kind: The error that it would be if it stood alone.
+        code: Of the error that it would be if it stood alone.
     """
 
     model: str
     text: str
     hint: str = ""
-    kind: type[ToolkitError] = IncompatibleModelsError
+    code: str = IncompatibleModelsError.code
 
     @classmethod
     def of(cls, model: str, error: ToolkitError) -> Problem:
         """The problem that an error met while a model was looked at."""
-        return cls(model, error.message, error.hint, type(error))
+        return cls(model, error.message, error.hint, error.code)
 
 
 def refusal(problems: Sequence[Problem]) -> ToolkitError:
@@ -44,8 +44,8 @@ def refusal(problems: Sequence[Problem]) -> ToolkitError:
         An error of the problems' kind where they all have one, so that a merge which fails on a
         damaged file alone exits as damaged; otherwise an IncompatibleModelsError.
     """
-    kinds = {problem.kind for problem in problems}
-    kind = kinds.pop() if len(kinds) == 1 else IncompatibleModelsError
+    codes = {problem.code for problem in problems}
+    kind = _error_with(codes.pop()) if len(codes) == 1 else IncompatibleModelsError
     hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
     if len(problems) == 1:
         return kind(_sentence(problems[0]), hint=hint)
@@ -54,7 +54,7 @@ def refusal(problems: Sequence[Problem]) -> ToolkitError:
 
 
 def listing(problems: Sequence[Problem]) -> list[str]:
-    """The problems as lines of at most 80 columns, model by model."""
+    """The problems as lines of at most 72 columns, model by model."""
     by_model: dict[str, list[Problem]] = {}
     for problem in problems:
         by_model.setdefault(problem.model, []).append(problem)
@@ -74,6 +74,13 @@ def _sentence(problem: Problem) -> str:
 
 def _wrapped(text: str, first: str, later: str | None = None) -> list[str]:
     indent = first if later is None else later
-    return textwrap.wrap(
-        text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
-    )
+    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _error_with(code: str) -> type[ToolkitError]:
+    kinds = [ToolkitError]
+    for kind in kinds:
+        if kind.code == code:
+            return kind
+        kinds += kind.__subclasses__()
+    return IncompatibleModelsError

@@ -1,1 +1,7 @@
-"""The toolkit's operations."""
+"""The verbs. The command line and the API call these and nothing deeper."""
+
+from __future__ import annotations
+
+from toolkit.operations.context import Toolkit
+
+__all__ = ["Toolkit"]

@@ -16,7 +16,18 @@ from toolkit.store.sweep import sweep
 
 State = Literal["ok", "note", "problem"]
 
-_NEEDED = ("numpy", "h5py", "onnx", "onnxruntime", "pandas", "click", "pluggy", "rich", "pillow", "matplotlib")
+_NEEDED = (
+    "numpy",
+    "h5py",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "click",
+    "pluggy",
+    "rich",
+    "pillow",
+    "matplotlib",
+)
 _EXTRA = {
     "tensorflow": ("train", "training and fine-tuning"),
     "tf2onnx": ("convert", "export --to onnx-tf2onnx"),
@@ -48,7 +59,11 @@ def examine(toolkit: Toolkit) -> tuple[Finding, ...]:
 
 def _packages() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield Finding("processors", "ok", f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}")
+    yield Finding(
+        "processors",
+        "ok",
+        f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}",
+    )
     for name in _NEEDED:
         version = _version(name)
         if version is None:
@@ -58,7 +73,9 @@ def _packages() -> Iterator[Finding]:
     for name, (extra, purpose) in _EXTRA.items():
         version = _version(name)
         if version is None:
-            yield Finding(name, "note", f"not installed; for {purpose}: pip install 'modelops-toolkit[{extra}]'")
+            yield Finding(
+                name, "note", f"not installed; for {purpose}: pip install 'modelops-toolkit[{extra}]'"
+            )
         else:
             yield Finding(name, "ok", version)
 
@@ -89,12 +106,16 @@ def _workspace(toolkit: Toolkit) -> Iterator[Finding]:
     yield Finding("data sets", "ok" if names else "note", names or "none; toolkit datasets get byclass")
     models = find_models(toolkit)
     bad = [model for model in models if model.problem]
-    yield Finding("models", "ok" if models else "note", f"{len(models)} found, {len(models) - len(bad)} usable")
+    yield Finding(
+        "models", "ok" if models else "note", f"{len(models)} found, {len(models) - len(bad)} usable"
+    )
     for model in bad:
         yield Finding(model.path.name, "problem", model.problem)
     folders = [workspace.models, workspace.runs, workspace.cache, workspace.datasets]
     swept = [path for folder in folders if folder.is_dir() for path in sweep(folder)]
     if swept:
-        yield Finding("leftovers", "note", f"{len(swept)} unfinished files of processes that are gone: removed")
+        yield Finding(
+            "leftovers", "note", f"{len(swept)} unfinished files of processes that are gone: removed"
+        )
     else:
         yield Finding("leftovers", "ok", "none")

@@ -77,7 +77,9 @@ def export(
             f"{target}: exporter {to} writes {exporter.suffix} files", hint=f"name it …{exporter.suffix}"
         )
     if target.resolve() == path.resolve():
-        raise UsageError(f"{target}: the export would replace its own source", hint="choose another place with --out")
+        raise UsageError(
+            f"{target}: the export would replace its own source", hint="choose another place with --out"
+        )
     model = open_model(toolkit, path)
     probe = _probe(toolkit, model.card, dataset)
     facts: dict[str, Any] = {}

@@ -96,7 +96,9 @@ def model_files(toolkit: Toolkit, folders: Sequence[Path] = ()) -> list[FoundFil
     for folder in folders:
         if not folder.is_dir():
             raise MissingInputError(f"{folder}: no such folder", hint="name folders that hold model files")
-    suffixes = sorted({suffix for item in toolkit.catalog.model_formats().values() for suffix in item.suffixes})
+    suffixes = sorted(
+        {suffix for item in toolkit.catalog.model_formats().values() for suffix in item.suffixes}
+    )
     return find_files(list(folders) or [toolkit.workspace.models], suffixes)
 
 
@@ -160,7 +162,9 @@ def _verified(toolkit: Toolkit, path: Path) -> Verified:
     except ToolkitError as error:
         return Verified(path, "unreadable", str(error))
     if recorded and recorded != actual:
-        return Verified(path, "damaged", f"{path}: weights digest {actual[:12]}…, the card says {recorded[:12]}…")
+        return Verified(
+            path, "damaged", f"{path}: weights digest {actual[:12]}…, the card says {recorded[:12]}…"
+        )
     return Verified(path, _state(path), "")
 
 
@@ -182,4 +186,3 @@ def _state(path: Path) -> str:
     if read_card(path) is None:
         return "no card"
     return "ok" if verify_file(path) == "ok" else "no card"
-

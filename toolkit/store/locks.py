@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toolkit.errors import BusyError
@@ -42,4 +42,6 @@ def exclusive(target: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        # What was done under the lock is done, whatever letting go of it says.
+        with suppress(OSError):
+            lock.release()

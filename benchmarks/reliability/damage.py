@@ -1,0 +1,105 @@
+"""R2: truncated files and flipped bits, with and without a digest to compare with."""
+
+from __future__ import annotations
+
+import random
+import resource
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.reliability.disturbances import Figures
+from benchmarks.reliability.scenarios import Sample
+from benchmarks.reliability.tracing import DONE, REFUSED, run_traced
+from toolkit.errors import DamagedFileError
+from toolkit.model import Card
+from toolkit.model.sidecar import publish_model, verify_file
+
+_SECONDS = 10
+_MEMORY = 1 << 30  # bytes beyond what the process has already
+
+
+def damage_everywhere(sample: Sample, times: int) -> Iterator[Figures]:
+    """Truncate a model file and flip bits in it, at places spread over the whole file.
+
+    Where its digest is known every damaged file must be refused. Where it is not, reading all of
+    it must end within ten seconds and a gigabyte, in a model or in a named error.
+
+    Args:
+        sample: Of one format.
+        times: How many truncations and how many flipped bits.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="toolkit-reliability-"))
+    try:
+        target = folder / f"model{sample.suffix}"
+        publish_model(target, lambda staging: sample.write(sample.old, staging), Card(name="whole"))
+        whole = target.read_bytes()
+        stray = folder / f"stray{sample.suffix}"
+        for kind, damaged in (("truncation", _truncated(whole, times)), ("flipped bit", _flipped(whole, times))):
+            known = Figures(sample.name, f"{kind}, digest known")
+            unknown = Figures(sample.name, f"{kind}, no digest")
+            for where, content in damaged:
+                target.write_bytes(content)
+                stray.write_bytes(content)
+                _refused(known, where, target)
+                _bounded(unknown, where, lambda: _read_all(sample, stray))
+            yield known
+            yield unknown
+    finally:
+        shutil.rmtree(folder)
+
+
+def _truncated(whole: bytes, times: int) -> Iterator[tuple[str, bytes]]:
+    for number in range(times):
+        length = len(whole) * number // times
+        yield f"cut to {length:,} bytes", whole[:length]
+
+
+def _flipped(whole: bytes, times: int) -> Iterator[tuple[str, bytes]]:
+    generator = random.Random(len(whole))  # noqa: S311 - where a bit flips is no secret
+    for number in range(times):
+        # Half of them in the first kilobytes, where the structure is.
+        end = min(len(whole), 4096) if number % 2 else len(whole)
+        place, bit = generator.randrange(end), generator.randrange(8)
+        content = bytearray(whole)
+        content[place] ^= 1 << bit
+        yield f"bit {bit} of byte {place:,} flipped", bytes(content)
+
+
+def _refused(figures: Figures, where: str, target: Path) -> None:
+    figures.trials += 1
+    try:
+        verify_file(target)
+    except DamagedFileError:
+        figures.old += 1
+    else:
+        figures.new += 1
+        figures.violations.append(f"{figures.scenario}, {where}: was not noticed")
+
+
+def _bounded(figures: Figures, where: str, read: Callable[[], None]) -> None:
+    def limited() -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_SECONDS)
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, resource.RLIM_INFINITY))
+        read()
+
+    figures.trials += 1
+    outcome = run_traced(limited, frozenset())
+    if outcome.status == REFUSED:
+        figures.old += 1
+    elif outcome.status == DONE:
+        figures.new += 1
+    else:
+        figures.violations.append(
+            f"{figures.scenario}, {where}: ended with {outcome.status} {outcome.errors[-600:]}"
+        )
+
+
+def _read_all(sample: Sample, path: Path) -> None:
+    model = sample.read(path)
+    for name in model.tensors:
+        model.tensors.read(name)

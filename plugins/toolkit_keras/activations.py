@@ -1,0 +1,259 @@
+"""Activation functions, by name or as a layer inside another layer's configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from toolkit.errors import UnsupportedError
+from toolkit_keras.emission import Emission, Value, as_keras, elementwise
+from toolkit_keras.layer_kind import own_axis
+from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
+from toolkit_keras.settings import Settings
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A function and the numbers that shape it.
+
+    Attributes:
+        name: Keras' own.
+        parameters: Those that differ from function to function: ``negative_slope``, ``alpha``.
+    """
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> Any:
+        """As a JSON value: the name alone where there is nothing more to say."""
+        return {"name": self.name, **self.parameters} if self.parameters else self.name
+
+
+LINEAR = Activation("linear")
+
+
+def relu_of(settings: Settings) -> Activation:
+    """What a ReLU layer computes."""
+    parameters = {
+        "negative_slope": settings.number("negative_slope", 0.0),
+        "max_value": settings.optional_number("max_value"),
+        "threshold": settings.number("threshold", 0.0),
+    }
+    if parameters == {"negative_slope": 0.0, "max_value": None, "threshold": 0.0}:
+        return Activation("relu")
+    return Activation("relu", parameters)
+
+
+def leaky_relu_of(settings: Settings) -> Activation:
+    """What a LeakyReLU layer computes; its default differs from the function's."""
+    default = settings.number("alpha", 0.3)
+    return Activation("leaky_relu", {"negative_slope": settings.number("negative_slope", default)})
+
+
+def elu_of(settings: Settings) -> Activation:
+    """What an ELU layer computes."""
+    return Activation("elu", {"alpha": settings.number("alpha", 1.0)})
+
+
+def softmax_of(settings: Settings) -> Activation:
+    """What a Softmax layer computes."""
+    axes = settings.integers("axis", -1)
+    if len(axes) != 1:
+        raise UnsupportedError(f"layer '{settings.layer}': a softmax over {len(axes)} axes", hint="supported: one axis")
+    return Activation("softmax") if axes == (-1,) else Activation("softmax", {"axis": axes[0]})
+
+
+_LAYERS: Mapping[str, Callable[[Settings], Activation]] = {
+    "ReLU": relu_of,
+    "LeakyReLU": leaky_relu_of,
+    "ELU": elu_of,
+    "Softmax": softmax_of,
+}
+
+
+def activation_of(settings: Settings, key: str = "activation") -> Activation:
+    """The activation that a layer's configuration names.
+
+    Raises:
+        UnsupportedError: If it is a function of somebody's own.
+    """
+    value = settings.values.get(key)
+    if value is None:
+        return LINEAR
+    if isinstance(value, str):
+        return Activation(value)
+    if isinstance(value, dict):
+        inner = value.get("config")
+        if isinstance(inner, str):
+            return Activation(inner)
+        kind = value.get("class_name")
+        if kind in _LAYERS and isinstance(inner, dict):
+            return _LAYERS[kind](Settings(inner, settings.layer))
+        if kind == "Activation" and isinstance(inner, dict):
+            return activation_of(Settings(inner, settings.layer))
+        return Activation(str(kind))
+    settings.wrong(key, "the name of a function")
+
+
+def described_activation(settings: Settings) -> Any:
+    """The activation as an attribute in a topology."""
+    return activation_of(settings).describe()
+
+
+def emit_activation(emission: Emission, value: Value, activation: Activation) -> Value:
+    """Add an activation to the graph.
+
+    Raises:
+        UnsupportedError: If it is not known.
+    """
+    if activation.name == "linear":
+        return value
+    function = _FUNCTIONS.get(activation.name)
+    if function is None:
+        emission.refuse(f"activation '{activation.name}'", ", ".join(sorted((*_FUNCTIONS, "linear"))))
+    return function(emission, value, activation.parameters)
+
+
+_Parameters = Mapping[str, Any]
+_Function = Callable[[Emission, Value, _Parameters], Value]
+
+
+def _single(kind: str, **attributes: float) -> _Function:
+    """One ONNX operation with fixed numbers."""
+
+    def emit(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+        return elementwise(value, emission.add(kind, value.name, part=kind.lower(), **attributes))
+
+    return emit
+
+
+def _sloped(kind: str, parameter: str, default: float) -> _Function:
+    """One ONNX operation with one number of the layer's own, which ONNX calls alpha."""
+
+    def emit(emission: Emission, value: Value, parameters: _Parameters) -> Value:
+        number = float(parameters.get(parameter, default))
+        return elementwise(value, emission.add(kind, value.name, part=kind.lower(), alpha=number))
+
+    return emit
+
+
+def _relu(emission: Emission, value: Value, parameters: _Parameters) -> Value:
+    slope = parameters.get("negative_slope", 0.0)
+    top = parameters.get("max_value")
+    threshold = parameters.get("threshold", 0.0)
+    x = value.name
+    if slope and top is None and not threshold:
+        return elementwise(value, emission.add("LeakyRelu", x, part="leakyrelu", alpha=slope))
+    if threshold:
+        edge = emission.constant(threshold, "threshold")
+        above = emission.add("Greater", x, edge, part="above")
+        positive = emission.add("Where", above, x, emission.constant(0.0, "zero"), part="kept")
+        if top is not None:
+            positive = _clip(emission, positive, 0.0, top)
+    elif top is not None:
+        positive = _clip(emission, x, 0.0, top)
+    else:
+        positive = emission.add("Relu", x, part="relu")
+    if not slope:
+        return elementwise(value, positive)
+    below = emission.add("Sub", emission.constant(threshold, "edge"), x, part="below")
+    negative = emission.add("Relu", below, part="negative")
+    scaled = emission.add("Mul", negative, emission.constant(slope, "slope"), part="sloped")
+    return elementwise(value, emission.add("Sub", positive, scaled, part="relu"))
+
+
+def _clip(emission: Emission, name: str, low: float, high: float) -> str:
+    return emission.add(
+        "Clip", name, emission.constant(low, "low"), emission.constant(high, "high"), part="clip"
+    )
+
+
+def _relu6(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+    return elementwise(value, _clip(emission, value.name, 0.0, 6.0))
+
+
+def _hard_tanh(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+    return elementwise(value, _clip(emission, value.name, -1.0, 1.0))
+
+
+def _along(kind: str) -> _Function:
+    """A softmax of some kind, along an axis."""
+
+    def emit(emission: Emission, value: Value, parameters: _Parameters) -> Value:
+        axis = own_axis(emission.settings, int(parameters.get("axis", -1)), value.rank)
+        if value.rank == 0:
+            value = as_keras(emission, value)
+        name = emission.add(kind, value.name, part=kind.lower(), axis=value.place(axis))
+        return replace(value, name=name, probabilities=kind == "Softmax" and axis == value.rank - 1)
+
+    return emit
+
+
+def _gelu(emission: Emission, value: Value, parameters: _Parameters) -> Value:
+    x = value.name
+    if parameters.get("approximate"):
+        cube = emission.add("Mul", emission.add("Mul", x, x, part="square"), x, part="cube")
+        bent = emission.add("Mul", cube, emission.constant(0.044715, "bend"), part="bent")
+        inner = emission.add("Add", x, bent, part="inner")
+        scaled = emission.add("Mul", inner, emission.constant(math.sqrt(2.0 / math.pi), "scale"), part="scaled")
+        gate = emission.add("Tanh", scaled, part="gate")
+    else:
+        scaled = emission.add("Mul", x, emission.constant(math.sqrt(0.5), "scale"), part="scaled")
+        gate = emission.add("Erf", scaled, part="gate")
+    lifted = emission.add("Add", gate, emission.constant(1.0, "one"), part="lifted")
+    half = emission.add("Mul", x, emission.constant(0.5, "half"), part="halved")
+    return elementwise(value, emission.add("Mul", half, lifted, part="gelu"))
+
+
+def _silu(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+    gate = emission.add("Sigmoid", value.name, part="gate")
+    return elementwise(value, emission.add("Mul", value.name, gate, part="silu"))
+
+
+def _mish(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+    gate = emission.add("Tanh", emission.add("Softplus", value.name, part="softplus"), part="gate")
+    return elementwise(value, emission.add("Mul", value.name, gate, part="mish"))
+
+
+def _log_sigmoid(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+    negated = emission.add("Neg", value.name, part="negated")
+    return elementwise(value, emission.add("Neg", emission.add("Softplus", negated, part="softplus"), part="log"))
+
+
+def _tanh_shrink(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+    return elementwise(
+        value, emission.add("Sub", value.name, emission.add("Tanh", value.name, part="tanh"), part="shrink")
+    )
+
+
+_FUNCTIONS: Mapping[str, _Function] = {
+    "celu": _sloped("Celu", "alpha", 1.0),
+    "elu": _sloped("Elu", "alpha", 1.0),
+    "exponential": _single("Exp"),
+    "gelu": _gelu,
+    "hard_sigmoid": _single("HardSigmoid", alpha=1 / 6, beta=0.5),
+    LEGACY_HARD_SIGMOID: _single("HardSigmoid", alpha=0.2, beta=0.5),
+    "hard_silu": _single("HardSwish"),
+    "hard_swish": _single("HardSwish"),
+    "hard_tanh": _hard_tanh,
+    "leaky_relu": _sloped("LeakyRelu", "negative_slope", 0.2),
+    "log_sigmoid": _log_sigmoid,
+    "log_softmax": _along("LogSoftmax"),
+    "mish": _mish,
+    "relu": _relu,
+    "relu6": _relu6,
+    "selu": _single("Selu", alpha=_SELU_ALPHA, gamma=_SELU_SCALE),
+    "sigmoid": _single("Sigmoid"),
+    "silu": _silu,
+    "softmax": _along("Softmax"),
+    "softplus": _single("Softplus"),
+    "softsign": _single("Softsign"),
+    "swish": _silu,
+    "tanh": _single("Tanh"),
+    "tanh_shrink": _tanh_shrink,
+}

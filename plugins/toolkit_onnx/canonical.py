@@ -1,0 +1,214 @@
+"""Graphs of many exporters brought to one form: one float input with a batch axis, one output of scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
+
+from toolkit.errors import UnreadableInputError, UnsupportedError
+
+BATCH_AXIS = "batch"
+
+
+def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """A copy in which constants are initializers, and one input and one output have a ``batch`` axis.
+
+    A batch that the file fixes at some number is set free, and shapes that repeat it are with it.
+
+    Args:
+        model: Checked.
+        where: Of which file, for messages.
+
+    Returns:
+        The copy, and what was left out.
+
+    Raises:
+        UnsupportedError: If it has several inputs, no single output of scores, inputs that are not
+            float32 of a fixed size, or a batch that cannot be set free.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    dropped = _drop_training(copy)
+    _lift_constants(copy.graph)
+    _see_through_identities(copy.graph)
+    _single_input(copy.graph, where)
+    dropped += _single_output(copy.graph, where)
+    _free_batch(copy, where)
+    return copy, dropped
+
+
+def _drop_training(model: onnx.ModelProto) -> tuple[str, ...]:
+    if not model.training_info:
+        return ()
+    del model.training_info[:]
+    return ("training information",)
+
+
+def _lift_constants(graph: onnx.GraphProto) -> None:
+    for node in list(graph.node):
+        value = _constant(node) if node.op_type == "Constant" else None
+        if value is not None:
+            value.name = node.output[0]
+            graph.initializer.append(value)
+            graph.node.remove(node)
+
+
+def _constant(node: NodeProto) -> TensorProto | None:
+    (attribute,) = node.attribute
+    if attribute.name == "value":
+        value = TensorProto()
+        value.CopyFrom(attribute.t)
+        return value
+    made = {
+        "value_float": lambda: np.float32(attribute.f),
+        "value_floats": lambda: np.asarray(attribute.floats, np.float32),
+        "value_int": lambda: np.int64(attribute.i),
+        "value_ints": lambda: np.asarray(attribute.ints, np.int64),
+    }.get(attribute.name)
+    return None if made is None else numpy_helper.from_array(np.asarray(made()))
+
+
+def _see_through_identities(graph: onnx.GraphProto) -> None:
+    """PyTorch shares equal weights through Identity nodes on an initializer."""
+    constants = {tensor.name for tensor in graph.initializer}
+    outputs = {value.name for value in graph.output}
+    stands_for: dict[str, str] = {}
+    for node in list(graph.node):
+        for place, name in enumerate(node.input):
+            node.input[place] = stands_for.get(name, name)
+        if node.op_type == "Identity" and node.input[0] in constants and node.output[0] not in outputs:
+            stands_for[node.output[0]] = node.input[0]
+            graph.node.remove(node)
+
+
+def _single_input(graph: onnx.GraphProto, where: str) -> None:
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        names = ", ".join(repr(value.name) for value in inputs) or "none"
+        raise UnsupportedError(
+            f"{where}: {len(inputs)} inputs ({names})", hint="networks with exactly one input are supported"
+        )
+    kept = onnx.ValueInfoProto()
+    kept.CopyFrom(inputs[0])
+    del graph.input[:]
+    graph.input.append(kept)
+    if kept.type.tensor_type.elem_type != TensorProto.FLOAT:
+        kind = TensorProto.DataType.Name(kept.type.tensor_type.elem_type)
+        raise UnsupportedError(
+            f"{where}: input {kept.name!r} is of type {kind}", hint="inputs of type FLOAT (float32) are supported"
+        )
+    axes = kept.type.tensor_type.shape.dim
+    if len(axes) < 2 or any(axis.dim_value <= 0 for axis in axes[1:]):
+        shape = [axis.dim_param or axis.dim_value or "?" for axis in axes]
+        raise UnsupportedError(
+            f"{where}: input {kept.name!r} has the shape {shape}",
+            hint="a batch axis and then axes of fixed length are supported",
+        )
+
+
+def _single_output(graph: onnx.GraphProto, where: str) -> tuple[str, ...]:
+    if len(graph.output) == 1:
+        chosen = graph.output[0]
+    else:
+        scores = [
+            value
+            for value in graph.output
+            if value.type.tensor_type.elem_type == TensorProto.FLOAT and len(value.type.tensor_type.shape.dim) == 2
+        ]
+        if len(scores) != 1:
+            names = ", ".join(repr(value.name) for value in graph.output)
+            raise UnsupportedError(
+                f"{where}: {len(graph.output)} outputs ({names})",
+                hint="networks with one output of one float32 number a class are supported",
+            )
+        (chosen,) = scores
+    if chosen.type.tensor_type.elem_type != TensorProto.FLOAT:
+        kind = TensorProto.DataType.Name(chosen.type.tensor_type.elem_type)
+        raise UnsupportedError(
+            f"{where}: output {chosen.name!r} is of type {kind}",
+            hint="outputs of type FLOAT (float32) are supported",
+        )
+    dropped = tuple(f"output {value.name}" for value in graph.output if value.name != chosen.name)
+    kept = onnx.ValueInfoProto()
+    kept.CopyFrom(chosen)
+    del graph.output[:]
+    graph.output.append(kept)
+    return dropped
+
+
+def _free_batch(model: onnx.ModelProto, where: str) -> None:
+    """Name the batch axis; check with the shapes that follow that the output has it too."""
+    graph = model.graph
+    first = graph.input[0].type.tensor_type.shape.dim[0]
+    fixed = first.dim_value if first.HasField("dim_value") else None
+    if fixed is not None:
+        _free_reshapes(graph, fixed)
+    first.Clear()
+    first.dim_param = BATCH_AXIS
+    declared = [axis.dim_value for axis in graph.output[0].type.tensor_type.shape.dim]
+    shape = _output_shape(model, where)
+    if fixed is not None and shape[:1] != [BATCH_AXIS]:
+        raise UnsupportedError(
+            f"{where}: is made for exactly {fixed} image{'s' if fixed != 1 else ''} at a time",
+            hint="export it with a dynamic batch axis",
+        )
+    axes: list[int | str] = []
+    for place in range(1, max(len(shape), len(declared))):
+        found = shape[place] if place < len(shape) else None
+        length = found if isinstance(found, int) else declared[place] if place < len(declared) else 0
+        if not length or length < 0:
+            raise UnsupportedError(
+                f"{where}: how many numbers output {graph.output[0].name!r} has does not follow from the graph",
+                hint="export it with its output's shape",
+            )
+        axes.append(length)
+    if not axes:
+        raise UnsupportedError(
+            f"{where}: output {graph.output[0].name!r} has no axis for classes",
+            hint="networks with one output of one float32 number a class are supported",
+        )
+    output = helper.make_tensor_value_info(graph.output[0].name, TensorProto.FLOAT, [BATCH_AXIS, *axes])
+    graph.output[0].CopyFrom(output)
+    del graph.value_info[:]
+
+
+def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] not in constants or _attribute(node, "allowzero"):
+            continue
+        target = numpy_helper.to_array(constants[node.input[1]])
+        if target.ndim == 1 and target.size > 1 and target[0] == batch:
+            freed = target.copy()
+            freed[0] = 0  # as long as it comes in
+            name = f"{node.input[1]}/any batch"
+            if name not in constants:
+                constants[name] = numpy_helper.from_array(freed, name)
+                graph.initializer.append(constants[name])
+            node.input[1] = name
+
+
+def _attribute(node: NodeProto, name: str) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), 0)
+
+
+def _output_shape(model: onnx.ModelProto, where: str) -> list[int | str | None]:
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]
+    bare.graph.output[0].type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError) as error:
+        raise UnreadableInputError(f"{where}: its shapes contradict each other") from error
+    return [
+        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None
+        for axis in inferred.graph.output[0].type.tensor_type.shape.dim
+    ]
+
+
+def holds_text(attribute: AttributeProto) -> bool:
+    """Whether an attribute's value is text."""
+    return attribute.type in (AttributeProto.STRING, AttributeProto.STRINGS)

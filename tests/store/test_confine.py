@@ -1,0 +1,128 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import MissingInputError, PlanRefusedError, ToolkitError, UsageError
+from toolkit.model import Card
+from toolkit.model.sidecar import publish_model
+from toolkit.store.confine import name_of, open_confined, output_path, resolve_name
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.h5").write_bytes(b"a")
+    (folder / "deep" / "b.h5").write_bytes(b"b")
+    (tmp_path / "secret.h5").write_bytes(b"secret")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.h5", "models/a.h5", "deep/b.h5", "models/deep/b.h5"])
+def test_a_name_leads_to_a_file_below_a_root(models: Path, name: str) -> None:
+    path = resolve_name(name, [models])
+
+    assert path.name == name.rpartition("/")[2]
+    assert path.is_relative_to(models)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "/",
+        "/etc/passwd",
+        "..",
+        "../secret.h5",
+        "models/../../secret.h5",
+        "deep/../../secret.h5",
+        "./a.h5",
+        "a.h5/",
+        "//a.h5",
+        "deep//b.h5",
+        ".hidden",
+        "deep/.card",
+        "a.h5\0.png",
+        "a.h5\n",
+        "..\\secret.h5",
+        "C:a.h5",
+        "a b.h5",
+        "%2e%2e/secret.h5",
+        "ａ.h5",
+        "-rf",
+        "~/a.h5",
+        "a" * 65,
+        "a/b/c/d/e",
+    ],
+)
+def test_a_path_is_no_name(models: Path, name: str) -> None:
+    for function in (resolve_name, output_path):
+        with pytest.raises(UsageError):
+            function(name, [models])
+
+
+def test_links_pipes_folders_and_second_names_are_not_opened(models: Path) -> None:
+    (models / "link.h5").symlink_to(models.parent / "secret.h5")
+    (models / "out").symlink_to(models.parent)
+    os.mkfifo(models / "pipe.h5")
+    os.link(models.parent / "secret.h5", models / "hard.h5")
+
+    for name in ("link.h5", "out/secret.h5", "pipe.h5", "hard.h5", "deep", "nothing.h5", "a.h5/a.h5"):
+        with pytest.raises(MissingInputError):
+            resolve_name(name, [models])
+
+
+def test_no_error_names_a_folder_of_the_machine(models: Path) -> None:
+    (models / "b.onnx").write_bytes(b"a stranger's")
+
+    for function, name in ((resolve_name, "nothing.h5"), (resolve_name, "../x"), (output_path, "b.onnx")):
+        with pytest.raises(ToolkitError) as caught:
+            function(name, [models])
+        assert str(models.parent) not in str(caught.value)
+
+
+def test_what_is_open_is_known_from_what_takes_its_place(models: Path) -> None:
+    with open_confined("a.h5", [models]) as file:
+        assert os.read(file.descriptor, 10) == b"a"
+        assert file.is_still_there()
+        (models / "other").write_bytes(b"x")
+        os.replace(models / "other", models / "a.h5")
+        assert not file.is_still_there()
+
+
+def test_the_first_root_that_has_it_wins(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a.h5").write_bytes(b"another")
+    roots = [models, tmp_path / "runs", tmp_path / "nothing"]
+
+    assert resolve_name("a.h5", roots) == models / "a.h5"
+    assert resolve_name("runs/a.h5", roots) == tmp_path / "runs" / "a.h5"
+
+
+def test_a_files_name_leads_back_to_it(models: Path) -> None:
+    for path in (models / "a.h5", models / "deep" / "b.h5"):
+        name = name_of(path, [models])
+        assert name is not None
+        assert resolve_name(name, [models]) == path
+    assert name_of(models / "my model.h5", [models]) is None
+    assert name_of(models.parent / "secret.h5", [models]) is None
+
+
+def test_an_output_may_be_new_or_one_of_ours(models: Path) -> None:
+    publish_model(models / "ours.h5", lambda staging: staging.write_bytes(b"x") and None, Card())
+
+    assert output_path("models/new.h5", [models]) == models / "new.h5"
+    assert output_path("fresh/new.h5", [models]) == models / "fresh" / "new.h5"
+    assert output_path("ours.h5", [models]) == models / "ours.h5"
+
+
+def test_an_output_never_takes_the_place_of_a_strangers_file(models: Path) -> None:
+    publish_model(models / "b.h5", lambda staging: staging.write_bytes(b"x") and None, Card())
+    (models / "b.onnx").write_bytes(b"a stranger's, of the same stem")
+    (models / "link.h5").symlink_to(models / "b.h5")
+    (models / "out").symlink_to(models.parent)
+
+    for name in ("a.h5", "b.onnx", "link.h5", "deep", "out/new.h5", "a.h5/new.h5"):
+        with pytest.raises(PlanRefusedError):
+            output_path(name, [models])

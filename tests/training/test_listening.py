@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.training.listening import Audience
+from toolkit.types import RunEvent, RunListener, SilentProgress
+
+
+class Notes(SilentProgress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_listener_that_fails_is_silenced_and_hurts_no_other() -> None:
+    heard: list[tuple[str, int]] = []
+
+    def fail(event: RunEvent) -> None:
+        heard.append(("bad", event.epoch))
+        raise RuntimeError("no network")
+
+    def listen(event: RunEvent) -> None:
+        heard.append(("good", event.epoch))
+
+    notes = Notes()
+    audience = Audience(
+        [
+            RunListener(name="bad", summary="", hear=fail),
+            RunListener(name="good", summary="", hear=listen),
+        ],
+        notes,
+    )
+    for epoch in (1, 2):
+        audience.tell(RunEvent("epoch", Path("run"), epoch=epoch))
+    assert heard == [("bad", 1), ("good", 1), ("good", 2)]
+    assert notes.lines == ["listener bad failed and hears no more of this run: RuntimeError: no network"]

@@ -1,0 +1,46 @@
+"""``toolkit doctor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.operations.doctor import Finding
+
+_SIGNS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("PROBLEM", "bold red")}
+
+
+@click.command("doctor")
+@common_options
+@pass_toolkit
+def command(toolkit: Toolkit) -> None:
+    """Look over the installation and the workspace, and remove what crashes left behind.
+
+    Exits with 2 if something is to be mended.
+    """
+    from toolkit.operations.doctor import examine
+
+    findings = examine(toolkit)
+    toolkit.output.result({"findings": findings}, lambda console: _print(findings, console))
+    if any(finding.state == "problem" for finding in findings):
+        raise click.exceptions.Exit(2)
+
+
+def _print(findings: tuple[Finding, ...], console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        sign, style = _SIGNS[finding.state]
+        table.add_row(finding.subject, Text(sign, style=style), finding.detail)
+    console.print(table)

@@ -1,0 +1,76 @@
+"""``toolkit evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.output import shown_path
+from toolkit.cli.parameters import convention_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.operations.evaluate import Score
+    from toolkit.types import Convention, SplitName
+
+
+@click.command("evaluate")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL…")
+@click.option("--dataset", metavar="NAME|PATH", help="By default what stands in datasets/.")
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation", "fit"]),
+    default="test",
+    show_default=True,
+    help="Which part of the data set.",
+)
+@convention_option
+@common_options
+@pass_toolkit
+def command(
+    toolkit: Toolkit,
+    models: tuple[Path, ...],
+    dataset: str | None,
+    split: SplitName,
+    convention: Convention | None,
+) -> None:
+    """Score models on a data set, in onnxruntime."""
+    from toolkit.operations.evaluate import evaluate
+
+    scores = evaluate(
+        toolkit,
+        models,
+        dataset=dataset,
+        split=split,
+        progress=toolkit.output.progress(),
+        convention=convention,
+    )
+    for assumption in dict.fromkeys(text for score in scores for text in score.assumed):
+        toolkit.output.note(assumption)
+    toolkit.output.result({"scores": scores}, lambda console: _print(scores, console))
+
+
+def _print(scores: tuple[Score, ...], console: Console) -> None:
+    from rich.table import Table
+
+    first = scores[0]
+    console.print(f"{first.dataset}, {first.split}: {first.images:,} images")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model", overflow="fold")
+    for title in ("accuracy", "95 % interval", "log loss"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("weakest", no_wrap=True)
+    for score in scores:
+        weakest = "  ".join(f"{name} {recall:.0%}" for name, recall in score.weakest[:3])
+        table.add_row(
+            shown_path(score.model),
+            f"{score.accuracy:.2%}",
+            f"{score.low:.2%} – {score.high:.2%}",
+            f"{score.log_loss:.4f}",
+            weakest,
+        )
+    console.print(table)

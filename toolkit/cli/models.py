@@ -1,0 +1,183 @@
+"""``toolkit models``: find, show, compare, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.output import shown_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.model import Layer
+    from toolkit.operations.compare import Compared
+    from toolkit.operations.models import FoundModel, ModelDetails, Verified
+
+_DAMAGED = 5
+_UNREADABLE = 3
+
+
+@click.group("models")
+def command() -> None:
+    """Find, show, compare and verify model files."""
+
+
+@command.command("find")
+@click.argument("folders", nargs=-1, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR…]")
+@common_options
+@pass_toolkit
+def find(toolkit: Toolkit, folders: tuple[Path, ...]) -> None:
+    """List the models in folders, or in models/."""
+    from toolkit.operations.models import find_models
+
+    models = find_models(toolkit, folders)
+    where = ", ".join(shown_path(folder) for folder in folders or (toolkit.workspace.models,))
+    toolkit.output.result({"models": models}, lambda console: _print_found(models, where, console))
+
+
+def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not models:
+        console.print(f"no models in {where}; `toolkit train` makes one")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model", overflow="fold")
+    for title in ("MB", "parameters", "classes", "validation"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    for model in models:
+        accuracy = model.card.validation_accuracy
+        table.add_row(
+            shown_path(model.path),
+            f"{model.size / 1e6:.2f}",
+            "" if model.parameters is None else f"{model.parameters:,}",
+            "" if model.classes is None else str(model.classes),
+            "" if accuracy is None else f"{accuracy:.2%}",
+            Text(model.state, style="" if not model.problem else "red"),
+        )
+    console.print(table)
+    for model in models:
+        if model.problem:
+            console.print(model.problem, style="red")
+
+
+@command.command("show")
+@click.argument("model", type=click.Path(path_type=Path))
+@common_options
+@pass_toolkit
+def show(toolkit: Toolkit, model: Path) -> None:
+    """Show a model's card, layers and tensors."""
+    from toolkit.operations.models import show_model
+
+    details = show_model(toolkit, model)
+    toolkit.output.result(details, lambda console: _print_details(details, console))
+
+
+def _print_details(details: ModelDetails, console: Console) -> None:
+    from rich.table import Table
+
+    card = details.card
+    facts = {
+        "file": f"{shown_path(details.path)}, {details.size / 1e6:.2f} MB, {details.state}",
+        "network": f"{_shape(details.input_shape)} → {_shape(details.output_shape)}, "
+        f"{details.parameters:,} parameters, {details.dialect}",
+        "weights": details.digest,
+        "made by": " ".join(
+            filter(None, (card.made_by, card.architecture, card.dataset and f"on {card.dataset}"))
+        ),
+        "pixels": "" if card.convention is None else str(card.convention),
+        "classes": "".join(card.classes)
+        if all(len(name) == 1 for name in card.classes)
+        else ", ".join(card.classes),
+        "scores": ", ".join(
+            f"{name.removesuffix('_accuracy')} {value:.2%}"
+            for name, value in card.metrics.items()
+            if name.endswith("_accuracy")
+        ),
+        "from": ", ".join(f"{parent.name} ({parent.weight:.2f})" for parent in card.parents),
+        "left out": ", ".join(details.dropped),
+    }
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value:
+            grid.add_row(name, value)
+    console.print(grid)
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("layer", overflow="fold")
+    table.add_column("kind", no_wrap=True)
+    table.add_column("tensors", overflow="fold")
+    for layer in details.layers:
+        table.add_row(layer.name, layer.kind, _tensors(layer))
+    console.print(table)
+
+
+def _tensors(layer: Layer) -> str:
+    return ", ".join(f"{spec.name.rpartition('/')[2]} {_shape(spec.shape)}" for spec in layer.tensors)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "1"
+
+
+@command.command("compare")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL MODEL…")
+@common_options
+@pass_toolkit
+def compare(toolkit: Toolkit, models: tuple[Path, ...]) -> None:
+    """Tell what every two of the models have in common, without running them."""
+    from toolkit.operations.compare import compare_models
+
+    compared = compare_models(toolkit, models)
+    toolkit.output.result({"pairs": compared}, lambda console: _print_compared(compared, console))
+
+
+def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
+    for pair in pairs:
+        console.print(f"{shown_path(pair.first)}  and  {shown_path(pair.second)}", style="bold")
+        if pair.same_weights:
+            console.print("  the same model")
+        elif pair.cosine is not None and pair.distance is not None:
+            console.print(
+                f"  the same network; weights at cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
+                "  (relatives near 1 and 0, strangers near 0 and 1.4)"
+            )
+        for difference in pair.differences:
+            console.print(f"  {pair.second.name} {difference}")
+
+
+@command.command("verify")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="[MODEL…]")
+@common_options
+@pass_toolkit
+def verify(toolkit: Toolkit, models: tuple[Path, ...]) -> None:
+    """Compare files and weights with the digests in their cards.
+
+    Exits with 5 if one is damaged, with 3 if one cannot be read.
+    """
+    from toolkit.operations.models import verify_models
+
+    verified = verify_models(toolkit, models)
+    toolkit.output.result({"models": verified}, lambda console: _print_verified(verified, console))
+    states = {item.state for item in verified}
+    if "damaged" in states:
+        raise click.exceptions.Exit(_DAMAGED)
+    if "unreadable" in states:
+        raise click.exceptions.Exit(_UNREADABLE)
+
+
+def _print_verified(verified: tuple[Verified, ...], console: Console) -> None:
+    if not verified:
+        console.print("no models in models/")
+    for item in verified:
+        console.print(
+            f"{item.state:<10}  {shown_path(item.path)}" + (f"  {item.problem}" if item.problem else "")
+        )

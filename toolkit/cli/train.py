@@ -1,0 +1,79 @@
+"""``toolkit train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
+from toolkit.cli.output import shown_path
+from toolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.operations.train import Trained
+
+
+@click.command("train")
+@click.option("--dataset", metavar="NAME|PATH", help="What to train on; by default what stands in datasets/.")
+@click.option("--arch", metavar="NAME", help="The architecture; `toolkit plugins list` has them.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the fit images.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same weights."
+)
+@click.option(
+    "--from",
+    "start_from",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Fine-tune this model instead of starting anew.",
+)
+@click.option("--name", metavar="NAME", help="Of the model file under models/, without suffix.")
+@click.option("--resume", metavar="RUN", help="Go on with this run, a folder under runs/.")
+@options_option("the training or the architecture")
+@common_options
+@pass_toolkit
+def command(
+    toolkit: Toolkit,
+    dataset: str | None,
+    arch: str | None,
+    epochs: int | None,
+    seed: int,
+    start_from: Path | None,
+    name: str | None,
+    resume: str | None,
+    options: tuple[str, ...],
+) -> None:
+    """Train a network, or fine-tune one with --from.
+
+    Ends with models/emnist_<data set>_model.h5, its card, the class mapping and a plot; the run's
+    folder under runs/ keeps the history, a confusion matrix and a checkpoint to resume from.
+    """
+    from toolkit.operations.train import TrainOrder, train
+    from toolkit.operations.train import resume as resume_run
+
+    if resume is not None:
+        if any((dataset, arch, epochs, start_from, name, options)):
+            raise UsageError(
+                "--resume goes on with what the run was started with", hint="give it without other options"
+            )
+        trained = resume_run(toolkit, resume, toolkit.output.progress())
+    else:
+        order = TrainOrder(dataset, arch, options, epochs, seed, start_from, name)
+        trained = train(toolkit, order, toolkit.output.progress())
+
+    toolkit.output.result(trained, lambda console: _print(trained, console))
+
+
+def _print(done: Trained, console: Console) -> None:
+    console.print(
+        f"test accuracy {done.test_accuracy:.2%} on {done.test_images:,} images of {done.dataset}"
+        f" (validation {done.validation_accuracy:.2%}, epoch {done.best_epoch} of {done.epochs})"
+    )
+    console.print(f"model    {shown_path(done.model)}, {done.parameters:,} parameters")
+    console.print(f"plot     {shown_path(done.history_plot)}")
+    console.print(f"mapping  {shown_path(done.mapping)}")
+    console.print(f"run      {shown_path(done.run)}, {done.images_per_second:,.0f} images a second")

@@ -1,0 +1,325 @@
+"""Merging models into one."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.data import Dataset
+from toolkit.errors import ProofError
+from toolkit.merging.combine import effective_number, only_ingredient, plain_mean
+from toolkit.merging.evaluator import Evaluator, labelled_for, measure_all
+from toolkit.merging.guard import Verdict, judge, unmeasured
+from toolkit.merging.matching import match
+from toolkit.merging.page import page
+from toolkit.merging.plan import MergePlan
+from toolkit.merging.problems import refusal
+from toolkit.merging.recalibrate import calibration_images, has_batch_statistics
+from toolkit.merging.report import IngredientReport, MergeReport, Recalibration, versions
+from toolkit.merging.scores import Answers, Score
+from toolkit.model import Card, Model, Parent, weights_digest
+from toolkit.model.sidecar import card_path, publish_model
+from toolkit.operations.context import Toolkit
+from toolkit.operations.merge_planning import MergeOrder, Prepared, prepare
+from toolkit.store import exclusive, publish_text
+from toolkit.types import Convention, Ingredient, MergeRequest, MergeResult, Need, Progress, SplitName
+
+__all__ = ["MergeOrder", "MergeOutcome", "merge"]
+
+_FAR_FROM_CARD = 0.02
+_NEAR_CHANCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOutcome:
+    """What became of an order.
+
+    Attributes:
+        plan: What was planned.
+        report: What was done; None where only a plan was asked for.
+        path: The merged model; None where only a plan was asked for.
+        page: Its report as HTML.
+        document: Its report as JSON.
+    """
+
+    plan: MergePlan
+    report: MergeReport | None = None
+    path: Path | None = None
+    page: Path | None = None
+    document: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A merged model with everything that was measured on the way."""
+
+    model: Model
+    result: MergeResult
+    ingredients: tuple[Ingredient, ...]
+    answers: dict[SplitName, Answers]
+    of_ingredients: dict[SplitName, tuple[Answers, ...]]
+    of_plain_mean: dict[SplitName, Answers]
+    recalibrated: int
+
+
+def merge(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> MergeOutcome:
+    """Merge models: plan, combine, recalibrate, measure, publish.
+
+    Args:
+        toolkit: Where formats, strategies and data sets come from.
+        order: What the user wants.
+        progress: Told of every candidate.
+
+    Returns:
+        With a plan alone, its problems are listed in it; otherwise they are raised.
+
+    Raises:
+        IncompatibleModelsError: With every problem, if the models cannot be merged.
+        PlanRefusedError: If the strategy's needs are not met.
+        DamagedFileError: If an ingredient is not the file that its card was written for.
+        BusyError: If another merge writes the same output.
+        StorageError: If the output cannot be written; what was there is still there.
+    """
+    started = time.monotonic()
+    prepared = prepare(toolkit, order, progress)
+    if order.plan_only:
+        return MergeOutcome(prepared.plan)
+    if prepared.plan.problems:
+        raise refusal(prepared.plan.problems)
+    for choice in prepared.plan.choices:
+        progress.note(choice)
+    with exclusive(prepared.out):
+        measured = _carry_out(toolkit, order, prepared, progress)
+        progress.note("writing")
+        card = _card(order, prepared, measured)
+        _publish(prepared, measured.model, card)
+        report = _report(order, prepared, measured, card, time.monotonic() - started)
+        stem = card_path(prepared.out).name.removesuffix(".card.json")
+        document = prepared.out.with_name(f"{stem}.report.json")
+        html = prepared.out.with_name(f"{stem}.report.html")
+        publish_text(document, report.to_json())
+        publish_text(html, page(report))
+    return MergeOutcome(prepared.plan, report, prepared.out, html, document)
+
+
+def _carry_out(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress: Progress) -> _Measured:
+    evaluator = _evaluator(toolkit, order, prepared, progress)
+    ingredients = evaluator.ingredients
+    needs = prepared.strategy.needs_with(prepared.options)
+    result = prepared.strategy.merge(
+        MergeRequest(
+            ingredients=ingredients,
+            classes=ingredients[0].model.topology.classes,
+            options=prepared.options,
+            seed=order.seed,
+            evaluate=evaluator.accuracy if Need.EVALUATOR in needs else None,
+        )
+    )
+    model = evaluator.finish(result)
+    recalibrated = prepared.recalibrate if evaluator.recalibrates(result) else 0
+    if evaluator.validation is None:
+        return _Measured(model, result, ingredients, {}, {}, {}, recalibrated)
+    answers: dict[SplitName, Answers] = {}
+    of_ingredients: dict[SplitName, tuple[Answers, ...]] = {"validation": evaluator.known}
+    of_plain_mean: dict[SplitName, Answers] = {}
+    plain = dataclasses.replace(evaluator, calibration=None)
+    compared = _is_something_else(result, recalibrated, len(ingredients))
+    name = prepared.out.name
+    alone = only_ingredient(result)
+    for split, images in _splits(toolkit, order, prepared, evaluator.validation):
+        if split not in of_ingredients:
+            of_ingredients[split] = measure_all(ingredients, images, evaluator.convention, progress, split)
+        own = None if alone is None else of_ingredients[split][alone]
+        answers[split] = own or evaluator.measure(model, images, split, name)
+        if compared:
+            mean = plain.finish(plain_mean(ingredients))
+            of_plain_mean[split] = evaluator.measure(mean, images, split, "the plain mean")
+    return _Measured(model, result, ingredients, answers, of_ingredients, of_plain_mean, recalibrated)
+
+
+def _evaluator(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress: Progress) -> Evaluator:
+    """With the ingredients scored on the images at hand, and put in the order of what they scored."""
+    convention = prepared.matched.convention or Convention()
+    calibration = None
+    if prepared.recalibrate and prepared.images.source is not None:
+        progress.note("drawing images to recalibrate on")
+        fit = toolkit.data.open(prepared.images.source, "fit")
+        calibration = calibration_images(fit, prepared.recalibrate, order.seed)
+    ingredients = prepared.matched.ingredients
+    evaluator = Evaluator(
+        ingredients, prepared.strategy.name, prepared.images.validation, calibration, convention, progress
+    )
+    if evaluator.validation is None:
+        return evaluator
+    known = evaluator.with_known().known
+    by_position = {item.position: found for item, found in zip(ingredients, known, strict=True)}
+    candidates = [
+        dataclasses.replace(item, accuracy=by_position[item.position].score.accuracy)
+        for item in prepared.candidates
+    ]
+    ordered = match(candidates).ingredients
+    return dataclasses.replace(
+        evaluator, ingredients=ordered, known=tuple(by_position[item.position] for item in ordered)
+    )
+
+
+def _splits(
+    toolkit: Toolkit, order: MergeOrder, prepared: Prepared, validation: Dataset
+) -> list[tuple[SplitName, Dataset]]:
+    splits: list[tuple[SplitName, Dataset]] = [("validation", validation)]
+    if order.test and prepared.images.source is not None:
+        test = labelled_for(toolkit.data.open(prepared.images.source, "test"), validation.classes)
+        assert test is not None  # the splits of one data set have the same classes
+        splits.append(("test", test))
+    return splits
+
+
+def _is_something_else(result: MergeResult, recalibrated: int, count: int) -> bool:
+    """Whether the merge differs from the plain mean of all ingredients, which then is measured too."""
+    return bool(recalibrated or result.steps or len(set(result.weights)) > 1 or len(result.weights) != count)
+
+
+def _card(order: MergeOrder, prepared: Prepared, measured: _Measured) -> Card:
+    metrics: dict[str, float] = {}
+    for split, found in measured.answers.items():
+        metrics[f"{split}_accuracy"] = found.score.accuracy
+        metrics[f"{split}_images"] = float(found.score.images)
+    cards = [item.model.card for item in measured.ingredients]
+    dataset = prepared.plan.dataset or _shared([card.dataset for card in cards])
+    labels = prepared.images.validation.classes if prepared.images.validation is not None else ()
+    return Card(
+        name=prepared.out.stem,
+        classes=prepared.matched.classes or labels,
+        convention=prepared.matched.convention,
+        architecture=_shared([card.architecture for card in cards]),
+        dataset=dataset,
+        metrics=metrics,
+        made_by="merge",
+        parents=tuple(
+            Parent(item.model.name, item.digest, weight)
+            for item, weight in zip(measured.ingredients, measured.result.weights, strict=True)
+            if weight > 0
+        ),
+        settings={
+            "strategy": prepared.strategy.name,
+            "options": dict(prepared.plan.options),
+            "recalibrated_on": measured.recalibrated,
+        },
+        seed=order.seed,
+        weights_digest=weights_digest(measured.model.tensors),
+    )
+
+
+def _shared(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 else ""
+
+
+def _publish(prepared: Prepared, model: Model, card: Card) -> None:
+    write, read, out = prepared.model_format.write, prepared.model_format.read, prepared.out
+    assert write is not None  # the plan refused a format that is only read
+
+    def verify(staging: Path) -> None:
+        if weights_digest(read(staging).tensors) != card.weights_digest:
+            raise ProofError(
+                f"{out}: what was written reads back as other weights; it was not published",
+                hint="write the merge in another format, and report this",
+            )
+
+    publish_model(out, lambda staging: write(model.with_card(card.embedded()), staging), card, verify)
+
+
+def _report(
+    order: MergeOrder, prepared: Prepared, measured: _Measured, card: Card, seconds: float
+) -> MergeReport:
+    weights = measured.result.weights
+    recorded = {item.position: item.accuracy for item in prepared.candidates}
+    ingredients = tuple(
+        IngredientReport(
+            item.name,
+            item.digest,
+            weights[index],
+            recorded[item.position],
+            tuple(found[index].score for found in measured.of_ingredients.values()),
+        )
+        for index, item in enumerate(measured.ingredients)
+    )
+    verdicts = _verdicts(measured)
+    topology = measured.model.topology
+    notes = (*prepared.plan.notes, *measured.result.notes, *_remarks(ingredients, topology.classes))
+    return MergeReport(
+        output=prepared.out.name,
+        weights_digest=card.weights_digest,
+        strategy=prepared.strategy.name,
+        options=prepared.plan.options,
+        classes=topology.classes,
+        parameters=topology.parameters,
+        convention=card.convention,
+        dataset=prepared.plan.dataset,
+        ingredients=ingredients,
+        effective_number=effective_number(weights),
+        steps=measured.result.steps,
+        recalibration=_recalibration(prepared, measured),
+        scores=tuple(found.score for found in measured.answers.values()),
+        plain_mean=tuple(found.score for found in measured.of_plain_mean.values()),
+        verdict=verdicts["validation"],
+        test_verdict=verdicts.get("test"),
+        choices=tuple(choice for choice in prepared.plan.choices if choice != prepared.recalibration),
+        notes=notes,
+        seed=order.seed,
+        seconds=seconds,
+        versions=versions(measured=bool(measured.answers)),
+    )
+
+
+def _verdicts(measured: _Measured) -> dict[SplitName, Verdict]:
+    if not measured.answers:
+        return {"validation": unmeasured(statistics_averaged=has_batch_statistics(measured.model))}
+    alone = only_ingredient(measured.result)
+    names = [item.name for item in measured.ingredients]
+    return {
+        split: judge(
+            found,
+            dict(zip(names, measured.of_ingredients[split], strict=True)),
+            unchanged="" if alone is None else names[alone],
+        )
+        for split, found in measured.answers.items()
+    }
+
+
+def _recalibration(prepared: Prepared, measured: _Measured) -> Recalibration:
+    if prepared.recalibrate and not measured.recalibrated:
+        return Recalibration(
+            0, "", "nothing was recalibrated: the result is one ingredient with its own statistics"
+        )
+    return Recalibration(
+        measured.recalibrated, prepared.plan.dataset if measured.recalibrated else "", prepared.recalibration
+    )
+
+
+def _remarks(ingredients: Sequence[IngredientReport], classes: int) -> list[str]:
+    remarks: list[str] = []
+    scored: list[tuple[IngredientReport, Score]] = [
+        (item, item.scores[0]) for item in ingredients if item.scores
+    ]
+    for item, score in scored:
+        recorded = item.recorded_accuracy
+        if recorded is not None and abs(score.accuracy - recorded) > _FAR_FROM_CARD:
+            remarks.append(
+                f"{item.name} scores {100 * score.accuracy:.2f} % here, its card says {100 * recorded:.2f} %"
+            )
+    poor = [item.name for item, score in scored if score.accuracy <= _NEAR_CHANCE / classes]
+    if poor and len(poor) == len(scored):
+        remarks.append("every ingredient is no better than chance: it may want its pixels another way")
+    else:
+        remarks += [
+            f"{name} is no better than chance: it never learnt, or wants its pixels another way"
+            for name in poor
+        ]
+    repeated = [digest for digest, count in Counter(item.digest for item in ingredients).items() if count > 1]
+    if repeated and len({item.digest for item in ingredients}) == 1:
+        remarks.append("all ingredients are copies of one model, and so is the result")
+    return remarks
