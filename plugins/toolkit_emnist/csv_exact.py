@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from toolkit_emnist.csv_kernel import COLUMNS, PIXELS, SIDE, Rows
+from toolkit_emnist.csv_kernel import COLUMNS, Rows
 
 _NUMBER = re.compile(rb"0*(\d{1,9})(?:\.0*)?")
 _LONGEST_SHOWN = 24
@@ -68,9 +68,7 @@ def parse_odd_rows(text: bytes) -> Rows:
         if len(numbers) != COLUMNS:
             raise _first_bad_cell(row, line, fields)
         rows.append(bytes(numbers))
-    cells = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, COLUMNS)
-    upright = cells[:, 1:].reshape(-1, SIDE, SIDE).transpose(0, 2, 1).reshape(-1, PIXELS)
-    return Rows(upright, cells[:, 0].copy())
+    return Rows.of(np.frombuffer(b"".join(rows), np.uint8).reshape(-1, COLUMNS))
 
 
 def _first_bad_cell(row: int, line: bytes, fields: list[bytes]) -> BadCellError:

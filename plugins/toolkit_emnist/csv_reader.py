@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from toolkit.errors import LimitReachedError, UnreadableInputError
 from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream, open_bytes
 from toolkit_emnist.csv_exact import BadCellError, number_in, parse_odd_rows, shown
-from toolkit_emnist.csv_kernel import COLUMNS, PAD, PIXELS, SIDE, Rows, parse_plain_rows
+from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
 from toolkit_emnist.mapping import LabelMapping
 
 MAX_IMAGES = 2_000_000
@@ -142,7 +142,7 @@ def _parsed(blocks: Iterable[NDArray[np.uint8]]) -> Iterator[Future[Rows]]:
 
 def _parse(block: NDArray[np.uint8]) -> Rows:
     if len(block) == PAD:
-        return Rows(np.empty((0, PIXELS), np.uint8), np.empty(0, np.uint8))
+        return Rows.of(np.empty((0, COLUMNS), np.uint8))
     rows = parse_plain_rows(block)
     if rows is None:
         text = block[PAD:].tobytes()
@@ -161,7 +161,7 @@ class _CollectedRows:
         self._mapping = mapping
         self._index = mapping.index_by_label()
         self._header_lines = header_lines
-        self._pixels = np.empty((0, PIXELS), np.uint8)
+        self._images = np.empty((0, SIDE, SIDE), np.uint8)
         self._labels = np.empty(0, np.int32)
         self._count = 0
 
@@ -182,7 +182,7 @@ class _CollectedRows:
             raise LimitReachedError(f"{self._path}: expected at most {MAX_IMAGES:,} rows, received more")
         if end > len(self._labels):
             self._resize(max(end, int(_GROWTH * self._count)))
-        self._pixels[self._count : end] = rows.pixels
+        self._images[self._count : end] = rows.images
         self._labels[self._count : end] = labels
         self._count = end
 
@@ -191,14 +191,14 @@ class _CollectedRows:
         if not self._count:
             raise _wrong(self._path, 2, 1, f"rows of {COLUMNS} numbers", "nothing after the header")
         self._resize(self._count)
-        return self._pixels.reshape(-1, SIDE, SIDE), self._labels
+        return self._images, self._labels
 
     def _line(self, row: int) -> int:
         return self._header_lines + self._count + row + 1
 
     def _resize(self, rows: int) -> None:
         # No view of either array has left this object yet.
-        self._pixels.resize((rows, PIXELS), refcheck=False)
+        self._images.resize((rows, SIDE, SIDE), refcheck=False)
         self._labels.resize(rows, refcheck=False)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.errors import UnsupportedError
-from toolkit_keras.emission import Emission, Value, as_keras, elementwise
+from toolkit_keras.emission import Emission, Value, elementwise
 from toolkit_keras.layer_kind import own_axis
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
 from toolkit_keras.settings import Settings
@@ -186,8 +186,6 @@ def _along(kind: str) -> _Function:
 
     def emit(emission: Emission, value: Value, parameters: _Parameters) -> Value:
         axis = own_axis(emission.settings, int(parameters.get("axis", -1)), value.rank)
-        if value.rank == 0:
-            value = as_keras(emission, value)
         name = emission.add(kind, value.name, part=kind.lower(), axis=value.place(axis))
         return replace(value, name=name, probabilities=kind == "Softmax" and axis == value.rank - 1)
 

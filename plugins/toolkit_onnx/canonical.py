@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 
@@ -207,8 +207,3 @@ def _output_shape(model: onnx.ModelProto, where: str) -> list[int | str | None]:
         axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None
         for axis in inferred.graph.output[0].type.tensor_type.shape.dim
     ]
-
-
-def holds_text(attribute: AttributeProto) -> bool:
-    """Whether an attribute's value is text."""
-    return attribute.type in (AttributeProto.STRING, AttributeProto.STRINGS)

@@ -20,7 +20,8 @@ def _records(count: int) -> list[EpochRecord]:
 @pytest.mark.parametrize("epochs", [1, 2, 40])
 def test_the_history_is_a_picture_of_both_curves(tmp_path: Path, epochs: int) -> None:
     draw_history(tmp_path / "history.png", _records(epochs), best_epoch=epochs, title="a $run$")
-    picture = np.asarray(Image.open(tmp_path / "history.png").convert("RGB"))
+    with Image.open(tmp_path / "history.png") as opened:
+        picture = np.asarray(opened.convert("RGB"))
     assert picture.shape[1] > 1000
     for colour in ((0xC2, 0x41, 0x0C), (0x8A, 0x97, 0xA8)):
         assert (np.abs(picture.astype(int) - colour).sum(axis=2) < 12).sum() > 50
@@ -38,7 +39,8 @@ def test_the_confusion_is_a_picture(tmp_path: Path, classes: int) -> None:
     confusion[0, 1] = 9
     names = [chr(36 + index) for index in range(classes)]
     draw_confusion(tmp_path / "confusion.png", confusion, names, title="test")
-    assert Image.open(tmp_path / "confusion.png").size[0] > 1000
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert picture.size[0] > 1000
 
 
 def test_a_confusion_without_images_or_mistakes_is_drawn(tmp_path: Path) -> None:

@@ -188,8 +188,8 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
 def _show_help(request: click.exceptions.NoArgsIsHelpError, toolkit: Toolkit) -> int:
     """A group was called without a command: people get its help, programs an error."""
     if toolkit.output.json:
-        path = request.ctx.command_path if request.ctx is not None else "toolkit"
-        report(Failure("usage", "a command is missing", f"see {path} --help", USAGE), toolkit.output)
+        hint = f"see {request.ctx.command_path} --help"
+        report(Failure("usage", "a command is missing", hint, USAGE), toolkit.output)
     else:
         request.show()
     return USAGE

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from toolkit.merging.plan import MergePlan
     from toolkit.merging.report import MergeReport
-    from toolkit.merging.scores import Score
     from toolkit.operations.merge import MergeOutcome
     from toolkit.types import SplitName
 
@@ -30,14 +29,12 @@ class _Images(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """A number of 1 or above; 0 for ``off``."""
-        if isinstance(value, int):
-            return value
-        text = str(value).lower().replace("_", "")
+        text = str(value).lower()
         if text == "off":
             return 0
-        if text.isdigit() and int(text) > 0:
-            return int(text)
-        self.fail(f"{value!r} is neither a number of images nor off", param, ctx)
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            self.fail(f"{value!r} is neither a number of images nor off", param, ctx)
+        return int(text)
 
 
 @click.command("merge", short_help="Make one model of several.")
@@ -149,7 +146,7 @@ def _table(report: MergeReport) -> Any:
     table.add_row(
         f"{report.output} ({report.strategy})",
         "",
-        *[_interval(score) for score in report.scores],
+        *[_share(score.accuracy) for score in report.scores],
         style="bold",
     )
     return table
@@ -157,10 +154,6 @@ def _table(report: MergeReport) -> Any:
 
 def _share(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f} %"
-
-
-def _interval(score: Score) -> str:
-    return _share(score.accuracy)
 
 
 def _show_plan(console: Console, plan: MergePlan) -> None:

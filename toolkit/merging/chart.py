@@ -71,12 +71,8 @@ def _axis(rows: Sequence[ChartRow]) -> tuple[float, float, float]:
     return (start, stop, step) if stop > start else (max(0.0, start - step), min(1.0, start + step), step)
 
 
-def _ticks(start: float, stop: float, step: float) -> int:
-    return round((stop - start) / step + 1e-9) + 1
-
-
 def _grid(
-    start: float, stop: float, step: float, *, x_of: Sequence[float], rows: Sequence[ChartRow]
+    start: float, stop: float, step: float, x: Callable[[float], float], rows: Sequence[ChartRow]
 ) -> list[str]:
     bottom = _TOP + _ROW * len(rows)
     digits = 0 if step >= 0.01 else 1 if step >= 0.001 else 2
@@ -85,8 +81,9 @@ def _grid(
         for index, row in enumerate(rows)
         if row.merged
     ]
-    for index, at in enumerate(x_of):
+    for index in range(round((stop - start) / step) + 1):
         share = min(start + index * step, stop)
+        at = x(share)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP:g}" y2="{bottom:g}"/>')
         parts.append(
             f'<text class="soft" x="{at:.1f}" y="{bottom + 20:g}" text-anchor="middle" font-size="12.5">'
@@ -105,9 +102,11 @@ def _mark(row: ChartRow, y: float, start: float, x: Callable[[float], float]) ->
         low, high = x(max(row.low, start)), x(row.high)
         mark = (
             f'<line class="{kind}" x1="{low:.1f}" x2="{high:.1f}" y1="{y:g}" y2="{y:g}" stroke-width="3" '
-            f'stroke-linecap="round" opacity=".45"/><circle class="{kind}" cx="{x(row.accuracy):.1f}" cy="{y:g}" r="6"/>'
+            f'stroke-linecap="round" opacity=".45"/>'
+            f'<circle class="{kind}" cx="{x(row.accuracy):.1f}" cy="{y:g}" r="6"/>'
         )
     return (
         f'<g><text x="10" y="{y + 5:g}"{strong}>{escape(name)}</text>{mark}'
-        f'<text x="{_WIDTH - 10:g}" y="{y + 5:g}" text-anchor="end"{strong}>{100 * row.accuracy:.2f} %</text></g>'
+        f'<text x="{_WIDTH - 10:g}" y="{y + 5:g}" text-anchor="end"{strong}>'
+        f"{100 * row.accuracy:.2f} %</text></g>"
     )

@@ -39,9 +39,16 @@ class CombinedTensors(Tensors):
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor\'s specification by name, in layer order."""
         return self._ingredients[0].model.tensors.specs
 
     def read(self, name: str) -> NDArray[Any]:
+        """Compute one merged tensor.
+
+        Raises:
+            IncompatibleModelsError: If integers differ, or the result is not finite.
+            PluginError: If the strategy gives something that is no tensor of this shape.
+        """
         spec = self.specs[name]
         if not spec.is_float:
             return self._copied(spec)

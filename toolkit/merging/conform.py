@@ -31,9 +31,11 @@ class RenamedTensors(Tensors):
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor\'s specification by name, in layer order."""
         return self._reference.specs
 
     def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor, by its new name."""
         own = self._names.get(name)
         return self._reference.read(name) if own is None else self._below.read(own)
 
@@ -52,9 +54,15 @@ class FiniteTensors(Tensors):
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor\'s specification by name, in layer order."""
         return self._below.specs
 
     def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor.
+
+        Raises:
+            UnreadableInputError: If it holds NaN or infinities.
+        """
         array = self._below.read(name)
         if not is_finite(array):
             bad = int(array.size - np.count_nonzero(np.isfinite(array)))

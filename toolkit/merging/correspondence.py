@@ -170,7 +170,7 @@ def _refined(wiring: _Wiring, colors: Mapping[str, str]) -> dict[str, str]:
             feeds = [above.get(feed, "") for feed in layer.inputs]
             above[name] = _hash(current[name], sorted(feeds) if layer.kind in _COMMUTATIVE else feeds)
         below: dict[str, str] = {}
-        for name in reversed(wiring.layers):
+        for name in reversed(list(wiring.layers)):
             users = sorted((slot, below[user]) for slot, user in wiring.consumers[name])
             below[name] = _hash(current[name], users)
         current = {name: _hash(above[name], below[name]) for name in wiring.layers}

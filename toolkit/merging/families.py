@@ -43,8 +43,8 @@ def best_family(candidates: Sequence[Candidate]) -> Family:
         groups.setdefault(_kinship(item), []).append(item)
     families = [members for members in (_worthy(group, left_out) for group in groups.values()) if members]
     families.sort(key=_standing, reverse=True)
-    for lone in (family[0] for family in families if len(family) == 1):
-        left_out.append((lone.name, "no other model shares its topology, classes and convention"))
+    why = "no other model shares its topology, classes and convention"
+    left_out += [(family[0].name, why) for family in families if len(family) == 1]
     several = [family for family in families if len(family) > 1]
     if not several:
         reason = "no two models share topology, classes and convention"

@@ -26,7 +26,8 @@ body { margin: 0; padding: 2.5rem 1.25rem 4rem; background: var(--page); color: 
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
   font-variant-numeric: tabular-nums; }
 main { max-width: 54rem; margin: 0 auto; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .2rem; letter-spacing: -.015em; overflow-wrap: anywhere; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .2rem; letter-spacing: -.015em;
+  overflow-wrap: anywhere; }
 h2 { font-size: 1.02rem; margin: 0 0 .9rem; }
 .under { color: var(--soft); margin: 0 0 1.5rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 14px;
@@ -42,8 +43,10 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   margin: 0; }
 .figures div { min-width: 0; }
 .figures dt { color: var(--soft); font-size: .82rem; }
-.figures dd { margin: 0; font-size: 1.32rem; font-weight: 620; letter-spacing: -.01em; overflow-wrap: anywhere; }
-.figures dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--soft); letter-spacing: 0; }
+.figures dd { margin: 0; font-size: 1.32rem; font-weight: 620; letter-spacing: -.01em;
+  overflow-wrap: anywhere; }
+.figures dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--soft);
+  letter-spacing: 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; }
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: .82rem; }
@@ -60,7 +63,8 @@ code { font: .86em ui-monospace, "SF Mono", Menlo, Consolas, monospace; color: v
 ul { margin: 0; padding-left: 1.15rem; } li + li { margin-top: .3rem; }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--ink); font: inherit; }
 svg .soft { fill: var(--soft); } svg .grid { stroke: var(--line); }
-svg .other { fill: var(--other); stroke: var(--other); } svg .merged { fill: var(--accent); stroke: var(--accent); }
+svg .other { fill: var(--other); stroke: var(--other); }
+svg .merged { fill: var(--accent); stroke: var(--accent); }
 svg .lane { fill: var(--accent-soft); } svg .strong { font-weight: 650; }
 footer { color: var(--soft); font-size: .84rem; overflow-wrap: anywhere; }
 footer p { margin: .25rem 0; }
@@ -180,7 +184,8 @@ def _ingredients(report: MergeReport) -> str:
     rows = "".join(_ingredient(item, splits) for item in report.ingredients)
     return (
         '<section><h2>Ingredients</h2><div class="scroll"><table><thead><tr><th>model</th><th>share</th>'
-        f'{heads}<th class="n">weights digest</th></tr></thead><tbody>{rows}</tbody></table></div></section>\n'
+        f'{heads}<th class="n">weights digest</th></tr></thead><tbody>{rows}</tbody></table>'
+        "</div></section>\n"
     )
 
 
@@ -191,7 +196,8 @@ def _ingredient(item: IngredientReport, splits: Sequence[SplitName]) -> str:
     bar = f'<span class="bar"><i style="width:{100 * item.weight:.1f}%"></i></span>'
     return (
         f'<tr><td class="name">{escape(item.name)}</td><td class="n" style="text-align:left">{bar}'
-        f'{100 * item.weight:.1f} %</td>{cells}<td class="n"><code>{escape(item.digest[:12])}</code></td></tr>'
+        f"{100 * item.weight:.1f} %</td>{cells}"
+        f'<td class="n"><code>{escape(item.digest[:12])}</code></td></tr>'
     )
 
 
@@ -214,8 +220,8 @@ def _steps(report: MergeReport) -> str:
         )
         best = step.score if step.accepted or best is None else best
     return (
-        '<section><h2>Step by step, on validation images</h2><div class="scroll"><table><thead><tr><th>step</th>'
-        '<th>candidate</th><th class="n">accuracy</th><th class="n">change</th><th></th></tr></thead>'
+        '<section><h2>Step by step, on validation images</h2><div class="scroll"><table><thead><tr>'
+        '<th>step</th><th>candidate</th><th class="n">accuracy</th><th class="n">change</th><th></th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div></section>\n"
     )
 
@@ -238,5 +244,6 @@ def _footer(report: MergeReport) -> str:
     made = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return (
         f"<footer><p>Weights digest <code>{escape(report.weights_digest)}</code></p>"
-        f"<p>Pixels {escape(convention)} · seed {report.seed} · {report.seconds:.1f} s · {escape(made)}</p></footer>"
+        f"<p>Pixels {escape(convention)} · seed {report.seed} · {report.seconds:.1f} s · {escape(made)}</p>"
+        "</footer>"
     )

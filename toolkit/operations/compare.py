@@ -26,19 +26,19 @@ class Compared:
         second: Of the other file.
         same_topology: Whether one is the other under other names of layers.
         same_weights: Whether they are the same model.
+        differences: What keeps them from being merged, as sentences.
         cosine: Of the angle between their learnt weights, -1 to 1; None without a common topology.
         distance: Length of the difference of their learnt weights over the mean of their lengths;
             0 for copies, about 1.4 for strangers; None without a common topology.
-        differences: What keeps them from being merged, as sentences.
     """
 
     first: Path
     second: Path
     same_topology: bool
     same_weights: bool
-    cosine: float | None
-    distance: float | None
     differences: tuple[str, ...]
+    cosine: float | None = None
+    distance: float | None = None
 
 
 def compare_models(toolkit: Toolkit, paths: Sequence[Path]) -> tuple[Compared, ...]:
@@ -70,9 +70,17 @@ def _compared(first: tuple[Path, Model], second: tuple[Path, Model], *, same: bo
     found = correspondence(model.topology, other.topology)
     unlike = [*differences(model.topology, other.topology, path.name), *_cards_differ(model, other)]
     if found is None:
-        return Compared(path, other_path, False, same, None, None, tuple(unlike))
+        return Compared(path, other_path, same_topology=False, same_weights=same, differences=tuple(unlike))
     cosine, distance = _angle(model, other, found)
-    return Compared(path, other_path, True, same, cosine, distance, tuple(unlike))
+    return Compared(
+        path,
+        other_path,
+        same_topology=True,
+        same_weights=same,
+        differences=tuple(unlike),
+        cosine=cosine,
+        distance=distance,
+    )
 
 
 def _cards_differ(model: Model, other: Model) -> list[str]:

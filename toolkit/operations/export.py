@@ -70,7 +70,7 @@ def export(
         BusyError: If somebody else is writing the same file.
     """
     exporter = toolkit.catalog.exporter(to)
-    chosen = parse_options(exporter.options, options, owner=f"exporter {to}")
+    chosen: Any = parse_options(exporter.options, options, owner=f"exporter {to}")
     target = out if out is not None else path.with_suffix(exporter.suffix)
     if target.suffix.lower() != exporter.suffix:
         raise UsageError(
@@ -111,4 +111,5 @@ def _probe(toolkit: Toolkit, card: Card, dataset: str | None) -> NDArray[np.uint
         if dataset is not None:
             raise
         return None
-    return toolkit.data.open(source, "test").images[:PROBES]
+    images: NDArray[np.uint8] = toolkit.data.open(source, "test").images[:PROBES]
+    return images

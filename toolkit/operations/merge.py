@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from toolkit.merging.plan import MergePlan
 from toolkit.merging.problems import refusal
 from toolkit.merging.recalibrate import calibration_images, has_batch_statistics
 from toolkit.merging.report import IngredientReport, MergeReport, Recalibration, versions
-from toolkit.merging.scores import Answers, Score
+from toolkit.merging.scores import Answers
 from toolkit.model import Card, Model, Parent, weights_digest
 from toolkit.model.sidecar import card_path, publish_model
 from toolkit.operations.context import Toolkit
@@ -302,9 +301,7 @@ def _recalibration(prepared: Prepared, measured: _Measured) -> Recalibration:
 
 def _remarks(ingredients: Sequence[IngredientReport], classes: int) -> list[str]:
     remarks: list[str] = []
-    scored: list[tuple[IngredientReport, Score]] = [
-        (item, item.scores[0]) for item in ingredients if item.scores
-    ]
+    scored = [(item, item.scores[0]) for item in ingredients if item.scores]
     for item, score in scored:
         recorded = item.recorded_accuracy
         if recorded is not None and abs(score.accuracy - recorded) > _FAR_FROM_CARD:
@@ -315,11 +312,8 @@ def _remarks(ingredients: Sequence[IngredientReport], classes: int) -> list[str]
     if poor and len(poor) == len(scored):
         remarks.append("every ingredient is no better than chance: it may want its pixels another way")
     else:
-        remarks += [
-            f"{name} is no better than chance: it never learnt, or wants its pixels another way"
-            for name in poor
-        ]
-    repeated = [digest for digest, count in Counter(item.digest for item in ingredients).items() if count > 1]
-    if repeated and len({item.digest for item in ingredients}) == 1:
+        why = "is no better than chance: it never learnt, or wants its pixels another way"
+        remarks += [f"{name} {why}" for name in poor]
+    if len({item.digest for item in ingredients}) == 1:
         remarks.append("all ingredients are copies of one model, and so is the result")
     return remarks

@@ -123,39 +123,24 @@ def choose_images(toolkit: Toolkit, wanted: str | None, matched: Matched, output
                 hint="choose the data set that they were trained on",
             )
         return ChosenImages(source, validation, f"data set {source.name}, as asked for", asked_for=True)
-    names = list(
-        dict.fromkeys(item.model.card.dataset for item in matched.ingredients if item.model.card.dataset)
-    )
+    cards = [item.model.card for item in matched.ingredients]
+    names = list(dict.fromkeys(card.dataset for card in cards if card.dataset))
     sources = toolkit.data.sources()
     by_name = {source.name: source for source in reversed(sources)}
-    trained_on = [by_name[name] for name in names if name in by_name]
-    for source in trained_on or (
-        [] if names else [one for one in sources if one.files and one.rank >= 0][:1]
-    ):
+    if names:
+        likely = [by_name[name] for name in names if name in by_name]
+        why = "which the models were trained on"
+    else:
+        likely = [source for source in sources if source.files and source.rank >= 0][:1]
+        why = "which is here and has their classes"
+    for source in likely:
         validation = _validation(toolkit, source, matched, outputs)
         if validation is not None:
-            why = (
-                "which the models were trained on"
-                if source in trained_on
-                else "which is here and has their classes"
-            )
             return ChosenImages(source, validation, f"data set {source.name}, {why}")
     if names:
-        return ChosenImages(
-            None, None, f"no data set: {', '.join(names)}, which the models were trained on, is not here"
-        )
+        missing = ", ".join(names)
+        return ChosenImages(None, None, f"no data set: {missing}, {why}, is not here")
     return ChosenImages(None, None, "no data set: none with the models' classes is here")
-
-
-def open_split(toolkit: Toolkit, source: DatasetSource, split: str, classes: Sequence[str]) -> Dataset:
-    """Another split of the data set that was chosen, labelled in the order of the networks' outputs."""
-    dataset = toolkit.data.open(source, "test" if split == "test" else "fit")
-    labelled = labelled_for(dataset, classes or dataset.classes)
-    if labelled is None:
-        raise UsageError(
-            f"the {split} split of data set {source.name} has other classes than its validation split"
-        )
-    return labelled
 
 
 def _opened(toolkit: Toolkit, paths: Sequence[Path]) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:

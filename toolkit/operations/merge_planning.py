@@ -127,7 +127,7 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
     strategy, reason = _strategy(toolkit, named, images)
     if reason:
         found.choices.append(reason)
-    options = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
+    options: Any = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
     found.problems += _unmet(strategy, options, matched, images, chosen, order)
     count, why = _recalibration(order, matched, images)
     plan = _plan(order, strategy, options, matched, images, count, out, found, why)
@@ -197,7 +197,7 @@ def _strategy(
 
 def _unmet(
     strategy: MergeStrategy,
-    options: object,
+    options: Any,
     matched: Matched,
     images: ChosenImages,
     chosen: ChosenModels,
@@ -238,7 +238,7 @@ def _unmet(
     if not order.models and getattr(options, "weights", ()):
         yield Problem(
             about,
-            "option weights gives one value per model in the order in which they are named, and none was named",
+            "option weights gives one value per model in the order they are named in, and none is named",
             "name the models",
             PlanRefusedError.code,
         )
@@ -257,10 +257,8 @@ def _recalibration(order: MergeOrder, matched: Matched, images: ChosenImages) ->
             )
         return 0, "batch statistics are only averaged: there are no images to recalibrate them on"
     count = CALIBRATION_IMAGES if order.recalibrate is None else order.recalibrate
-    return (
-        count,
-        f"batch statistics recalibrated on {count:,} unlabelled images of {images.source.name}'s fit split",
-    )
+    where = f"{count:,} unlabelled images of {images.source.name}'s fit split"
+    return count, f"batch statistics are recalibrated on {where}"
 
 
 def _plan(
@@ -306,7 +304,7 @@ def _hopeless(
     """The plan where fewer than two models could be opened: nothing but the problems."""
     images = ChosenImages(None, None, "no data set was looked for, for the models cannot be merged")
     strategy = named or toolkit.catalog.merge_strategy("mean")
-    options = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
+    options: Any = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
     matched = Matched((), (), None, tuple(found.problems), ())
     plan = _plan(order, strategy, options, matched, images, 0, out, found, images.reason)
     return Prepared(plan, strategy, options, chosen.candidates, matched, images, 0, "", out, model_format)

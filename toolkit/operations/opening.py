@@ -88,6 +88,7 @@ def _with(card: Card, classes: tuple[str, ...], convention: Convention) -> Card:
 def _check(card: Card, model: Model, path: Path) -> None:
     if card.classes and len(card.classes) != model.topology.classes:
         raise UnreadableInputError(
-            f"{path}: the card names {len(card.classes)} classes, the network has {model.topology.classes} outputs",
+            f"{path}: the card names {len(card.classes)} classes, "
+            f"the network has {model.topology.classes} outputs",
             hint="delete the card, or put the right one beside the model",
         )

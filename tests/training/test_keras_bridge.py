@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolkit.errors import UnsupportedError
+from toolkit.model import ArrayTensors, Model, TensorRole
+from toolkit.training.keras_bridge import keras_from_model, named_weights, save_keras
+from toolkit.types import BuildRequest
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture
+def model(tiny: ModuleType, tmp_path: Path) -> Model:
+    save_keras(tiny.build(BuildRequest(classes=4, seed=5)), tmp_path / "tiny.h5")
+    return tiny.read(tmp_path / "tiny.h5")  # type: ignore[no-any-return]
+
+
+def _described(model: Model, change: Any) -> Model:
+    description = copy.deepcopy(dict(model.topology.description))
+    change(description)
+    return dataclasses.replace(model, topology=dataclasses.replace(model.topology, description=description))
+
+
+def test_a_model_becomes_the_network_that_it_was(tiny: ModuleType, model: Model) -> None:
+    network = keras_from_model(model)
+    original = tiny.build(BuildRequest(classes=4, seed=5))
+    original.set_weights(network.get_weights())
+    images = tiny.strokes(9, 0).images[..., None] / 255.0
+    assert np.asarray(network(images)) == pytest.approx(np.asarray(original(images)), abs=1e-6)
+    for name, weight in named_weights(network):
+        assert (weight.numpy() == model.tensors.read(name)).all()
+
+
+def test_nested_networks_bear_their_names_before_their_weights() -> None:
+    import keras
+    from keras import layers
+
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="dense")], name="inner")
+    outer = keras.Sequential([keras.Input((4,)), inner, layers.Dense(2, name="last")], name="outer")
+    names = [name for name, _ in named_weights(outer)]
+    assert names == ["inner/dense/kernel", "inner/dense/bias", "last/kernel", "last/bias"]
+
+
+@pytest.mark.parametrize(
+    ("class_name", "module", "told"),
+    [("Lambda", "keras.layers", "Lambda"), ("Dense", "evil.layers", r"evil\.layers\.Dense"), ("Mine", None, "Mine")],
+)
+def test_what_could_run_code_is_refused_by_name(
+    model: Model, class_name: str, module: str | None, told: str
+) -> None:
+    def change(description: dict[str, Any]) -> None:
+        description["config"]["layers"][3] |= {"class_name": class_name, "module": module}
+
+    with pytest.raises(UnsupportedError, match=rf"tiny\.h5 has a {told}, .* supported layers: .*Dense"):
+        keras_from_model(_described(model, change))
+
+
+def test_a_description_that_keras_refuses_is_an_expected_failure(model: Model) -> None:
+    def change(description: dict[str, Any]) -> None:
+        description["config"]["layers"][1]["config"]["filters"] = "many"
+
+    with pytest.raises(UnsupportedError, match=r"tiny\.h5: Keras .* refuses its description"):
+        keras_from_model(_described(model, change))
+
+
+def test_tensors_that_do_not_fit_are_named(model: Model) -> None:
+    arrays = {name: (model.tensors.read(name), TensorRole.OTHER) for name in model.tensors}
+    arrays["conv/kernel"] = (np.zeros((5, 5, 1, 7), dtype=np.float32), TensorRole.KERNEL)
+    with pytest.raises(UnsupportedError, match=r"conv/kernel has shape \(5, 5, 1, 7\)"):
+        keras_from_model(dataclasses.replace(model, tensors=ArrayTensors(arrays)))
+    del arrays["norm/gamma"]
+    with pytest.raises(UnsupportedError, match="differ in norm/gamma"):
+        keras_from_model(dataclasses.replace(model, tensors=ArrayTensors(arrays)))
+
+
+def test_only_keras_models_are_built(model: Model) -> None:
+    topology = dataclasses.replace(model.topology, dialect="onnx")
+    with pytest.raises(UnsupportedError, match=r"takes? \.h5 and \.keras"):
+        keras_from_model(dataclasses.replace(model, topology=topology))
+
+
+def test_tensorflow_starts_and_saves_without_a_word(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from toolkit.training.framework import load_tensorflow
+assert "tensorflow" not in sys.modules
+load_tensorflow()
+import keras
+from toolkit.training.keras_bridge import save_keras
+save_keras(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), Path(sys.argv[1]))
+"""
+    arguments = [sys.executable, "-c", program, str(tmp_path / "m.h5")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "m.h5").is_file()

@@ -1,0 +1,67 @@
+"""``toolkit demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.output import shown_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.operations.demo import Demo
+
+
+@click.command("demo")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where to; by default demo/ in the workspace.",
+)
+@common_options
+@pass_toolkit
+def command(toolkit: Toolkit, folder: Path | None) -> None:
+    """Run the whole flow on the embedded data set, in about a minute.
+
+    Trains a network and two fine-tunings of it on characters drawn from fonts, merges the three,
+    exports ONNX, and recognises pictures that none of them was trained on.
+    """
+    from toolkit.operations.demo import demo
+
+    done = demo(toolkit, folder or toolkit.workspace.root / "demo", toolkit.output.progress())
+    toolkit.output.close()
+    toolkit.output.result(done, lambda console: _print(done, console))
+
+
+def _print(done: Demo, console: Console) -> None:
+    from rich.table import Table
+
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("step", no_wrap=True)
+    table.add_column("test", justify="right", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("file", overflow="fold")
+    for step in done.steps:
+        table.add_row(
+            step.name,
+            "" if step.score is None else f"{step.score:.2%}",
+            f"{step.seconds:.1f}",
+            step.detail,
+            shown_path(step.path),
+        )
+    console.print(table)
+    console.print()
+    seen = "  ".join(prediction.guesses[0].character for prediction in done.pictures)
+    console.print(f"read from the pictures: {seen}")
+    console.print(done.verdict)
+    if done.report is not None:
+        console.print(f"report: {shown_path(done.report)}")
+    console.print(f"{done.seconds:.0f} seconds in all")

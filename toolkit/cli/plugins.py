@@ -1,0 +1,161 @@
+"""``toolkit plugins``: which there are, what they add, whether they keep their contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from toolkit.operations.plugins import ContributionDetails, PluginCheck, PluginDetails, PluginSummary
+
+STYLES = {"loaded": "green", "broken": "red", "disabled": "yellow"}
+
+
+@click.group("plugins")
+def command() -> None:
+    """List, show and check the plugins."""
+
+
+@command.command("list")
+@common_options
+@pass_toolkit
+def list_command(toolkit: Toolkit) -> None:
+    """List every plugin: its state, what it contributes, and what is wrong with a broken one."""
+    from toolkit.cli.main import hidden_commands
+    from toolkit.operations.plugins import list_plugins
+
+    plugins = list_plugins(toolkit)
+    hidden = hidden_commands(toolkit)
+    toolkit.output.result(
+        {"plugins": plugins, "hidden_commands": hidden}, lambda console: _list(plugins, console)
+    )
+    if not toolkit.output.json:
+        for name, whose in hidden.items():
+            toolkit.output.warn(f"command {whose} is hidden by the built-in one; type {name}")
+
+
+@command.command("show")
+@click.argument("name")
+@common_options
+@pass_toolkit
+def show_command(toolkit: Toolkit, name: str) -> None:
+    """Show a plugin or a contribution: where it comes from, its options and their defaults."""
+    from toolkit.operations.plugins import show_plugin
+
+    details = show_plugin(toolkit, name)
+    toolkit.output.result(details, lambda console: _show(details, console))
+
+
+@command.command("check")
+@common_options
+@pass_toolkit
+@click.pass_context
+def check_command(context: click.Context, toolkit: Toolkit) -> None:
+    """Check that every plugin keeps its contract; ends with status 2 if one does not."""
+    from toolkit.operations.plugins import check_plugins
+
+    checks = check_plugins(toolkit)
+    toolkit.output.result(
+        {"ok": not any(check.problems for check in checks), "plugins": checks},
+        lambda console: _check(checks, console),
+    )
+    if any(check.problems for check in checks):
+        context.exit(2)
+
+
+def _list(plugins: tuple[PluginSummary, ...], console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not plugins:
+        console.print("No plugin is installed.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("plugin", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("from", overflow="fold")
+    table.add_column("contributes", overflow="fold")
+    for plugin in plugins:
+        if plugin.state == "loaded":
+            lines = [f"{kind}: {', '.join(names)}" for kind, names in plugin.contributes.items()]
+            last = Text("\n".join(lines) or "nothing")
+        else:
+            last = Text(plugin.cause, style=STYLES[plugin.state])
+        source = f"{plugin.distribution} {plugin.version}".strip()
+        table.add_row(plugin.name, Text(plugin.state, style=STYLES[plugin.state]), source, last)
+    console.print(table)
+
+
+def _show(details: PluginDetails, console: Console) -> None:
+    for plugin in details.plugins:
+        console.print(f"plugin {plugin}", style="bold", end=": ")
+        console.print(plugin.state, style=STYLES[plugin.state])
+        if plugin.module:
+            console.print(f"  module: {plugin.module}")
+        if plugin.hooks:
+            console.print(f"  hooks: {', '.join(plugin.hooks)}")
+        if plugin.cause:
+            console.print(f"  cause: {plugin.cause}", style=STYLES[plugin.state])
+        if plugin.traceback:
+            console.print(plugin.traceback, style="dim")
+    for contribution in details.contributions:
+        if contribution is not details.contributions[0] or details.plugins:
+            console.print()
+        _show_contribution(contribution, console)
+
+
+def _show_contribution(contribution: ContributionDetails, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(f"{contribution.kind} {contribution.name}", style="bold")
+    console.print(f"  {contribution.summary}")
+    console.print(f"  from: {contribution.plugin} of {contribution.distribution}")
+    if contribution.also_claimed_by:
+        console.print(
+            f"  also claimed by {', '.join(contribution.also_claimed_by)}: "
+            f"type {contribution.distribution}:{contribution.name}",
+            style="yellow",
+        )
+    for name, value in contribution.facts.items():
+        console.print(f"  {name.replace('_', ' ')}: {value}")
+    if not contribution.options:
+        return
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 2))
+    table.add_column("option", no_wrap=True)
+    table.add_column("type", overflow="fold", max_width=24)
+    table.add_column("default", overflow="fold", max_width=12)
+    table.add_column("what it does", overflow="fold")
+    for option in contribution.options:
+        limits = [f"≥ {option.minimum:g}"] if option.minimum is not None else []
+        limits += [f"≤ {option.maximum:g}"] if option.maximum is not None else []
+        kind = ", ".join([option.type, *limits]) if not option.choices else option.type
+        table.add_row(option.name, kind, _default(option.default), option.help)
+    console.print(table)
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ",".join(str(part) for part in value) or "empty"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check(checks: tuple[PluginCheck, ...], console: Console) -> None:
+    for check in checks:
+        name = f"{check.plugin} ({check.distribution} {check.version})"
+        if check.state == "disabled":
+            console.print(f"{name}: not checked, it is disabled", style="yellow")
+        elif check.problems:
+            console.print(
+                f"{name}: {len(check.problems)} problem{'s' if len(check.problems) > 1 else ''}", style="red"
+            )
+            for problem in check.problems:
+                console.print(f"  {problem}")
+        else:
+            console.print(f"{name}: good", style="green")

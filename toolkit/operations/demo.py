@@ -1,0 +1,221 @@
+"""The whole flow on the data set that is always there."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.operations.context import Toolkit
+from toolkit.operations.evaluate import Score, evaluate
+from toolkit.operations.export import Exported, export
+from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
+from toolkit.operations.predict import Prediction, predict
+from toolkit.operations.train import Trained, TrainOrder, train
+from toolkit.store import Workspace, publish_bytes
+from toolkit.types import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DATASET = "glyphs"
+ANCESTOR_EPOCHS = 6
+RELATIVE_EPOCHS = 2
+PICTURES = "A7gRkQ3m"
+_ZOOM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the demo.
+
+    Attributes:
+        name: What was done.
+        score: Test accuracy, 0 to 1; None for a step that makes no model.
+        detail: What is worth knowing of it.
+        path: Where its file is.
+        seconds: How long it took.
+    """
+
+    name: str
+    score: float | None
+    detail: str
+    path: Path
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo did.
+
+    Attributes:
+        models: The ingredients.
+        merged: The model that was made of them.
+        onnx: The same as ONNX.
+        report: The merge's report.
+        scores: Test accuracy, 0 to 1, by file name.
+        pictures: What the ONNX model saw in pictures that no network was trained on.
+        recognised: How many of them it got right.
+        steps: In order.
+        verdict: What the merge says of itself.
+        seconds: Of the whole.
+    """
+
+    models: tuple[Path, ...]
+    merged: Path
+    onnx: Path
+    report: Path | None
+    scores: Mapping[str, float]
+    pictures: tuple[Prediction, ...]
+    recognised: int
+    steps: tuple[Step, ...]
+    verdict: str
+    seconds: float
+
+
+def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
+    """Train three relatives, merge them, export ONNX, and recognise pictures with it.
+
+    Args:
+        toolkit: Its plugins are used; its workspace is not.
+        folder: Workspace of the demo; made if it is missing. Its models are overwritten.
+        progress: Told of everything.
+
+    Raises:
+        ConfigurationError: If TensorFlow is not installed.
+        StorageError: If the disk refuses.
+    """
+    started = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    here = Toolkit(Workspace(folder), lambda: toolkit.catalog)
+    trained, training_seconds = _train(here, progress)
+    paths = tuple(item.model for item in trained)
+
+    progress.note("merging the three")
+    merging = time.monotonic()
+    merged_path = here.workspace.models / "emnist_model.h5"
+    merged = merge(here, MergeOrder(models=paths, dataset=DATASET, out=merged_path), progress)
+    merging_seconds = time.monotonic() - merging
+
+    progress.note("exporting ONNX")
+    exporting = time.monotonic()
+    exported = export(here, merged_path, to="onnx", dataset=DATASET)
+    exporting_seconds = time.monotonic() - exporting
+
+    files = (*paths, merged_path, exported.path)
+    scores = evaluate(here, files, dataset=DATASET, split="test", progress=progress)
+    drawing = time.monotonic()
+    pictures, _ = predict(here, exported.path, _draw(here, folder / "pictures"), top=3)
+    recognised = sum(
+        item.guesses[0].character == wanted for item, wanted in zip(pictures, PICTURES, strict=True)
+    )
+    steps = (
+        *_training_steps(trained, training_seconds, scores),
+        _merging_step(merged, scores[3], merging_seconds),
+        _exporting_step(exported, scores[4], exporting_seconds),
+        Step(
+            f"recognise {len(pictures)} pictures",
+            None,
+            f"{recognised} of {len(pictures)} right",
+            folder / "pictures",
+            time.monotonic() - drawing,
+        ),
+    )
+    return Demo(
+        models=paths,
+        merged=merged_path,
+        onnx=exported.path,
+        report=merged.page,
+        scores={path.name: score.accuracy for path, score in zip(files, scores, strict=True)},
+        pictures=pictures,
+        recognised=recognised,
+        steps=steps,
+        verdict=_verdict(merged),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _train(toolkit: Toolkit, progress: Progress) -> tuple[list[Trained], list[float]]:
+    ancestor = TrainOrder(dataset=DATASET, epochs=ANCESTOR_EPOCHS, name="glyphs_ancestor")
+    start = toolkit.workspace.models / "glyphs_ancestor.h5"
+    orders = [
+        ancestor,
+        *(
+            TrainOrder(
+                dataset=DATASET,
+                epochs=RELATIVE_EPOCHS,
+                seed=seed,
+                start_from=start,
+                name=f"glyphs_relative_{seed}",
+            )
+            for seed in (1, 2)
+        ),
+    ]
+    trained, seconds = [], []
+    for order in orders:
+        progress.note(f"training {order.name}")
+        begun = time.monotonic()
+        trained.append(train(toolkit, order, progress))
+        seconds.append(time.monotonic() - begun)
+    return trained, seconds
+
+
+def _training_steps(
+    trained: Sequence[Trained], seconds: Sequence[float], scores: Sequence[Score]
+) -> list[Step]:
+    return [
+        Step(
+            "train" if number == 0 else "fine-tune",
+            scores[number].accuracy,
+            f"{item.epochs} epochs, {item.images_per_second:,.0f} images/s",
+            item.model,
+            seconds[number],
+        )
+        for number, item in enumerate(trained)
+    ]
+
+
+def _merging_step(merged: MergeOutcome, score: Score, seconds: float) -> Step:
+    assert merged.path is not None
+    assert merged.report is not None
+    return Step("merge", score.accuracy, f"by {merged.report.strategy}", merged.path, seconds)
+
+
+def _exporting_step(exported: Exported, score: Score, seconds: float) -> Step:
+    return Step("export", score.accuracy, f"{exported.size / 1e6:.2f} MB, proved", exported.path, seconds)
+
+
+def _verdict(merged: MergeOutcome) -> str:
+    report = merged.report
+    return "" if report is None or report.verdict is None else report.verdict.sentence
+
+
+def _draw(toolkit: Toolkit, folder: Path) -> list[Path]:
+    """Write test images as pictures a person could have drawn: larger, dark ink on light paper."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    data = toolkit.data.open(DATASET, "test")
+    paths = []
+    for number, character in enumerate(PICTURES):
+        index = int((data.labels == data.classes.index(character)).argmax())
+        path = folder / f"{number}.png"
+        publish_bytes(path, _picture(data.images[index]))
+        paths.append(path)
+    return paths
+
+
+def _picture(glyph: NDArray[np.uint8]) -> bytes:
+    import io
+
+    from PIL import Image
+
+    height, width = glyph.shape
+    picture = Image.fromarray(255 - glyph).resize((width * _ZOOM, height * _ZOOM), Image.Resampling.BICUBIC)
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    return content.getvalue()
