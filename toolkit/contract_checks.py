@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ def _signature_problems(kind: Kind[Any], field: str, function: Any) -> Iterator[
 def _dataset_loader_problems(loader: DatasetLoader) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sources = loader.detect(folder)
+        sources: Iterable[object] = loader.detect(folder)
         written = sorted(path.name for path in folder.iterdir())
     if written:
         yield f"detect writes into the folder that it looks at: {', '.join(written)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -134,10 +134,11 @@ def _merges_copies_to_themselves(strategy: MergeStrategy, number: int) -> Iterat
 
 def _combines_purely(strategy: MergeStrategy, number: int) -> Iterator[str]:
     request = small_request(strategy, tuple(range(number)))
-    result = strategy.merge(request)
-    if not isinstance(result, MergeResult):
-        yield f"merge returned {type(result).__name__}, expected MergeResult"
+    received: object = strategy.merge(request)
+    if not isinstance(received, MergeResult):
+        yield f"merge returned {type(received).__name__}, expected MergeResult"
         return
+    result = received
     if len(result.weights) != number:
         yield f"weights has {len(result.weights)} numbers for {number} ingredients"
     elif not np.isfinite(result.weights).all() or abs(sum(result.weights) - 1.0) > 1e-6:

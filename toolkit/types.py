@@ -78,7 +78,11 @@ class Convention:
         values = found.groupdict()
         scale = "standard" if values["scale"].startswith("standard") else values["scale"]
         return cls(
-            values["orientation"], scale, values["ink"], float(values["mean"] or 0), float(values["deviation"] or 1)
+            values["orientation"],
+            scale,
+            values["ink"],
+            float(values["mean"] or 0),
+            float(values["deviation"] or 1),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
@@ -100,8 +101,10 @@ def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> Net
     trainable = config.get("trainable", True) is not False
     if sequential:
         return _sequential(name, layers, trainable=trainable)
+    legacy = _has_legacy_calls(entries)
+    layers = [_with_plain_calls(layer, layers, legacy=legacy) for layer in layers]
     inputs = tuple(_sources(config.get("input_layers"), name))
-    outputs = tuple(_sources(config.get("output_layers"), name))
+    outputs = tuple(_from_zero(source, layers, legacy=legacy) for source in _sources(config.get("output_layers"), name))
     if not inputs or not outputs:
         raise UnreadableInputError(f"model '{name}' names no inputs or no outputs", hint=_DAMAGED)
     known = {layer.name for layer in layers}
@@ -132,6 +135,34 @@ def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> Netwo
         previous = Source(layer.name)
     inputs = (first,) if start else (Source(""),)
     return Network(name, True, tuple(chained), inputs, (previous,), trainable)
+
+
+def _has_legacy_calls(entries: list[Any]) -> bool:
+    """Whether layers list their calls as Keras 2 did."""
+    nodes = [node for entry in entries for node in (entry.get("inbound_nodes") or ()) if isinstance(entry, dict)]
+    return any(isinstance(node, list) for node in nodes)
+
+
+def _with_plain_calls(layer: LayerNode, layers: list[LayerNode], *, legacy: bool) -> LayerNode:
+    """The layer with its sources' calls counted from zero."""
+    if not legacy:
+        return layer
+    calls = tuple(
+        replace(call, sources=tuple(_from_zero(source, layers, legacy=True) for source in call.sources))
+        for call in layer.calls
+    )
+    return replace(layer, calls=calls)
+
+
+def _from_zero(source: Source, layers: list[LayerNode], *, legacy: bool) -> Source:
+    """Keras counts the calls of a nested model from one, for building it counts as its first.
+
+    Keras 3 does so for Functional models alone and only where a model lists its outputs.
+    """
+    layer = next((layer for layer in layers if layer.name == source.layer), None)
+    if layer is None or layer.network is None or (layer.network.sequential and not legacy):
+        return source
+    return replace(source, call=max(source.call - 1, 0))
 
 
 def _layer(entry: Any, model: str, depth: int, *, sequential: bool) -> LayerNode:

@@ -1,1 +1,69 @@
-"""Declared below."""
+"""ONNX files: read, write, and two ways to export to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit import hookimpl
+from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
+from toolkit_onnx.options import ConvertOptions, DirectOptions
+
+if TYPE_CHECKING:
+    from toolkit.model import Model
+
+
+def _read(path: Path) -> Model:
+    from toolkit_onnx.reading import read
+
+    return read(path)
+
+
+def _write(model: Model, path: Path) -> None:
+    from toolkit_onnx.writing import write
+
+    write(model, path)
+
+
+def _export(request: ExportRequest) -> ExportResult:
+    from toolkit_onnx.direct import export
+
+    return export(request)
+
+
+def _export_through_tf2onnx(request: ExportRequest) -> ExportResult:
+    from toolkit_onnx.conversion import export
+
+    return export(request)
+
+
+@hookimpl
+def toolkit_model_formats() -> Iterable[ModelFormat]:
+    """ONNX files as models."""
+    yield ModelFormat(
+        name="onnx",
+        summary="ONNX, one file, read without running it; float32 weights can be merged",
+        suffixes=(".onnx",),
+        read=_read,
+        write=_write,
+    )
+
+
+@hookimpl
+def toolkit_exporters() -> Iterable[Exporter]:
+    """Models as ONNX files for other people's programs."""
+    yield Exporter(
+        name="onnx",
+        summary="ONNX straight from the graph: small, without TensorFlow, the same bytes every time",
+        suffix=".onnx",
+        export=_export,
+        options=DirectOptions,
+    )
+    yield Exporter(
+        name="onnx-tf2onnx",
+        summary="ONNX through Keras and tf2onnx, for layers that the direct exporter does not know",
+        suffix=".onnx",
+        export=_export_through_tf2onnx,
+        options=ConvertOptions,
+    )

@@ -97,7 +97,8 @@ def _single_input(graph: onnx.GraphProto, where: str) -> None:
     if kept.type.tensor_type.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(kept.type.tensor_type.elem_type)
         raise UnsupportedError(
-            f"{where}: input {kept.name!r} is of type {kind}", hint="inputs of type FLOAT (float32) are supported"
+            f"{where}: input {kept.name!r} is of type {kind}",
+            hint="inputs of type FLOAT (float32) are supported",
         )
     axes = kept.type.tensor_type.shape.dim
     if len(axes) < 2 or any(axis.dim_value <= 0 for axis in axes[1:]):
@@ -115,7 +116,8 @@ def _single_output(graph: onnx.GraphProto, where: str) -> tuple[str, ...]:
         scores = [
             value
             for value in graph.output
-            if value.type.tensor_type.elem_type == TensorProto.FLOAT and len(value.type.tensor_type.shape.dim) == 2
+            if value.type.tensor_type.elem_type == TensorProto.FLOAT
+            and len(value.type.tensor_type.shape.dim) == 2
         ]
         if len(scores) != 1:
             names = ", ".join(repr(value.name) for value in graph.output)

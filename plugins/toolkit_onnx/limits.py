@@ -83,7 +83,9 @@ def checked(content: bytes, where: str) -> onnx.ModelProto:
     try:
         model.ParseFromString(content)
     except DecodeError as error:
-        raise UnreadableInputError(f"{where}: not an ONNX file, or a damaged one", hint="fetch it again") from error
+        raise UnreadableInputError(
+            f"{where}: not an ONNX file, or a damaged one", hint="fetch it again"
+        ) from error
     if not model.graph.node:
         raise UnreadableInputError(f"{where}: holds no network", hint="fetch it again, or export it again")
     _check_structure(model, where)
@@ -106,10 +108,14 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
             f"at most {MAX_NODES:,} and {MAX_TENSORS:,} are read"
         )
     if model.functions:
-        raise UnsupportedError(f"{where}: defines functions of its own", hint="export it with plain operators")
+        raise UnsupportedError(
+            f"{where}: defines functions of its own", hint="export it with plain operators"
+        )
     if graph.sparse_initializer:
         raise UnsupportedError(f"{where}: holds sparse tensors", hint="export it with dense ones")
-    for domain in sorted({entry.domain for entry in model.opset_import} | {node.domain for node in graph.node}):
+    for domain in sorted(
+        {entry.domain for entry in model.opset_import} | {node.domain for node in graph.node}
+    ):
         if domain not in DOMAINS:
             raise UnsupportedError(
                 f"{where}: needs operators of the domain {domain!r}",
@@ -118,7 +124,8 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
     opset = max((entry.version for entry in model.opset_import if entry.domain in DOMAINS[:2]), default=0)
     if opset < OLDEST_OPSET:
         raise UnsupportedError(
-            f"{where}: written for opset {opset}", hint=f"opset {OLDEST_OPSET} and later are read; export it again"
+            f"{where}: written for opset {opset}",
+            hint=f"opset {OLDEST_OPSET} and later are read; export it again",
         )
     for node in graph.node:
         if node.op_type in _CONTROL_FLOW or any(_holds_graph(attribute) for attribute in node.attribute):
@@ -203,7 +210,9 @@ def _check_sizes(model: onnx.ModelProto, where: str) -> None:
     try:
         single = onnx.shape_inference.infer_shapes(single, data_prop=True)
     except (onnx.shape_inference.InferenceError, ValueError) as error:
-        raise UnreadableInputError(f"{where}: its shapes contradict each other: {_first_line(error)}") from error
+        raise UnreadableInputError(
+            f"{where}: its shapes contradict each other: {_first_line(error)}"
+        ) from error
     known: dict[str, list[int | None]] = {}
     for value in (*single.graph.value_info, *single.graph.input, *single.graph.output):
         if value.type.tensor_type.HasField("shape"):

@@ -102,7 +102,11 @@ def _model(model: onnx.ModelProto, where: str, path: Path | None) -> Model:
     layers = _layers(proto.graph, places, {tensor.name: tensor for tensor in constants})
     specs = {place.spec.name: place.spec for place in places}
     tensors = ProtoTensors(specs, protos)
-    graph = _graph(proto, constants, [spec.name for spec in specs.values() if protos[spec.name].data_type == TensorProto.FLOAT])
+    graph = _graph(
+        proto,
+        constants,
+        [spec.name for spec in specs.values() if protos[spec.name].data_type == TensorProto.FLOAT],
+    )
     return Model(
         topology=Topology("onnx", {}, layers, _axes(proto.graph.input[0]), _axes(proto.graph.output[0])),
         tensors=tensors,
@@ -161,7 +165,10 @@ def _places(graph: onnx.GraphProto, where: str) -> tuple[list[_Place], set[str]]
             known = slot(node, place, size, is_float=tensor.data_type == TensorProto.FLOAT)
             if known is None:
                 continue
-            layer, weight = given_name(initializer) or (layer_name(node) or f"{node.op_type.lower()}_{index}", known[0])
+            layer, weight = given_name(initializer) or (
+                layer_name(node) or f"{node.op_type.lower()}_{index}",
+                known[0],
+            )
             name = _unused(f"{layer}/{weight}", taken)
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
             spec = TensorSpec(name, tuple(int(axis) for axis in tensor.dims), dtype, known[1])
@@ -170,7 +177,11 @@ def _places(graph: onnx.GraphProto, where: str) -> tuple[list[_Place], set[str]]
 
 
 def _refuse_other_floats(tensor: TensorProto, node: NodeProto, where: str) -> None:
-    if len(tensor.dims) >= 2 and tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE):
+    if len(tensor.dims) >= 2 and tensor.data_type in (
+        TensorProto.FLOAT16,
+        TensorProto.BFLOAT16,
+        TensorProto.DOUBLE,
+    ):
         kind = TensorProto.DataType.Name(tensor.data_type)
         raise UnsupportedError(
             f"{where}: weights {tensor.name!r} of {node.op_type} are of type {kind}",

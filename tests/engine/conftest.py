@@ -42,7 +42,9 @@ class NetworkBuilder:
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def conv(self, x: str, name: str, inputs: int, outputs: int, *, kernel: int = 3, pad: int = 1, stride: int = 1):
+    def conv(
+        self, x: str, name: str, inputs: int, outputs: int, *, kernel: int = 3, pad: int = 1, stride: int = 1
+    ):
         weight = self.rng.normal(0, (2 / (inputs * kernel**2)) ** 0.5, (outputs, inputs, kernel, kernel))
         bias = self.rng.normal(0, 0.3, outputs)
         self.tensor(f"{name}/kernel", weight, TensorRole.KERNEL)
@@ -64,11 +66,14 @@ class NetworkBuilder:
             "moving_variance": (rng.uniform(0.5, 2, channels), TensorRole.RUNNING_VARIANCE),
         }
         names = [
-            self.tensor(f"{name}/{part}", array, role, arrange, dtype) for part, (array, role) in parts.items()
+            self.tensor(f"{name}/{part}", array, role, arrange, dtype)
+            for part, (array, role) in parts.items()
         ]
         return self.add("BatchNormalization", x, *names, epsilon=1e-3)
 
-    def model(self, output: str, classes: int, *, probabilities: bool = False, card: Card | None = None) -> Model:
+    def model(
+        self, output: str, classes: int, *, probabilities: bool = False, card: Card | None = None
+    ) -> Model:
         graph = helper.make_graph(
             self.nodes,
             "made by hand",

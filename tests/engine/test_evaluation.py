@@ -15,7 +15,9 @@ from toolkit.model import Card
 
 def network(build, labels=(), classes=5):
     net = build(3, input_shape=(784,))
-    return Network.of(net.model(net.dense("image", "d", 784, classes), classes, card=Card(name="n", classes=labels)))
+    return Network.of(
+        net.model(net.dense("image", "d", 784, classes), classes, card=Card(name="n", classes=labels))
+    )
 
 
 def test_agrees_with_counting_by_hand(build, dataset):
@@ -33,14 +35,19 @@ def test_agrees_with_counting_by_hand(build, dataset):
     assert found.images_per_class.tolist() == [18] * 5
     with np.errstate(invalid="ignore"):
         np.testing.assert_array_equal(found.recall, found.confusion.diagonal() / 18)
-        np.testing.assert_array_equal(found.precision, found.confusion.diagonal() / found.confusion.sum(axis=0))
+        np.testing.assert_array_equal(
+            found.precision, found.confusion.diagonal() / found.confusion.sum(axis=0)
+        )
 
 
 def test_classes_are_matched_by_character_where_the_card_names_them(build, dataset):
     straight = evaluate(network(build, ("a", "b", "c", "d", "e")), dataset)
     order = np.array([3, 1, 4, 0, 2], np.int32)
     shuffled = Dataset(
-        "shuffled", tuple(np.array(dataset.classes)[order]), dataset.images, np.argsort(order)[dataset.labels].astype(np.int32)
+        "shuffled",
+        tuple(np.array(dataset.classes)[order]),
+        dataset.images,
+        np.argsort(order)[dataset.labels].astype(np.int32),
     )
     again = evaluate(network(build, ("a", "b", "c", "d", "e")), shuffled)
     assert again.accuracy == straight.accuracy

@@ -33,7 +33,9 @@ def test_every_arrangement_of_a_glyph_gives_the_same_answer(build, images, shape
 def test_logits_become_probabilities(build, images):
     answers = Network.of(linear(build)).probabilities(images)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(answers, Network.of(linear(build, end="Softmax")).probabilities(images), atol=1e-6)
+    np.testing.assert_allclose(
+        answers, Network.of(linear(build, end="Softmax")).probabilities(images), atol=1e-6
+    )
 
 
 def test_the_card_says_how_pixels_are_wanted(build, images):

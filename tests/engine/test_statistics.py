@@ -144,7 +144,12 @@ def test_gives_back_the_arrangement_of_the_file(build, images):
     x = net.norm(x, "n", 196, arrange=lambda array: array[order])
     model = net.model(net.dense(x, "d", 196, 5), 5)
     found = batch_statistics(model, images)
-    values = apply_convention(images, Convention(), (28, 28)).reshape(-1, 14, 2, 14, 2).max(axis=(2, 4)).reshape(-1, 196)
+    values = (
+        apply_convention(images, Convention(), (28, 28))
+        .reshape(-1, 14, 2, 14, 2)
+        .max(axis=(2, 4))
+        .reshape(-1, 196)
+    )
     np.testing.assert_allclose(found["n/moving_mean"][order], values.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(found["n/moving_variance"][order], values.var(axis=0), rtol=1e-5, atol=1e-9)
 
@@ -159,7 +164,9 @@ def test_later_layers_see_statistics_as_they_will_be_stored(build, images):
     stored = model.with_tensors(OverlaidTensors(model.tensors, found))
     again = brute_force(stored, images)
     # The last normalisation was measured in exactly the network that is stored.
-    first = {name: value.astype(np.float16).astype(np.float32) for name, value in found.items() if "n1" in name}
+    first = {
+        name: value.astype(np.float16).astype(np.float32) for name, value in found.items() if "n1" in name
+    }
     assert all(np.array_equal(stored.tensors.read(name), value) for name, value in first.items())
     np.testing.assert_allclose(found["n2/moving_variance"], again["n2/moving_variance"], rtol=2e-3)
 

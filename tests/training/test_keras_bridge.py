@@ -53,7 +53,11 @@ def test_nested_networks_bear_their_names_before_their_weights() -> None:
 
 @pytest.mark.parametrize(
     ("class_name", "module", "told"),
-    [("Lambda", "keras.layers", "Lambda"), ("Dense", "evil.layers", r"evil\.layers\.Dense"), ("Mine", None, "Mine")],
+    [
+        ("Lambda", "keras.layers", "Lambda"),
+        ("Dense", "evil.layers", r"evil\.layers\.Dense"),
+        ("Mine", None, "Mine"),
+    ],
 )
 def test_what_could_run_code_is_refused_by_name(
     model: Model, class_name: str, module: str | None, told: str
@@ -61,7 +65,7 @@ def test_what_could_run_code_is_refused_by_name(
     def change(description: dict[str, Any]) -> None:
         description["config"]["layers"][3] |= {"class_name": class_name, "module": module}
 
-    with pytest.raises(UnsupportedError, match=rf"tiny\.h5 has a {told}, .* supported layers: .*Dense"):
+    with pytest.raises(UnsupportedError, match=rf"tiny\.h5 has a {told}, .*supported layers: .*Dense"):
         keras_from_model(_described(model, change))
 
 

@@ -45,6 +45,7 @@ class Output:
             text: Writes for people. The console reads neither markup nor emoji codes, so names of
                 files can be printed as they are; use ``style=`` and ``rich.text.Text``.
         """
+        self.close()
         if self.json:
             print(json.dumps(to_jsonable(document), indent=2, allow_nan=False), flush=True)
         else:
@@ -57,14 +58,10 @@ class Output:
 
     def warn(self, line: str) -> None:
         """Say what the user should know even under ``--quiet``."""
-        self.progress_or_stderr(f"warning: {line}")
-
-    def progress_or_stderr(self, line: str) -> None:
-        """Print above a live bar if there is one, plainly on stderr if not."""
         if self._bar is not None:
-            self._bar.note(line)
+            self._bar.note(f"warning: {line}")
         else:
-            print(line, file=sys.stderr, flush=True)
+            print(f"warning: {line}", file=sys.stderr, flush=True)
 
     def progress(self) -> Progress:
         """Where the work says how far it is."""

@@ -26,9 +26,12 @@ BOX_WITHOUT_BLUR = 30.6
 BOX_LOSS_PER_BLUR = 15.0
 LEAST_BOX = 21.0
 
-# The deviation of the Gaussian that blurs a stroke's edge, in pixels of the image: a sharper
-# picture is blurred to it, as sharp as one in twenty of EMNIST's; a softer one stays as it is.
-EDGE_SIGMA = 0.38
+# Blur is the deviation of the Gaussian on a stroke's edge, in pixels of the image. A picture that
+# is sharper than the first, as one EMNIST image in six is, gets the typical blur and box; a
+# softer one keeps the blur that it has.
+SHARP = 0.40
+TYPICAL_BLUR = 0.46
+TYPICAL_BOX = 23.7
 
 # How many deviations outside its middle a blurred edge falls to the box's level.
 BOX_LEVEL_SIGMAS = 1.417
@@ -55,11 +58,13 @@ def fit_ink(ink: Page) -> NDArray[np.uint8]:
     longer = max(bottom - top, right - left)
     sigma = edge_sigma(ink)
     scale = max(BOX_WITHOUT_BLUR / (longer + BOX_LOSS_PER_BLUR * sigma), LEAST_BOX / longer)
-    if sigma * scale < EDGE_SIGMA:
-        # The blur that is still to come makes the box larger.
-        sharp = longer - 2 * BOX_LEVEL_SIGMAS * sigma
-        scale = (BOX_WITHOUT_BLUR - (BOX_LOSS_PER_BLUR + 2 * BOX_LEVEL_SIGMAS) * EDGE_SIGMA) / max(sharp, 1.0)
-    missing = math.sqrt(max(EDGE_SIGMA**2 - (sigma * scale) ** 2, LEAST_SMOOTHING**2))
+    missing = 0.0
+    if sigma * scale < SHARP:
+        # The box at a low level grows with the blur that is still to come.
+        growth = 2 * BOX_LEVEL_SIGMAS
+        scale = (TYPICAL_BOX - growth * TYPICAL_BLUR) / max(longer - growth * sigma, 1.0)
+        missing = math.sqrt(max(TYPICAL_BLUR**2 - (sigma * scale) ** 2, 0.0))
+    missing = max(missing, LEAST_SMOOTHING)
     rows = _sampling(ink.shape[0], (top + bottom) / 2, scale, missing)
     columns = _sampling(ink.shape[1], (left + right) / 2, scale, missing)
     fitted = rows @ ink @ columns.T

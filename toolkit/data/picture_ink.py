@@ -142,7 +142,9 @@ def _fitted_surface(page: Page, where: NDArray[np.bool_], shape: tuple[int, ...]
         return [one, x * one, y * one, x * x * one, x * y, y * y * one]
 
     design = np.stack([term[where] for term in terms(*page.shape)], axis=1)
-    weights, *_ = np.linalg.lstsq(design, page[where].astype(np.float64), rcond=1e-6)
+    # A trace of damping, for paper that is too small to tell a slope from a curve.
+    damping = 1e-6 * len(design) * np.eye(design.shape[1])
+    weights = np.linalg.solve(design.T @ design + damping, design.T @ page[where].astype(np.float64))
     surface = np.zeros(shape)
     for weight, term in zip(weights, terms(shape[0], shape[1]), strict=True):
         surface += weight * term

@@ -165,7 +165,9 @@ class Network:
         return out
 
     def _answer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        answers: NDArray[np.float32] = self._session.run({self._graph.input: inputs}, (self._graph.output,))[0]
+        answers: NDArray[np.float32] = self._session.run({self._graph.input: inputs}, (self._graph.output,))[
+            0
+        ]
         expected = (len(inputs), *self._topology.output_shape)
         if answers.shape != expected:
             raise UnreadableInputError(

@@ -99,7 +99,13 @@ class SegmentedGraph:
         outputs = [output for node in self._nodes for output in node.output if output]
         session = Session(self._extract(outputs, {}), self._name)
         two, three = (
-            dict(zip(outputs, session.run({self.input: np.zeros((n, *self.input_shape), np.float32)}), strict=True))
+            dict(
+                zip(
+                    outputs,
+                    session.run({self.input: np.zeros((n, *self.input_shape), np.float32)}),
+                    strict=True,
+                )
+            )
             for n in (2, 3)
         )
         found = {

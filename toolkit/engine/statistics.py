@@ -150,7 +150,9 @@ class _Passes:
         outputs = [name for name in dict.fromkeys([*flat, *keep]) if name != self._graph.input]
         model = self._graph.segment(outputs, feeds, self._replaced, spatial)
         kept = {name: np.empty((self._images, *self._shapes[name]), np.float32) for name in keep}
-        session = Session(model, "a part of the network", threads=self._threads) if model.graph.output else None
+        session = (
+            Session(model, "a part of the network", threads=self._threads) if model.graph.output else None
+        )
         inputs = set(session.inputs) if session else set()
         for part, images in self._batches():
             batch = {name: array[part] for name, array in self._kept.items() if name in inputs}
@@ -200,9 +202,7 @@ def _by_initializer(
     return result
 
 
-def _as_tensor(
-    binding: Binding, initializer: NDArray[np.float64], tensors: Tensors
-) -> NDArray[np.float32]:
+def _as_tensor(binding: Binding, initializer: NDArray[np.float64], tensors: Tensors) -> NDArray[np.float32]:
     """Undo the rearrangement between a tensor and its initializer."""
     shape = tensors.specs[binding.tensor].shape
     places = binding.arrange(np.arange(initializer.size).reshape(shape))

@@ -51,9 +51,7 @@ def accuracy_chart(rows: Sequence[ChartRow], title: str) -> str:
     parts = [
         f'<svg viewBox="0 0 {_WIDTH:g} {height:g}" role="img" font-size="14.5">',
         f"<title>{escape(title)}</title>",
-        *_grid(
-            start, stop, step, x_of=[x(start + i * step) for i in range(_ticks(start, stop, step))], rows=rows
-        ),
+        *_grid(start, stop, step, x, rows),
     ]
     for index, row in enumerate(rows):
         parts.append(_mark(row, _TOP + _ROW * (index + 0.5), start, x))

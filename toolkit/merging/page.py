@@ -221,7 +221,8 @@ def _steps(report: MergeReport) -> str:
         best = step.score if step.accepted or best is None else best
     return (
         '<section><h2>Step by step, on validation images</h2><div class="scroll"><table><thead><tr>'
-        '<th>step</th><th>candidate</th><th class="n">accuracy</th><th class="n">change</th><th></th></tr></thead>'
+        '<th>step</th><th>candidate</th><th class="n">accuracy</th><th class="n">change</th><th></th>'
+        "</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div></section>\n"
     )
 

@@ -174,7 +174,8 @@ def weighted_mean(
     out = np.empty(used[0][0].size, dtype=arrays[0].dtype)
     for start in range(0, out.size, _CHUNK):
         part = slice(start, start + _CHUNK)
-        total = np.zeros(out[part].size, dtype=np.float64)
+        # Not +0.0: a sum of negative zeros would lose its sign, and copies would not merge to themselves.
+        total = np.full(out[part].size, -0.0, dtype=np.float64)
         for array, weight in used:
             total += array[part] if uniform else weight * array[part].astype(np.float64)
         out[part] = total / len(used) if uniform else total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,10 @@ def choose_models(toolkit: Toolkit, paths: Sequence[Path], out: Path) -> ChosenM
             + "".join(f"\n  {note}" for note in notes),
             hint="train two models of one architecture, or name the models",
         )
-    return ChosenModels(family.members, choices=(family.reason,), notes=notes)
+    members = tuple(
+        dataclasses.replace(member, position=place) for place, member in enumerate(family.members)
+    )
+    return ChosenModels(members, choices=(family.reason,), notes=notes)
 
 
 def choose_images(toolkit: Toolkit, wanted: str | None, matched: Matched, outputs: int) -> ChosenImages:

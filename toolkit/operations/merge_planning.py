@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +122,7 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
     matched = match(chosen.candidates)
     found.notes += matched.notes
     found.problems += matched.problems
+    matched = dataclasses.replace(matched, problems=tuple(found.problems))
     outputs = chosen.candidates[0].model.topology.classes
     images = _images(toolkit, order, matched, outputs, found)
     found.choices.append(f"scored on {images.reason}" if images.source else images.reason)
@@ -128,7 +130,7 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
     if reason:
         found.choices.append(reason)
     options: Any = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
-    found.problems += _unmet(strategy, options, matched, images, chosen, order)
+    found.problems += _unmet(strategy, options, matched, images, chosen)
     count, why = _recalibration(order, matched, images)
     plan = _plan(order, strategy, options, matched, images, count, out, found, why)
     return Prepared(
@@ -201,7 +203,6 @@ def _unmet(
     matched: Matched,
     images: ChosenImages,
     chosen: ChosenModels,
-    order: MergeOrder,
 ) -> Iterator[Problem]:
     needs = strategy.needs_with(options)
     about = f"strategy {strategy.name}"
@@ -212,7 +213,7 @@ def _unmet(
             "choose another",
             PlanRefusedError.code,
         )
-    if Need.EVALUATOR in needs and images.validation is None and not matched.problems and not chosen.problems:
+    if Need.EVALUATOR in needs and images.validation is None and not matched.problems:
         yield Problem(
             about,
             f"{about} needs {Need.EVALUATOR.value}: {images.reason}",
@@ -235,17 +236,12 @@ def _unmet(
             "name that many",
             PlanRefusedError.code,
         )
-    if not order.models and getattr(options, "weights", ()):
-        yield Problem(
-            about,
-            "option weights gives one value per model in the order they are named in, and none is named",
-            "name the models",
-            PlanRefusedError.code,
-        )
 
 
 def _recalibration(order: MergeOrder, matched: Matched, images: ChosenImages) -> tuple[int, str]:
-    if not matched.ingredients or not has_batch_statistics(matched.ingredients[0].model):
+    if matched.problems:
+        return 0, images.reason
+    if not has_batch_statistics(matched.ingredients[0].model):
         return 0, "nothing to recalibrate: the network has no batch normalisation"
     if order.recalibrate == 0:
         return 0, "batch statistics are averaged, not recalibrated, as asked for"
@@ -286,7 +282,7 @@ def _plan(
         recalibrate=recalibrate,
         output=str(out),
         seed=order.seed,
-        choices=(*found.choices, recalibration),
+        choices=tuple(dict.fromkeys((*found.choices, recalibration))),
         notes=tuple(found.notes),
         problems=tuple(found.problems),
     )

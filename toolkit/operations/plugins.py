@@ -26,7 +26,8 @@ class PluginSummary:
         version: Of the distribution.
         state: ``loaded``, ``broken`` or ``disabled``.
         cause: Why it is not loaded.
-        contributes: Names by kind: ``{"exporter": ("onnx",)}``.
+        contributes: By kind the names that pick them: ``{"exporter": ("onnx",)}``; a name that
+            two plugins claim stands with its distribution before it.
     """
 
     name: str
@@ -96,8 +97,6 @@ class PluginCheck:
 
 def list_plugins(toolkit: Toolkit) -> tuple[PluginSummary, ...]:
     """Every plugin, the broken and the disabled ones too, sorted by name."""
-    records = toolkit.catalog.records
-    contributions = _contributions(toolkit)
     return tuple(
         PluginSummary(
             record.name,
@@ -105,13 +104,9 @@ def list_plugins(toolkit: Toolkit) -> tuple[PluginSummary, ...]:
             record.version,
             record.state,
             record.cause,
-            {
-                kind.word: names
-                for kind in KINDS
-                if (names := tuple(c.name for c in contributions if c.kind is kind and c.owner == record))
-            },
+            _names_by_kind(toolkit, record),
         )
-        for record in records
+        for record in toolkit.catalog.records
     )
 
 
@@ -151,6 +146,18 @@ def check_plugins(toolkit: Toolkit) -> tuple[PluginCheck, ...]:
         )
         for record in toolkit.catalog.records
     )
+
+
+def _names_by_kind(toolkit: Toolkit, record: PluginRecord) -> dict[str, tuple[str, ...]]:
+    names: dict[str, tuple[str, ...]] = {}
+    for kind in KINDS:
+        clashes = toolkit.catalog.clashes(kind)
+        for contribution in toolkit.catalog.contributions(kind):
+            if contribution.owner == record:
+                clashing = contribution.name in clashes
+                name = contribution.qualified_name if clashing else contribution.name
+                names[kind.word] = (*names.get(kind.word, ()), name)
+    return names
 
 
 def _contributions(toolkit: Toolkit) -> list[Contribution[Any]]:

@@ -72,7 +72,7 @@ def name_of(path: Path, roots: Sequence[Path]) -> str | None:
     """
     for root in roots:
         if path.is_relative_to(root):
-            name = "/".join((root.resolve().name, *path.relative_to(root).parts))
+            name = "/".join((_own_name(root), *path.relative_to(root).parts))
             return name if is_name(name) else None
     return None
 
@@ -148,6 +148,10 @@ def output_path(name: str, roots: Sequence[Path], *, card_of: str = ".card.json"
     return path
 
 
+def _own_name(root: Path) -> str:
+    return root.name or root.resolve().name
+
+
 def _places(name: str, roots: Sequence[Path]) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Each place that a name may mean: first below the root that it begins with, then below all."""
     if not is_name(name):
@@ -158,7 +162,7 @@ def _places(name: str, roots: Sequence[Path]) -> Iterator[tuple[Path, tuple[str,
         )
     segments = tuple(name.split("/"))
     for root in roots:
-        if len(segments) > 1 and segments[0] == root.resolve().name:
+        if len(segments) > 1 and segments[0] == _own_name(root):
             yield root, segments[1:]
     for root in roots:
         yield root, segments

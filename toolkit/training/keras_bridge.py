@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,12 +57,15 @@ def keras_from_model(model: Model) -> keras.Model:
             f"{model.name} is described in {topology.dialect}, not in Keras",
             hint="training and fine-tuning take .h5 and .keras models",
         )
-    _refuse_unknown(topology.description, model.name)
+    description = dict(topology.description)
+    _refuse_unknown(description, model.name)
     load_tensorflow()
     import keras
 
     try:
-        network = keras.saving.deserialize_keras_object(dict(topology.description), safe_mode=True)
+        # Keras' own entry for descriptions takes those of .keras files only; this takes .h5's as well.
+        kind = keras.Sequential if description.get("class_name") == "Sequential" else keras.Model
+        network = kind.from_config(copy.deepcopy(description["config"]))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UnsupportedError(
             f"{model.name}: Keras {keras.__version__} refuses its description: {_first_line(error)}",

@@ -1,0 +1,36 @@
+"""Loads one part of a variant from whichever layout it stands in."""
+
+from __future__ import annotations
+
+from toolkit.data.dataset import Dataset
+from toolkit.errors import MissingInputError
+from toolkit.types import LoadRequest
+
+from toolkit_emnist.csv_reader import read_csv
+from toolkit_emnist.idx_reader import read_idx
+from toolkit_emnist.mapping import mapping_of
+
+
+def load(request: LoadRequest) -> Dataset:
+    """Read the train or the test file of a variant.
+
+    The classes are those of the mapping, whichever labels occur.
+
+    Raises:
+        MissingInputError: The variant has no such file.
+        UnreadableInputError: A file is damaged; names file, row and column.
+    """
+    source, part = request.source, request.part
+    files = source.files
+    mapping = mapping_of(source.name, files.get("mapping"))
+    if part in files:
+        images, labels = read_csv(files[part], mapping)
+    elif f"{part}-images" in files:
+        images, labels = read_idx(files[f"{part}-images"], files[f"{part}-labels"], mapping)
+    else:
+        there = ", ".join(path.name for path in files.values()) or "nothing"
+        raise MissingInputError(
+            f"emnist-{source.name}-{part}.csv: the data set {source.name} has no {part} file; there is {there}",
+            hint=f"put it beside the others, or run `toolkit datasets get {source.name}`",
+        )
+    return Dataset(source.name, mapping.classes, images, labels)

@@ -1,0 +1,223 @@
+"""Keras' HDF5 format, whole models, as Keras 1 to 3 write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from toolkit.errors import UnreadableInputError, UnsupportedError
+from toolkit.model import Model, TensorRole
+from toolkit_keras.assembly import Expected, fits, guessed_role, wire
+from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
+from toolkit_keras.configuration import load_json, parse_network, refuse_code
+from toolkit_keras.image import FileImage
+from toolkit_keras.layer_kind import Weight
+from toolkit_keras.modernise import modernise
+from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored
+from toolkit_keras.sniff import require_hdf5
+from toolkit_keras.legacy_order import legacy_order
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A stored tensor under the name that its layer's group gives it."""
+
+    name: str
+    stored: Stored
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Path parts without the ``:0`` of TensorFlow 1's variables."""
+        *above, last = self.name.split("/")
+        base, colon, number = last.rpartition(":")
+        return (*above, base if colon and number.isdigit() else last)
+
+
+def read_h5(path: Path) -> Model:
+    """Read a whole model.
+
+    Args:
+        path: An ``.h5`` or ``.hdf5`` file.
+
+    Raises:
+        UnreadableInputError: If it is none, or a damaged one.
+        UnsupportedError: If it holds weights only, Python code, or a model of a class of its own.
+    """
+    image = FileImage(path)
+    require_hdf5(image, path.name)
+    with SafeHdf5(image, path.name) as file:
+        config = file.text((), "model_config")
+        if config is None:
+            _refuse_without_config(file, path.name)
+            raise AssertionError("unreachable")
+        version = file.text((), "keras_version") or file.text(("model_weights",), "keras_version") or ""
+        raw = load_json(config, f"{path.name}: model_config")
+        refuse_code(raw)
+        description = modernise(raw, version)
+        network = parse_network(description)
+        wiring = wire(network)
+        theano = (file.text((), "backend") or file.text(("model_weights",), "backend")) == "theano"
+        placed: dict[str, tuple[Placed, ...]] = {}
+        for top, group in groupby(wiring.expected, key=lambda expected: expected.leaf.path[0]):
+            placed |= _place(path.name, top, list(group), _entries(file, top), theano=theano)
+        if _entries(file, "top_level_model_weights"):
+            raise UnsupportedError(
+                f"{path.name}: the model has weights of its own, outside its layers",
+                hint="supported: models all of whose weights belong to layers",
+            )
+        card = file.text((), CARD_ATTRIBUTE)
+        dropped = _dropped(file)
+    return build_model(path, image, network, wiring, description, placed, card, dropped)
+
+
+def _refuse_without_config(file: SafeHdf5, name: str) -> None:
+    members = file.members()
+    if "layer_names" in members or file.names((), "layer_names") or {"layers", "_layer_checkpoint_dependencies"} & set(
+        members
+    ):
+        raise UnsupportedError(
+            f"{name} holds weights only, without the architecture that they belong to",
+            hint="save the whole model: model.save('….keras')",
+        )
+    raise UnreadableInputError(
+        f"{name} is an HDF5 file, but no Keras model: it has no model_config",
+        hint="supported: files written by Keras' model.save",
+    )
+
+
+def _entries(file: SafeHdf5, layer: str) -> list[_Entry]:
+    """Tensors in one layer's group, in the file's order."""
+    group = ("model_weights", *layer.split("/"))
+    if not file.has(*group):
+        return []
+    names = file.names(group, "weight_names") or ()
+    if len(names) > MAX_NAMES:
+        raise UnreadableInputError(f"layer '{layer}' lists {len(names)} weights", hint="the file is damaged")
+    return [_Entry(name, file.stored(*group, *name.split("/"))) for name in names]
+
+
+def _place(
+    file: str, top: str, expected: Sequence[Expected], entries: list[_Entry], *, theano: bool
+) -> Mapping[str, tuple[Placed, ...]]:
+    """Give each layer under one group its tensors.
+
+    A group holds one layer's tensors, or all those of a nested model. Names decide where they
+    are plain; else the order, which is how Keras itself reads them.
+    """
+    if len(expected) == 1 and expected[0].weights is None:
+        leaf = expected[0].leaf
+        return {leaf.name: tuple(_unknown(entries))}
+    generators = [entry for entry in entries if guessed_role(entry.parts[-1]) is TensorRole.GENERATOR_STATE]
+    entries = [entry for entry in entries if entry not in generators]
+    unknown = [layer for layer in expected if layer.weights is None]
+    if unknown:
+        raise UnsupportedError(
+            f"{file}: model '{top}' contains layer '{unknown[0].leaf.name}' of class "
+            f"{unknown[0].leaf.layer.kind}, whose tensors cannot be told from those of its neighbours",
+            hint="save it in the .keras format, or without the nested model around it",
+        )
+    wanted = [(layer, weight) for layer in expected for weight in layer.weights or ()]
+    matched = _by_name(wanted, entries, nested=expected[0].leaf.path != (top,)) or _by_order(expected, entries)
+    if matched is None:
+        raise UnreadableInputError(
+            f"{file}: layer '{top}' should hold {_listed_weights(wanted)}, the file has {_listed(entries)}",
+            hint="the weights do not belong to this architecture",
+        )
+    placed: dict[str, list[Placed]] = {}
+    for (layer, weight), entry in zip(wanted, matched, strict=True):
+        rotated = theano and weight.spatial
+        placed.setdefault(layer.leaf.name, []).append((weight.name, weight.role, entry.stored, rotated))
+    for index, entry in enumerate(generators):
+        owner = _generator_owner(expected, entry)
+        name = entry.parts[-1] if index == 0 or len(expected) > 1 else f"{entry.parts[-1]}_{index}"
+        placed.setdefault(owner, []).append((name, TensorRole.GENERATOR_STATE, entry.stored, False))
+    return {layer: tuple(found) for layer, found in placed.items()}
+
+
+def _generator_owner(expected: Sequence[Expected], entry: _Entry) -> str:
+    """The layer whose random numbers a state belongs to, by name; the first one where names do not tell."""
+    for layer in expected:
+        if layer.leaf.layer.name in entry.parts[:-1]:
+            return layer.leaf.name
+    return expected[0].leaf.name
+
+
+def _unknown(entries: list[_Entry]) -> list[Placed]:
+    """Tensors of a layer of an unknown kind, under the names that the file gives them."""
+    found: list[Placed] = []
+    used: set[str] = set()
+    for entry in entries:
+        name = entry.parts[-1]
+        while name in used:
+            name = f"{name}_"
+        used.add(name)
+        found.append((name, guessed_role(name), entry.stored, False))
+    return found
+
+
+def _by_name(
+    wanted: list[tuple[Expected, Weight]], entries: list[_Entry], *, nested: bool
+) -> list[_Entry] | None:
+    """Match by layer and last part of the name; None unless that is one to one and shapes fit."""
+
+    def key(entry: _Entry) -> tuple[str, str]:
+        layer = entry.parts[-2] if nested and len(entry.parts) > 1 else ""
+        return layer, entry.parts[-1]
+
+    stored = {key(entry): entry for entry in entries}
+    if len(stored) != len(entries) or len(wanted) != len(entries):
+        return None
+    matched = []
+    for layer, weight in wanted:
+        owner = layer.leaf.layer.name.rpartition("/")[2] if nested else ""
+        found = next((stored[owner, name] for name in (weight.name, *weight.aliases) if (owner, name) in stored), None)
+        if found is None or not fits(weight, found.stored):
+            return None
+        matched.append(found)
+    return matched if len({entry.name for entry in matched}) == len(entries) else None
+
+
+def _by_order(expected: Sequence[Expected], entries: list[_Entry]) -> list[_Entry] | None:
+    """Match as Keras does: what is trained first, then the rest, each in layer order."""
+    order = legacy_order([(layer.leaf.trainable, layer.weights or ()) for layer in expected])
+    weights = [weight for layer in expected for weight in layer.weights or ()]
+    if len(order) != len(entries):
+        return None
+    matched: dict[int, _Entry] = {}
+    for position, entry in zip(order, entries, strict=True):
+        if not fits(weights[position], entry.stored):
+            return None
+        matched[position] = entry
+    return [matched[position] for position in range(len(weights))]
+
+
+def _listed_weights(wanted: list[tuple[Expected, Weight]]) -> str:
+    names = [f"{weight.name} {_shape(weight.shape)}" for _, weight in wanted[:6]]
+    return _enumerated(names, len(wanted))
+
+
+def _listed(entries: list[_Entry]) -> str:
+    names = [f"{entry.parts[-1]} {_shape(entry.stored.shape)}" for entry in entries[:6]]
+    return _enumerated(names, len(entries))
+
+
+def _enumerated(names: list[str], count: int) -> str:
+    more = f" and {count - len(names)} more" if count > len(names) else ""
+    return (", ".join(names) or "no tensors") + more
+
+
+def _shape(shape: Sequence[int | None] | None) -> str:
+    if shape is None:
+        return "(of any shape)"
+    return "×".join("?" if size is None else str(size) for size in shape) or "(one number)"
+
+
+def _dropped(file: SafeHdf5) -> tuple[str, ...]:
+    found = []
+    if file.has("optimizer_weights"):
+        found.append("the optimizer's state")
+    if file.text((), "training_config") is not None:
+        found.append("the training configuration")
+    return tuple(found)

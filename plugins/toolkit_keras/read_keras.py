@@ -1,0 +1,222 @@
+"""Keras' own archive: a zip with a configuration and an HDF5 file of weights."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit.model import Model, TensorRole
+from toolkit_keras.assembly import Expected, fits, guessed_role, wire
+from toolkit_keras.build import CARD_MEMBER, Placed, build_model
+from toolkit_keras.configuration import MAX_CONFIG_BYTES, load_json, parse_network, refuse_code
+from toolkit_keras.image import FileImage, Image, MemoryImage
+from toolkit_keras.modernise import modernise
+from toolkit_keras.network import Network
+from toolkit_keras.registry import is_operation
+from toolkit_keras.safe_hdf5 import SafeHdf5
+from toolkit_keras.snake_case import snake_case
+from toolkit_keras.sniff import require_zip
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+
+_MAX_INFLATED = 2 << 30
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
+
+
+def read_keras(path: Path) -> Model:
+    """Read an archive.
+
+    Args:
+        path: A ``.keras`` file.
+
+    Raises:
+        UnreadableInputError: If it is none, or a damaged one.
+        UnsupportedError: If it holds Python code, or a model of a class of its own.
+    """
+    image = FileImage(path)
+    require_zip(image, path.name)
+    with _Archive(image, path.name) as archive:
+        metadata = load_json(archive.read(METADATA, MAX_CONFIG_BYTES), f"{path.name}: {METADATA}")
+        raw = load_json(archive.read(CONFIG, MAX_CONFIG_BYTES), f"{path.name}: {CONFIG}")
+        card = archive.read(CARD_MEMBER, MAX_CONFIG_BYTES) if archive.has(CARD_MEMBER) else None
+        weights = archive.image_of(WEIGHTS, path)
+    refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
+    description = modernise(raw, str(metadata.get("keras_version", "")))
+    network = parse_network(description)
+    wiring = wire(network)
+    with SafeHdf5(weights, path.name) as file:
+        root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
+        groups = dict(layer_groups(network, root))
+        placed = {
+            expected.leaf.name: _place(path.name, file, expected, groups[expected.leaf.name])
+            for expected in wiring.expected
+            if expected.leaf.name in groups
+        }
+        if file.members("vars"):
+            raise UnsupportedError(
+                f"{path.name}: the model has weights of its own, outside its layers",
+                hint="supported: models all of whose weights belong to layers",
+            )
+        dropped = ["the optimizer's state"] if file.has("optimizer") else []
+    if raw.get("compile_config"):
+        dropped.append("the training configuration")
+    return build_model(path, weights, network, wiring, description, placed, card, tuple(dropped))
+
+
+def layer_groups(network: Network, root: str = "layers") -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Where each layer's weights stand in the HDF5 file, by the layer's path.
+
+    Groups bear the classes' names, counted in layer order: ``layers/conv2d``, ``layers/conv2d_1``.
+    """
+    yield from _groups(network, (root,), ())
+
+
+def _groups(network: Network, at: tuple[str, ...], above: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    seen: Counter[str] = Counter()
+    for layer in network.layers:
+        if is_operation(layer):
+            continue
+        if network.sequential and layer.kind == "InputLayer":
+            continue
+        base = snake_case(layer.kind)
+        group = f"{base}_{seen[base]}" if seen[base] else base
+        seen[base] += 1
+        path = (*above, layer.name)
+        if layer.network is None:
+            yield "/".join(path), (*at, group)
+        else:
+            yield from _groups(layer.network, (*at, group, at[0]), path)
+
+
+def _place(name: str, file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[Placed, ...]:
+    if expected.weights is None:
+        return tuple(_unknown(file, group, ""))
+    variables = (*group, "vars")
+    count = len(file.members(*variables))
+    if count != len(expected.weights):
+        raise UnreadableInputError(
+            f"{name}: layer '{expected.leaf.name}' should hold {len(expected.weights)} tensors, "
+            f"{'/'.join(variables)} has {count}",
+            hint="the weights do not belong to this architecture",
+        )
+    found: list[Placed] = []
+    for index, weight in enumerate(expected.weights):
+        stored = file.stored(*variables, str(index))
+        if not fits(weight, stored):
+            shape = "×".join("?" if size is None else str(size) for size in weight.shape or ())
+            raise UnreadableInputError(
+                f"{name}: {expected.leaf.name}/{weight.name} should be {shape}, "
+                f"the file has {'×'.join(map(str, stored.shape))}",
+                hint="the weights do not belong to this architecture",
+            )
+        found.append((weight.name, weight.role, stored, False))
+    if file.has(*group, "seed_generator", "vars", "0"):
+        state = file.stored(*group, "seed_generator", "vars", "0")
+        found.append(("seed_generator_state", TensorRole.GENERATOR_STATE, state, False))
+    return tuple(found)
+
+
+def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0) -> Iterator[Placed]:
+    """Tensors of a layer of an unknown kind, under the places that the file gives them."""
+    if depth > 10:
+        raise LimitReachedError(f"{'/'.join(group)} is nested too deep", hint="the file is damaged")
+    members = file.members(*group)
+    if "vars" in members:
+        numbers = sorted(file.members(*group, "vars"), key=lambda number: (len(number), number))
+        for number in numbers:
+            name = f"{prefix}vars/{number}"
+            role = TensorRole.GENERATOR_STATE if "seed_generator" in prefix else guessed_role(number)
+            yield name, role, file.stored(*group, "vars", number), False
+    for member in members:
+        if member != "vars":
+            yield from _unknown(file, (*group, member), f"{prefix}{member}/", depth + 1)
+
+
+class _Archive:
+    """A zip archive of which members are read by exact name."""
+
+    def __init__(self, image: Image, name: str) -> None:
+        self._image = image
+        self._name = name
+        self._stream = image.open()
+        try:
+            self._zip = zipfile.ZipFile(self._stream)
+            names = Counter(self._zip.namelist())
+        except _DAMAGE as error:
+            self._stream.close()
+            raise self._damaged(f"it is no zip archive: {error}") from error
+        doubled = [member for member, count in names.items() if count > 1]
+        if doubled:
+            self._stream.close()
+            raise self._damaged(f"it holds {doubled[0]!r} twice")
+
+    def __enter__(self) -> _Archive:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._zip.close()
+        self._stream.close()
+
+    def has(self, member: str) -> bool:
+        """Whether there is a member of exactly that name."""
+        return member in self._zip.NameToInfo
+
+    def read(self, member: str, limit: int) -> bytes:
+        """All bytes of a member, checked against the archive's checksum."""
+        info = self._info(member)
+        if info.file_size > limit:
+            raise LimitReachedError(f"{self._name}: {member} declares {info.file_size:,} bytes, more than {limit:,}")
+        try:
+            with self._zip.open(info) as stream:
+                content = stream.read(limit + 1)
+        except _DAMAGE as error:
+            raise self._damaged(f"{member} cannot be read: {error}") from error
+        if len(content) != info.file_size:
+            raise self._damaged(f"{member} is {len(content):,} bytes long, not {info.file_size:,}")
+        return content
+
+    def image_of(self, member: str, path: Path) -> Image:
+        """A member as an image: a part of the file where it is stored, memory where it is packed."""
+        info = self._info(member)
+        if info.compress_type != zipfile.ZIP_STORED:
+            return MemoryImage(self.read(member, _MAX_INFLATED))
+        self._check(info)
+        self._stream.seek(info.header_offset)
+        header = self._stream.read(_LOCAL_HEADER.size)
+        if len(header) < _LOCAL_HEADER.size:
+            raise self._damaged(f"{member} has no header")
+        fields = _LOCAL_HEADER.unpack(header)
+        start = info.header_offset + _LOCAL_HEADER.size + int(fields[-2]) + int(fields[-1])
+        return FileImage(path, start, info.file_size)
+
+    def _check(self, info: zipfile.ZipInfo) -> None:
+        """Read a stored member once, so that a flipped bit in the weights is found."""
+        try:
+            with self._zip.open(info) as stream:
+                while stream.read(1 << 20):
+                    pass
+        except _DAMAGE as error:
+            raise self._damaged(f"{info.filename} cannot be read: {error}") from error
+
+    def _info(self, member: str) -> zipfile.ZipInfo:
+        info = self._zip.NameToInfo.get(member)
+        if info is None:
+            raise UnreadableInputError(
+                f"{self._name} is a zip archive, but no Keras model: it has no {member}",
+                hint="supported: files written by Keras' model.save",
+            )
+        if info.flag_bits & 0x1:
+            raise UnsupportedError(f"{self._name}: {member} is encrypted", hint="supported: plain archives")
+        return info
+
+    def _damaged(self, what: str) -> UnreadableInputError:
+        return UnreadableInputError(f"{self._name}: {what}", hint="the file is damaged; get or make it again")
+

@@ -1,0 +1,92 @@
+"""What a file is that is not what its name says."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from toolkit.errors import UnreadableInputError
+from toolkit_keras.image import Image
+from toolkit_keras.safe_hdf5 import SIGNATURE
+
+_ZIP = b"PK\x03\x04"
+_MAGIC = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"%PDF", "a PDF document"),
+    (b"\x80\x02", "a Python pickle"),
+    (b"\x80\x03", "a Python pickle"),
+    (b"\x80\x04", "a Python pickle"),
+    (b"\x80\x05", "a Python pickle"),
+    (b"\x08\x01\x12", "a SavedModel's protobuf"),
+    (b"version https://git-lfs", "a Git LFS pointer: the file itself was never downloaded"),
+)
+
+
+def require_hdf5(image: Image, name: str) -> None:
+    """Make sure that a file begins as HDF5 does.
+
+    Raises:
+        UnreadableInputError: If it does not; says what it is instead.
+    """
+    head = _head(image)
+    if head.startswith(SIGNATURE) or _behind_user_block(image):
+        return
+    if head.startswith(_ZIP):
+        raise UnreadableInputError(
+            f"{name} is a zip archive, not an HDF5 file", hint="if it is a Keras model, rename it to end in .keras"
+        )
+    _refuse(head, name, "an HDF5 file")
+
+
+def require_zip(image: Image, name: str) -> None:
+    """Make sure that a file begins as a zip archive does.
+
+    Raises:
+        UnreadableInputError: If it does not; says what it is instead.
+    """
+    head = _head(image)
+    if head.startswith(_ZIP):
+        return
+    if head.startswith(SIGNATURE):
+        raise UnreadableInputError(
+            f"{name} is an HDF5 file, not a Keras archive", hint="rename it to end in .h5"
+        )
+    _refuse(head, name, "a Keras archive")
+
+
+def _refuse(head: bytes, name: str, wanted: str) -> NoReturn:
+    raise UnreadableInputError(f"{name} is not {wanted}: {_guess(head)}", hint="get or make it again")
+
+
+def _guess(head: bytes) -> str:
+    if not head:
+        return "it is empty"
+    if not head.strip(b"\0"):
+        return "it holds nothing but zeros"
+    for magic, what in _MAGIC:
+        if head.startswith(magic):
+            return f"it is {what}"
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<!doctype")):
+        return "it is a web page"
+    if text.startswith(b"{"):
+        return "it is a Jupyter notebook" if b'"cells"' in text or b'"nbformat"' in text else "it is a JSON file"
+    return "it begins otherwise"
+
+
+def _head(image: Image) -> bytes:
+    with image.open() as stream:
+        return stream.read(min(4096, image.size)) or b""
+
+
+def _behind_user_block(image: Image) -> bool:
+    """HDF5 may begin behind a block of the user's, at 512 bytes or twice, four times, … that."""
+    with image.open() as stream:
+        start = 512
+        while start + len(SIGNATURE) <= min(image.size, 1 << 20):
+            stream.seek(start)
+            if stream.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            start *= 2
+    return False

@@ -1,0 +1,148 @@
+"""The exporter through Keras and tf2onnx, for what the direct one does not know."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from toolkit.engine import softmax
+from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
+from toolkit.types import ExportRequest, ExportResult
+from toolkit_onnx.direct import signed
+from toolkit_onnx.editing import EditableGraph
+from toolkit_onnx.options import ConvertOptions
+from toolkit_onnx.proof import Answers, Source, graph_source, prove
+from toolkit_onnx.roles import slot
+from toolkit_onnx.simplifying import INPUT, end_in_softmax, keep_promises, rename_values, simplify
+
+if TYPE_CHECKING:
+    import keras
+
+
+def export(request: ExportRequest) -> ExportResult:
+    """Write a Keras model as ONNX through ``tf2onnx.convert.from_function``, and prove it.
+
+    The proof compares with Keras itself, and with the model's own graph where that can be built.
+
+    Args:
+        request: With ``keras_model``; its options are :class:`~toolkit_onnx.options.ConvertOptions`.
+
+    Raises:
+        ConfigurationError: If TensorFlow or tf2onnx is not installed.
+        UnsupportedError: If the model is no Keras model.
+        ProofError: If the file would not do what the model does; nothing is written then.
+    """
+    options = request.options if isinstance(request.options, ConvertOptions) else ConvertOptions()
+    model = request.model
+    if request.keras_model is None or model.topology.dialect != "keras":
+        raise UnsupportedError(
+            f"{model.name}: a {model.topology.dialect} network cannot be built in Keras",
+            hint="`--to onnx` exports it without Keras",
+        )
+    from_function = _converter(model.name)
+    network = request.keras_model()
+    converted = _convert(from_function, network, model.topology.input_shape, options.opset, model.name)
+    graph = EditableGraph(converted)
+    simplify(graph)
+    probabilities = _ends_in_softmax(graph)
+    end_in_softmax(graph, already=probabilities)
+    proto = keep_promises(graph, model.topology.input_shape, model.topology.classes)
+    _name_by_place(proto)
+    content, digest = signed(proto, model.card)
+    sources = [_keras_source(network, probabilities=probabilities)]
+    try:
+        own = model.build_graph()
+    except UnsupportedError:
+        pass  # the very layers that this exporter is there for
+    else:
+        sources.append(graph_source(own.bind(model.tensors), own, model.name))
+    facts = prove(content, model, sources, request.probe)
+    request.path.write_bytes(content)
+    return ExportResult(request.path, {**facts, "softmax_added": not probabilities, "weights_digest": digest})
+
+
+def _converter(name: str) -> Callable[..., tuple[onnx.ModelProto, Any]]:
+    try:
+        import tensorflow  # noqa: F401  tf2onnx needs it, and says so less plainly
+        from tf2onnx.convert import from_function
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{name}: exporting through tf2onnx needs a package that is not installed: {error.name or error}",
+            hint="pip install 'modelops-toolkit[convert]', or use `--to onnx`",
+        ) from error
+    return from_function  # type: ignore[no-any-return]
+
+
+def _convert(
+    from_function: Callable[..., tuple[onnx.ModelProto, Any]],
+    network: keras.Model,
+    input_shape: tuple[int, ...],
+    opset: int,
+    name: str,
+) -> onnx.ModelProto:
+    import tensorflow as tf
+
+    def run(image: Any) -> dict[str, Any]:
+        return {"scores": network(image, training=False)}
+
+    signature = [tf.TensorSpec((None, *input_shape), tf.float32, name=INPUT)]
+    loggers = [logging.getLogger(each) for each in ("tf2onnx", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        converted, external = from_function(tf.function(run), input_signature=signature, opset=opset)
+    except (ValueError, TypeError, KeyError, RuntimeError, AttributeError, NotImplementedError) as error:
+        # tf2onnx has no error of its own: what it does not know fails in any of these ways
+        raise UnsupportedError(
+            f"{name}: tf2onnx cannot convert it: {type(error).__name__}: {error}",
+            hint="`--to onnx` does not need tf2onnx",
+        ) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    if external:
+        raise UnsupportedError(f"{name}: tf2onnx wants to write tensors into other files")
+    return converted
+
+
+def _ends_in_softmax(graph: EditableGraph) -> bool:
+    maker = graph.maker(graph.outputs[0])
+    return maker is not None and maker.op_type == "Softmax"
+
+
+def _keras_source(network: keras.Model, *, probabilities: bool) -> Source:
+    def answer(inputs: NDArray[np.float32]) -> Answers:
+        found = np.asarray(network(inputs, training=False))
+        if probabilities:
+            return Answers(found, None)
+        return Answers(softmax(found), found)
+
+    return Source("Keras", answer)
+
+
+def _name_by_place(proto: onnx.ModelProto) -> None:
+    """Replace tf2onnx's names, which count up with every conversion, by ones that tell the place."""
+    kept = {proto.graph.input[0].name, proto.graph.output[0].name}
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    renamed: dict[str, str] = {}
+    for index, node in enumerate(proto.graph.node):
+        node.name = f"{node.op_type.lower()}_{index}"
+        for place, name in enumerate(node.input):
+            if name in constants and name not in renamed:
+                tensor = constants[name]
+                size = int(np.prod(tensor.dims, dtype=np.int64))
+                known = slot(node, place, size, is_float=tensor.data_type == onnx.TensorProto.FLOAT)
+                renamed[name] = f"{node.name}/{known[0] if known else f'input_{place}'}"
+        for place, name in enumerate(node.output):
+            if name and name not in kept:
+                renamed[name] = node.name if place == 0 else f"{node.name}/output_{place}"
+    if len(set(renamed.values())) != len(renamed):
+        raise ProofError("two values of the converted graph would bear one name")
+    rename_values(proto, renamed)
+    del proto.graph.value_info[:]

@@ -1,0 +1,22 @@
+"""What can be chosen when exporting to ONNX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.options import option
+
+
+@dataclass(frozen=True)
+class DirectOptions:
+    """Of the direct exporter."""
+
+    fold: bool = option(default=True, help="Fold batch normalisation into its neighbours where that is exact.")
+    opset: int = option(17, help="Version of ONNX' operators.", minimum=13, maximum=21)
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Of the exporter through tf2onnx."""
+
+    opset: int = option(17, help="Version of ONNX' operators.", minimum=13, maximum=18)

@@ -1,0 +1,255 @@
+"""The proof of an export: it does what its source does, under the names that were promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from toolkit.data.convention import apply_convention
+from toolkit.engine import Session, is_character_network, softmax, usable_processors
+from toolkit.errors import ProofError, ToolkitError
+from toolkit.model import Model, weights_digest
+from toolkit.model.graph import Graph
+from toolkit.types import Convention
+from toolkit_onnx.reading import from_bytes
+from toolkit_onnx.simplifying import BATCH_AXIS, INPUT, OUTPUT
+
+PROBABILITY_TOLERANCE = 1e-5
+LOGIT_TOLERANCE = 1e-4
+MARGIN = 1e-4
+"""Two classes closer than this are a tie that rounding may decide."""
+
+BATCHES = (1, 3)
+_RANDOM = 12
+_REAL = 48
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network says of some images.
+
+    Attributes:
+        probabilities: (n, classes).
+        logits: (n, classes) what the softmax gets; None where there is no telling.
+    """
+
+    probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an export is compared with.
+
+    Attributes:
+        name: For people: ``graph``, ``Keras``.
+        answer: From (n, *input_shape) float32 to answers.
+    """
+
+    name: str
+    answer: Callable[[NDArray[np.float32]], Answers]
+
+
+def graph_source(proto: onnx.ModelProto, graph: Graph, name: str) -> Source:
+    """The model's own graph, unfolded, in onnxruntime.
+
+    Args:
+        proto: The graph with the tensors bound.
+        graph: Names its input and output.
+        name: Of the model, for messages.
+    """
+    logits = _softmax_input(proto, graph.output) if graph.outputs_probabilities else graph.output
+    shown = _showing(proto, [graph.output, *([logits] if logits else [])])
+    session = Session(shown, name, threads=usable_processors())
+
+    def answer(inputs: NDArray[np.float32]) -> Answers:
+        found = dict(zip(session.outputs, session.run({graph.input: inputs}), strict=True))
+        raw = found[graph.output]
+        return Answers(
+            raw if graph.outputs_probabilities else softmax(raw), found[logits] if logits else None
+        )
+
+    return Source("graph", answer)
+
+
+def prove(
+    content: bytes, model: Model, sources: Sequence[Source], probe: NDArray[np.uint8] | None
+) -> Mapping[str, Any]:
+    """Show that an exported file does what its source does.
+
+    Args:
+        content: The file.
+        model: That it was made from.
+        sources: One or more to compare with.
+        probe: (n, 28, 28) uint8 real images, upright, light ink; some of them are used.
+
+    Returns:
+        What was found: nodes, bytes, numbers of images, the largest differences.
+
+    Raises:
+        ProofError: If anything is not as promised.
+    """
+    proto = _check_form(content, model)
+    exported = _exported(content, proto, model)
+    differences = _Differences()
+    batches = _images(model, probe)
+    for images in batches.values():
+        for source in sources:
+            for size in BATCHES:
+                for start in range(0, len(images), size):
+                    part = images[start : start + size]
+                    differences.compare(exported.answer(part), source, source.answer(part), size)
+    return {
+        "compared_with": [source.name for source in sources],
+        "images": {name: len(images) for name, images in batches.items()},
+        "batches": list(BATCHES),
+        "largest_probability_difference": differences.probabilities,
+        "largest_logit_difference": differences.logits,
+        "opset": max(entry.version for entry in proto.opset_import if not entry.domain),
+        "nodes": len(proto.graph.node),
+        "bytes": len(content),
+    }
+
+
+class _Differences:
+    """The largest differences so far; raises at the first that is too large."""
+
+    def __init__(self) -> None:
+        self.probabilities = 0.0
+        self.logits: float | None = None
+
+    def compare(self, found: Answers, source: Source, expected: Answers, batch: int) -> None:
+        """Compare the answers to one batch."""
+        where = f"at batch {batch}, against {source.name}"
+        difference = _largest(found.probabilities, expected.probabilities)
+        if not difference <= PROBABILITY_TOLERANCE:
+            raise _refused(
+                f"probabilities differ by {difference:.2g} {where}, at most {PROBABILITY_TOLERANCE:g} is allowed"
+            )
+        self.probabilities = max(self.probabilities, difference)
+        if found.logits is not None and expected.logits is not None:
+            difference = _largest(found.logits, expected.logits)
+            if not difference <= LOGIT_TOLERANCE:
+                raise _refused(
+                    f"logits differ by {difference:.2g} {where}, at most {LOGIT_TOLERANCE:g} is allowed"
+                )
+            self.logits = max(self.logits or 0.0, difference)
+        ordered = np.sort(expected.probabilities, axis=1)
+        clear = (
+            ordered[:, -1] - ordered[:, -2] > MARGIN if ordered.shape[1] > 1 else np.ones(len(ordered), bool)
+        )
+        same = found.probabilities.argmax(axis=1) == expected.probabilities.argmax(axis=1)
+        if not same[clear].all():
+            raise _refused(f"another class comes first for {int((~same & clear).sum())} images {where}")
+
+
+def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    if found.shape != expected.shape:
+        return float("inf")
+    return float(np.abs(found.astype(np.float64) - expected).max(initial=0.0))
+
+
+def _refused(what: str) -> ProofError:
+    return ProofError(
+        f"the export is not what its source is: {what}; nothing was written",
+        hint="try -o fold=false or another opset; if it stays, please report it",
+    )
+
+
+def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
+    """The file passes the checker, is one that we read ourselves, and describes the same network."""
+    try:
+        onnx.checker.check_model(content, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        raise _refused(
+            f"the ONNX checker does not accept it: {str(error).strip().splitlines()[0]}"
+        ) from error
+    try:
+        again = from_bytes(content, "the export")
+    except ToolkitError as error:
+        raise _refused(error.message) from error
+    topology = model.topology
+    if (
+        again.topology.input_shape != topology.input_shape
+        or again.topology.output_shape != topology.output_shape
+    ):
+        raise _refused(
+            f"it goes from {again.topology.input_shape} to {again.topology.output_shape}, "
+            f"the source from {topology.input_shape} to {topology.output_shape}"
+        )
+    if again.card.classes != model.card.classes or again.card.convention != model.card.convention:
+        raise _refused("its metadata name other classes or another convention")
+    return onnx.load_model_from_string(content)
+
+
+def digest_of(content: bytes) -> str:
+    """The weights digest of an exported file, as it is when the file is read as a model."""
+    return weights_digest(from_bytes(content, "the export").tensors)
+
+
+def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Source:
+    """The file itself, and beside it the same with its logits shown."""
+    try:
+        session = Session(content, "the export", threads=usable_processors())
+        logits = _softmax_input(proto, OUTPUT)
+        beside = (
+            Session(_showing(proto, [logits]), "the export", threads=usable_processors()) if logits else None
+        )
+    except ToolkitError as error:
+        raise _refused(error.message) from error
+    topology = model.topology
+    for names, promised, name, shape in (
+        (session.inputs, INPUT, "input", topology.input_shape),
+        (session.outputs, OUTPUT, "output", topology.output_shape),
+    ):
+        if names != (promised,):
+            raise _refused(f"its {name}s are {', '.join(names)}; {promised} was promised")
+        if session.type(promised) != "tensor(float)" or session.shape(promised) != (BATCH_AXIS, *shape):
+            raise _refused(
+                f"{promised} is {session.type(promised)} {session.shape(promised)}; "
+                f"float32 {(BATCH_AXIS, *shape)} was promised"
+            )
+
+    def answer(inputs: NDArray[np.float32]) -> Answers:
+        try:
+            (probabilities,) = session.run({INPUT: inputs})
+            return Answers(probabilities, beside.run({INPUT: inputs})[0] if beside else None)
+        except ToolkitError as error:
+            raise _refused(error.message) from error
+
+    return Source("export", answer)
+
+
+def _softmax_input(proto: onnx.ModelProto, output: str) -> str | None:
+    makers = {value: node for node in proto.graph.node for value in node.output}
+    node = makers.get(output)
+    while node is not None and node.op_type == "Identity":
+        node = makers.get(node.input[0])
+    return node.input[0] if node is not None and node.op_type == "Softmax" else None
+
+
+def _showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
+    shown = onnx.ModelProto()
+    shown.CopyFrom(proto)
+    del shown.graph.output[:]
+    shown.graph.output.extend(onnx.ValueInfoProto(name=value) for value in dict.fromkeys(values))
+    return shown
+
+
+def _images(model: Model, probe: NDArray[np.uint8] | None) -> dict[str, NDArray[np.float32]]:
+    """Noise, and real images where there are some, as the network wants them."""
+    rng = np.random.default_rng(0)
+    shape = model.topology.input_shape
+    if not is_character_network(model.topology):
+        return {"random": rng.random((_RANDOM, *shape), dtype=np.float32)}
+    convention = model.card.convention or Convention()
+    noise = rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)
+    found = {"random": apply_convention(noise, convention, shape)}
+    if probe is not None and len(probe):
+        found["real"] = apply_convention(np.asarray(probe[:_REAL]), convention, shape)
+    return found

@@ -1,0 +1,29 @@
+"""A plugin with one good hook and one whose name is misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from toolkit import hookimpl
+from toolkit.types import Exporter, ExportRequest, ExportResult, RunEvent, RunListener
+
+
+def _hear(event: RunEvent) -> None:
+    """Hear it and do nothing."""
+
+
+def _export(request: ExportRequest) -> ExportResult:
+    request.path.write_text("a model")
+    return ExportResult(request.path)
+
+
+@hookimpl
+def toolkit_run_listeners() -> Iterable[RunListener]:
+    """Declare a listener; it goes with the rest of the plugin."""
+    yield RunListener(name="listens-well", summary="Hears everything", hear=_hear)
+
+
+@hookimpl
+def toolkit_exportes() -> Iterable[Exporter]:
+    """Declare an exporter, under a name that is no hook's."""
+    yield Exporter(name="misspelt", summary="Never heard of", suffix=".txt", export=_export)

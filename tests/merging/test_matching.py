@@ -1,0 +1,165 @@
+"""Everything that keeps models from being merged is found before any work, and told at once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolkit.errors import DamagedFileError, IncompatibleModelsError, UnreadableInputError
+from toolkit.merging.matching import candidate, match, unique_names
+from toolkit.merging.problems import Problem, refusal
+from toolkit.model import Card, Model
+from toolkit.types import Convention
+
+
+def weights(value: float, outputs: int = 3, dtype: Any = np.float32) -> dict[str, Any]:
+    return {"kernel": np.full((4, outputs), value, dtype), "bias": np.full(outputs, value, dtype)}
+
+
+def card(classes: str = "", convention: Convention | None = None) -> Card:
+    return Card(classes=tuple(classes), convention=convention)
+
+
+def test_models_are_seen_under_the_first_ones_names(nets: SimpleNamespace) -> None:
+    first = nets.chain(["dense"], [weights(1.0)])
+    other = nets.chain(["dense_5"], [weights(2.0)])
+    matched = match(nets.candidates(first, other, accuracies=[0.9, 0.8]))
+    assert matched.problems == ()
+    assert [item.name for item in matched.ingredients] == ["a", "b"]
+    conformed = matched.ingredients[1].model
+    assert list(conformed.tensors) == ["dense/kernel", "dense/bias"]
+    assert conformed.tensors.read("dense/kernel").tolist() == weights(2.0)["kernel"].tolist()
+
+
+def test_the_order_does_not_depend_on_how_they_were_listed(nets: SimpleNamespace) -> None:
+    models = [nets.chain([f"dense_{value}"], [weights(float(value))]) for value in range(4)]
+    listed = nets.candidates(*models, accuracies=[0.5, None, 0.7, None])
+    expected = [item.digest for item in match(listed).ingredients]
+    for order in ([3, 2, 1, 0], [1, 3, 0, 2]):
+        assert [item.digest for item in match([listed[i] for i in order]).ingredients] == expected
+    assert match(listed).ingredients[0].name == "c", "the most accurate one comes first"
+
+
+def test_classes_in_another_order_are_a_problem_with_a_name(nets: SimpleNamespace) -> None:
+    first = nets.chain(["dense"], [weights(1.0)], card=card("abc"))
+    other = nets.chain(["dense"], [weights(2.0)], card=card("acb"))
+    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    assert problem.text == "has the classes of a in another order: its output 1 is 'c', there it is 'b'"
+
+
+def test_other_classes_are_a_problem(nets: SimpleNamespace) -> None:
+    first = nets.chain(["dense"], [weights(1.0)], card=card("abc"))
+    other = nets.chain(["dense"], [weights(2.0)], card=card("abd"))
+    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    assert problem.text == "tells other classes apart than a: has 'd' and lacks 'c'"
+
+
+def test_conventions_must_agree(nets: SimpleNamespace) -> None:
+    first = nets.chain(["dense"], [weights(1.0)], card=card("abc", Convention()))
+    other = nets.chain(["dense"], [weights(2.0)], card=card("abc", Convention("transposed")))
+    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    assert problem.text == "wants its pixels transposed/unit/light, a wants them upright/unit/light"
+
+
+def test_a_model_without_a_card_is_taken_to_be_like_the_others(nets: SimpleNamespace) -> None:
+    first = nets.chain(["dense"], [weights(1.0)], card=card("abc", Convention()))
+    matched = match(nets.candidates(first, nets.chain(["dense"], [weights(2.0)])))
+    assert (matched.problems, matched.classes, matched.convention) == ((), tuple("abc"), Convention())
+    assert matched.notes == (
+        "b: no card tells the classes; taken to be those of the others",
+        "b: no card tells the pixels' convention; taken to be upright/unit/light",
+    )
+
+
+def test_number_types_must_agree(nets: SimpleNamespace) -> None:
+    first = nets.chain(["dense"], [weights(1.0)])
+    other = nets.chain(["dense"], [weights(2.0, dtype=np.float16)])
+    problems = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    assert [problem.text for problem in problems] == [
+        "dense/kernel is float16, a's dense/kernel is float32",
+        "dense/bias is float16, a's dense/bias is float32",
+    ]
+
+
+def lookup(nets: SimpleNamespace, table: list[int], state: int, count: int) -> Model:
+    return nets.network(
+        nets.layer("input", "InputLayer"),
+        nets.layer(
+            "lookup",
+            "Lookup",
+            ("input",),
+            {
+                "table": np.asarray(table, np.int64),
+                "count": np.asarray(count, np.int64),
+                "seed_generator_state": np.asarray([state, state], np.uint32),
+            },
+        ),
+    )
+
+
+def test_only_unexplained_integers_are_a_problem(nets: SimpleNamespace) -> None:
+    first, same = lookup(nets, [1, 2], 7, 100), lookup(nets, [1, 2], 8, 300)
+    assert match(nets.candidates(first, same)).problems == ()
+    other = lookup(nets, [1, 3], 7, 100)
+    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    assert "the integers of lookup/table differ" in problem.text
+
+
+def test_copies_are_named_whatever_their_layers_are_called(nets: SimpleNamespace) -> None:
+    first, copy = nets.chain(["dense"], [weights(1.0)]), nets.chain(["dense_9"], [weights(1.0)])
+    matched = match(nets.candidates(first, copy, accuracies=[0.9, 0.8]))
+    assert matched.notes == ("b holds the same weights as a: they count twice",)
+
+
+def test_one_stranger_among_many_is_the_one_that_is_reported(nets: SimpleNamespace) -> None:
+    stranger = nets.chain(["dense"], [weights(1.0, outputs=5)])
+    others = [nets.chain(["dense"], [weights(value)]) for value in (2.0, 3.0, 4.0)]
+    problems = match(nets.candidates(stranger, *others, accuracies=[0.99, 0.7, 0.6, 0.5])).problems
+    assert {problem.model for problem in problems} == {"a"}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_names_file_and_tensor(nets: SimpleNamespace, bad: float) -> None:
+    broken = weights(1.0)
+    broken["bias"][1] = bad
+    with pytest.raises(UnreadableInputError, match=r"x\.h5: tensor dense/bias holds 1 values"):
+        candidate("x.h5", nets.chain(["dense"], [broken]), 0)
+
+
+def test_names_are_as_short_as_they_can_be() -> None:
+    assert unique_names([("m", "a.h5"), ("m", "b.h5")]) == ["a.h5", "b.h5"]
+    assert unique_names([("x", "a.h5"), ("y", "a.h5"), ("y", "b.h5")]) == ["x/a.h5", "y/a.h5", "b.h5"]
+    assert unique_names([("x", "a.h5"), ("x", "a.h5")]) == ["x/a.h5", "x/a.h5 (2)"]
+
+
+def test_every_problem_is_listed_in_80_columns() -> None:
+    problems = [
+        Problem("khanhtran2000-byclass.h5", "lacks msbrdmr-byclass.h5's layer " + "batch_normalization " * 9),
+        Problem("khanhtran2000-byclass.h5", "dense/kernel is 128×62, msbrdmr-byclass.h5's is 1600×128"),
+        Problem("other.h5", "wants its pixels transposed/unit/light", "train both alike"),
+    ]
+    error = refusal(problems)
+    assert isinstance(error, IncompatibleModelsError)
+    assert error.hint == "train both alike"
+    assert max(map(len, error.message.splitlines())) <= 80
+    assert error.message.startswith(
+        "3 problems keep these models from being merged:\n  khanhtran2000-byclass.h5\n"
+    )
+    assert "    - dense/kernel is 128×62" in error.message
+
+
+def test_a_long_list_says_how_much_is_left_out() -> None:
+    lines = refusal([Problem("a.h5", f"problem {place}") for place in range(30)]).message.splitlines()
+    assert lines[-1] == "    - and 18 more"
+
+
+def test_a_merge_that_fails_on_damage_alone_exits_as_damaged() -> None:
+    damaged = DamagedFileError("b.h5: its SHA-256 differs", hint="bring back a copy")
+    error = refusal([Problem.of("b.h5", damaged)])
+    assert isinstance(error, DamagedFileError)
+    assert (error.message, error.hint) == ("b.h5: its SHA-256 differs", "bring back a copy")
+    mixed = refusal([Problem.of("b.h5", damaged), Problem("c.h5", "other")])
+    assert isinstance(mixed, IncompatibleModelsError)

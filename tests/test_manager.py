@@ -1,0 +1,349 @@
+"""The manager: every plugin by itself, the broken ones recorded, nobody else hurt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from toolkit import hookimpl
+from toolkit.catalog import Catalog
+from toolkit.declarations import COMMANDS, EXPORTERS, MERGE_STRATEGIES, RUN_LISTENERS
+from toolkit.discovery import PluginSettings, installed_plugins
+from toolkit.errors import ConfigurationError, PluginError
+from toolkit.manager import PluginManager, PluginRecord, load_plugins
+from toolkit.types import Architecture, Exporter, MergeStrategy, ModelFormat, RunListener
+
+PLUGINS = Path(__file__).parent / "data" / "plugins"
+BUILTIN = {"cnn", "emnist", "glyphs", "journal", "keras", "onnx", "sheet", "soups"}
+
+
+@dataclass(frozen=True)
+class Undefaulted:
+    value: int
+
+
+def one(*_arguments: object) -> Any:
+    return None
+
+
+def listener(name: str = "ear") -> RunListener:
+    return RunListener(name=name, summary="Hears everything", hear=one)
+
+
+def plugin(**hooks: Callable[[], object]) -> SimpleNamespace:
+    """An object that implements hooks, as a module would."""
+    return SimpleNamespace(**{name: hookimpl(function) for name, function in hooks.items()})
+
+
+@pytest.fixture
+def strangers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts distributions of tests/data/plugins on the path."""
+
+    def add(*names: str) -> None:
+        for name in names:
+            monkeypatch.syspath_prepend(PLUGINS / name)
+
+    return add
+
+
+def by_name(manager: PluginManager) -> dict[str, PluginRecord]:
+    manager.call_every_hook()
+    return {record.name: record for record in manager.records}
+
+
+def test_the_built_in_plugins_load_through_entry_points() -> None:
+    records = by_name(load_plugins({}))
+    assert set(records) >= BUILTIN
+    assert {records[name].state for name in BUILTIN} == {"loaded"}, records
+    assert {records[name].distribution for name in BUILTIN} == {"modelops-toolkit"}
+
+
+def test_entry_points_are_sorted_and_each_comes_once(strangers: Callable[..., None]) -> None:
+    strangers("good")
+    names = [installed.name for installed in installed_plugins()]
+    assert names == sorted(names)
+    assert names.count("good") == 1
+    # The same distribution once more, further down the path.
+    sys.path.append(str(PLUGINS / "good"))
+    assert [installed.name for installed in installed_plugins()] == names
+
+
+def test_a_plugin_that_cannot_be_imported_is_recorded(strangers: Callable[..., None]) -> None:
+    strangers("broken-import", "good")
+    records = by_name(load_plugins({}))
+    broken = records["broken"]
+    assert (broken.state, broken.distribution, broken.version) == ("broken", "broken-import", "0.3")
+    assert broken.cause == "import failed: ModuleNotFoundError: No module named 'a_package_that_nobody_has'"
+    assert "import a_package_that_nobody_has" in broken.traceback
+    assert records["good"].state == "loaded"
+    assert records["soups"].state == "loaded"
+
+
+def test_a_misspelt_hook_switches_the_whole_plugin_off(strangers: Callable[..., None]) -> None:
+    strangers("misspelt-hook")
+    manager = load_plugins({})
+    record = by_name(manager)["misspelt"]
+    assert record.state == "broken"
+    assert record.cause == "unknown hook toolkit_exportes; did you mean toolkit_exporters?"
+    heard = {contribution.name for contribution in manager.contributions(RUN_LISTENERS)}
+    assert "listens-well" not in heard
+    assert "journal" in heard
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), RuntimeError("no"), ImportError("no"), SyntaxError("no")])
+def test_whatever_an_import_raises_stays_inside(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"toolkit_raises_{type(error).__name__.lower()}"
+    (tmp_path / f"{name}.py").write_text(f"raise {type(error).__name__}('no')\n")
+    information = tmp_path / "raises-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: raises\nVersion: 1\n")
+    (information / "entry_points.txt").write_text(f"[toolkit]\nraises = {name}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    record = by_name(load_plugins({}))["raises"]
+    assert record.state == "broken"
+    assert record.cause == f"import failed: {type(error).__name__}: no"
+
+
+def test_ctrl_c_is_not_a_plugins_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = PluginManager()
+    with pytest.raises(KeyboardInterrupt):
+        manager.register(_raising(KeyboardInterrupt()), name="interrupted").state  # noqa: B018
+        manager.call_every_hook()
+
+
+def _raising(error: BaseException) -> SimpleNamespace:
+    def toolkit_exporters() -> Iterable[Exporter]:
+        raise error
+
+    return plugin(toolkit_exporters=toolkit_exporters)
+
+
+def test_an_exception_in_a_hook_disables_that_plugin_alone() -> None:
+    manager = PluginManager()
+    manager.register(_raising(ValueError("three\nlines\nlong")), name="bad", distribution="bad-dist", version="7")
+    manager.register(plugin(toolkit_run_listeners=lambda: [listener()]), name="good")
+    records = by_name(manager)
+    assert records["bad"].cause == "toolkit_exporters failed: ValueError: three lines long"
+    assert (records["bad"].distribution, records["bad"].version) == ("bad-dist", "7")
+    assert [contribution.name for contribution in manager.contributions(RUN_LISTENERS)] == ["ear"]
+
+
+def test_a_plugin_that_breaks_late_loses_what_it_had_contributed() -> None:
+    def toolkit_exporters() -> Iterable[Exporter]:
+        yield Exporter(name="fine", summary="Fine", suffix=".x", export=one)
+        raise RuntimeError("after the first one")
+
+    manager = PluginManager()
+    manager.register(
+        plugin(toolkit_run_listeners=lambda: [listener()], toolkit_exporters=toolkit_exporters), name="late"
+    )
+    assert [contribution.name for contribution in manager.contributions(RUN_LISTENERS)] == ["ear"]
+    assert manager.contributions(EXPORTERS) == ()
+    assert manager.contributions(RUN_LISTENERS) == ()
+    assert by_name(manager)["late"].state == "broken"
+
+
+def test_a_hook_is_called_when_its_kind_is_asked_for_and_once() -> None:
+    calls: list[str] = []
+
+    def toolkit_exporters() -> Iterable[Exporter]:
+        calls.append("exporters")
+        return ()
+
+    manager = PluginManager()
+    manager.register(plugin(toolkit_exporters=toolkit_exporters), name="counted")
+    manager.contributions(COMMANDS)
+    assert calls == []
+    manager.contributions(EXPORTERS)
+    manager.contributions(EXPORTERS)
+    assert calls == ["exporters"]
+
+
+BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
+    "wrong type": ("toolkit_exporters", lambda: [listener()], "expected declarations of type Exporter"),
+    "no iterable": ("toolkit_run_listeners", listener, "returned RunListener, expected an iterable"),
+    "nothing": ("toolkit_run_listeners", lambda: None, "returned NoneType, expected an iterable"),
+    "capital letters": ("toolkit_run_listeners", lambda: [listener("Ear")], "the name 'Ear', expected lower-case"),
+    "a colon": ("toolkit_run_listeners", lambda: [listener("a:b")], "the name 'a:b'"),
+    "empty name": ("toolkit_run_listeners", lambda: [listener("")], "the name ''"),
+    "twice": ("toolkit_run_listeners", lambda: [listener(), listener()], "'ear' is declared twice"),
+    "empty summary": (
+        "toolkit_run_listeners",
+        lambda: [RunListener(name="ear", summary=" ", hear=one)],
+        "run listener 'ear' has the summary ' '",
+    ),
+    "not callable": (
+        "toolkit_run_listeners",
+        lambda: [RunListener(name="ear", summary="Hears", hear="me")],  # type: ignore[arg-type]
+        "run listener 'ear': hear is str 'me', expected a callable",
+    ),
+    "options no dataclass": (
+        "toolkit_merge_strategies",
+        lambda: [MergeStrategy(name="s", summary="S", merge=one, options=dict)],
+        "options are declared by a dataclass",
+    ),
+    "options without default": (
+        "toolkit_merge_strategies",
+        lambda: [MergeStrategy(name="s", summary="S", merge=one, options=Undefaulted)],
+        "Undefaulted.value has no default",
+    ),
+    "needs no frozenset": (
+        "toolkit_merge_strategies",
+        lambda: [MergeStrategy(name="s", summary="S", merge=one, needs={"scores"})],  # type: ignore[arg-type]
+        "needs is {'scores'}, expected a frozenset of Need",
+    ),
+    "one ingredient": (
+        "toolkit_merge_strategies",
+        lambda: [MergeStrategy(name="s", summary="S", merge=one, exactly=1)],
+        "exactly is 1",
+    ),
+    "suffix without a dot": (
+        "toolkit_exporters",
+        lambda: [Exporter(name="e", summary="E", suffix="onnx", export=one)],
+        "suffix is 'onnx', expected lower case with a dot",
+    ),
+    "suffixes a text": (
+        "toolkit_model_formats",
+        lambda: [ModelFormat(name="f", summary="F", suffixes=".h5", read=one)],  # type: ignore[arg-type]
+        "suffixes is '.h5', expected a tuple",
+    ),
+    "convention a text": (
+        "toolkit_architectures",
+        lambda: [Architecture(name="a", summary="A", build=one, convention="upright")],  # type: ignore[arg-type]
+        "convention is str 'upright', expected a Convention",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DECLARATIONS)
+def test_a_bad_declaration_disables_the_plugin_and_is_explained(case: str) -> None:
+    hook, function, said = BAD_DECLARATIONS[case]
+    manager = PluginManager()
+    manager.register(plugin(**{hook: function}), name="bad")
+    manager.register(plugin(toolkit_run_listeners=lambda: [listener("other")]), name="good")
+    records = by_name(manager)
+    assert records["bad"].state == "broken"
+    assert said in records["bad"].cause
+    assert records["good"].state == "loaded"
+
+
+def test_a_hook_with_an_argument_is_refused() -> None:
+    def toolkit_exporters(config: object) -> Iterable[Exporter]:
+        return ()
+
+    manager = PluginManager()
+    manager.register(plugin(toolkit_exporters=toolkit_exporters), name="asks")  # type: ignore[arg-type]
+    record = by_name(manager)["asks"]
+    assert record.state == "broken"
+    assert "config" in record.cause
+
+
+def test_hook_wrappers_cannot_change_what_others_contribute() -> None:
+    def toolkit_exporters() -> Iterable[Any]:
+        result = yield
+        return [*result, "more"]
+
+    wrapper = SimpleNamespace(toolkit_exporters=hookimpl(wrapper=True)(toolkit_exporters))
+    manager = PluginManager()
+    assert "hook wrapper" in manager.register(wrapper, name="wraps").cause
+
+
+def test_a_half_made_registration_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = PluginManager()
+    half = plugin(toolkit_run_listeners=lambda: [listener()])
+    inner = manager._pluggy
+
+    def register_and_fail(module: object, name: str) -> None:
+        type(inner).register(inner, module, name)
+        raise RuntimeError("halfway")
+
+    monkeypatch.setattr(inner, "register", register_and_fail)
+    assert manager.register(half, name="half").state == "broken"
+    assert inner.hook.toolkit_run_listeners.get_hookimpls() == []
+    assert not inner.has_plugin("unpacked:half")
+
+
+def test_the_allow_list_loads_nothing_else(strangers: Callable[..., None]) -> None:
+    strangers("good")
+    records = by_name(load_plugins({"TOOLKIT_LOAD_PLUGINS": "soups, toolkit-good:good"}))
+    assert {name for name, record in records.items() if record.state == "loaded"} == {"soups", "good"}
+    assert records["cnn"].state == "disabled"
+    assert records["cnn"].cause == "not listed in TOOLKIT_LOAD_PLUGINS"
+
+
+def test_an_empty_allow_list_loads_nothing() -> None:
+    records = by_name(load_plugins({"TOOLKIT_LOAD_PLUGINS": ""}))
+    assert {record.state for record in records.values()} == {"disabled"}
+
+
+def test_an_allow_list_with_a_plugin_that_is_not_there_says_so() -> None:
+    record = by_name(load_plugins({"TOOLKIT_LOAD_PLUGINS": "soups,soop"}))["soop"]
+    assert record.state == "broken"
+    assert record.cause.startswith("listed in TOOLKIT_LOAD_PLUGINS but not installed")
+
+
+def test_the_deny_list_reaches_built_in_plugins() -> None:
+    manager = load_plugins({"TOOLKIT_DISABLE_PLUGINS": "soups"})
+    assert by_name(manager)["soups"].cause == "listed in TOOLKIT_DISABLE_PLUGINS"
+    assert "mean" not in Catalog(manager).merge_strategies()
+
+
+def test_plugin_errors_can_end_the_program(strangers: Callable[..., None]) -> None:
+    strangers("misspelt-hook")
+    with pytest.raises(PluginError, match=r"misspelt \(misspelt-hook 1.2\): unknown hook") as caught:
+        load_plugins({"TOOLKIT_PLUGIN_ERRORS": "raise"})
+    assert "unset TOOLKIT_PLUGIN_ERRORS" in caught.value.hint
+
+
+def test_plugin_errors_in_a_hook_can_end_the_program_too() -> None:
+    manager = PluginManager(PluginSettings(raise_errors=True))
+    manager.register(_raising(ValueError("no")), name="bad")
+    with pytest.raises(PluginError) as caught:
+        manager.contributions(EXPORTERS)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("variable", ["TOOLKIT_PLUGIN_ERRORS", "TOOLKIT_TRACE_PLUGINS"])
+def test_a_variable_with_a_wrong_value_is_named(variable: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{variable} is 'Maybe'"):
+        load_plugins({variable: "Maybe"})
+
+
+def test_tracing_says_on_stderr_what_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    manager = load_plugins({"TOOLKIT_TRACE_PLUGINS": "1"})
+    manager.contributions(MERGE_STRATEGIES)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "toolkit: plugin soups (modelops-toolkit" in captured.err
+    assert "toolkit_merge_strategies in " in captured.err
+
+
+def test_what_a_plugin_prints_does_not_reach_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    def toolkit_run_listeners() -> Iterable[RunListener]:
+        print("welcome to my plugin")
+        return [listener()]
+
+    manager = PluginManager()
+    manager.register(plugin(toolkit_run_listeners=toolkit_run_listeners), name="chatty")
+    manager.call_every_hook()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "welcome" in captured.err
+
+
+def test_a_distribution_with_unreadable_metadata_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    information = tmp_path / "damaged-1.dist-info"
+    information.mkdir()
+    (information / "entry_points.txt").write_bytes(b"[toolkit]\n\xff\xfe = = =\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert set(by_name(load_plugins({}))) >= BUILTIN

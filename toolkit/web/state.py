@@ -1,0 +1,84 @@
+"""What the routes of one app share."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Hashable, TypeVar
+
+from toolkit.operations.context import Toolkit
+from toolkit.store import Workspace
+from toolkit.web.heavy import HeavyGate
+from toolkit.web.settings import WebSettings
+
+V = TypeVar("V")
+
+
+class Recent(Generic[V]):
+    """Keeps the few values that were used last; making one keeps the others waiting, not the makers apart.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The value of a key; made now if it is not kept. One value is made at a time."""
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = make()
+                while len(self._values) > self._most:
+                    self._values.popitem(last=False)
+            self._values.move_to_end(key)
+            return self._values[key]
+
+
+@dataclass(frozen=True)
+class WebState:
+    """The toolkit, the settings and what is kept between requests.
+
+    Attributes:
+        toolkit: Plugins and workspace.
+        settings: Of the server.
+        gate: Before the heavy jobs.
+        plugin_problems: Why a plugin's routes are not there, by their name.
+    """
+
+    toolkit: Toolkit
+    settings: WebSettings
+    gate: HeavyGate
+    plugin_problems: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, toolkit: Toolkit | None, settings: WebSettings | None) -> WebState:
+        """With the installed plugins and the working directory where nothing else is given."""
+        chosen = settings if settings is not None else WebSettings.from_environment()
+        used = toolkit if toolkit is not None else Toolkit(Workspace(Path()))
+        return cls(used, chosen, HeavyGate(chosen.limits.retry_after_s))
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that a request may name files of."""
+        return (self.toolkit.workspace.models,)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders that may stand in a message and are cut out of it."""
+        return (self.toolkit.workspace.root,)
+
+
+def stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """What changes when a file does; None where there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
