@@ -36,7 +36,10 @@ def main() -> int:
     with scenarios.plain_open() if arguments.control else nullcontext():
         for row in _series(arguments):
             figures.append(row)
-            print(f"{row.scenario}, {row.kind}: {row.trials} trials, {len(row.violations)} violations", file=sys.stderr)
+            print(
+                f"{row.scenario}, {row.kind}: {row.trials} trials, {len(row.violations)} violations",
+                file=sys.stderr,
+            )
     broken = [violation for row in figures for violation in row.violations]
     if arguments.json:
         print(json.dumps([dataclasses.asdict(row) for row in figures], indent=2))
@@ -48,11 +51,17 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reliability", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--json", action="store_true", help="print the figures instead of writing the table")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
-    parser.add_argument("--control", action="store_true", help="with the atomic writer replaced by a plain one")
-    parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone; may be repeated")
+    parser.add_argument(
+        "--control", action="store_true", help="with the atomic writer replaced by a plain one"
+    )
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="this scenario alone; may be repeated"
+    )
     parser.add_argument(
         "--kind", action="append", choices=["kill", "fault", "full disk", "damage"], help="this kind alone"
     )

@@ -37,7 +37,10 @@ def damage_everywhere(sample: Sample, times: int) -> Iterator[Figures]:
         publish_model(target, lambda staging: sample.write(sample.old, staging), Card(name="whole"))
         whole = target.read_bytes()
         stray = folder / f"stray{sample.suffix}"
-        for kind, damaged in (("truncation", _truncated(whole, times)), ("flipped bit", _flipped(whole, times))):
+        for kind, damaged in (
+            ("truncation", _truncated(whole, times)),
+            ("flipped bit", _flipped(whole, times)),
+        ):
             known = Figures(sample.name, f"{kind}, digest known")
             unknown = Figures(sample.name, f"{kind}, no digest")
             for where, content in damaged:

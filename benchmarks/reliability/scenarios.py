@@ -71,16 +71,16 @@ def pair() -> Scenario:
     contents = {"old": b"old weights" * 400, "new": b"new weights" * 500}
 
     def put(folder: Path, which: str) -> None:
-        publish_model(
-            folder / "model.h5", lambda staging: _write(staging, contents[which]), Card(name=which)
-        )
+        publish_model(folder / "model.h5", lambda staging: _write(staging, contents[which]), Card(name=which))
 
     def state(folder: Path) -> str:
         name = _card_name(folder / "model.h5")
         content = (folder / "model.h5").read_bytes()
         return name if contents.get(name) == content else f"card {name!r} with another model"
 
-    return Scenario("model and card", lambda folder: put(folder, "old"), lambda folder: put(folder, "new"), state)
+    return Scenario(
+        "model and card", lambda folder: put(folder, "old"), lambda folder: put(folder, "new"), state
+    )
 
 
 def fresh_pair() -> Scenario:

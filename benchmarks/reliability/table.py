@@ -38,7 +38,13 @@ def as_markdown(figures: Sequence[Figures]) -> str:
         f"| {row.scenario} | {row.kind} | {row.trials:,} | {row.old:,} | {row.new:,} | {len(row.violations)} |"
         for row in figures
     ]
-    lines += ["", "; ".join(_sums(figures)) + ".", "", f"Python {platform.python_version()}, {platform.system()}.", ""]
+    lines += [
+        "",
+        "; ".join(_sums(figures)) + ".",
+        "",
+        f"Python {platform.python_version()}, {platform.system()}.",
+        "",
+    ]
     return "\n".join(lines) + "\n"
 
 

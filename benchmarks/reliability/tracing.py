@@ -143,7 +143,12 @@ def _be_child(action: Callable[[], None]) -> None:
 
 
 def _trace(
-    child: int, reading: int, counted: frozenset[int], kill_at: int | None, fail_at: int | None, fail_with: int
+    child: int,
+    reading: int,
+    counted: frozenset[int],
+    kill_at: int | None,
+    fail_at: int | None,
+    fail_with: int,
 ) -> Outcome:
     os.waitpid(child, 0)
     _ptrace(_SETOPTIONS, child, 0, _SYSGOOD | _EXITKILL)

@@ -224,7 +224,10 @@ class SafeHdf5:
             if attribute not in group.attrs:
                 return None
             header = group.attrs.get_id(attribute)
-            if header.get_storage_size() > MAX_TEXT_BYTES or math.prod(header.shape) > MAX_NAMES:
+            count = math.prod(header.shape)
+            if not count:
+                return np.empty(0, object)  # an empty list bears the type that NumPy gives it
+            if count > MAX_NAMES or count * header.dtype.itemsize > MAX_TEXT_BYTES:
                 raise LimitReachedError(f"{self._where}: attribute {attribute} is too large")
             if header.dtype.kind not in "OS":
                 raise self._error(f"attribute {attribute} holds {header.dtype}, not text")

@@ -68,7 +68,10 @@ def test_depth_number_and_time_are_limited(tmp_path: Path) -> None:
 
 def test_only_one_holds_a_lock(tmp_path: Path) -> None:
     with exclusive(tmp_path / "a.h5"):
-        with pytest.raises(BusyError, match="another process is writing it") as caught, exclusive(tmp_path / "a.h5"):
+        with (
+            pytest.raises(BusyError, match="another process is writing it") as caught,
+            exclusive(tmp_path / "a.h5"),
+        ):
             pass
         with exclusive(tmp_path / "b.h5"):
             pass

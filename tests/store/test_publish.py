@@ -77,8 +77,9 @@ def test_a_failing_check_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_writer_that_writes_nothing_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"a\.txt was not written: its writer left no file"), publish(
-        tmp_path / "a.txt"
+    with (
+        pytest.raises(StorageError, match=r"a\.txt was not written: its writer left no file"),
+        publish(tmp_path / "a.txt"),
     ):
         pass
 
@@ -126,7 +127,9 @@ def test_a_folder_of_the_targets_name_is_not_replaced(tmp_path: Path) -> None:
 
 def test_the_number_in_hdf5s_own_errors_is_understood(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="No space left on device"), publish(tmp_path / "a.h5"):
-        raise RuntimeError("Can't decrement id ref count (file write failed: errno = 28, error message = 'x')")
+        raise RuntimeError(
+            "Can't decrement id ref count (file write failed: errno = 28, error message = 'x')"
+        )
 
 
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:

@@ -62,8 +62,15 @@ _TITLES = {
     "too_many_requests": "Another heavy job is running.",
     "bug": "The server has a bug.",
 }
-_OF_HTTP = {401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "limit",
-            415: "media_type", 429: "too_many_requests"}
+_OF_HTTP = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "limit",
+    415: "media_type",
+    429: "too_many_requests",
+}
 # Kinds whose messages are written for whoever sent the request.
 _EXPLAINED = (
     UsageError,

@@ -92,7 +92,9 @@ class WebSettings:
     @property
     def allowed_hosts(self) -> list[str]:
         """Every name that a Host header may have, without the port."""
-        own = [socket.gethostname(), socket.getfqdn()] if self.host in _EVERYWHERE else [_bracketed(self.host)]
+        own = (
+            [socket.gethostname(), socket.getfqdn()] if self.host in _EVERYWHERE else [_bracketed(self.host)]
+        )
         return list(dict.fromkeys([*_LOOPBACK, *own, *self.trusted_hosts]))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Hashable, TypeVar
+from typing import Generic, TypeVar
 
 from toolkit.operations.context import Toolkit
 from toolkit.store import Workspace
@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[V]):
-    """Keeps the few values that were used last; making one keeps the others waiting, not the makers apart.
+    """Keeps the few values that were used last.
 
     Args:
         most: How many.
@@ -28,17 +28,31 @@ class Recent(Generic[V]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._values: OrderedDict[Hashable, V] = OrderedDict()
-        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._making = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value of a key; made now if it is not kept. One value is made at a time."""
-        with self._lock:
+        """The value of a key, made now if it is not kept; one value is made at a time."""
+        found = self._find(key)
+        if found:
+            return found[0]
+        with self._making:
+            found = self._find(key)
+            return found[0] if found else self._keep(key, make())
+
+    def _find(self, key: Hashable) -> tuple[V] | None:
+        with self._looking:
             if key not in self._values:
-                self._values[key] = make()
-                while len(self._values) > self._most:
-                    self._values.popitem(last=False)
+                return None
             self._values.move_to_end(key)
-            return self._values[key]
+            return (self._values[key],)
+
+    def _keep(self, key: Hashable, value: V) -> V:
+        with self._looking:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+            return value
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""The app factory."""
+
+from __future__ import annotations
+
+import flask
+from flask import Flask, Response, request
+
+from toolkit.operations.context import Toolkit
+from toolkit.web import legacy, plugins, problems, v1
+from toolkit.web.guard import Guard
+from toolkit.web.settings import WebSettings
+from toolkit.web.state import WebState
+
+_FORM_BYTES = 1 << 16
+
+
+def create_app(toolkit: Toolkit | None = None, settings: WebSettings | None = None) -> Flask:
+    """Make the app.
+
+    Args:
+        toolkit: Plugins and workspace; the installed ones and the working directory by default.
+        settings: Of the server that runs it; by default loopback, with the environment's token.
+
+    Raises:
+        ConfigurationError: If the settings' address needs a token.
+    """
+    state = WebState.of(toolkit, settings)
+    app = Flask("toolkit.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = state.settings.limits.picture_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_BYTES
+    app.extensions["toolkit_web"] = state
+    Guard(state.settings).install(app)
+
+    def failed(error: Exception) -> Response:
+        problem = problems.problem_of(error, state.folders)
+        return legacy.answer(problem) if request.path in legacy.PATHS else problems.answer(problem)
+
+    app.register_error_handler(Exception, failed)
+    app.register_blueprint(legacy.blueprint(state))
+    app.register_blueprint(v1.blueprint(state))
+    app.add_url_rule("/healthz", "healthz", _healthz)
+    plugins.mount(app, state)
+    return app
+
+
+def _healthz() -> Response:
+    return flask.jsonify(status="ok")

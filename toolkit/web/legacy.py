@@ -1,0 +1,90 @@
+"""The two routes of the original project, to the letter of their JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+from flask import Blueprint, Flask, Response
+
+from toolkit.operations.context import Toolkit
+from toolkit.web.body import json_object
+from toolkit.web.guard import Guard, harden
+from toolkit.web.listing import ListedModel, listed_models
+from toolkit.web.merging import merge_named
+from toolkit.web.problems import Problem, problem_of
+from toolkit.web.settings import WebSettings
+from toolkit.web.state import WebState
+
+PATHS = frozenset({"/find_models", "/smart_merge"})
+_MEGABYTE = 1024 * 1024
+
+
+def add_smart_merge_routes(
+    app: Flask, toolkit: Toolkit | None = None, settings: WebSettings | None = None
+) -> None:
+    """Add ``GET /find_models`` and ``POST /smart_merge`` to a Flask app of the user's own.
+
+    The two routes bring their own checks: the Host header, the token if one is set, and that no
+    other site's page sends the request. The app's other routes are its own affair.
+
+    Args:
+        app: Any Flask app.
+        toolkit: Plugins and workspace; the installed ones and the working directory by default.
+        settings: Of the server that runs the app; by default loopback, with the environment's token.
+
+    Raises:
+        ConfigurationError: If the settings' address needs a token.
+    """
+    state = WebState.of(toolkit, settings)
+    routes = blueprint(state)
+    routes.before_request(Guard(state.settings).check)
+    routes.after_request(harden)
+    app.register_blueprint(routes)
+
+
+def blueprint(state: WebState) -> Blueprint:
+    """The two routes, without the checks before them."""
+    routes = Blueprint("smart_merge", __name__)
+
+    @routes.get("/find_models")
+    def find_models() -> Response:
+        models = listed_models(state)
+        emnist = [model for model in models if "emnist" in model.file.name.lower()]
+        return flask.jsonify(
+            status="success",
+            all_models=len(models),
+            emnist_models=len(emnist),
+            models={"all": _described(models), "emnist": _described(emnist)},
+        )
+
+    @routes.post("/smart_merge")
+    def smart_merge() -> Response:
+        body = json_object(state.settings.limits, ("output_path", "model_paths"))
+        merged = merge_named(state, body.get("model_paths"), body.get("output_path"))
+        return flask.jsonify(status="success", message=merged.message, merged_model=merged.name)
+
+    @routes.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        return answer(problem_of(error, state.folders))
+
+    return routes
+
+
+def answer(problem: Problem) -> Response:
+    """An error in the original project's form."""
+    response = flask.jsonify(status="error", message=problem.message)
+    response.status_code = problem.status
+    response.headers.update(problem.headers)
+    return response
+
+
+def _described(models: list[ListedModel] | tuple[ListedModel, ...]) -> dict[str, Any]:
+    return {
+        model.label: {
+            "path": model.path,
+            "directory": model.directory,
+            "size_mb": round(model.size / _MEGABYTE, 2),
+        }
+        for model in models
+    }

@@ -1,0 +1,55 @@
+"""The models that a client may name, and by which names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.operations.models import model_files
+from toolkit.store.confine import name_of
+from toolkit.web.state import WebState
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model file as a client sees it.
+
+    Attributes:
+        label: Unique in the list: the file's name, or where two have the same one, the path.
+        path: The name that requests use, ``models/emnist_byclass_model.h5``.
+        size: In bytes.
+        file: On this machine.
+    """
+
+    label: str
+    path: str
+    size: int
+    file: Path
+
+    @property
+    def directory(self) -> str:
+        """The folder in the path."""
+        return self.path.rpartition("/")[0]
+
+
+def listed_models(state: WebState) -> tuple[ListedModel, ...]:
+    """The model files below the roots, sorted by path.
+
+    A file is left out if no request could name it: its name has other signs than letters, digits,
+    ``.``, ``_`` and ``-``, or it lies too deep.
+    """
+    named = list(_named(state))
+    counts = Counter(path.rpartition("/")[2] for path, _, _ in named)
+    return tuple(
+        ListedModel(path if counts[file.name] > 1 else file.name, path, size, file)
+        for path, size, file in named
+    )
+
+
+def _named(state: WebState) -> Iterator[tuple[str, int, Path]]:
+    for found in model_files(state.toolkit):
+        path = name_of(found.path, state.roots)
+        if path is not None:
+            yield path, found.size, found.path

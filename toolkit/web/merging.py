@@ -1,0 +1,78 @@
+"""A merge that a client asked for."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.operations.merge import MergeOrder, merge
+from toolkit.store.confine import ConfinedFile, name_of, open_confined, output_path
+from toolkit.web.heavy import Deadline
+from toolkit.web.listing import listed_models
+from toolkit.web.problems import refuse
+from toolkit.web.state import WebState
+
+DEFAULT_OUTPUT = "models/emnist_model.h5"
+
+
+@dataclass(frozen=True, slots=True)
+class MergedModel:
+    """What became of it.
+
+    Attributes:
+        name: By which requests name the merged model.
+        message: What was merged, and how.
+    """
+
+    name: str
+    message: str
+
+
+def merge_named(state: WebState, models: Any, output: Any) -> MergedModel:
+    """Merge models by their names.
+
+    Args:
+        state: Toolkit, settings and the gate.
+        models: As it stood in the body: names, or None for the models that belong together.
+        output: As it stood in the body: a name, or None for ``models/emnist_model.h5``.
+
+    Raises:
+        RefusedError: If the body cannot be used, or another merge is running.
+        ToolkitError: As for :func:`toolkit.operations.merge.merge`.
+    """
+    names = _checked_names(state, models)
+    if output is not None and not isinstance(output, str):
+        raise refuse(400, "usage", "output_path is no text")
+    out = output_path(output or DEFAULT_OUTPUT, state.roots)
+    with state.gate.enter(), ExitStack() as held:
+        files = [held.enter_context(open_confined(name, state.roots)) for name in names]
+        order = MergeOrder(models=tuple(file.path for file in files), out=out)
+        outcome = merge(state.toolkit, order, Deadline(state.settings.limits.merge_seconds))
+        _check_unchanged(files)
+    name = name_of(out, state.roots) or out.name
+    plan = outcome.plan
+    return MergedModel(name, f"{len(plan.ingredients)} models merged with strategy {plan.strategy}")
+
+
+def _checked_names(state: WebState, models: Any) -> list[str]:
+    most = state.settings.limits.models_in_merge
+    if models is None:
+        if len(listed_models(state)) > most:
+            raise refuse(
+                413, "limit", f"there are more than {most} models: name those to merge in model_paths"
+            )
+        return []
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        raise refuse(400, "usage", "model_paths is no list of texts")
+    if not 2 <= len(models) <= most:
+        raise refuse(400, "usage", f"model_paths has {len(models)} names: 2 to {most} are merged")
+    return models
+
+
+def _check_unchanged(files: list[ConfinedFile]) -> None:
+    """What was read by path was what had been checked."""
+    if not all(file.is_still_there() for file in files):
+        raise refuse(
+            409, "busy", "a model was replaced while it was merged: look at the result, or merge again"
+        )

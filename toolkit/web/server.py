@@ -1,0 +1,97 @@
+"""Waitress with every limit set."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import BusyError, ConfigurationError, StorageError
+from toolkit.web.settings import WebLimits, WebSettings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_BACKLOG = 64
+
+
+def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> None:
+    """Answer requests until the process is interrupted.
+
+    Args:
+        app: As :func:`toolkit.web.create_app` makes it, with the same settings.
+        settings: Where to listen.
+        ready: Told the address once the port is open.
+
+    Raises:
+        BusyError: If the port is taken.
+        ConfigurationError: If the address cannot be used.
+    """
+    import waitress
+
+    with _listen(settings.host, settings.port) as listener:
+        server = waitress.create_server(app, sockets=[listener], **limits(settings.limits))
+        try:
+            ready(_address(listener))
+            server.run()
+        finally:
+            server.close()
+
+
+def limits(of: WebLimits) -> dict[str, Any]:
+    """Every limit that waitress has; its own defaults are all interfaces and bodies of a gigabyte."""
+    return {
+        "threads": 4,
+        "backlog": _BACKLOG,
+        "connection_limit": 100,
+        "channel_timeout": 30,
+        "cleanup_interval": 10,
+        "channel_request_lookahead": 0,
+        "max_request_header_size": 16 << 10,
+        "max_request_body_size": of.picture_bytes,
+        "inbuf_overflow": 1 << 20,
+        "outbuf_overflow": 1 << 20,
+        "outbuf_high_watermark": 16 << 20,
+        "expose_tracebacks": False,
+        "log_socket_errors": False,
+        "clear_untrusted_proxy_headers": True,
+        "ident": None,
+    }
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError, OverflowError) as error:
+        raise ConfigurationError(
+            f"{host}:{port} is no address of this machine", hint="give an address with --host"
+        ) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _refused(error, host, port) from error
+    return listener
+
+
+def _refused(error: OSError, host: str, port: int) -> BusyError | ConfigurationError | StorageError:
+    if error.errno == errno.EADDRINUSE:
+        return BusyError(f"port {port} of {host} is taken", hint=f"serve on another one: --port {port + 1}")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ConfigurationError(
+            f"port {port} needs more rights than you have", hint="choose one above 1023"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ConfigurationError(f"{host} is no address of this machine", hint="give an address with --host")
+    return StorageError(f"{host}:{port} could not be opened", hint="choose another port with --port")
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,106 @@
+"""The API of its own: models and predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+from flask import Blueprint, Response, request
+
+from toolkit.data import prepare_picture
+from toolkit.errors import MissingInputError
+from toolkit.model.sidecar import card_path
+from toolkit.operations.models import FoundModel, find_models
+from toolkit.operations.predict import Recogniser, load_recogniser
+from toolkit.store.confine import ConfinedFile, name_of, open_confined
+from toolkit.web.body import picture
+from toolkit.web.listing import listed_models
+from toolkit.web.problems import refuse
+from toolkit.web.state import Recent, WebState, stamp
+
+_ATTEMPTS = 5
+
+
+def blueprint(state: WebState) -> Blueprint:
+    """``/v1/models`` and ``/v1/predict``."""
+    routes = Blueprint("v1", __name__, url_prefix="/v1")
+    recognisers: Recent[Recogniser] = Recent(state.settings.limits.recognisers)
+    listings: Recent[tuple[FoundModel, ...]] = Recent(1)
+
+    @routes.get("/models")
+    def models() -> Response:
+        # Every file is compared with its digest, once for each state of the folder.
+        stamps = tuple(
+            (model.path, stamp(model.file), stamp(card_path(model.file))) for model in listed_models(state)
+        )
+        found = listings.get(stamps, lambda: find_models(state.toolkit))
+        described = [_described(state, model) for model in found]
+        return flask.jsonify(models=[model for model in described if model is not None])
+
+    @routes.post("/predict")
+    def predict() -> Response:
+        name, top = _model_name(), _top(state)
+        glyph = prepare_picture(picture(state.settings.limits))
+        recogniser = _recogniser(state, recognisers, name)
+        (guesses,) = recogniser.recognise(glyph[None], top)
+        return flask.jsonify(
+            model=name,
+            classes=[{"class": guess.character, "probability": guess.probability} for guess in guesses],
+            assumed=list(recogniser.assumed),
+        )
+
+    return routes
+
+
+def _model_name() -> str:
+    name = request.args.get("model", "")
+    if not name:
+        raise refuse(400, "usage", "name a model: ?model=NAME, as /v1/models lists them")
+    return name
+
+
+def _top(state: WebState) -> int:
+    text, most = request.args.get("top", "5"), state.settings.limits.guesses
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+        raise refuse(400, "usage", f"top is a number from 1 to {most}")
+    return int(text)
+
+
+def _recogniser(state: WebState, kept: Recent[Recogniser], name: str) -> Recogniser:
+    """The model that a name means, ready; read again once its file or its card is another."""
+    for _ in range(_ATTEMPTS):
+        with open_confined(name, state.roots) as file:
+            key = (file.path, file.identity, stamp(card_path(file.path)))
+            recogniser = kept.get(key, lambda file=file: _load(state, file))
+            if file.is_still_there():
+                return recogniser
+    raise refuse(409, "busy", "the model is being replaced: send the request again")
+
+
+def _load(state: WebState, file: ConfinedFile) -> Recogniser:
+    try:
+        return load_recogniser(state.toolkit, file.path)
+    except MissingInputError:
+        # It was there a moment ago: somebody has removed it meanwhile.
+        raise refuse(404, "not_found") from None
+
+
+def _described(state: WebState, model: FoundModel) -> dict[str, Any] | None:
+    name = name_of(model.path, state.roots)
+    if name is None:
+        return None
+    card = model.card
+    return {
+        "name": name,
+        "size": model.size,
+        "format": model.format,
+        "state": model.state,
+        "outputs": model.classes,
+        "parameters": model.parameters,
+        "classes": list(card.classes),
+        "architecture": card.architecture,
+        "dataset": card.dataset,
+        "made_by": card.made_by,
+        "metrics": dict(card.metrics),
+        "weights_digest": card.weights_digest,
+    }
