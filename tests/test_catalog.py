@@ -102,7 +102,7 @@ def test_an_unknown_suffix_lists_those_that_are_known() -> None:
 
 
 def test_two_formats_of_one_suffix_name_their_owners() -> None:
-    with pytest.raises(PluginError, match="claimed by dist-a 1.0 and dist-b 1.0"):
+    with pytest.raises(PluginError, match=r"claimed by dist-a 1\.0 and dist-b 1\.0"):
         catalog(a=formats(h5=(".h5",)), b=formats(mine=(".h5",))).format_of(Path("a.h5"))
 
 

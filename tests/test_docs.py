@@ -83,10 +83,17 @@ def test_the_commands_of_the_documentation_run(page: Path, small_emnist: Path, t
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if snippets(page, "python")], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if snippets(page, "python")], ids=lambda page: page.name
+)
 def test_the_python_of_the_documentation_runs(page: Path, tmp_path: Path) -> None:
     for text in snippets(page, "python"):
         done = subprocess.run(
-            [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", text],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stderr[-4000:]}"

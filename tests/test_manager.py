@@ -128,7 +128,9 @@ def _raising(error: BaseException) -> SimpleNamespace:
 
 def test_an_exception_in_a_hook_disables_that_plugin_alone() -> None:
     manager = PluginManager()
-    manager.register(_raising(ValueError("three\nlines\nlong")), name="bad", distribution="bad-dist", version="7")
+    manager.register(
+        _raising(ValueError("three\nlines\nlong")), name="bad", distribution="bad-dist", version="7"
+    )
     manager.register(plugin(toolkit_run_listeners=lambda: [listener()]), name="good")
     records = by_name(manager)
     assert records["bad"].cause == "toolkit_exporters failed: ValueError: three lines long"
@@ -171,7 +173,11 @@ BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
     "wrong type": ("toolkit_exporters", lambda: [listener()], "expected declarations of type Exporter"),
     "no iterable": ("toolkit_run_listeners", listener, "returned RunListener, expected an iterable"),
     "nothing": ("toolkit_run_listeners", lambda: None, "returned NoneType, expected an iterable"),
-    "capital letters": ("toolkit_run_listeners", lambda: [listener("Ear")], "the name 'Ear', expected lower-case"),
+    "capital letters": (
+        "toolkit_run_listeners",
+        lambda: [listener("Ear")],
+        "the name 'Ear', expected lower-case",
+    ),
     "a colon": ("toolkit_run_listeners", lambda: [listener("a:b")], "the name 'a:b'"),
     "empty name": ("toolkit_run_listeners", lambda: [listener("")], "the name ''"),
     "twice": ("toolkit_run_listeners", lambda: [listener(), listener()], "'ear' is declared twice"),

@@ -119,7 +119,15 @@ def test_json_numbers_may_lack_or_have_a_point() -> None:
 
 @pytest.mark.parametrize(
     "mapping",
-    [{"rounds": True}, {"rounds": "3"}, {"loud": 1}, {"weights": 1.0}, {"share": None}, {"title": 3}, {"no": 1}],
+    [
+        {"rounds": True},
+        {"rounds": "3"},
+        {"loud": 1},
+        {"weights": 1.0},
+        {"share": None},
+        {"title": 3},
+        {"no": 1},
+    ],
 )
 def test_json_of_another_type_is_refused(mapping: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -149,7 +157,7 @@ def test_options_describe_themselves() -> None:
 def test_a_type_that_options_cannot_have_is_named() -> None:
     @dataclass(frozen=True)
     class Bad:
-        table: dict = option(None, help="no")  # type: ignore[type-arg]
+        table: dict = option(None, help="no")  # type: ignore[type-arg]  # noqa: RUF009
 
     Bad.__annotations__["table"] = dict
     with pytest.raises(ConfigurationError, match=r"Bad\.table has the type dict"):
@@ -159,7 +167,7 @@ def test_a_type_that_options_cannot_have_is_named() -> None:
 def test_annotations_must_be_resolvable_at_run_time() -> None:
     @dataclass(frozen=True)
     class Bad:
-        value: Nowhere = option(1, help="no")  # type: ignore[name-defined]  # noqa: F821
+        value: Nowhere = option(1, help="no")  # type: ignore[name-defined]  # noqa: F821, RUF009
 
     with pytest.raises(ConfigurationError, match="cannot be resolved at run time: name 'Nowhere'"):
         describe_options(Bad)

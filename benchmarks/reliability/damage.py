@@ -61,7 +61,7 @@ def _truncated(whole: bytes, times: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _flipped(whole: bytes, times: int) -> Iterator[tuple[str, bytes]]:
-    generator = random.Random(len(whole))  # noqa: S311 - where a bit flips is no secret
+    generator = random.Random(len(whole))
     for number in range(times):
         # Half of them in the first kilobytes, where the structure is.
         end = min(len(whole), 4096) if number % 2 else len(whole)

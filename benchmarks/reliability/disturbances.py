@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 import shutil
 import tempfile
@@ -134,6 +133,6 @@ def _largest_file(scenario: Scenario) -> int:
     try:
         scenario.make_old(folder)
         scenario.write_new(folder)
-        return max(os.stat(path).st_size for path in folder.rglob("*") if path.is_file())
+        return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     finally:
         shutil.rmtree(folder)

@@ -90,7 +90,7 @@ def fresh_pair() -> Scenario:
     def state(folder: Path) -> str:
         return whole.state(folder) if (folder / "model.h5").exists() else "old"
 
-    return Scenario("model and card, new", lambda folder: None, whole.write_new, state)
+    return Scenario("model and card, new", lambda _: None, whole.write_new, state)
 
 
 def stranger() -> Scenario:
@@ -134,6 +134,7 @@ class Sample:
 def formats() -> tuple[Sample, ...]:
     """A sample of every format that an installed plugin writes."""
     from benchmarks.reliability.samples import keras_model
+
     from toolkit.catalog import Catalog
 
     old, new = keras_model("old"), keras_model("new")

@@ -35,7 +35,8 @@ def as_markdown(figures: Sequence[Figures]) -> str:
         "|---|---|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {row.scenario} | {row.kind} | {row.trials:,} | {row.old:,} | {row.new:,} | {len(row.violations)} |"
+        f"| {row.scenario} | {row.kind} | {row.trials:,} | {row.old:,} | {row.new:,} "
+        f"| {len(row.violations)} |"
         for row in figures
     ]
     lines += [

@@ -35,11 +35,13 @@ def toolkit_architectures() -> Iterable[Architecture]:
             "a quarter of its work per image",
             build=_build_compact,
             options=CompactOptions,
+            rank=10,
         ),
         Architecture(
             name="emnist-cnn",
             summary="five convolutions at full resolution and two wide dense layers",
             build=_build_original,
             options=OriginalOptions,
+            rank=20,
         ),
     )

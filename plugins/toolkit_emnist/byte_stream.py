@@ -113,4 +113,6 @@ def open_bytes(path: Path) -> Iterator[ByteStream]:
         raise MissingInputError(f"{path}: there is no such file") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UnreadableInputError(f"{path}: cannot be read: {reason}", hint="check the disk and the permissions") from error
+        raise UnreadableInputError(
+            f"{path}: cannot be read: {reason}", hint="check the disk and the permissions"
+        ) from error

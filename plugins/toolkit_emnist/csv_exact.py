@@ -11,6 +11,8 @@ from toolkit_emnist.csv_kernel import COLUMNS, Rows
 _NUMBER = re.compile(rb"0*(\d{1,9})(?:\.0*)?")
 _LONGEST_SHOWN = 24
 
+A_LABEL = "a label from 0 to 255"
+
 
 class BadCellError(Exception):
     """A place in a text that is not as it should be.
@@ -77,7 +79,7 @@ def _first_bad_cell(row: int, line: bytes, fields: list[bytes]) -> BadCellError:
     for column, field in enumerate(fields[:COLUMNS], start=1):
         number = number_in(field)
         if number is None or number > 255:
-            what = "a label from 0 to 255" if column == 1 else "a pixel from 0 to 255"
+            what = A_LABEL if column == 1 else "a pixel from 0 to 255"
             return BadCellError(row, column, what, shown(field))
     if len(fields) < COLUMNS:
         return BadCellError(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError
 from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream, open_bytes
-from toolkit_emnist.csv_exact import BadCellError, number_in, parse_odd_rows, shown
+from toolkit_emnist.csv_exact import A_LABEL, BadCellError, number_in, parse_odd_rows, shown
 from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
 from toolkit_emnist.mapping import LabelMapping
 
@@ -84,7 +84,7 @@ def _blocks_of_lines(stream: ByteStream, path: Path) -> Iterator[NDArray[np.uint
         block = np.empty(begin + BLOCK, np.uint8)
         block[:PAD] = ord("\n")
         block[PAD:begin] = rest
-        end = begin + stream.read_into(memoryview(block)[begin:])
+        end = begin + stream.read_into(block[begin:].data)
         if end < len(block):
             last = block[PAD:end].tobytes().rstrip(b" \t\r\n")
             if last:
@@ -119,7 +119,9 @@ def _without_header(first: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.ui
     if header:
         columns = line.count(b",") + 1
         if columns != COLUMNS:
-            raise _wrong(path, 1, min(columns, COLUMNS) + 1, f"a header of {COLUMNS} columns", f"{columns} columns")
+            raise _wrong(
+                path, 1, min(columns, COLUMNS) + 1, f"a header of {COLUMNS} columns", f"{columns} columns"
+            )
         plain = plain[len(line) + 1 :]
     return (first if plain is text else _padded(plain)), int(header)
 
@@ -181,8 +183,9 @@ class _CollectedRows:
         try:
             rows = future.result()
         except BadCellError as error:
-            expected = str(self._mapping) if error.column == 1 and "label" in error.expected else error.expected
-            raise _wrong(self._path, self._line(error.row), error.column, expected, error.received) from error
+            line = self._line(error.row)
+            expected = str(self._mapping) if error.expected == A_LABEL else error.expected
+            raise _wrong(self._path, line, error.column, expected, error.received) from error
         labels = self._index[rows.labels]
         if np.any(labels < 0):
             row = int(np.argmax(labels < 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import deque
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.types import DatasetSource
-
 from toolkit_emnist.mapping import STANDARD
 
 LOADER = "emnist"
@@ -87,10 +87,8 @@ def _source(
     parts: dict[tuple[str, str], dict[tuple[Path, str], _Part]],
     mappings: dict[tuple[str, Path], Path],
 ) -> DatasetSource | None:
-    train, test = min(
-        ((train, test) for train in _whole(parts, variant, "train") for test in _whole(parts, variant, "test")),
-        key=_preference,
-    )
+    trains, tests = _whole(parts, variant, "train"), _whole(parts, variant, "test")
+    train, test = min(itertools.product(trains, tests), key=_preference)
     folders = [part.folder for part in (train, test) if part]
     mapping = next((mappings[variant, folder] for folder in folders if (variant, folder) in mappings), None)
     if not folders or (mapping is None and variant not in STANDARD):

@@ -91,7 +91,7 @@ def _check_space(part: Path, archive: Archive) -> None:
     free = shutil.disk_usage(part.parent).free
     if free < archive.size - here:
         raise StorageError(
-            f"{part.parent}: the download needs {archive.size - here:,} bytes more, the disk has {free:,} free",
+            f"{part.parent}: the download needs {archive.size - here:,} more bytes, {free:,} are free",
             hint="make room and run the command again",
         )
 
@@ -118,7 +118,9 @@ def _fetch_rest(
                 raise _refused(archive, reason)
             if after < archive.size:
                 pause = min(2.0**failures, _LONGEST_PAUSE_S)
-                progress.note(f"{reason}; {after:,} of {archive.size:,} bytes are here, going on in {pause:.0f} s")
+                progress.note(
+                    f"{reason}; {after:,} of {archive.size:,} bytes are here, going on in {pause:.0f} s"
+                )
                 sleep(pause)
     finally:
         progress.end()
@@ -146,7 +148,9 @@ def _check_announced(archive: Archive, headers: http.client.HTTPMessage, have: i
     if resumed:
         expected = f"bytes {have}-{archive.size - 1}/{archive.size}"
         if headers.get("Content-Range") != expected:
-            raise _other_file(archive, f"Content-Range {headers.get('Content-Range')!r} instead of {expected!r}")
+            raise _other_file(
+                archive, f"Content-Range {headers.get('Content-Range')!r} instead of {expected!r}"
+            )
         return have
     length = headers.get("Content-Length")
     if length is not None and length != str(archive.size):
@@ -159,8 +163,8 @@ def _check_digest(archive: Archive, part: Path) -> None:
     if received != archive.sha256:
         part.unlink()
         raise DamagedFileError(
-            f"{archive.url}: expected SHA-256 {archive.sha256}, received {received}; what was downloaded is removed",
-            hint="run the command again; if this stays, the server has another file",
+            f"{archive.url}: expected SHA-256 {archive.sha256}, received {received}",
+            hint="the download was removed: run the command again; if this stays, it is another file",
         )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from toolkit.errors import DamagedFileError, UsageError
 from toolkit.store import publish
 from toolkit.types import FetchRequest
-
 from toolkit_emnist import VARIANTS
 from toolkit_emnist.download import Archive, download
 
@@ -88,7 +87,9 @@ def _unpack_member(archive: zipfile.ZipFile, name: str, target: Path, limit: int
         raise DamagedFileError(f"{archive.filename}: expected a member {name}, received none") from error
     if member.file_size > limit or member.flag_bits & 1:
         what = "an encrypted one" if member.flag_bits & 1 else f"{member.file_size:,}"
-        raise DamagedFileError(f"{archive.filename}: {name}: expected at most {limit:,} bytes, received {what}")
+        raise DamagedFileError(
+            f"{archive.filename}: {name}: expected at most {limit:,} bytes, received {what}"
+        )
     with archive.open(member) as content, publish(target) as staging, staging.open("xb") as file:
         # zipfile stops at the size that the member declares, and checks its CRC.
         while block := content.read(_BLOCK):

@@ -42,7 +42,9 @@ def read_idx(
     with open_bytes(images) as stream:
         count, height, width = _header(stream, images, 3)
         if (height, width) != (SIDE, SIDE):
-            raise UnsupportedError(f"{images}: expected images of {SIDE} by {SIDE}, received {height} by {width}")
+            raise UnsupportedError(
+                f"{images}: expected images of {SIDE} by {SIDE}, received {height} by {width}"
+            )
         if count != len(indices):
             raise UnreadableInputError(
                 f"{images}: expected {len(indices):,} images, one for each label in {labels.name},"
@@ -80,7 +82,9 @@ def _header(stream: ByteStream, path: Path, dimensions: int) -> tuple[int, ...]:
     received = stream.read_into(memoryview(head))
     zeros, kind, rank = struct.unpack_from(">HBB", head)
     if received >= 4 and zeros == 0 and rank == dimensions and kind != _UNSIGNED_BYTES:
-        raise UnsupportedError(f"{path}: expected IDX data of unsigned bytes (0x08), received type 0x{kind:02x}")
+        raise UnsupportedError(
+            f"{path}: expected IDX data of unsigned bytes (0x08), received type 0x{kind:02x}"
+        )
     if received < len(head) or (zeros, kind, rank) != (0, _UNSIGNED_BYTES, dimensions):
         raise UnreadableInputError(
             f"{path}: expected an IDX file of {dimensions} dimension{'s' * (dimensions > 1)}"
@@ -98,7 +102,9 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
     if shape[0] == 0:
         raise UnreadableInputError(f"{path}: expected one image or more, received a header of none")
     if shape[0] > MAX_IMAGES:
-        raise LimitReachedError(f"{path}: expected at most {MAX_IMAGES:,} images, received a header of {shape[0]:,}")
+        raise LimitReachedError(
+            f"{path}: expected at most {MAX_IMAGES:,} images, received a header of {shape[0]:,}"
+        )
     promised = int(np.prod(shape, dtype=object))
     if promised > _DEFLATE_AT_BEST * path.stat().st_size:
         raise UnreadableInputError(
@@ -109,11 +115,12 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def _fill(stream: ByteStream, target: NDArray[np.uint8], path: Path, promised: str, done: int) -> None:
-    received = stream.read_into(memoryview(target).cast("B"))
+    received = stream.read_into(target.data.cast("B"))
     if received < target.nbytes:
         whole = done + received // (target.nbytes // len(target))
         raise UnreadableInputError(
-            f"{path}: truncated: its header promises {promised}, but it ends after {whole:,}", hint=DOWNLOAD_AGAIN
+            f"{path}: truncated: its header promises {promised}, but it ends after {whole:,}",
+            hint=DOWNLOAD_AGAIN,
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from toolkit.data.dataset import Dataset
 from toolkit.errors import MissingInputError
 from toolkit.types import LoadRequest
-
 from toolkit_emnist.csv_reader import read_csv
 from toolkit_emnist.idx_reader import read_idx
 from toolkit_emnist.mapping import mapping_of
@@ -30,7 +29,7 @@ def load(request: LoadRequest) -> Dataset:
     else:
         there = ", ".join(path.name for path in files.values()) or "nothing"
         raise MissingInputError(
-            f"emnist-{source.name}-{part}.csv: the data set {source.name} has no {part} file; there is {there}",
+            f"emnist-{source.name}-{part}.csv: {source.name} has no {part} file; there is {there}",
             hint=f"put it beside the others, or run `toolkit datasets get {source.name}`",
         )
     return Dataset(source.name, mapping.classes, images, labels)

@@ -61,8 +61,8 @@ def mapping_of(variant: str, file: Path | None) -> LabelMapping:
         return read_mapping(file)
     if variant not in STANDARD:
         raise MissingInputError(
-            f"emnist-{variant}-mapping.txt: no mapping beside the data, and {variant!r} is none of EMNIST's own"
-            f" ({', '.join(STANDARD)})",
+            f"emnist-{variant}-mapping.txt: there is no such file beside the data, and {variant!r} is none"
+            f" of EMNIST's own ({', '.join(STANDARD)})",
             hint="write one line 'label code-point' for each class",
         )
     return _mapping(STANDARD[variant])
@@ -102,11 +102,15 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UnreadableInputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(content) > _LARGEST_FILE:
-        raise UnreadableInputError(f"{path}: expected a mapping of at most {_LARGEST_FILE:,} bytes, received more")
+        raise UnreadableInputError(
+            f"{path}: expected a mapping of at most {_LARGEST_FILE:,} bytes, received more"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableInputError(f"{path}: expected a text file, received byte 0x{content[error.start]:02x} at {error.start}") from error
+        raise UnreadableInputError(
+            f"{path}: expected a text file, received byte 0x{content[error.start]:02x} at {error.start}"
+        ) from error
 
 
 def _entry(path: Path, number: int, line: str) -> tuple[int, str]:

@@ -55,18 +55,18 @@ def _lift_constants(graph: onnx.GraphProto) -> None:
 
 
 def _constant(node: NodeProto) -> TensorProto | None:
-    (attribute,) = node.attribute
+    attribute = node.attribute[0]
     if attribute.name == "value":
         value = TensorProto()
         value.CopyFrom(attribute.t)
         return value
-    made = {
-        "value_float": lambda: np.float32(attribute.f),
-        "value_floats": lambda: np.asarray(attribute.floats, np.float32),
-        "value_int": lambda: np.int64(attribute.i),
-        "value_ints": lambda: np.asarray(attribute.ints, np.int64),
+    plain = {
+        "value_float": (attribute.f, np.float32),
+        "value_floats": (attribute.floats, np.float32),
+        "value_int": (attribute.i, np.int64),
+        "value_ints": (attribute.ints, np.int64),
     }.get(attribute.name)
-    return None if made is None else numpy_helper.from_array(np.asarray(made()))
+    return None if plain is None else numpy_helper.from_array(np.asarray(*plain))
 
 
 def _see_through_identities(graph: onnx.GraphProto) -> None:
@@ -162,7 +162,7 @@ def _free_batch(model: onnx.ModelProto, where: str) -> None:
         length = found if isinstance(found, int) else declared[place] if place < len(declared) else 0
         if not length or length < 0:
             raise UnsupportedError(
-                f"{where}: how many numbers output {graph.output[0].name!r} has does not follow from the graph",
+                f"{where}: the length of output {graph.output[0].name!r} does not follow from the graph",
                 hint="export it with its output's shape",
             )
         axes.append(length)

@@ -61,11 +61,12 @@ def exportable(
     unfolded: onnx.ModelProto, graph: Graph, model: Model, options: DirectOptions
 ) -> tuple[onnx.ModelProto, Folding]:
     """The graph as it is to be written, but for metadata."""
-    editable = EditableGraph(with_opset(unfolded, options.opset, model.name))
+    editable = EditableGraph(unfolded)
     simplify(editable)
     folding = fold_batch_normalisation(editable) if options.fold else Folding(0, _normalisations(editable))
     end_in_softmax(editable, already=graph.outputs_probabilities)
-    return keep_promises(editable, model.topology.input_shape, model.topology.classes), folding
+    promised = keep_promises(editable, model.topology.input_shape, model.topology.classes)
+    return with_opset(promised, options.opset, model.name), folding
 
 
 def signed(proto: onnx.ModelProto, card: Card) -> tuple[bytes, str]:

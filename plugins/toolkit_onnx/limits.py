@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, TensorProto
 
 from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UnsupportedError
@@ -162,7 +162,7 @@ def _check_tensors(tensors: Iterable[TensorProto], where: str) -> None:
         declared = int(np.prod([int(axis) for axis in tensor.dims], dtype=object))
         if declared != _held(tensor, declared):
             raise UnreadableInputError(
-                f"{where}: tensor {tensor.name!r} is cut off: {declared:,} elements are declared, others are there",
+                f"{where}: tensor {tensor.name!r} is cut off: it declares {declared:,} elements and holds others",
                 hint="fetch it again",
             )
 

@@ -11,8 +11,10 @@ from toolkit.options import option
 class DirectOptions:
     """Of the direct exporter."""
 
-    fold: bool = option(default=True, help="Fold batch normalisation into its neighbours where that is exact.")
-    opset: int = option(17, help="Version of ONNX' operators.", minimum=13, maximum=21)
+    fold: bool = option(
+        default=True, help="Fold batch normalisation into its neighbours where that is exact."
+    )
+    opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=21)
 
 
 @dataclass(frozen=True)

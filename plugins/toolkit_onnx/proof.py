@@ -129,15 +129,13 @@ class _Differences:
         difference = _largest(found.probabilities, expected.probabilities)
         if not difference <= PROBABILITY_TOLERANCE:
             raise _refused(
-                f"probabilities differ by {difference:.2g} {where}, at most {PROBABILITY_TOLERANCE:g} is allowed"
+                f"probabilities differ by {difference:.2g} {where}, {PROBABILITY_TOLERANCE:g} is allowed"
             )
         self.probabilities = max(self.probabilities, difference)
         if found.logits is not None and expected.logits is not None:
             difference = _largest(found.logits, expected.logits)
             if not difference <= LOGIT_TOLERANCE:
-                raise _refused(
-                    f"logits differ by {difference:.2g} {where}, at most {LOGIT_TOLERANCE:g} is allowed"
-                )
+                raise _refused(f"logits differ by {difference:.2g} {where}, {LOGIT_TOLERANCE:g} is allowed")
             self.logits = max(self.logits or 0.0, difference)
         ordered = np.sort(expected.probabilities, axis=1)
         clear = (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnsupportedError
-from toolkit.model import Layer, Model, TensorRole, Tensors, TensorSpec, Topology
+from toolkit.model import Layer, Model, Tensors, TensorSpec, Topology
 from toolkit.model.graph import Binding, Graph
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.limits import checked, read_checked
@@ -60,9 +60,11 @@ class ProtoTensors(Tensors):
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor's specification by name, in layer order."""
         return self._specs
 
     def read(self, name: str) -> NDArray[Any]:
+        """One tensor, out of the file's bytes."""
         return numpy_helper.to_array(self._protos[name])
 
 

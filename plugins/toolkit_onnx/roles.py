@@ -52,8 +52,23 @@ _QUANTISED = frozenset(
     }
 )
 _WEIGHT_WORDS = frozenset(
-    "kernel weight bias gamma beta moving_mean moving_variance running_mean running_var alpha embeddings "
-    "depthwise_kernel pointwise_kernel recurrent_kernel scale".split()
+    (
+        "alpha",
+        "beta",
+        "bias",
+        "depthwise_kernel",
+        "embeddings",
+        "gamma",
+        "kernel",
+        "moving_mean",
+        "moving_variance",
+        "pointwise_kernel",
+        "recurrent_kernel",
+        "running_mean",
+        "running_var",
+        "scale",
+        "weight",
+    )
 )
 
 

@@ -97,7 +97,7 @@ def end_in_softmax(graph: EditableGraph, *, already: bool) -> None:
         return
     (logits,) = graph.outputs
     value = graph.unused_name(OUTPUT if logits != OUTPUT else f"{OUTPUT}/normalised")
-    graph.nodes.append(helper.make_node("Softmax", [logits], [value], axis=-1))
+    graph.nodes.append(helper.make_node("Softmax", [logits], [value], axis=1))
     graph.outputs = [value]
 
 
@@ -154,6 +154,9 @@ def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProt
             ) from error
     result = onnx.ModelProto()
     result.CopyFrom(converted)
+    for node in result.graph.node:
+        node.name = node.name or node.output[0]
+    del result.graph.value_info[:]
     opsets = [entry for entry in result.opset_import if entry.domain in ("", "ai.onnx.ml")]
     result.ir_version = max(helper.find_min_ir_version_for(opsets, ignore_unknown=True), 7)
     return result

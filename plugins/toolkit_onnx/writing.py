@@ -44,4 +44,5 @@ def sign(model: onnx.ModelProto) -> None:
 
 def as_bytes(model: onnx.ModelProto) -> bytes:
     """The file's bytes; equal models give equal bytes."""
-    return model.SerializeToString(deterministic=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

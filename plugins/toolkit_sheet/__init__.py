@@ -1,1 +1,37 @@
-"""Declared below."""
+"""Contact sheets of data sets, as a command and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from toolkit import hookimpl
+from toolkit.types import Command, Routes
+
+if TYPE_CHECKING:
+    import click
+    import flask
+
+
+def _load_command() -> click.Command:
+    from toolkit_sheet.command import command
+
+    return command
+
+
+def _load_routes() -> flask.Blueprint:
+    from toolkit_sheet.routes import make_blueprint
+
+    return make_blueprint()
+
+
+@hookimpl
+def toolkit_commands() -> Iterable[Command]:
+    """``toolkit sheet``."""
+    return (Command(name="sheet", summary="Draw a contact sheet of a data set.", load=_load_command),)
+
+
+@hookimpl
+def toolkit_routes() -> Iterable[Routes]:
+    """``/plugins/sheet/<dataset>.png``."""
+    return (Routes(name="sheet", summary="contact sheets of data sets, as PNG", load=_load_routes),)

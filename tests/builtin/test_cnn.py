@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import toolkit_cnn
 
+import toolkit_cnn
 from toolkit.types import Architecture, BuildRequest
 
 ARCHITECTURES = {architecture.name: architecture for architecture in toolkit_cnn.toolkit_architectures()}

@@ -35,7 +35,10 @@ def run_toolkit(tmp_path: Path) -> Callable[..., Done]:
     """Runs ``toolkit`` in an empty folder, in a process of its own."""
 
     def run(
-        *arguments: str, plugins: Sequence[str] = (), environ: dict[str, str] | None = None, timeout: float = 300
+        *arguments: str,
+        plugins: Sequence[str] = (),
+        environ: dict[str, str] | None = None,
+        timeout: float = 300,
     ) -> Done:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TOOLKIT_")}
         clean |= {"PYTHONPATH": os.pathsep.join(str(PLUGINS / name) for name in plugins), **(environ or {})}

@@ -60,7 +60,11 @@ def run(load: Callable[[], object] | None, *arguments: str, environ: dict[str, s
         version="1.0",
     )
     return CliRunner().invoke(
-        program, list(arguments), obj=Toolkit(lambda: Catalog(manager)), env=environ or {}, prog_name="toolkit"
+        program,
+        list(arguments),
+        obj=Toolkit(lambda: Catalog(manager)),
+        env=environ or {},
+        prog_name="toolkit",
     )
 
 
@@ -189,7 +193,9 @@ def test_every_failure_has_its_status_and_its_code(error: BaseException, status:
 
 
 def test_an_expected_failure_is_one_line_on_stderr() -> None:
-    result = run(raising(errors.DamagedFileError("a.h5: its digest differs", hint="train it anew")), "try-out")
+    result = run(
+        raising(errors.DamagedFileError("a.h5: its digest differs", hint="train it anew")), "try-out"
+    )
     assert result.stdout == ""
     assert result.stderr == "error: a.h5: its digest differs (train it anew)\n"
 
@@ -268,7 +274,7 @@ def test_every_option_has_an_environment_variable(tmp_path: Path) -> None:
         "TOOLKIT_QUIET": "1",
         "TOOLKIT_WORKSPACE": str(tmp_path),
         "TOOLKIT_TRY_OUT_TIMES": "5",
-        "TOOLKIT_TRY_OUT_OPTIONS": "a=1 b=2",
+        "TOOLKIT_TRY_OUT_OPTION": "a=1 b=2",
     }
     seen = json.loads(run(reporting, "try-out", environ=environ).stdout)
     assert (seen["quiet"], seen["times"], seen["options"]) == (True, 5, ["a=1", "b=2"])
@@ -318,6 +324,14 @@ def test_a_built_in_name_wins_and_that_is_said() -> None:
     assert "grabs" in listed.stdout
     assert "type grabs-dist:plugins" in listed.stderr
     assert invoke("grabs-dist:plugins").stdout == "times 1\n"
+
+
+def test_without_a_command_people_get_the_help() -> None:
+    for arguments in ((), ("plugins",)):
+        result = run(None, *arguments)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert "Commands:" in result.stderr
 
 
 def test_version() -> None:

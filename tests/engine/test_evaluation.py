@@ -67,7 +67,7 @@ def test_classes_that_the_network_cannot_know_are_named(build, dataset):
 
 
 def test_without_a_card_the_number_of_classes_must_fit(build, dataset):
-    with pytest.raises(IncompatibleModelsError, match="4 outputs.*5 classes"):
+    with pytest.raises(IncompatibleModelsError, match=r"4 outputs.*5 classes"):
         evaluate(network(build, (), 4), dataset)
 
 

@@ -116,9 +116,13 @@ def test_layers_that_one_has_and_the_other_has_not_are_named(nets: SimpleNamespa
         nets.layer("two", "Dense", ("pool",), dense(4, 4), activation="relu"),
     )
     assert differences(first.topology, other.topology, "a.h5") == [
-        "has layer pool (MaxPooling2D), which a.h5 has not"
+        "has 4 layers that compute, a.h5 has 3",
+        "has layer pool (MaxPooling2D), which a.h5 has not",
     ]
-    assert differences(other.topology, first.topology, "b.h5") == ["lacks b.h5's layer pool (MaxPooling2D)"]
+    assert differences(other.topology, first.topology, "b.h5") == [
+        "has 3 layers that compute, b.h5 has 4",
+        "lacks b.h5's layer pool (MaxPooling2D)",
+    ]
 
 
 def test_equal_layers_in_another_wiring_do_not_correspond(nets: SimpleNamespace) -> None:

@@ -87,7 +87,7 @@ def test_what_is_open_is_known_from_what_takes_its_place(models: Path) -> None:
         assert os.read(file.descriptor, 10) == b"a"
         assert file.is_still_there()
         (models / "other").write_bytes(b"x")
-        os.replace(models / "other", models / "a.h5")
+        (models / "other").replace(models / "a.h5")
         assert not file.is_still_there()
 
 

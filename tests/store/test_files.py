@@ -1,5 +1,4 @@
 import hashlib
-import os
 import subprocess
 import sys
 import time
@@ -109,4 +108,4 @@ def test_the_workspace_names_its_folders(tmp_path: Path) -> None:
     assert workspace.runs == tmp_path / "runs"
     assert workspace.cache == tmp_path / ".toolkit" / "cache"
     assert workspace.dataset_folders == (tmp_path / "datasets", tmp_path / "data", tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -54,9 +54,13 @@ def test_a_failing_writer_leaves_the_old_file_and_no_staging(tmp_path: Path, fai
     target = tmp_path / "a.txt"
     target.write_text("old")
 
-    with pytest.raises(type(failure)), publish(target) as staging:
-        staging.write_text("half")
-        raise failure
+    def fail() -> None:
+        with publish(target) as staging:
+            staging.write_text("half")
+            raise failure
+
+    with pytest.raises(type(failure)):
+        fail()
 
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]

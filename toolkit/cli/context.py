@@ -87,6 +87,25 @@ def with_common_options(command: click.Command) -> click.Command:
     return command
 
 
+def with_environment(command: click.Command, prefix: str) -> click.Command:
+    """Let every option of a command, and of those below it, be set by ``<prefix>_<OPTION>``.
+
+    Click would name the variable after the function's argument, which nobody can see.
+    """
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.allow_from_autoenv and parameter.envvar is None:
+            long = next((name for name in parameter.opts if name.startswith("--")), parameter.opts[0])
+            parameter.envvar = _variable(prefix, long)
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            with_environment(below, _variable(prefix, name))
+    return command
+
+
+def _variable(prefix: str, name: str) -> str:
+    return f"{prefix}_{name.lstrip('-').replace('-', '_').replace('.', '_').upper()}"
+
+
 def options_option(owner: str) -> Callable[[F], F]:
     """Add ``-o key=value`` to a command; its function gets ``options``, a tuple of texts.
 
@@ -117,9 +136,9 @@ def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
     """
     arguments = arguments[: arguments.index("--")] if "--" in arguments else arguments
     output = environ.get("TOOLKIT_OUTPUT", "")
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for place, argument in enumerate(arguments):
         if argument == "--output":
-            output = following
+            output = arguments[place + 1] if place + 1 < len(arguments) else ""
         elif argument.startswith("--output="):
             output = argument.removeprefix("--output=")
     debug = "--debug" in arguments or environ.get("TOOLKIT_DEBUG", "").lower() in ("1", "true", "yes", "on")

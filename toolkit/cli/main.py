@@ -18,13 +18,23 @@ from click.shell_completion import CompletionItem
 
 from toolkit import __version__
 from toolkit.cli.commands import BUILTIN_COMMANDS
-from toolkit.cli.context import Toolkit, program_options, settings_of, toolkit_of, with_common_options
+from toolkit.cli.context import (
+    Toolkit,
+    program_options,
+    settings_of,
+    toolkit_of,
+    with_common_options,
+    with_environment,
+)
 from toolkit.cli.failures import USAGE, Failure, Terminated, failure_of, report, silence_broken_pipe
 from toolkit.declarations import COMMANDS
 from toolkit.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from toolkit.types import Command
+
+
+ENVIRONMENT_PREFIX = "TOOLKIT"
 
 
 class Commands(click.Group):
@@ -45,8 +55,10 @@ class Commands(click.Group):
         if builtin is not None:
             command = importlib.import_module(builtin.module).command
             assert isinstance(command, click.Command)
-            return with_common_options(command)
-        return with_common_options(_load_plugin_command(toolkit_of(ctx), cmd_name))
+        else:
+            command = _load_plugin_command(toolkit_of(ctx), cmd_name)
+        name = cmd_name.rpartition(":")[2].upper().replace("-", "_").replace(".", "_")
+        return with_common_options(with_environment(command, f"{ENVIRONMENT_PREFIX}_{name}"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their summaries; loads none of them."""
@@ -119,7 +131,7 @@ class Commands(click.Group):
 @click.command(
     "toolkit",
     cls=Commands,
-    context_settings={"auto_envvar_prefix": "TOOLKIT", "help_option_names": ["-h", "--help"]},
+    context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX, "help_option_names": ["-h", "--help"]},
     epilog="Every option has an environment variable: TOOLKIT_OUTPUT, TOOLKIT_TRAIN_EPOCHS.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")

@@ -136,10 +136,13 @@ def _table(report: MergeReport) -> Any:
     table.add_column("share", justify="right")
     for split in splits:
         table.add_column(split, justify="right")
-    if not splits:
+    recorded = any(item.recorded_accuracy is not None for item in report.ingredients)
+    if not splits and recorded:
         table.add_column("accuracy in its card", justify="right")
     for item in report.ingredients:
-        accuracies = [_share(score.accuracy) for score in item.scores] or [_share(item.recorded_accuracy)]
+        accuracies = [_share(score.accuracy) for score in item.scores]
+        if not splits and recorded:
+            accuracies = [_share(item.recorded_accuracy)]
         table.add_row(item.name, f"{100 * item.weight:.1f} %", *accuracies)
     if report.plain_mean:
         table.add_row("plain mean", "", *[_share(score.accuracy) for score in report.plain_mean], style="dim")

@@ -89,8 +89,13 @@ def make_console(stream: TextIO) -> Console:
     """
     from rich.console import Console
 
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would end the process with the status of a bug; the program ends it quietly.
+            raise BrokenPipeError
+
     piped = not is_terminal(stream)
-    return Console(
+    return QuietConsole(
         file=stream,
         markup=False,
         emoji=False,

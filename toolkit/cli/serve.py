@@ -34,8 +34,8 @@ def command(toolkit: Toolkit, host: str, port: int, allowed_hosts: tuple[str, ..
     must send the token in the variable TOOLKIT_TOKEN as `Authorization: Bearer …`.
     """
     try:
-        from toolkit.web.server import serve
         from toolkit.web import WebSettings, create_app
+        from toolkit.web.server import serve
     except ModuleNotFoundError as error:
         if error.name not in ("flask", "waitress"):
             raise

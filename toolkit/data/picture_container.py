@@ -116,7 +116,9 @@ def _read_jpeg(content: bytes, name: str) -> PictureContainer:
         body = content[start + 4 : end]
         if marker in JPEG_FRAME_HEADERS and len(body) >= 5:
             # The largest counts, should a file hold several: the limit is checked against it.
-            height, width = max((height, width), struct.unpack_from(">HH", body, 1), key=lambda size: size[0] * size[1])
+            height, width = max(
+                (height, width), struct.unpack_from(">HH", body, 1), key=lambda size: size[0] * size[1]
+            )
         elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
             orientation = exif_orientation(body[6:])
         if marker in JPEG_APPLICATION or marker == JPEG_COMMENT:

@@ -68,7 +68,8 @@ def fit_ink(ink: Page) -> NDArray[np.uint8]:
     rows = _sampling(ink.shape[0], (top + bottom) / 2, scale, missing)
     columns = _sampling(ink.shape[1], (left + right) / 2, scale, missing)
     fitted = rows @ ink @ columns.T
-    return np.rint(fitted * (255 / fitted.max())).clip(0, 255).astype(np.uint8)
+    image: NDArray[np.uint8] = np.rint(fitted * (255 / fitted.max())).clip(0, 255).astype(np.uint8)
+    return image
 
 
 def ink_box(ink: Page) -> tuple[float, float, float, float]:

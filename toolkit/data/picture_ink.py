@@ -102,7 +102,11 @@ def otsu_threshold(values: NDArray[Any]) -> float:
     below = np.cumsum(counts)[:-1].astype(np.float64)
     above = counts.sum() - below
     total = np.cumsum(counts * centres)
-    between = below * above * (total[:-1] / np.maximum(below, 1) - (total[-1] - total[:-1]) / np.maximum(above, 1)) ** 2
+    between = (
+        below
+        * above
+        * (total[:-1] / np.maximum(below, 1) - (total[-1] - total[:-1]) / np.maximum(above, 1)) ** 2
+    )
     # Empty bins between the classes tie: their middle is the fair cut.
     best = np.flatnonzero(between >= between.max() * (1 - 1e-12))
     return float(edges[1:-1][best[[0, -1]]].mean())
@@ -121,7 +125,11 @@ def _contrast_to_paper(page: Page, ink: Ink) -> Page:
             break
         kept = paper
         surface = _fitted_surface(small, kept, small.shape)
-    full = _fitted_surface(small, kept, page.shape) if kept.any() else np.full(page.shape, surface.flat[0], np.float32)
+    full = (
+        _fitted_surface(small, kept, page.shape)
+        if kept.any()
+        else np.full(page.shape, surface.flat[0], np.float32)
+    )
     full = np.clip(full, 0, 1)
     span = full if ink == "dark" else 1 - full
     return (towards * (page - full) / np.maximum(span, 0.1)).astype(np.float32)

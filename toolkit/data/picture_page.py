@@ -26,7 +26,16 @@ WORKING_SIDE = 768
 BYTES_NAME = "the picture"
 
 # What Pillow raises on bytes that are not what they claim to be.
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
+DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 
 Page = NDArray[np.float32]
 
@@ -75,7 +84,9 @@ def decode_page(source: Path | bytes, *, ink: Ink | None = None) -> Page:
         )
     container = read_container(content, name)
     if container.width < 1 or container.height < 1:
-        raise UnreadableInputError(f"{name} is a damaged {container.format} picture: it has no size", hint="save it again")
+        raise UnreadableInputError(
+            f"{name} is a damaged {container.format} picture: it has no size", hint="save it again"
+        )
     if container.width * container.height > MAX_PIXELS:
         raise LimitReachedError(
             f"{name} has {container.width} x {container.height} pixels, "
@@ -103,13 +114,17 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UnreadableInputError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
+        raise UnreadableInputError(
+            f"{path} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
 
 
 def _decode(container: PictureContainer, ink: Ink | None) -> Page:
     with Image.open(io.BytesIO(container.pixels), formats=[container.format]) as image:
         if image.size != (container.width, container.height):
-            raise ValueError(f"two sizes, {container.width} x {container.height} and {image.width} x {image.height}")
+            raise ValueError(
+                f"two sizes, {container.width} x {container.height} and {image.width} x {image.height}"
+            )
         # Lets the JPEG decoder skip what a smaller picture does not need; does nothing for PNG.
         image.draft("L", (WORKING_SIDE, WORKING_SIDE))
         if image.mode.startswith("I"):
@@ -132,7 +147,8 @@ def _reduced_deep(page: Page) -> Page:
     padding = [(0, -side % factor) for side in page.shape]
     padded = np.pad(page, padding, mode="edge")
     rows, columns = padded.shape[0] // factor, padded.shape[1] // factor
-    return padded.reshape(rows, factor, columns, factor).mean((1, 3), dtype=np.float32)
+    reduced: Page = padded.reshape(rows, factor, columns, factor).mean((1, 3), dtype=np.float32)
+    return reduced
 
 
 def _composed(image: Image.Image, ink: Ink | None) -> Page:

@@ -131,7 +131,7 @@ def _outputs_by_label(network: Network, dataset: Dataset) -> NDArray[np.int64]:
             raise IncompatibleModelsError(
                 f"{network.name} has {network.classes} outputs and no card that names them; "
                 f"data set {dataset.name} has {len(dataset.classes)} classes",
-                hint="evaluate on the data set it was trained on, or give it a card with `toolkit models adopt`",
+                hint="evaluate on the data set it was trained on, or put its card beside it",
             )
         return np.arange(network.classes, dtype=np.int64)
     place = {character: index for index, character in enumerate(network.labels)}
@@ -147,4 +147,6 @@ def _outputs_by_label(network: Network, dataset: Dataset) -> NDArray[np.int64]:
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    shares = np.full(len(whole), np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares

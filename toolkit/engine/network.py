@@ -52,7 +52,8 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     """Probabilities from logits, along the last axis, without overflow."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     powers = np.exp(shifted, dtype=np.float64)
-    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    probabilities: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return probabilities
 
 
 class Network:
@@ -140,7 +141,7 @@ class Network:
         bad = len(out) - int(np.isfinite(out).all(axis=1).sum())
         if bad:
             raise UnreadableInputError(
-                f"{self._name}: the network answers {bad} of {len(out)} images with something that is no number",
+                f"{self._name}: the network answers {bad} of {len(out)} images with what is no number",
                 hint="its weights are damaged, or its training diverged",
             )
         return out
@@ -156,7 +157,8 @@ class Network:
         """
         if inputs.shape[1:] != self.input_shape:
             raise UsageError(
-                f"{self._name}: got inputs of {_axes(inputs.shape[1:])}, the network takes {_axes(self.input_shape)}"
+                f"{self._name}: got inputs of {_axes(inputs.shape[1:])}, "
+                f"the network takes {_axes(self.input_shape)}"
             )
         out = np.empty((len(inputs), *self._topology.output_shape), dtype=np.float32)
         for start in range(0, len(inputs), BATCH):

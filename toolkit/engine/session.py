@@ -67,7 +67,7 @@ class Session:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except _REFUSED as error:
             raise UnsupportedError(
-                f"{name}: onnxruntime {onnxruntime.__version__} does not take the network: {_first_line(error)}",
+                f"{name}: onnxruntime {onnxruntime.__version__} refuses the network: {_first_line(error)}",
                 hint="write it anew with an exporter that checks what it writes",
             ) from error
 

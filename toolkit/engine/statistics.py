@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from toolkit.types import Convention, Progress, SilentProgress
 CACHE_BYTES = 256 << 20
 """Memory for activations that are kept between passes; half of it for each of two neighbouring cuts."""
 
-_BATCH = 64  # fits the processor's caches better than larger ones; measured in benchmarks/recalibrate.py
+_BATCH = 32  # fits the processor's caches better than larger ones; measured in benchmarks/recalibrate.py
 
 Batches = Callable[[], Iterator[tuple[slice, NDArray[np.float32]]]]
 
@@ -83,7 +84,7 @@ def batch_statistics(
     result: dict[str, NDArray[np.float32]] = {}
     for depth in range(segmented.depths):
         done = depth * len(images)
-        measured = passes.measure(depth, lambda count, done=done: told.advance(done + count))
+        measured = passes.measure(depth, partial(_advance, told, done))
         for name, initializer in measured.items():
             if name not in bindings:
                 continue
@@ -96,6 +97,10 @@ def batch_statistics(
             passes.replace(name, _as_initializer(bindings[name], result[name], model.tensors))
     told.end()
     return result
+
+
+def _advance(told: Progress, before: int, count: int) -> None:
+    told.advance(before + count)
 
 
 @dataclass

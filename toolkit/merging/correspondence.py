@@ -107,6 +107,8 @@ def differences(first: Topology, other: Topology, called: str = "the first one")
         for name, answer in layers.items():
             found += _unlike(ours.layers[name], theirs.layers[answer], called)
         return found
+    if len(ours.layers) != len(theirs.layers):
+        found.append(f"has {len(theirs.layers)} layers that compute, {called} has {len(ours.layers)}")
     found += _missing(list(ours.layers.values()), list(theirs.layers.values()), called)
     return found or [f"has the layers of {called}, but connects them in another way"]
 
@@ -217,12 +219,14 @@ def _part(spec: TensorSpec, layer: Layer) -> str:
 
 
 def _unlike(ours: Layer, theirs: Layer, called: str) -> Iterator[str]:
+    shapes_differ = False
     for name, answer in _pair_tensors(ours, theirs).items():
         a = next(spec for spec in ours.tensors if spec.name == name)
         b = next(spec for spec in theirs.tensors if spec.name == answer)
         if a.shape != b.shape:
+            shapes_differ = True
             yield f"{b.name} is {_shape(b.shape)}, {called}'s {a.name} is {_shape(a.shape)}"
-    if ours.kind in _INPUTS:
+    if ours.kind in _INPUTS or shapes_differ:  # attributes that say the same again: units, filters
         return
     for key in sorted({*ours.attributes, *theirs.attributes}):
         a_value, b_value = ours.attributes.get(key), theirs.attributes.get(key)

@@ -103,6 +103,7 @@ def match(candidates: Sequence[Candidate]) -> Matched:
     ordered = _in_order(candidates)
     reference = _reference(ordered)
     ordered.sort(key=lambda item: item is not reference)
+    place = {item.name: item.position for item in ordered}
     problems: list[Problem] = []
     ingredients: list[Ingredient] = []
     for item in ordered:
@@ -116,6 +117,7 @@ def match(candidates: Sequence[Candidate]) -> Matched:
     classes = next((card.classes for card in cards if card.classes), ())
     convention = next((card.convention for card in cards if card.convention is not None), None)
     notes = (*_copies(ingredients), *_unknown(ordered, classes, convention))
+    problems.sort(key=lambda problem: place[problem.model])
     return Matched(tuple(ingredients), classes, convention, tuple(problems), notes)
 
 
@@ -128,10 +130,17 @@ def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _reference(ordered: Sequence[Candidate]) -> Candidate:
-    """The first of those that most of the others are like, so that one stranger is one problem."""
+    """The first of all; where they are of several kinds, the first named of the commonest kind.
+
+    So one stranger among many is one problem, whatever its place.
+    """
     kinds = [signature(item.model.topology) for item in ordered]
     counts = Counter(kinds)
-    return max(zip(ordered, kinds, strict=True), key=lambda pair: counts[pair[1]])[0]
+    if len(counts) == 1:
+        return ordered[0]
+    return max(
+        zip(ordered, kinds, strict=True), key=lambda pair: (counts[pair[1]], -pair[0].position)
+    )[0]
 
 
 def _problems(item: Candidate, reference: Candidate, found: Correspondence | None) -> Iterator[Problem]:
@@ -224,6 +233,8 @@ def _unknown(
     nameless = [item.name for item in ordered if not item.model.card.classes]
     if nameless and classes:
         yield f"{_listed(nameless)}: no card tells the classes; taken to be those of the others"
+    if not classes:
+        yield "no card tells the classes: the outputs are taken to mean the same in every model"
     blind = [item.name for item in ordered if item.model.card.convention is None]
     if blind and convention is not None:
         yield f"{_listed(blind)}: no card tells the pixels' convention; taken to be {convention}"

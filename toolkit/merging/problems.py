@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from toolkit.errors import IncompatibleModelsError, ToolkitError
 
 _WIDTH = 72  # so that they still fit 80 columns behind “error: ”
-_SHOWN = 12
+_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Problem:
 
 
 def refusal(problems: Sequence[Problem]) -> ToolkitError:
-    """One error that lists every problem, at most twelve a model, for an 80-column terminal.
+    """One error that lists every problem, at most six a model, for an 80-column terminal.
 
     Args:
         problems: One or more.

@@ -84,7 +84,7 @@ class Learner:
         self.network = network
         self._seed = seed
         self._pixels = _pixel_preparation(network, convention)
-        self._optimizer = keras.optimizers.AdamW(learning_rate=0.0, weight_decay=options.weight_decay or None)
+        self._optimizer = keras.optimizers.AdamW(learning_rate=0.0, weight_decay=options.weight_decay)
         # Decay shrinks what multiplies pixels and features, not offsets and scales.
         self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._optimizer.build(network.trainable_variables)

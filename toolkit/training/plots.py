@@ -47,11 +47,11 @@ def draw_history(path: Path, records: Sequence[EpochRecord], *, best_epoch: int,
     accuracy = [100 * record.accuracy for record in records]
     validation = [100 * record.val_accuracy for record in records]
     _panel(left, "Accuracy, %", epochs, accuracy, validation)
-    _mark(left, best_epoch, 100 * best.val_accuracy, f"{best.val_accuracy:.2%}", above=False)
+    _mark(left, best_epoch, 100 * best.val_accuracy, f"{best.val_accuracy:.2%}")
     _close_up(left, accuracy[1:] + validation[1:] or accuracy + validation)
     loss, val_loss = [record.loss for record in records], [record.val_loss for record in records]
     _panel(right, "Loss, nats", epochs, loss, val_loss)
-    _mark(right, best_epoch, best.val_loss, f"{best.val_loss:.3f}", above=True)
+    _mark(right, best_epoch, best.val_loss, f"{best.val_loss:.3f}")
     _close_up(right, loss[1:] + val_loss[1:] or loss + val_loss)
     left.legend(frameon=False, loc="lower right", fontsize=9, labelcolor=_INK)
     figure.text(
@@ -151,19 +151,10 @@ def _panel(
         spine.set_color(_GRID)
 
 
-def _mark(axes: Axes, epoch: int, value: float, text: str, *, above: bool) -> None:
+def _mark(axes: Axes, epoch: int, value: float, text: str) -> None:
     axes.axvline(epoch, color=_VALIDATION, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.7, zorder=0)
     axes.plot([epoch], [value], "o", color=_VALIDATION, markersize=7, markeredgecolor="white", zorder=5)
-    axes.annotate(
-        f"{text}, epoch {epoch}",
-        (epoch, value),
-        xytext=(-8, 12 if above else -18),
-        textcoords="offset points",
-        ha="right",
-        fontsize=9,
-        color=_VALIDATION,
-        fontweight="bold",
-    )
+    axes.set_title(f"{text} at epoch {epoch}", loc="right", fontsize=10, color=_VALIDATION, fontweight="bold")
 
 
 def _close_up(axes: Axes, values: Sequence[float]) -> None:
@@ -194,8 +185,8 @@ def _list_mistakes(figure: Figure, confusion: NDArray[np.int64], classes: Sequen
         figure.text(
             0.77, height, f"{_shown(classes[true])} → {_shown(classes[taken])}", fontsize=10, color=_INK
         )
-        figure.text(0.845, height, f"{times:,} times", fontsize=9.5, color=_INK)
-        figure.text(0.915, height, f"{share:.0%} of its own", fontsize=9.5, color=_LEARNING)
+        figure.text(0.845, height, f"{times:,}×", fontsize=9.5, color=_INK)
+        figure.text(0.9, height, f"{share:.0%} of all {_shown(classes[true])}", fontsize=9.5, color=_LEARNING)
 
 
 def _shown(name: str) -> str:

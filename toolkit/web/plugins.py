@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import flask
-from flask import Flask, Response, request
+from flask import Flask, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from toolkit.types import Routes
 from toolkit.web import problems
@@ -47,8 +48,8 @@ def _app_of(routes: Routes, state: WebState) -> Flask:
 
 
 def _add(app: Flask, prefix: str, inner: Flask) -> None:
-    def view(path: str = "") -> Response:
-        return Response.from_app(inner.wsgi_app, _below(request.environ, prefix, path), buffered=False)
+    def view(path: str = "") -> BaseResponse:
+        return BaseResponse.from_app(inner.wsgi_app, _below(request.environ, prefix, path), buffered=False)
 
     rules: Iterable[str] = (prefix, f"{prefix}/", f"{prefix}/<path:path>")
     for number, rule in enumerate(rules):

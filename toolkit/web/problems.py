@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import flask
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from toolkit.errors import (
@@ -182,11 +182,6 @@ def _of_http(error: HTTPException) -> Problem:
     methods = getattr(error, "valid_methods", None)
     if methods:
         headers["Allow"] = ", ".join(sorted(methods))
-    location = getattr(error, "new_url", None)
-    if 300 <= status < 400 and location:
-        # Flask redirects to the address with its slash; the path alone says where.
-        headers["Location"] = request.path + "/"
-        return Problem(308, "not_found", headers=headers)
     code = _OF_HTTP.get(status, "usage" if status < 500 else "bug")
     return Problem(status, code, headers=headers)
 

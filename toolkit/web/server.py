@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import waitress
+
 from toolkit.errors import BusyError, ConfigurationError, StorageError
 from toolkit.web.settings import WebLimits, WebSettings
 
@@ -28,8 +30,6 @@ def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> No
         BusyError: If the port is taken.
         ConfigurationError: If the address cannot be used.
     """
-    import waitress
-
     with _listen(settings.host, settings.port) as listener:
         server = waitress.create_server(app, sockets=[listener], **limits(settings.limits))
         try:

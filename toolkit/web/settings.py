@@ -69,7 +69,7 @@ class WebSettings:
                 )
         elif len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
             raise ConfigurationError(
-                f"{TOKEN_VARIABLE} is not {_SHORTEST_TOKEN} or more printable ASCII characters without spaces",
+                f"{TOKEN_VARIABLE} is not {_SHORTEST_TOKEN} or more ASCII characters without spaces",
                 hint="make one with: python -c 'import secrets; print(secrets.token_urlsafe())'",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import flask
@@ -71,7 +72,7 @@ def _recogniser(state: WebState, kept: Recent[Recogniser], name: str) -> Recogni
     for _ in range(_ATTEMPTS):
         with open_confined(name, state.roots) as file:
             key = (file.path, file.identity, stamp(card_path(file.path)))
-            recogniser = kept.get(key, lambda file=file: _load(state, file))
+            recogniser = kept.get(key, partial(_load, state, file))
             if file.is_still_there():
                 return recogniser
     raise refuse(409, "busy", "the model is being replaced: send the request again")

@@ -1,0 +1,144 @@
+"""The typefaces that are always there: matplotlib's, which it ships for its plots, and Pillow's own."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, features
+
+from toolkit.errors import ConfigurationError
+
+DIGITS = "0123456789"
+CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+SMALL = "abcdefghijklmnopqrstuvwxyz"
+
+# EMNIST's order in ByClass.
+CHARACTERS = tuple(DIGITS + CAPITALS + SMALL)
+
+GRID = 64
+# The longer side of a character on the grid; the rest is room for thicker strokes.
+BODY = 44
+
+# No font has this code point: what it draws is its sign for a missing glyph.
+NO_CHARACTER = "\U0010fffe"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One typeface.
+
+    Attributes:
+        file: Name in matplotlib's folder of fonts; empty for Pillow's own.
+        digits: Code point of its 0; 0 where its digits are not used.
+        capitals: Code point of its A.
+        small: Code point of its a.
+    """
+
+    file: str
+    digits: int = ord("0")
+    capitals: int = ord("A")
+    small: int = ord("a")
+
+    def character(self, label: int) -> str:
+        """The character to draw for a class, empty if this face has none for it."""
+        if label < 10:
+            return chr(self.digits + label) if self.digits else ""
+        return chr(self.capitals + label - 10) if label < 36 else chr(self.small + label - 36)
+
+
+# Regular and slanted ones: handwriting has few bold strokes, and the drawing thickens anyway. The
+# last three are alphabets that STIX keeps among its mathematical signs. The digits of cmmi10 are
+# old-style figures, which sink below the line.
+FACES = (
+    Face("DejaVuSans.ttf"),
+    Face("DejaVuSans-Oblique.ttf"),
+    Face("DejaVuSansMono.ttf"),
+    Face("DejaVuSansMono-Oblique.ttf"),
+    Face("DejaVuSerif.ttf"),
+    Face("DejaVuSerif-Italic.ttf"),
+    Face("STIXGeneral.ttf"),
+    Face("STIXGeneralItalic.ttf"),
+    Face("cmr10.ttf"),
+    Face("cmss10.ttf"),
+    Face("cmti10.ttf"),
+    Face("cmtt10.ttf"),
+    Face("cmmi10.ttf", digits=0),
+    Face(""),
+    Face("STIXGeneral.ttf", digits=0x1D7E2, capitals=0x1D5A0, small=0x1D5BA),
+    Face("STIXGeneral.ttf", digits=0, capitals=0x1D608, small=0x1D622),
+    Face("STIXGeneral.ttf", digits=0x1D7F6, capitals=0x1D670, small=0x1D68A),
+)
+
+
+def draw_characters() -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Draw every character in every face that has it, as large as the grid's body, in its middle.
+
+    Yields:
+        The class and the coverage, (64, 64) float32, 0 to 1.
+
+    Raises:
+        ConfigurationError: Pillow without FreeType.
+    """
+    if not features.check("freetype2"):
+        raise ConfigurationError(
+            "this Pillow was built without FreeType, so that no character can be drawn",
+            hint="install Pillow's own wheel: pip install --force-reinstall pillow",
+        )
+    folder = _font_folder()
+    for face in FACES:
+        if face.file and (folder is None or not (folder / face.file).is_file()):
+            continue
+        path = folder / face.file if folder is not None and face.file else None
+        measure = _font(path, GRID)
+        missing = _mask(measure, NO_CHARACTER)
+        for label in range(len(CHARACTERS)):
+            character = face.character(label)
+            drawn = _draw(path, character, measure, missing) if character else None
+            if drawn is not None:
+                yield label, drawn
+
+
+def _font_folder() -> Path | None:
+    """Where matplotlib keeps its fonts, found without importing it; None where they were taken out."""
+    found = importlib.util.find_spec("matplotlib")
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+    return folder if folder.is_dir() else None
+
+
+def _font(path: Path | None, size: float) -> ImageFont.FreeTypeFont:
+    if path is not None:
+        return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def _mask(font: ImageFont.FreeTypeFont, character: str) -> tuple[tuple[int, int], bytes]:
+    mask = font.getmask(character)
+    return mask.size, bytes(mask)
+
+
+def _draw(
+    path: Path | None,
+    character: str,
+    measure: ImageFont.FreeTypeFont,
+    missing: tuple[tuple[int, int], bytes],
+) -> NDArray[np.float32] | None:
+    """A character at its size on the grid; None where the face has no sign for it or an empty one."""
+    drawn = _mask(measure, character)
+    if drawn == missing or not any(drawn[1]):
+        return None
+    left, top, right, bottom = measure.getbbox(character)
+    font = _font(path, GRID * BODY / max(right - left, bottom - top))
+    left, top, right, bottom = font.getbbox(character)
+    image = Image.new("L", (GRID, GRID), 0)
+    place = ((GRID - left - right) / 2, (GRID - top - bottom) / 2)
+    ImageDraw.Draw(image).text(place, character, font=font, fill=255)
+    return np.asarray(image, np.float32) / np.float32(255)

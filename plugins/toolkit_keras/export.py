@@ -1,0 +1,50 @@
+"""The two formats as exporters: written, read back, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from toolkit.errors import ProofError, ToolkitError
+from toolkit.model import Model, weights_digest
+from toolkit.types import ExportRequest, ExportResult
+from toolkit_keras.read_h5 import read_h5
+from toolkit_keras.read_keras import read_keras
+from toolkit_keras.write_h5 import write_h5
+from toolkit_keras.write_keras import write_keras
+
+
+def export_h5(request: ExportRequest) -> ExportResult:
+    """Write `.h5`; raises ProofError unless reading it back gives the same network."""
+    return _export(request, write_h5, read_h5)
+
+
+def export_keras(request: ExportRequest) -> ExportResult:
+    """Write `.keras`; raises ProofError unless reading it back gives the same network."""
+    return _export(request, write_keras, read_keras)
+
+
+def _export(
+    request: ExportRequest, write: Callable[[Model, Path], None], read: Callable[[Path], Model]
+) -> ExportResult:
+    source = request.model
+    write(source, request.path)
+    try:
+        written = read(request.path)
+        digest = weights_digest(written.tensors)
+    except ToolkitError as error:
+        raise ProofError(f"{request.path.name} cannot be read back: {error.message}", hint="report this") from error
+    if digest != weights_digest(source.tensors):
+        raise ProofError(f"{request.path.name} does not hold the weights of {source.name}", hint="report this")
+    wiring = [(layer.name, layer.kind, layer.attributes, layer.inputs) for layer in source.topology.layers]
+    if wiring != [(layer.name, layer.kind, layer.attributes, layer.inputs) for layer in written.topology.layers]:
+        raise ProofError(f"{request.path.name} is not wired as {source.name} is", hint="report this")
+    return ExportResult(
+        request.path,
+        {
+            "tensors": len(written.tensors),
+            "parameters": written.topology.parameters,
+            "weights_digest": digest,
+            "read_back": True,
+        },
+    )

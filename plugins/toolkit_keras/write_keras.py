@@ -1,0 +1,97 @@
+"""Writing Keras' archive, one tensor at a time, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+
+from toolkit.errors import UnsupportedError
+from toolkit.model import Card, Model
+from toolkit_keras.build import CARD_MEMBER
+from toolkit_keras.read_keras import CONFIG, METADATA, WEIGHTS, layer_groups
+from toolkit_keras.write_h5 import write_tensor
+from toolkit_keras.write_plan import LAYOUT_VERSION, Plan, PlannedLayer, plan_of, refuse_nameless, with_modules
+
+_MOMENT = (1980, 1, 1, 0, 0, 0)  # the first one that a zip archive can name
+_COPY = 1 << 20
+
+
+def write_keras(model: Model, path: Path) -> None:
+    """Write a model as `.keras`.
+
+    Optimizer state and training configuration are left out.
+
+    Args:
+        model: Read from a Keras file.
+        path: Does not exist yet. A scratch file without a name is used in its folder.
+
+    Raises:
+        UnsupportedError: If it is no Keras model, or has layers that only an `.h5` file can hold.
+    """
+    plan = plan_of(model)
+    refuse_nameless(plan)
+    metadata = {"keras_version": LAYOUT_VERSION, "date_saved": "1980-01-01@00:00:00"}
+    with (
+        tempfile.TemporaryFile(dir=path.parent) as scratch,
+        zipfile.ZipFile(path, "x", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        _write_weights(model, plan, scratch)
+        _add(archive, METADATA, json.dumps(metadata).encode())
+        _add(archive, CONFIG, json.dumps(with_modules(model.topology.description)).encode())
+        scratch.seek(0)
+        with archive.open(_info(WEIGHTS), "w", force_zip64=True) as member:
+            shutil.copyfileobj(scratch, member, _COPY)
+        if model.card != Card():
+            _add(archive, CARD_MEMBER, model.card.embedded().to_json().encode())
+
+
+def _write_weights(model: Model, plan: Plan, scratch: BinaryIO) -> None:
+    groups = dict(layer_groups(plan.network))
+    with h5py.File(scratch, "w", libver="earliest", track_order=False) as file:
+        file.create_group("vars").attrs["name"] = plan.network.name
+        for layer in plan.layers:
+            if layer.leaf.name in groups:
+                _write_layer(file, "/".join(groups[layer.leaf.name]), model, layer)
+
+
+def _write_layer(file: Any, group: str, model: Model, layer: PlannedLayer) -> None:
+    variables = file.create_group(f"{group}/vars")
+    variables.attrs["name"] = layer.leaf.layer.name
+    if layer.weights is None:
+        _write_unknown(file, group, model, layer)
+        return
+    for index, name in enumerate(layer.tensors):
+        write_tensor(variables, str(index), model.tensors.read(name))
+    for name in layer.generators:
+        write_tensor(file, f"{group}/seed_generator/vars/0", model.tensors.read(name))
+
+
+def _write_unknown(file: Any, group: str, model: Model, layer: PlannedLayer) -> None:
+    """A layer of an unknown kind: its tensors' names say where they stood."""
+    for name in (*layer.tensors, *layer.generators):
+        place = name.removeprefix(f"{layer.leaf.name}/")
+        if "vars" not in place.split("/")[:-1]:
+            raise UnsupportedError(
+                f"layer '{layer.leaf.name}' is of class {layer.leaf.layer.kind}, "
+                "whose order of weights in an archive is not known",
+                hint="write it as .h5",
+            )
+        write_tensor(file, f"{group}/{place}", model.tensors.read(name))
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    archive.writestr(_info(name), content)
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _MOMENT)
+    info.compress_type = zipfile.ZIP_STORED
+    info.create_system = 3
+    info.external_attr = 0o644 << 16
+    return info

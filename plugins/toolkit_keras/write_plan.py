@@ -1,0 +1,142 @@
+"""What a model becomes as a Keras file, decided before a byte is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.errors import UnreadableInputError, UnsupportedError
+from toolkit.model import Model, TensorRole
+from toolkit_keras.assembly import Expected, wire
+from toolkit_keras.configuration import MODEL_CLASSES, parse_network
+from toolkit_keras.layer_kind import Weight
+from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
+from toolkit_keras.network import Leaf, Network
+from toolkit_keras.registry import is_operation, kind_of
+
+LAYOUT_VERSION = "3.15.1"
+"""The Keras whose layout is written; older and newer ones of Keras 3 read it."""
+
+_MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLayer:
+    """One layer and its tensors.
+
+    Attributes:
+        tensors: Names in the model, in Keras' order, generator states left out.
+        weights: What is known of each; None for a layer of an unknown kind.
+        generators: Names of its random generators' states.
+    """
+
+    leaf: Leaf
+    tensors: tuple[str, ...]
+    weights: tuple[Weight, ...] | None
+    generators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A model, taken apart for writing."""
+
+    network: Network
+    layers: tuple[PlannedLayer, ...]
+
+
+def plan_of(model: Model) -> Plan:
+    """Take a model apart.
+
+    Raises:
+        UnsupportedError: If it is no Keras model, or cannot be said in today's Keras.
+        UnreadableInputError: If its tensors do not fit its topology.
+    """
+    if model.topology.dialect != "keras":
+        raise UnsupportedError(
+            f"{model.name or 'the model'} is an {model.topology.dialect.upper()} model, which has no Keras configuration",
+            hint="Keras files can be written of models read from Keras files; use `export --to onnx`",
+        )
+    if _mentions(model.topology.description, LEGACY_HARD_SIGMOID):
+        raise UnsupportedError(
+            f"{model.name or 'the model'} uses Keras 2's hard_sigmoid, which Keras 3 computes differently",
+            hint="use `export --to onnx`, which keeps the function",
+        )
+    network = parse_network(model.topology.description)
+    held = {
+        layer.name: [spec.name for spec in layer.tensors] for layer in model.topology.layers
+    }
+    layers = tuple(_planned(model, expected, held.get(expected.leaf.name, [])) for expected in wire(network).expected)
+    planned = {name for layer in layers for name in (*layer.tensors, *layer.generators)}
+    stray = [name for name in model.tensors.specs if name not in planned]
+    if stray:
+        raise UnreadableInputError(
+            f"{model.name or 'the model'}: tensor {stray[0]} belongs to no layer", hint="its topology is another model's"
+        )
+    return Plan(network, layers)
+
+
+def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
+    layer = expected.leaf.name
+    specs = model.tensors.specs
+    generators = tuple(
+        name for name in held if name in specs and specs[name].role is TensorRole.GENERATOR_STATE
+    )
+    if expected.weights is None:
+        return PlannedLayer(expected.leaf, tuple(name for name in held if name not in generators), None, generators)
+    names = []
+    for weight in expected.weights:
+        name = f"{layer}/{weight.name}"
+        if name not in specs:
+            raise UnreadableInputError(
+                f"{model.name or 'the model'} has no tensor {name}", hint="its topology is another model's"
+            )
+        shape = specs[name].shape
+        if weight.shape is not None and not _fits(weight.shape, shape):
+            raise UnreadableInputError(
+                f"{name} should be {weight.shape}, received {shape}", hint="its topology is another model's"
+            )
+        names.append(name)
+    return PlannedLayer(expected.leaf, tuple(names), expected.weights, generators)
+
+
+def _fits(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
+    return len(wanted) == len(shape) and all(
+        size is None or size == found for size, found in zip(wanted, shape, strict=True)
+    )
+
+
+def _mentions(value: Any, text: str) -> bool:
+    if isinstance(value, dict):
+        return any(_mentions(item, text) for item in value.values())
+    if isinstance(value, list):
+        return any(_mentions(item, text) for item in value)
+    return bool(value == text)
+
+
+def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration in the archive's style, in which every class says where Keras keeps it.
+
+    Raises:
+        UnsupportedError: If a class is not known, so that nobody can say where it is kept.
+    """
+    kind = str(entry.get("class_name"))
+    config = entry.get("config")
+    found = dict(entry)
+    if not entry.get("module"):
+        found = {"module": _MODULES.get(kind, "keras.layers"), **found}
+        found["registered_name"] = "Functional" if kind == "Functional" else None
+    if kind in MODEL_CLASSES and isinstance(config, dict) and isinstance(config.get("layers"), list):
+        found["config"] = config | {"layers": [with_modules(layer) for layer in config["layers"]]}
+    return found
+
+
+def refuse_nameless(plan: Plan) -> None:
+    """Refuse layers of which an `.h5` file does not say where their class is kept."""
+    for layer in plan.layers:
+        node = layer.leaf.layer
+        if not node.module and kind_of(node) is None and not is_operation(node):
+            raise UnsupportedError(
+                f"layer '{layer.leaf.name}' is of class {node.kind}, which is not known",
+                hint="write it in the format that it was read from",
+            )

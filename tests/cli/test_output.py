@@ -1,0 +1,151 @@
+"""Results on stdout, progress on stderr, both as the user asked."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from toolkit.cli.jsonable import to_jsonable
+from toolkit.cli.output import Output
+from toolkit.cli.progress import BarProgress, LineProgress
+from toolkit.types import Need, SilentProgress
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Colour(StrEnum):
+    DARK_RED = "x"
+
+
+@dataclass(frozen=True)
+class Thing:
+    path: Path
+    score: float
+    counts: tuple[int, ...]
+
+
+def test_values_become_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    thing = Thing(tmp_path / "models" / "a.h5", float("nan"), (1, 2))
+    value = {
+        "thing": thing,
+        Need.SCORES: {Need.BASE, Need.SCORES},
+        Path("b"): np.float32(0.5),
+        "array": np.array([[1, 2]]),
+        "view": MappingProxyType({1: None}),
+        "colour": Colour.DARK_RED,
+        "infinite": np.array([np.inf, 1.0]),
+    }
+    assert to_jsonable(value) == {
+        "thing": {"path": "models/a.h5", "score": None, "counts": [1, 2]},
+        "scores": ["base", "scores"],
+        "b": 0.5,
+        "array": [[1, 2]],
+        "view": {"1": None},
+        "colour": "dark_red",
+        "infinite": [None, 1.0],
+    }
+    json.dumps(to_jsonable(value), allow_nan=False)
+
+
+@pytest.mark.parametrize("value", [object(), b"bytes", len])
+def test_what_has_no_form_in_json_is_a_bug(value: object) -> None:
+    with pytest.raises(TypeError, match="has no form in JSON"):
+        to_jsonable([value])
+
+
+def test_a_result_is_one_document_or_text(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(json=True).result({"name": "é"}, lambda console: console.print("never"))
+    assert json.loads(capsys.readouterr().out) == {"name": "é"}
+    Output().result({}, lambda console: console.print("[0] a file called [bold].h5 :smile:"))
+    assert capsys.readouterr().out == "[0] a file called [bold].h5 :smile:\n"
+
+
+def test_a_long_path_stays_in_one_piece_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/".join(["folder"] * 60)
+    Output().result({}, lambda console: console.print(path))
+    assert capsys.readouterr().out == f"{path}\n"
+
+
+def test_notes_and_progress_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    output.note("chosen: byclass")
+    output.warn("not better than the best ingredient")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "chosen: byclass\nwarning: not better than the best ingredient\n"
+
+
+def test_quiet_keeps_back_all_but_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(quiet=True)
+    output.note("chosen: byclass")
+    assert isinstance(output.progress(), SilentProgress)
+    output.warn("worse")
+    assert capsys.readouterr().err == "warning: worse\n"
+
+
+def test_in_a_log_an_epoch_is_a_line() -> None:
+    stream = io.StringIO()
+    progress = LineProgress(stream, Clock())
+    progress.begin("train", 3, "epoch")
+    for epoch in (1, 2, 2, 3):
+        progress.advance(epoch, f"loss {1 / epoch:.2f}")
+    progress.end()
+    assert stream.getvalue().splitlines() == [
+        "train: epoch 1/3  loss 1.00",
+        "train: epoch 2/3  loss 0.50",
+        "train: epoch 3/3  loss 0.33",
+    ]
+
+
+def test_in_a_log_other_work_is_a_line_every_tenth() -> None:
+    stream, clock = io.StringIO(), Clock()
+    progress = LineProgress(stream, clock)
+    progress.begin("read", 2000, "images")
+    for done in range(1, 2001):
+        clock.seconds += 0.01
+        progress.advance(done)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "read: 10 % (200 of 2,000 images)"
+    assert lines[-1] == "read: 100 % (2,000 of 2,000 images)"
+
+
+def test_in_a_log_quick_work_is_one_line() -> None:
+    stream = io.StringIO()
+    progress = LineProgress(stream, Clock())
+    progress.begin("read", 100, "images")
+    for done in range(1, 101):
+        progress.advance(done)
+    assert stream.getvalue() == "read: 100 % (100 of 100 images)\n"
+
+
+def test_a_bar_fits_into_80_columns_and_notes_stand_above_it() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80, no_color=True)
+    progress = BarProgress(console)
+    progress.begin("train", 10, "epochs")
+    progress.advance(3, "loss 0.4321  accuracy 0.8765  12,345 images a second and more")
+    progress.note("a note")
+    progress.begin("recalibrate", 5000, "images")
+    progress.advance(5000)
+    progress.end()
+    shown = stream.getvalue()
+    assert "a note" in shown
+    assert "3/10" in shown
+    assert "5000/5000" in shown
+    assert shown.rstrip().endswith("\x1b[?25h")

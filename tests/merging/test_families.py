@@ -1,0 +1,103 @@
+"""Which models belong together, when nobody says."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from toolkit.merging.families import best_family
+from toolkit.merging.matching import Candidate, candidate
+from toolkit.model import Card
+from toolkit.types import Convention
+
+
+def model(
+    nets: SimpleNamespace,
+    name: str,
+    accuracy: float | None,
+    *,
+    value: float | None = None,
+    outputs: int = 10,
+    **card: Any,
+) -> Candidate:
+    filled = float(abs(hash_of(name))) if value is None else value
+    weights = {"kernel": np.full((2, outputs), filled, np.float32), "bias": np.zeros(outputs, np.float32)}
+    metrics = {} if accuracy is None else {"validation_accuracy": accuracy}
+    described = Card(metrics=metrics, classes=tuple("0123456789ABC"[:outputs]), **card)
+    return candidate(name, nets.chain([f"dense_{name}"], [weights], card=described), 0)
+
+
+def hash_of(name: str) -> int:
+    return sum(ord(character) for character in name)
+
+
+def names(members: tuple[Candidate, ...]) -> list[str]:
+    return [member.name for member in members]
+
+
+def test_the_family_of_the_best_model_is_taken_best_first(nets: SimpleNamespace) -> None:
+    found = best_family(
+        [
+            model(nets, "old", 0.80),
+            model(nets, "small-1", 0.70, outputs=5),
+            model(nets, "small-2", 0.71, outputs=5),
+            model(nets, "new", 0.85),
+        ]
+    )
+    assert names(found.members) == ["new", "old"]
+    assert found.reason == (
+        "2 models share topology, classes and convention; the best of them, new with 85.00 % on validation, "
+        "is ahead of another family"
+    )
+    assert dict(found.left_out) == {
+        "small-1": "belongs to the family of small-2",
+        "small-2": "belongs to the family of small-2",
+    }
+
+
+def test_the_best_model_without_relatives_is_passed_over(nets: SimpleNamespace) -> None:
+    found = best_family([model(nets, "lone", 0.99, outputs=5), model(nets, "a", 0.8), model(nets, "b", 0.7)])
+    assert names(found.members) == ["a", "b"]
+    assert dict(found.left_out)["lone"] == "no other model shares its topology, classes and convention"
+
+
+def test_merges_and_copies_never_take_part(nets: SimpleNamespace) -> None:
+    a, b = model(nets, "a", 0.8), model(nets, "b", 0.7)
+    found = best_family(
+        [model(nets, "soup", 0.9, made_by="merge"), a, dataclasses.replace(a, name="a-copy"), b]
+    )
+    assert names(found.members) == ["a", "b"]
+    assert dict(found.left_out) == {"soup": "is itself a merge", "a-copy": "holds the same weights as a"}
+
+
+def test_conventions_and_classes_divide_families(nets: SimpleNamespace) -> None:
+    found = best_family(
+        [
+            model(nets, "a", 0.9, convention=Convention()),
+            model(nets, "b", 0.8, convention=Convention("transposed")),
+        ]
+    )
+    assert found.members == ()
+    assert found.reason == "no two models share topology, classes and convention"
+
+
+def test_a_network_that_never_learnt_is_left_out(nets: SimpleNamespace) -> None:
+    found = best_family([model(nets, "a", 0.9), model(nets, "b", 0.8), model(nets, "dead", 0.11)])
+    assert names(found.members) == ["a", "b"]
+    assert dict(found.left_out) == {"dead": "its accuracy is only 11.00 %"}
+
+
+def test_models_without_an_accuracy_stand_back_where_others_have_one(nets: SimpleNamespace) -> None:
+    found = best_family([model(nets, "a", 0.9), model(nets, "b", 0.8), model(nets, "c", None)])
+    assert names(found.members) == ["a", "b"]
+    assert dict(found.left_out) == {"c": "no validation accuracy in its card"}
+    unknown = best_family([model(nets, "b", None), model(nets, "a", None)])
+    assert names(unknown.members) == ["a", "b"]
+    assert unknown.reason.endswith("none of their cards holds an accuracy")
+
+
+def test_nothing_at_all() -> None:
+    assert best_family([]).members == ()

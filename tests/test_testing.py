@@ -1,0 +1,260 @@
+"""The contract checks find what they are there to find."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from toolkit import hookimpl
+from toolkit.catalog import Catalog
+from toolkit.errors import PluginError
+from toolkit.testing import (
+    catalog_of,
+    check_architecture,
+    check_dataset,
+    check_plugin,
+    empty_catalog,
+    make_catalog,
+    plugin_problems,
+    run_events,
+    small_ingredients,
+)
+from toolkit.types import (
+    Command,
+    DatasetLoader,
+    DatasetSource,
+    Ingredient,
+    MergeRequest,
+    MergeResult,
+    MergeStrategy,
+    ModelFormat,
+    RunEvent,
+    RunListener,
+    TensorGroup,
+)
+
+FIXTURES = (empty_catalog, make_catalog, run_events, small_ingredients)
+GOOD = Path(__file__).parent / "data" / "plugins" / "good"
+Combine = Callable[[TensorGroup], NDArray[np.floating[Any]]]
+
+
+@pytest.fixture
+def good(monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    """The complete plugin of the documentation, by itself."""
+    monkeypatch.syspath_prepend(GOOD)
+    import toolkit_good
+
+    return catalog_of(toolkit_good)
+
+
+def module(**hooks: Callable[[], object]) -> ModuleType:
+    made = ModuleType("made_for_a_test")
+    for name, function in hooks.items():
+        setattr(made, name, hookimpl(function))
+    return made
+
+
+def problems(**hooks: Callable[[], object]) -> list[str]:
+    return [str(problem) for problem in plugin_problems(module(**hooks))]
+
+
+def strategy(
+    combine: Combine, weights: Callable[[int], tuple[float, ...]] = lambda n: (1 / n,) * n
+) -> list[str]:
+    def merge(request: MergeRequest) -> MergeResult:
+        return MergeResult(combine, weights(len(request.ingredients)))
+
+    return problems(
+        toolkit_merge_strategies=lambda: [MergeStrategy(name="tried", summary="Is tried", merge=merge)]
+    )
+
+
+def first(group: TensorGroup) -> NDArray[np.floating[Any]]:
+    return group.arrays[0]
+
+
+def test_the_example_of_the_documentation_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(GOOD)
+    check_plugin("good")
+    check_plugin("toolkit_good")
+
+
+def test_the_example_loads_a_data_set_that_keeps_the_contract(good: Catalog, tmp_path: Path) -> None:
+    loader = good.dataset_loader("stripes")
+    (source,) = loader.detect(tmp_path)
+    train, test = check_dataset(loader, source)
+    assert (len(train), len(test)) == (600, 200)
+    again, _ = check_dataset(loader, source)
+    assert np.array_equal(train.images, again.images)
+
+
+@pytest.mark.train
+def test_the_example_builds_a_network_that_keeps_the_contract(good: Catalog) -> None:
+    network = check_architecture(good.architecture("tiny-cnn"))
+    assert [layer.name for layer in network.layers] == ["conv", "norm", "flatten", "classes"]
+
+
+def test_the_example_leaves_out_the_extremes(
+    good: Catalog,
+    small_ingredients: Callable[[tuple[int, ...]], tuple[Ingredient, ...]],  # noqa: F811
+) -> None:
+    request = MergeRequest(small_ingredients((1, 2, 3)), 3, good.merge_strategy("trimmed-mean").options())
+    result = good.merge_strategy("trimmed-mean").merge(request)
+    arrays = tuple(item.model.tensors.read("conv/bias") for item in request.ingredients)
+    role = request.ingredients[0].model.tensors.specs["conv/bias"].role
+    assert np.array_equal(result.combine(TensorGroup("conv/bias", role, arrays)), np.median(arrays, axis=0))
+
+
+def test_a_mean_keeps_the_contract() -> None:
+    assert strategy(lambda group: np.mean(group.arrays, axis=0, dtype=np.float64)) == []
+
+
+@pytest.mark.parametrize(
+    ("combine", "said"),
+    [
+        (lambda group: sum(group.arrays), "3 copies of one model do not merge to that model"),
+        (lambda group: group.arrays[0].ravel(), "combine returned the shape (36,) for conv/kernel"),
+        (lambda group: group.arrays[0].astype(np.float16), "combine returned float16"),
+        (lambda group: group.arrays[0] * np.nan, "not finite"),
+        (lambda group: group.arrays[0].tolist(), "combine returned list"),
+        (
+            lambda group: np.add(*group.arrays[:2], out=group.arrays[0]),
+            "merge failed on small models: ValueError",
+        ),
+        (lambda group: np.random.default_rng().permutation(group.arrays)[0], "combine is not pure"),
+    ],
+)
+def test_a_strategy_that_breaks_its_promise_is_found_out(combine: Combine, said: str) -> None:
+    assert any(said in problem for problem in strategy(combine)), strategy(combine)
+
+
+def test_weights_of_a_strategy_are_looked_at() -> None:
+    assert any(
+        "expected finite numbers that sum to 1" in text for text in strategy(first, lambda n: (1.0,) * n)
+    )
+    assert any("weights has 1 numbers for 3" in text for text in strategy(first, lambda _: (1.0,)))
+
+
+def test_an_import_that_pulls_in_numpy_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toolkit_heavy.py").write_text(
+        "import numpy\nfrom toolkit import hookimpl\n@hookimpl\ndef toolkit_exporters(): return ()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [str(problem) for problem in plugin_problems("toolkit_heavy")] == [
+        "plugin: its import pulls in numpy; import them inside the functions that use them"
+    ]
+    with pytest.raises(AssertionError, match="plugin toolkit_heavy breaks its contract:\nplugin: its import"):
+        check_plugin("toolkit_heavy")
+    del sys.modules["toolkit_heavy"]
+
+
+def test_a_forgotten_marker_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toolkit_unmarked.py").write_text("def toolkit_exporters(): return ()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [problem.text for problem in plugin_problems("toolkit_unmarked")] == [
+        "toolkit_exporters is not marked with @hookimpl",
+        "implements no hook",
+    ]
+    del sys.modules["toolkit_unmarked"]
+
+
+def test_options_without_help_are_found_out() -> None:
+    @dataclass(frozen=True)
+    class Silent:
+        value: int = 3
+
+    Silent.__annotations__["value"] = int
+    found = problems(
+        toolkit_merge_strategies=lambda: [
+            MergeStrategy(
+                name="tried",
+                summary="Is tried",
+                merge=lambda _: MergeResult(first, (1, 0, 0)),
+                options=Silent,
+            )
+        ]
+    )
+    assert found == [
+        "merge strategy 'tried': option value has no help text; declare it with toolkit.options.option"
+    ]
+
+
+def test_a_callable_that_takes_no_request_is_found_out() -> None:
+    def hear() -> None:
+        return None
+
+    found = problems(
+        toolkit_run_listeners=lambda: [RunListener(name="deaf", summary="Hears nothing", hear=hear)]  # type: ignore[arg-type]
+    )
+    assert found == ["run listener 'deaf': hear() -> 'None' cannot be called with 1 positional argument"]
+
+
+def test_a_loader_that_fails_on_an_empty_folder_is_found_out() -> None:
+    def detect(folder: Path) -> Sequence[DatasetSource]:
+        (folder / "cache").touch()
+        return [DatasetSource("a", "somebody", "A"), DatasetSource("a", "tried", "A")]
+
+    def loader(function: Callable[[Path], Sequence[DatasetSource]]) -> list[str]:
+        return problems(
+            toolkit_dataset_loaders=lambda: [
+                DatasetLoader(name="tried", summary="Is tried", detect=function, load=lambda _: None)  # type: ignore[arg-type, return-value]
+            ]
+        )
+
+    (raised,) = loader(lambda folder: [DatasetSource("a", "tried", str(1 // len(list(folder.iterdir()))))])
+    assert raised.startswith("dataset loader 'tried': its check failed: ZeroDivisionError")
+    found = "\n".join(loader(detect))
+    assert "detect writes into the folder that it looks at: cache" in found
+    assert "source 'a' says that its loader is 'somebody'" in found
+    assert "two sources of one name" in found
+
+
+def test_a_format_that_takes_noise_for_a_model_is_found_out() -> None:
+    def read(path: Path) -> Any:
+        return path.read_bytes()[0]
+
+    found = problems(
+        toolkit_model_formats=lambda: [
+            ModelFormat(name="tried", summary="Is tried", suffixes=(".x",), read=read)
+        ]
+    )
+    assert found == [
+        "model format 'tried': read raises IndexError for an empty file (.x), expected UnreadableInputError",
+        "model format 'tried': read accepts a file of noise (.x) as a model",
+    ]
+
+
+def test_a_command_that_does_not_load_is_found_out() -> None:
+    def commands() -> Iterable[Command]:
+        yield Command(name="good", summary="Good", load=lambda: click.Command("good"))
+        yield Command(name="bad", summary="Bad", load=lambda: "bad")  # type: ignore[arg-type, return-value]
+
+    assert problems(toolkit_commands=commands) == ["command 'bad': load returned str, expected click.Command"]
+
+
+def test_a_name_that_is_nothing_is_said_to_be_so() -> None:
+    with pytest.raises(PluginError, match="there is no plugin and no module 'toolkit_nowhere'"):
+        check_plugin("toolkit_nowhere")
+
+
+def test_fixtures_for_authors(
+    empty_catalog: Catalog,  # noqa: F811
+    make_catalog: Callable[..., Catalog],  # noqa: F811
+    run_events: Iterable[RunEvent],  # noqa: F811
+) -> None:
+    assert empty_catalog.records == ()
+    heard: list[str] = []
+    ear = RunListener(name="ear", summary="Hears", hear=lambda event: heard.append(event.kind))
+    catalog = make_catalog(module(toolkit_run_listeners=lambda: [ear]))
+    for event in run_events:
+        catalog.run_listener("ear").hear(event)
+    assert heard == ["started", "epoch", "epoch", "finished"]

@@ -1,0 +1,171 @@
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import pytest
+from toy_site import Site, add_model, make_toolkit
+
+from toolkit.model.sidecar import checked_card
+from toolkit.web import WebSettings, add_smart_merge_routes
+
+
+def test_find_models_answers_to_the_letter(site: Site) -> None:
+    answer = site.client.get("/find_models")
+
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert set(answer.json) == {"status", "all_models", "emnist_models", "models"}
+    assert answer.json["status"] == "success"
+    assert answer.json["all_models"] == 3
+    assert answer.json["emnist_models"] == 2
+    assert set(answer.json["models"]["all"]) == {
+        "emnist_byclass_model.h5",
+        "emnist_letters_model.h5",
+        "other.h5",
+    }
+    assert set(answer.json["models"]["emnist"]) == {"emnist_byclass_model.h5", "emnist_letters_model.h5"}
+    assert answer.json["models"]["all"]["other.h5"] == {
+        "path": "models/other.h5",
+        "directory": "models",
+        "size_mb": 0.01,
+    }
+
+
+def test_names_are_unique_and_a_clash_gets_its_folder(site: Site) -> None:
+    add_model(site.models / "old", "other.h5")
+
+    listed = site.client.get("/find_models").json["models"]["all"]
+
+    assert {"models/other.h5", "models/old/other.h5", "emnist_byclass_model.h5"} <= set(listed)
+    assert "other.h5" not in listed
+    assert listed["models/old/other.h5"]["directory"] == "models/old"
+
+
+def test_nothing_outside_the_models_folder_is_listed(site: Site) -> None:
+    add_model(site.root, "outside.h5")
+    (site.models / "link.h5").symlink_to(site.root / "outside.h5")
+    add_model(site.models, "a name with spaces.h5")
+
+    assert site.client.get("/find_models").json["all_models"] == 3
+
+
+def test_merges_the_models_that_are_named(site: Site) -> None:
+    paths = [entry["path"] for entry in site.client.get("/find_models").json["models"]["all"].values()]
+
+    answer = site.client.post("/smart_merge", json={"model_paths": paths, "output_path": "models/merged.h5"})
+
+    assert answer.status_code == 200, answer.json
+    assert set(answer.json) == {"status", "message", "merged_model"}
+    assert answer.json["status"] == "success"
+    assert answer.json["merged_model"] == "models/merged.h5"
+    card = checked_card(site.models / "merged.h5")
+    assert card is not None
+    assert len(card.parents) == 3
+
+
+def test_merges_what_belongs_together_when_nothing_is_named(site: Site) -> None:
+    answer = site.client.post("/smart_merge")
+
+    assert answer.status_code == 200, answer.json
+    assert answer.json["merged_model"] == "models/emnist_model.h5"
+    assert checked_card(site.models / "emnist_model.h5") is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"model_paths": ["../secret.h5", "other.h5"]}, 400),
+        ({"model_paths": ["/etc/passwd", "other.h5"]}, 400),
+        ({"model_paths": ["nothing.h5", "other.h5"]}, 404),
+        ({"model_paths": ["other.h5"]}, 400),
+        ({"model_paths": ["other.h5"] * 33}, 400),
+        ({"model_paths": "other.h5"}, 400),
+        ({"model_paths": [1, 2]}, 400),
+        ({"output_path": "../out.h5"}, 400),
+        ({"output_path": "/tmp/out.h5"}, 400),
+        ({"output_path": 3}, 400),
+        ({"output_path": "models/strange.h5"}, 409),
+        ({"output": "x.h5"}, 400),
+        ([], 400),
+        ("x", 400),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_with_a_status(site: Site, body: Any, status: int) -> None:
+    (site.models / "strange.h5").write_bytes(b"a stranger's")
+
+    answer = site.client.post("/smart_merge", json=body)
+
+    assert answer.status_code == status
+    assert set(answer.json) == {"status", "message"}
+    assert answer.json["status"] == "error"
+    assert str(site.root) not in answer.text
+    assert (site.models / "strange.h5").read_bytes() == b"a stranger's"
+
+
+def test_one_merge_at_a_time(site: Site) -> None:
+    state = site.app.extensions["toolkit_web"]
+    with state.gate.enter():
+        answer = site.client.post("/smart_merge")
+
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json["status"] == "error"
+    assert site.client.post("/smart_merge").status_code == 200
+
+
+def test_two_at_once_do_not_hurt_each_other(site: Site) -> None:
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(site.client.post("/smart_merge").status_code)
+
+    clients = [threading.Thread(target=ask) for _ in range(6)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+    assert 200 in answers
+    assert set(answers) <= {200, 429}
+    assert checked_card(site.models / "emnist_model.h5") is not None
+
+
+def test_a_damaged_model_is_refused(site: Site) -> None:
+    damaged = site.models / "other.h5"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+
+    answer = site.client.post("/smart_merge", json={"model_paths": ["other.h5", "emnist_byclass_model.h5"]})
+
+    assert answer.status_code in (409, 422)
+    assert str(site.root) not in answer.text
+
+
+def test_the_routes_join_an_app_of_the_users_own(site: Site) -> None:
+    app = flask.Flask("mine")
+
+    @app.get("/")
+    def home() -> str:
+        return "mine"
+
+    add_smart_merge_routes(app, site.toolkit, WebSettings(token="a-token-that-is-long"))
+    client = app.test_client()
+
+    assert client.get("/").text == "mine"
+    assert "X-Request-Id" not in client.get("/").headers
+    refused = client.get("/find_models")
+    assert refused.status_code == 401
+    assert set(refused.json) == {"status", "message"}
+    answer = client.get("/find_models", headers={"Authorization": "Bearer a-token-that-is-long"})
+    assert answer.json["all_models"] == 3
+
+
+def test_a_workspace_without_models_is_no_error(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+
+    assert site.client.get("/find_models").json["all_models"] == 0
+    answer = site.client.post("/smart_merge")
+    assert answer.status_code in (404, 422)
+    assert make_toolkit(site.root).catalog.model_formats()

@@ -1,0 +1,157 @@
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image
+from toy_site import Site, add_model, left_or_right, picture
+
+PNG = {"Content-Type": "image/png"}
+
+
+def test_models_are_listed_with_what_is_known(site: Site) -> None:
+    answer = site.client.get("/v1/models")
+
+    assert answer.status_code == 200
+    by_name = {model["name"]: model for model in answer.json["models"]}
+    assert set(by_name) == {
+        "models/emnist_byclass_model.h5",
+        "models/emnist_letters_model.h5",
+        "models/other.h5",
+    }
+    assert by_name["models/other.h5"]["state"] == "ok"
+    assert by_name["models/other.h5"]["classes"] == ["L", "R", "?"]
+    assert by_name["models/other.h5"]["outputs"] == 3
+    assert str(site.root) not in answer.text
+
+
+def test_a_damaged_model_is_listed_as_such_and_mended_at_once(site: Site) -> None:
+    assert site.client.get("/v1/models").status_code == 200
+    (site.models / "other.h5").write_bytes(b"damaged")
+
+    states = {model["name"]: model["state"] for model in site.client.get("/v1/models").json["models"]}
+    assert states["models/other.h5"] == "damaged"
+
+    add_model(site.models, "other.h5")
+    states = {model["name"]: model["state"] for model in site.client.get("/v1/models").json["models"]}
+    assert states["models/other.h5"] == "ok"
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+@pytest.mark.parametrize("name", ["other.h5", "models/other.h5"])
+def test_a_picture_in_classes_and_probabilities_out(site: Site, kind: str, name: str) -> None:
+    answer = site.client.post(
+        f"/v1/predict?model={name}&top=2",
+        data=picture(kind.upper()),
+        headers={"Content-Type": f"image/{kind}"},
+    )
+
+    assert answer.status_code == 200, answer.json
+    assert answer.json["model"] == name
+    guesses = answer.json["classes"]
+    assert len(guesses) == 2
+    assert {guess["class"] for guess in guesses} <= {"L", "R", "?"}
+    assert guesses[0]["probability"] >= guesses[1]["probability"] > 0
+    assert sum(guess["probability"] for guess in guesses) <= 1 + 1e-6
+
+
+def test_a_model_that_is_replaced_answers_anew(site: Site) -> None:
+    def best() -> str:
+        answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
+        return str(answer.json["classes"][0]["class"])
+
+    before = best()
+    assert before in "LR"
+    add_model(site.models, "other.h5", left_or_right(0.02)[:, [1, 0, 2]])
+
+    assert {before, best()} == {"L", "R"}
+
+
+def test_a_damaged_model_does_not_predict(site: Site) -> None:
+    add_model(site.models, "good.h5")
+    (site.models / "good.h5").write_bytes((site.models / "other.h5").read_bytes())
+
+    answer = site.client.post("/v1/predict?model=good.h5", data=picture(), headers=PNG)
+
+    assert answer.status_code == 409
+    assert answer.json["code"] == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "type_", "status", "code"),
+    [
+        ("", b"x", "image/png", 400, "usage"),
+        ("?model=../x.h5", None, "image/png", 400, "usage"),
+        ("?model=/etc/passwd", None, "image/png", 400, "usage"),
+        ("?model=nothing.h5", None, "image/png", 404, "not_found"),
+        ("?model=other.h5&top=0", None, "image/png", 400, "usage"),
+        ("?model=other.h5&top=-1", None, "image/png", 400, "usage"),
+        ("?model=other.h5&top=1000000000000", None, "image/png", 400, "usage"),
+        ("?model=other.h5&top=٣", None, "image/png", 400, "usage"),
+        ("?model=other.h5", b"", "image/png", 400, "usage"),
+        ("?model=other.h5", b"not a picture", "image/png", 422, "unreadable"),
+        ("?model=other.h5", b"GIF89a not a picture", "image/png", 422, "unsupported"),
+        ("?model=other.h5", b"{}", "application/json", 415, "media_type"),
+        ("?model=other.h5", None, "image/gif", 415, "media_type"),
+        ("?model=other.h5", None, "multipart/form-data", 415, "media_type"),
+        ("?model=other.h5", b"\x89PNG" + b"\0" * 10_000_001, "image/png", 413, "limit"),
+    ],
+)
+def test_what_cannot_be_used_is_a_problem(
+    site: Site, query: str, body: bytes | None, type_: str, status: int, code: str
+) -> None:
+    content = picture() if body is None else body
+
+    answer = site.client.post(f"/v1/predict{query}", data=content, headers={"Content-Type": type_})
+
+    assert answer.status_code == status, answer.json
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json["code"] == code
+    assert answer.json["status"] == status
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+    assert str(site.root) not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_a_picture_of_too_many_pixels_is_refused(site: Site) -> None:
+    content = io.BytesIO()
+    Image.new("1", (30_000, 30_000), 1).save(content, format="PNG")
+
+    answer = site.client.post("/v1/predict?model=other.h5", data=content.getvalue(), headers=PNG)
+
+    assert answer.status_code == 413
+    assert answer.json["code"] == "limit"
+
+
+def test_an_error_of_ours_tells_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: Any) -> Any:
+        raise RuntimeError(f"secret at {site.root}")
+
+    monkeypatch.setattr("toolkit.web.v1.load_recogniser", broken)
+
+    answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
+
+    assert answer.status_code == 500
+    assert answer.json["code"] == "bug"
+    assert "secret" not in answer.text
+    assert "RuntimeError" not in answer.text
+
+
+def test_an_operations_error_loses_the_machines_folders(
+    site: Site, monkeypatch: pytest.MonkeyPatch, make_site: Callable[..., Site]
+) -> None:
+    from toolkit.errors import StorageError, UnreadableInputError
+
+    for error, shown in (
+        (UnreadableInputError(f"{site.root}/models/other.h5: no layer 'a'"), "models/other.h5: no layer 'a'"),
+        (UnreadableInputError("/usr/lib/x.so: broken"), None),
+        (StorageError(f"{site.root}/models/other.h5: I/O error"), None),
+    ):
+
+        def broken(*_arguments: Any, error: Exception = error) -> Any:
+            raise error
+
+        monkeypatch.setattr("toolkit.web.v1.load_recogniser", broken)
+        answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
+        assert answer.json.get("detail") == shown
+        assert str(site.root) not in answer.text
