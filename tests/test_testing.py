@@ -105,7 +105,7 @@ def test_the_example_builds_a_network_that_keeps_the_contract(good: Catalog) -> 
 
 def test_the_example_leaves_out_the_extremes(
     good: Catalog,
-    small_ingredients: Callable[[tuple[int, ...]], tuple[Ingredient, ...]],  # noqa: F811
+    small_ingredients: Callable[[tuple[int, ...]], tuple[Ingredient, ...]],
 ) -> None:
     request = MergeRequest(small_ingredients((1, 2, 3)), 3, good.merge_strategy("trimmed-mean").options())
     result = good.merge_strategy("trimmed-mean").merge(request)
@@ -247,9 +247,9 @@ def test_a_name_that_is_nothing_is_said_to_be_so() -> None:
 
 
 def test_fixtures_for_authors(
-    empty_catalog: Catalog,  # noqa: F811
-    make_catalog: Callable[..., Catalog],  # noqa: F811
-    run_events: Iterable[RunEvent],  # noqa: F811
+    empty_catalog: Catalog,
+    make_catalog: Callable[..., Catalog],
+    run_events: Iterable[RunEvent],
 ) -> None:
     assert empty_catalog.records == ()
     heard: list[str] = []

@@ -132,17 +132,20 @@ class Sample:
 
 
 def formats() -> tuple[Sample, ...]:
-    """A sample of every format that an installed plugin writes."""
-    from benchmarks.reliability.samples import keras_model
-
+    """A sample of every format of the built-in plugins."""
+    from benchmarks.reliability.samples import keras_model, onnx_model
     from toolkit.catalog import Catalog
 
-    old, new = keras_model("old"), keras_model("new")
-    return tuple(
-        Sample(name, declared.suffixes[0], old, new, declared.write, declared.read)
-        for name, declared in Catalog.load().model_formats().items()
-        if declared.write is not None
-    )
+    catalog = Catalog.load()
+    makers = {"h5": keras_model, "keras": keras_model, "onnx": onnx_model}
+    samples = []
+    for name, make in makers.items():
+        declared = catalog.model_format(name)
+        assert declared.write is not None
+        samples.append(
+            Sample(name, declared.suffixes[0], make("old"), make("new"), declared.write, declared.read)
+        )
+    return tuple(samples)
 
 
 def of_format(sample: Sample) -> Scenario:

@@ -64,7 +64,9 @@ def softmax_of(settings: Settings) -> Activation:
     """What a Softmax layer computes."""
     axes = settings.integers("axis", -1)
     if len(axes) != 1:
-        raise UnsupportedError(f"layer '{settings.layer}': a softmax over {len(axes)} axes", hint="supported: one axis")
+        raise UnsupportedError(
+            f"layer '{settings.layer}': a softmax over {len(axes)} axes", hint="supported: one axis"
+        )
     return Activation("softmax") if axes == (-1,) else Activation("softmax", {"axis": axes[0]})
 
 
@@ -198,7 +200,9 @@ def _gelu(emission: Emission, value: Value, parameters: _Parameters) -> Value:
         cube = emission.add("Mul", emission.add("Mul", x, x, part="square"), x, part="cube")
         bent = emission.add("Mul", cube, emission.constant(0.044715, "bend"), part="bent")
         inner = emission.add("Add", x, bent, part="inner")
-        scaled = emission.add("Mul", inner, emission.constant(math.sqrt(2.0 / math.pi), "scale"), part="scaled")
+        scaled = emission.add(
+            "Mul", inner, emission.constant(math.sqrt(2.0 / math.pi), "scale"), part="scaled"
+        )
         gate = emission.add("Tanh", scaled, part="gate")
     else:
         scaled = emission.add("Mul", x, emission.constant(math.sqrt(0.5), "scale"), part="scaled")
@@ -220,7 +224,9 @@ def _mish(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
 
 def _log_sigmoid(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
     negated = emission.add("Neg", value.name, part="negated")
-    return elementwise(value, emission.add("Neg", emission.add("Softplus", negated, part="softplus"), part="log"))
+    return elementwise(
+        value, emission.add("Neg", emission.add("Softplus", negated, part="softplus"), part="log")
+    )
 
 
 def _tanh_shrink(emission: Emission, value: Value, _parameters: _Parameters) -> Value:

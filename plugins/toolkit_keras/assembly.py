@@ -92,7 +92,9 @@ def wire(network: Network) -> Wiring:
 
     def apply(visit: Visit, flows: tuple[_Flow, ...]) -> _Flow:
         shapes = tuple(flow.shape for flow in flows)
-        fed = tuple(f"{flow.source}#{flow.call}" if flow.call else flow.source for flow in flows if flow.source)
+        fed = tuple(
+            f"{flow.source}#{flow.call}" if flow.call else flow.source for flow in flows if flow.source
+        )
         index = len(calls.get(visit.name, [])) + 1 if visit.name in inputs else 0
         if index:
             calls.setdefault(visit.name, []).append(fed)
@@ -139,11 +141,13 @@ def refuse_quantised(leaf: Leaf) -> None:
     packed = any(word in str(name) for word in ("int8", "int4", "float8", "gptq", "awq"))
     if packed or (isinstance(policy, dict) and "Quantized" in str(policy.get("class_name"))):
         raise UnsupportedError(
-            f"layer '{leaf.name}' is quantised ({name or 'by Keras'})", hint="supported: float layers; use the original"
+            f"layer '{leaf.name}' is quantised ({name or 'by Keras'})",
+            hint="supported: float layers; use the original",
         )
     if leaf.layer.values.get("lora_rank"):
         raise UnsupportedError(
-            f"layer '{leaf.name}' carries a LoRA adapter", hint="supported: layers whose adapter has been merged"
+            f"layer '{leaf.name}' carries a LoRA adapter",
+            hint="supported: layers whose adapter has been merged",
         )
 
 
@@ -170,7 +174,10 @@ def guessed_role(weight: str) -> TensorRole:
 
 
 def topology_of(
-    network: Network, wiring: Wiring, description: Mapping[str, Any], specs: Mapping[str, tuple[TensorSpec, ...]]
+    network: Network,
+    wiring: Wiring,
+    description: Mapping[str, Any],
+    specs: Mapping[str, tuple[TensorSpec, ...]],
 ) -> Topology:
     """The topology, each layer behind those that feed it.
 
@@ -187,21 +194,28 @@ def topology_of(
         )
         for expected in wiring.expected
     }
-    first = network.inputs[0].layer
-    declared = wiring.inputs.get(first)
-    input_layer = next((e.leaf for e in wiring.expected if e.leaf.name == first), None)
-    shape: MaybeShape = None
-    if input_layer is not None and declared is not None:
-        kind = kind_of(input_layer.layer)
-        if kind is not None:
-            shape = kind.output_shape(Settings(input_layer.layer.values, first), declared)
     return Topology(
         dialect="keras",
         description=description,
         layers=_in_order(layers),
-        input_shape=_known(shape),
+        input_shape=_known(_input_shape(network, wiring)),
         output_shape=_known(wiring.output),
     )
+
+
+def _input_shape(network: Network, wiring: Wiring) -> MaybeShape:
+    """What the first InputLayer that nothing feeds declares; a Sequential's may stand in a nested model."""
+    first = network.inputs[0].layer
+    open_inputs = [
+        expected.leaf
+        for expected in wiring.expected
+        if expected.leaf.layer.kind == "InputLayer" and not wiring.sources.get(expected.leaf.name)
+    ]
+    leaf = next((leaf for leaf in open_inputs if leaf.name == first), next(iter(open_inputs), None))
+    kind = None if leaf is None else kind_of(leaf.layer)
+    if leaf is None or kind is None:
+        return None
+    return kind.output_shape(Settings(leaf.layer.values, leaf.name), wiring.inputs.get(leaf.name, (None,)))
 
 
 def _attributes(leaf: Leaf, wiring: Wiring) -> Mapping[str, Any]:

@@ -26,7 +26,9 @@ Placed = tuple[str, TensorRole, Stored, bool]
 class StoredTensors(Tensors):
     """Tensors in an HDF5 file, each read when it is asked for; safe to use from any thread."""
 
-    def __init__(self, image: Image, where: str, tensors: Mapping[str, tuple[TensorSpec, Stored, bool]]) -> None:
+    def __init__(
+        self, image: Image, where: str, tensors: Mapping[str, tuple[TensorSpec, Stored, bool]]
+    ) -> None:
         self._image = image
         self._where = where
         self._tensors = dict(tensors)
@@ -77,7 +79,8 @@ def build_model(
             spec = spec_of(f"{layer}/{weight}", role, stored)
             if spec.name in tensors:
                 raise UnreadableInputError(
-                    f"{path.name}: two tensors are called {spec.name}", hint="rename one of the layers in Keras"
+                    f"{path.name}: two tensors are called {spec.name}",
+                    hint="rename one of the layers in Keras",
                 )
             tensors[spec.name] = (spec, stored, rotated)
             specs[layer] = (*specs.get(layer, ()), spec)
@@ -88,11 +91,22 @@ def build_model(
 
         return build(network, topology)
 
+    known, dropped = _card(card, path.name, dropped)
     return Model(
         topology=topology,
         tensors=StoredTensors(image, path.name, tensors),
-        card=Card() if card is None else parse_card(card, path.name),
+        card=known,
         build_graph=build_graph,
         path=path,
         dropped=dropped,
     )
+
+
+def _card(text: str | bytes | None, where: str, dropped: tuple[str, ...]) -> tuple[Card, tuple[str, ...]]:
+    """The embedded card; one that cannot be read is no reason to refuse the network."""
+    if text is None:
+        return Card(), dropped
+    try:
+        return parse_card(text, where), dropped
+    except UnreadableInputError as error:
+        return Card(), (*dropped, f"the embedded card, which cannot be read ({error.message})")

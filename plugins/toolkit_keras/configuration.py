@@ -11,9 +11,9 @@ from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedE
 from toolkit_keras.network import Call, LayerNode, Network, Source
 
 MODEL_CLASSES = ("Sequential", "Functional", "Model")
-MAX_LAYERS = 5_000
+MAX_LAYERS = 2_000
 MAX_DEPTH = 20
-MAX_CONFIG_BYTES = 64 << 20
+MAX_CONFIG_BYTES = 16 << 20
 
 _DAMAGED = "the file's configuration is damaged, or not written by Keras"
 _CODE = ("Lambda", "__lambda__")
@@ -50,7 +50,7 @@ def refuse_code(config: Any) -> None:
     while stack:
         value, depth, owner = stack.pop()
         if depth > 200:
-            raise LimitReachedError("the model's configuration is nested more than 200 levels deep", hint=_DAMAGED)
+            raise LimitReachedError("the model's configuration is more than 200 levels deep", hint=_DAMAGED)
         if isinstance(value, dict):
             inner = value.get("config")
             if isinstance(inner, dict) and isinstance(inner.get("name"), str):
@@ -104,14 +104,20 @@ def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> Net
     legacy = _has_legacy_calls(entries)
     layers = [_with_plain_calls(layer, layers, legacy=legacy) for layer in layers]
     inputs = tuple(_sources(config.get("input_layers"), name))
-    outputs = tuple(_from_zero(source, layers, legacy=legacy) for source in _sources(config.get("output_layers"), name))
+    outputs = tuple(
+        _from_zero(source, layers, legacy=legacy) for source in _sources(config.get("output_layers"), name)
+    )
     if not inputs or not outputs:
         raise UnreadableInputError(f"model '{name}' names no inputs or no outputs", hint=_DAMAGED)
     known = {layer.name for layer in layers}
     for source in (*inputs, *outputs, *(s for layer in layers for call in layer.calls for s in call.sources)):
         if source.layer not in known:
-            raise UnreadableInputError(f"model '{name}' refers to '{source.layer}', which it has not", hint=_DAMAGED)
-    return Network(name, sequential=False, layers=tuple(layers), inputs=inputs, outputs=outputs, trainable=trainable)
+            raise UnreadableInputError(
+                f"model '{name}' refers to '{source.layer}', which it has not", hint=_DAMAGED
+            )
+    return Network(
+        name, sequential=False, layers=tuple(layers), inputs=inputs, outputs=outputs, trainable=trainable
+    )
 
 
 def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> Network:
@@ -139,7 +145,9 @@ def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> Netwo
 
 def _has_legacy_calls(entries: list[Any]) -> bool:
     """Whether layers list their calls as Keras 2 did."""
-    nodes = [node for entry in entries for node in (entry.get("inbound_nodes") or ()) if isinstance(entry, dict)]
+    nodes = [
+        node for entry in entries for node in (entry.get("inbound_nodes") or ()) if isinstance(entry, dict)
+    ]
     return any(isinstance(node, list) for node in nodes)
 
 
@@ -233,7 +241,9 @@ def _collect(value: Any, sources: list[Source], layer: str) -> list[Any]:
         sources.append(_source(history, layer))
         return []
     if isinstance(value, dict) and value.get("class_name") == "__tuple__":
-        return _collect(_mapping(value, "config", f"layer '{layer}'").get("value", value.get("items")), sources, layer)
+        return _collect(
+            _mapping(value, "config", f"layer '{layer}'").get("value", value.get("items")), sources, layer
+        )
     if isinstance(value, list):
         return [rest for item in value for rest in _collect(item, sources, layer)]
     return [value]
@@ -277,7 +287,9 @@ def _source(value: Any, owner: str) -> Source:
         or not isinstance(value[0], str)
         or not all(type(number) is int and 0 <= number < MAX_LAYERS for number in value[1:])
     ):
-        raise UnreadableInputError(f"'{owner}' refers to {value!r}, which names no layer"[:200], hint=_DAMAGED)
+        raise UnreadableInputError(
+            f"'{owner}' refers to {value!r}, which names no layer"[:200], hint=_DAMAGED
+        )
     return Source(value[0], value[1], value[2])
 
 

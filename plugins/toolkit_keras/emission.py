@@ -214,10 +214,12 @@ def _in_order(emission: Emission, value: Value) -> Value:
         shape = emission.whole_numbers((0, *lying.graph_shape), "unfolded")
         unfolded = replace(lying, name=emission.add("Reshape", value.name, shape, part="unfold"))
         ordered = lay(emission, unfolded, tuple(range(lying.rank)))
-        return replace(plain(emission.add("Flatten", ordered.name, part="fold", axis=1), value.shape))
+        ordered_name = emission.add("Flatten", ordered.name, part="fold", axis=1)
+        return replace(plain(ordered_name, value.shape), probabilities=value.probabilities)
     inverse = np.argsort(value.order, kind="stable").astype(np.int64)
     indices = emission.builder.constant(inverse, f"{emission.layer}/order")
-    return plain(emission.add("Gather", value.name, indices, part="ordered", axis=1), value.shape)
+    name = emission.add("Gather", value.name, indices, part="ordered", axis=1)
+    return replace(plain(name, value.shape), probabilities=value.probabilities)
 
 
 def elementwise(value: Value, name: str) -> Value:

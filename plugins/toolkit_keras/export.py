@@ -33,11 +33,17 @@ def _export(
         written = read(request.path)
         digest = weights_digest(written.tensors)
     except ToolkitError as error:
-        raise ProofError(f"{request.path.name} cannot be read back: {error.message}", hint="report this") from error
+        raise ProofError(
+            f"{request.path.name} cannot be read back: {error.message}", hint="report this"
+        ) from error
     if digest != weights_digest(source.tensors):
-        raise ProofError(f"{request.path.name} does not hold the weights of {source.name}", hint="report this")
+        raise ProofError(
+            f"{request.path.name} does not hold the weights of {source.name}", hint="report this"
+        )
     wiring = [(layer.name, layer.kind, layer.attributes, layer.inputs) for layer in source.topology.layers]
-    if wiring != [(layer.name, layer.kind, layer.attributes, layer.inputs) for layer in written.topology.layers]:
+    if wiring != [
+        (layer.name, layer.kind, layer.attributes, layer.inputs) for layer in written.topology.layers
+    ]:
         raise ProofError(f"{request.path.name} is not wired as {source.name} is", hint="report this")
     return ExportResult(
         request.path,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import onnx
 from onnx import helper, numpy_helper
 
-from toolkit.errors import UnsupportedError
+from toolkit.errors import LimitReachedError, UnsupportedError
 from toolkit.model import Topology
 from toolkit.model.graph import Binding, Graph, as_stored
 from toolkit_keras.emission import Emission, GraphBuilder, Operation, Value, as_keras, plain
@@ -20,6 +21,7 @@ from toolkit_keras.settings import Settings
 OPSET = 17
 IR_VERSION = 8
 INPUT = "input"
+MAX_ELEMENTS = 1 << 26
 
 
 def build_graph(network: Network, topology: Topology) -> Graph:
@@ -68,19 +70,28 @@ def _emit(builder: GraphBuilder, visit: Visit, inputs: tuple[Value, ...], tensor
     if visit.call.options:
         given = ", ".join(f"{key}={value!r}" for key, value in visit.call.options.items())
         raise UnsupportedError(
-            f"layer '{visit.name}' is called with {given}"[:200], hint="supported: layers called on tensors alone"
+            f"layer '{visit.name}' is called with {given}"[:200],
+            hint="supported: layers called on tensors alone",
         )
     settings = Settings(visit.layer.values, visit.name)
     shapes: Inputs = tuple(value.shape for value in inputs)
     shape = kind.output_shape(settings, shapes)
     if shape is None or None in shape:
-        raise UnsupportedError(f"layer '{visit.name}' has no fixed size", hint="supported: inputs such as 28×28×1")
+        raise UnsupportedError(
+            f"layer '{visit.name}' has no fixed size", hint="supported: inputs such as 28×28×1"
+        )
     sizes = tuple(size for size in shape if size is not None)
+    if math.prod(sizes) > MAX_ELEMENTS:
+        raise LimitReachedError(
+            f"layer '{visit.name}' puts out {math.prod(sizes):,} numbers an image, more than {MAX_ELEMENTS:,}"
+        )
     return kind.emit(Emission(builder, visit.name, settings, inputs, tensors, sizes, visit.repeated))
 
 
 def _refuse_unknown(network: Network) -> None:
-    unknown = sorted({f"{leaf.name} ({leaf.layer.kind})" for leaf in leaves(network) if kind_of(leaf.layer) is None})
+    unknown = sorted(
+        {f"{leaf.name} ({leaf.layer.kind})" for leaf in leaves(network) if kind_of(leaf.layer) is None}
+    )
     if unknown:
         raise UnsupportedError(
             f"no graph can be built of {len(unknown)} of the model's layers: {', '.join(unknown[:10])}",
@@ -96,7 +107,9 @@ def _renamed(operation: Operation, old: str, new: str) -> Operation:
     )
 
 
-def _proto(builder: GraphBuilder, operations: list[Operation], start: Value, result: Value) -> onnx.ModelProto:
+def _proto(
+    builder: GraphBuilder, operations: list[Operation], start: Value, result: Value
+) -> onnx.ModelProto:
     used = {name for operation in operations for name in operation.inputs}
     nodes = [
         helper.make_node(

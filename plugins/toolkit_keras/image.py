@@ -23,7 +23,9 @@ class Image(ABC):
     def open(self) -> BinaryIO:
         """A stream of its own over all the bytes, at their beginning."""
 
-    def read_array(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> NDArray[Any]:
+    def read_array(
+        self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], what: str
+    ) -> NDArray[Any]:
         """Read an array that stands in one piece, straight into its memory.
 
         Args:
@@ -40,7 +42,9 @@ class Image(ABC):
             while left:
                 count = stream.readinto(left)  # type: ignore[attr-defined]
                 if not count:
-                    raise UnreadableInputError(f"{what} ends behind the end of the file", hint="get or make it again")
+                    raise UnreadableInputError(
+                        f"{what} ends behind the end of the file", hint="get or make it again"
+                    )
                 left = left[count:]
         return array
 

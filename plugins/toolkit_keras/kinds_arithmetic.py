@@ -242,7 +242,9 @@ KINDS = (
     LayerKind("Average", _merge("Mean", n_ary=True), _broadcast_shape, inputs=None),
     LayerKind("Maximum", _merge("Max", n_ary=True), _broadcast_shape, inputs=None),
     LayerKind("Minimum", _merge("Min", n_ary=True), _broadcast_shape, inputs=None),
-    LayerKind("Concatenate", _emit_concatenate, _joined_shape, attributes=_concatenate_attributes, inputs=None),
+    LayerKind(
+        "Concatenate", _emit_concatenate, _joined_shape, attributes=_concatenate_attributes, inputs=None
+    ),
 )
 
 OPERATIONS = (
@@ -267,5 +269,9 @@ OPERATIONS = (
             ("Exp", "exponential", ()),
         )
     ),
-    *(kind for kind in KINDS if kind.name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")),
+    *(
+        kind
+        for kind in KINDS
+        if kind.name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")
+    ),
 )

@@ -118,7 +118,9 @@ def _conv2d_attributes(settings: Settings, inputs: Inputs) -> Mapping[str, Any]:
 def _emit_conv2d(emission: Emission) -> Value:
     kernel = emission.tensor("kernel", transposed((3, 2, 0, 1)))
     group = emission.settings.integer("groups", 1, minimum=1)
-    value = _convolve(emission, emission.input, _window(emission.settings), group, (kernel, *_biased(emission)))
+    value = _convolve(
+        emission, emission.input, _window(emission.settings), group, (kernel, *_biased(emission))
+    )
     return emit_activation(emission, value, activation_of(emission.settings))
 
 
@@ -284,8 +286,11 @@ def _filters_shape(settings: Settings, inputs: Inputs) -> MaybeShape:
 
 KINDS = (
     LayerKind("Conv2D", _emit_conv2d, _filters_shape, _conv2d_weights, _conv2d_attributes),
-    LayerKind("DepthwiseConv2D", _emit_depthwise, _depthwise_shape, _depthwise_weights, _depthwise_attributes),
+    LayerKind(
+        "DepthwiseConv2D", _emit_depthwise, _depthwise_shape, _depthwise_weights, _depthwise_attributes
+    ),
     LayerKind("SeparableConv2D", _emit_separable, _filters_shape, _separable_weights, _separable_attributes),
-    LayerKind("Conv2DTranspose", _emit_transpose, _transpose_shape, _transpose_weights, _transpose_attributes),
+    LayerKind(
+        "Conv2DTranspose", _emit_transpose, _transpose_shape, _transpose_weights, _transpose_attributes
+    ),
 )
-

@@ -124,8 +124,16 @@ def _emit_batch(emission: Emission) -> Value:
         others = tuple(other for other in value.axes if other != axis)
         value = lay(emission, value, (axis, *others))
     size = value.shape[axis]
-    scale = emission.tensor("gamma", arrange) if emission.has("gamma") else emission.constant(np.ones(size), "ones")
-    shift = emission.tensor("beta", arrange) if emission.has("beta") else emission.constant(np.zeros(size), "zeros")
+    scale = (
+        emission.tensor("gamma", arrange)
+        if emission.has("gamma")
+        else emission.constant(np.ones(size), "ones")
+    )
+    shift = (
+        emission.tensor("beta", arrange)
+        if emission.has("beta")
+        else emission.constant(np.zeros(size), "zeros")
+    )
     name = emission.add(
         "BatchNormalization",
         value.name,
@@ -144,7 +152,9 @@ def _emit_batch(emission: Emission) -> Value:
 def _layer_axes(settings: Settings, rank: int) -> tuple[int, ...]:
     axes = tuple(own_axis(settings, axis, rank) for axis in settings.integers("axis", -1))
     if list(axes) != sorted(set(axes)):
-        raise UnsupportedError(f"layer '{settings.layer}': axes {axes} out of order", hint="supported: rising axes")
+        raise UnsupportedError(
+            f"layer '{settings.layer}': axes {axes} out of order", hint="supported: rising axes"
+        )
     return axes
 
 
@@ -183,7 +193,9 @@ def _emit_layer(emission: Emission) -> Value:
         value = lay(emission, value, (*(axis for axis in value.axes if axis not in axes), *axes))
     sizes = tuple(value.shape[axis] for axis in axes)
     operands = [
-        emission.tensor("gamma", arrange) if emission.has("gamma") else emission.constant(np.ones(sizes), "ones")
+        emission.tensor("gamma", arrange)
+        if emission.has("gamma")
+        else emission.constant(np.ones(sizes), "ones")
     ]
     if emission.has("beta"):
         operands.append(emission.tensor("beta", arrange))
@@ -280,6 +292,9 @@ KINDS = (
     LayerKind("BatchNormalization", _emit_batch, weights=_batch_weights, attributes=_batch_attributes),
     LayerKind("LayerNormalization", _emit_layer, weights=_layer_weights, attributes=_layer_attributes),
     LayerKind(
-        "Normalization", _emit_normalization, weights=_normalization_weights, attributes=_normalization_attributes
+        "Normalization",
+        _emit_normalization,
+        weights=_normalization_weights,
+        attributes=_normalization_attributes,
     ),
 )

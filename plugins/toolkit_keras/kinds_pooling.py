@@ -106,7 +106,8 @@ def _spatial(settings: Settings, inputs: Inputs, change: Callable[[int, int], in
     sizes = tuple(None if size is None else change(axis, size) for axis, size in enumerate((height, width)))
     if any(size is not None and size < 1 for size in sizes):
         raise UnreadableInputError(
-            f"layer '{settings.layer}' leaves nothing of {height}×{width}", hint="the file's configuration is damaged"
+            f"layer '{settings.layer}' leaves nothing of {height}×{width}",
+            hint="the file's configuration is damaged",
         )
     return (shape[0], *sizes) if first else (*sizes, shape[2])
 
@@ -177,12 +178,20 @@ def _emit_growing(emission: Emission) -> Value:
 KINDS = (
     LayerKind("MaxPooling2D", _pool("MaxPool"), _pool_shape, attributes=_pool_attributes),
     LayerKind(
-        "AveragePooling2D", _pool("AveragePool", count_include_pad=0), _pool_shape, attributes=_pool_attributes
+        "AveragePooling2D",
+        _pool("AveragePool", count_include_pad=0),
+        _pool_shape,
+        attributes=_pool_attributes,
     ),
     LayerKind(
-        "GlobalAveragePooling2D", _global_pool("GlobalAveragePool"), _global_shape, attributes=_global_attributes
+        "GlobalAveragePooling2D",
+        _global_pool("GlobalAveragePool"),
+        _global_shape,
+        attributes=_global_attributes,
     ),
-    LayerKind("GlobalMaxPooling2D", _global_pool("GlobalMaxPool"), _global_shape, attributes=_global_attributes),
+    LayerKind(
+        "GlobalMaxPooling2D", _global_pool("GlobalMaxPool"), _global_shape, attributes=_global_attributes
+    ),
     LayerKind("ZeroPadding2D", _emit_padding, _padded_shape, attributes=_margin_attributes("padding")),
     LayerKind("Cropping2D", _emit_cropping, _cropped_shape, attributes=_margin_attributes("cropping")),
     LayerKind("UpSampling2D", _emit_growing, _grown_shape, attributes=_grown_attributes),

@@ -131,7 +131,9 @@ def _input_shape(settings: Settings, inputs: Inputs) -> MaybeShape:
     if not isinstance(declared, list) or not 1 <= len(declared) <= 8:
         settings.wrong("batch_shape", "a list of sizes")
     for size in declared[1:]:
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or not 0 < size < 1 << 24):
+        if size is not None and (
+            not isinstance(size, int) or isinstance(size, bool) or not 0 < size < 1 << 24
+        ):
             settings.wrong("batch_shape", "a list of sizes")
     shape = tuple(declared[1:])
     given = inputs[0] if inputs else None
@@ -153,10 +155,14 @@ _IDLE = (
     "GaussianNoise",
     "Identity",
     "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
     "RandomContrast",
+    "RandomElasticTransform",
     "RandomErasing",
     "RandomFlip",
     "RandomGaussianBlur",
+    "RandomGrayscale",
     "RandomHeight",
     "RandomHue",
     "RandomInvert",

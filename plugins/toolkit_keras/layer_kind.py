@@ -101,7 +101,9 @@ def own_axis(settings: Settings, axis: int, rank: int) -> int:
     """
     found = axis + rank + 1 if axis < 0 else axis
     if found == 0:
-        raise UnsupportedError(f"layer '{settings.layer}' works along the batch axis", hint="supported: other axes")
+        raise UnsupportedError(
+            f"layer '{settings.layer}' works along the batch axis", hint="supported: other axes"
+        )
     if not 0 < found <= rank:
         raise UnreadableInputError(
             f"layer '{settings.layer}' works along axis {axis} of a tensor with {rank + 1} axes",

@@ -78,7 +78,11 @@ def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
     if kind == "InputLayer" and "batch_input_shape" in config:
         shape = config.pop("batch_input_shape")
         config.setdefault("batch_shape", shape)
-    if kind in ("BatchNormalization", "Softmax") and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
+    if (
+        kind in ("BatchNormalization", "Softmax")
+        and isinstance(config.get("axis"), list)
+        and len(config["axis"]) == 1
+    ):
         config["axis"] = config["axis"][0]
     if legacy:
         config = {key: _legacy_value(key, value) for key, value in config.items()}

@@ -196,7 +196,9 @@ def _evaluate(
             if layer.network is None:
                 done[layer.name, index] = (apply(Visit(path, layer, call, again), values),)
             else:
-                done[layer.name, index] = _evaluate(layer.network, values, apply, path, budget, repeated=again)
+                done[layer.name, index] = _evaluate(
+                    layer.network, values, apply, path, budget, repeated=again
+                )
         if len(later) == len(waiting):
             stuck = ", ".join(sorted({layer.name for layer, _ in later})[:5])
             raise UnreadableInputError(
@@ -220,6 +222,7 @@ def _key(source: Source) -> tuple[str, int]:
 def _output(values: tuple[T, ...], source: Source) -> T:
     if source.output >= len(values):
         raise UnreadableInputError(
-            f"layer '{source.layer}' has no output {source.output}", hint="the file's configuration is damaged"
+            f"layer '{source.layer}' has no output {source.output}",
+            hint="the file's configuration is damaged",
         )
     return values[source.output]

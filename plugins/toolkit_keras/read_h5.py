@@ -74,8 +74,10 @@ def read_h5(path: Path) -> Model:
 
 def _refuse_without_config(file: SafeHdf5, name: str) -> None:
     members = file.members()
-    if "layer_names" in members or file.names((), "layer_names") or {"layers", "_layer_checkpoint_dependencies"} & set(
-        members
+    if (
+        "layer_names" in members
+        or file.names((), "layer_names")
+        or {"layers", "_layer_checkpoint_dependencies"} & set(members)
     ):
         raise UnsupportedError(
             f"{name} holds weights only, without the architecture that they belong to",
@@ -119,7 +121,9 @@ def _place(
             hint="save it in the .keras format, or without the nested model around it",
         )
     wanted = [(layer, weight) for layer in expected for weight in layer.weights or ()]
-    matched = _by_name(wanted, entries, nested=expected[0].leaf.path != (top,)) or _by_order(expected, entries)
+    matched = _by_name(wanted, entries, nested=expected[0].leaf.path != (top,)) or _by_order(
+        expected, entries
+    )
     if matched is None:
         raise UnreadableInputError(
             f"{file}: layer '{top}' should hold {_listed_weights(wanted)}, the file has {_listed(entries)}",
@@ -172,7 +176,9 @@ def _by_name(
     matched = []
     for layer, weight in wanted:
         owner = layer.leaf.layer.name.rpartition("/")[2] if nested else ""
-        found = next((stored[owner, name] for name in (weight.name, *weight.aliases) if (owner, name) in stored), None)
+        found = next(
+            (stored[owner, name] for name in (weight.name, *weight.aliases) if (owner, name) in stored), None
+        )
         if found is None or not fits(weight, found.stored):
             return None
         matched.append(found)

@@ -26,9 +26,18 @@ CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 
-_MAX_INFLATED = 2 << 30
+_MAX_INFLATED = 512 << 20
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    KeyError,
+)
 
 
 def read_keras(path: Path) -> Model:
@@ -79,7 +88,9 @@ def layer_groups(network: Network, root: str = "layers") -> Iterator[tuple[str, 
     yield from _groups(network, (root,), ())
 
 
-def _groups(network: Network, at: tuple[str, ...], above: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _groups(
+    network: Network, at: tuple[str, ...], above: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     seen: Counter[str] = Counter()
     for layer in network.layers:
         if is_operation(layer):
@@ -173,7 +184,9 @@ class _Archive:
         """All bytes of a member, checked against the archive's checksum."""
         info = self._info(member)
         if info.file_size > limit:
-            raise LimitReachedError(f"{self._name}: {member} declares {info.file_size:,} bytes, more than {limit:,}")
+            raise LimitReachedError(
+                f"{self._name}: {member} declares {info.file_size:,} bytes, more than {limit:,}"
+            )
         try:
             with self._zip.open(info) as stream:
                 content = stream.read(limit + 1)
@@ -219,4 +232,3 @@ class _Archive:
 
     def _damaged(self, what: str) -> UnreadableInputError:
         return UnreadableInputError(f"{self._name}: {what}", hint="the file is damaged; get or make it again")
-

@@ -24,7 +24,7 @@ MAX_NAMES = 100_000
 _MAX_EXPANSION = 1100  # deflate's own limit is 1032 to 1
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 # What h5py raises on bytes that are not what they should be; anything else is a bug of ours.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class SafeHdf5:
     def __init__(self, image: Image, where: str) -> None:
         self._where = where
         self._size = image.size
+        self._groups: dict[tuple[str, ...], h5py.Group] = {}
         self._stream = image.open()
         try:
             with self._damage("it"):
@@ -79,18 +80,19 @@ class SafeHdf5:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._groups.clear()
         with self._damage("it"):
             self._file.close()
         self._stream.close()
 
     def has(self, *path: str) -> bool:
         """Whether there is a group or a dataset at a path of hard links."""
-        current: Any = self._file
-        for part in path:
-            if not isinstance(current, h5py.Group) or self._link(current, part) is None:
-                return False
-            current = self._child(current, part)
-        return True
+        if not path or path in self._groups:
+            return True
+        if not self.has(*path[:-1]):
+            return False
+        above = self._walk(path[:-1])
+        return isinstance(above, h5py.Group) and self._link(above, path[-1]) is not None
 
     def members(self, *path: str) -> tuple[str, ...]:
         """Names in a group, sorted; nothing where the group is missing."""
@@ -138,21 +140,21 @@ class SafeHdf5:
         with self._damage(name):
             if dataset.is_virtual or dataset.external:
                 raise UnsupportedError(
-                    f"{self._where}: {name} keeps its values in another file", hint="no such file is ever opened"
+                    f"{self._where}: {name} keeps its values in another file",
+                    hint="no such file is ever opened",
                 )
             dtype = dataset.dtype
             shape = dataset.shape
             filters = _filters(dataset)
             allocated = int(dataset.id.get_storage_size())
             offset = dataset.id.get_offset() if dataset.chunks is None and not filters else None
-            tag = dataset.attrs.get("dtype") if "dtype" in dataset.attrs else None
         if shape is None:
             raise self._error(f"{name} has no shape")
         bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and dtype.fields is None
         if not bfloat16 and (dtype.kind not in "fiub" or dtype.itemsize > 8):
             raise self._error(f"{name} holds {dtype}, not numbers")
-        if bfloat16 or tag == "bfloat16":
-            dtype, bfloat16 = np.dtype("<u2"), dtype.itemsize == 2
+        if bfloat16:  # h5py has no such type; Keras stores the bytes
+            dtype = np.dtype("<u2")
         unknown = [str(number) for number in filters if number not in _FILTERS]
         if unknown:
             raise UnsupportedError(
@@ -185,14 +187,20 @@ class SafeHdf5:
             raise self._error(f"{name} declares {stored.nbytes:,} bytes and stores {allocated:,}")
 
     def _walk(self, path: tuple[str, ...]) -> Any:
-        current: Any = self._file
-        for depth, part in enumerate(path):
-            if not isinstance(current, h5py.Group):
-                raise self._error(f"{'/'.join(path[:depth])} is no group")
-            if self._link(current, part) is None:
-                raise self._error(f"{'/'.join(path)} is missing")
-            current = self._child(current, part)
-        return current
+        """What stands at a path; groups that were found before are not looked up again."""
+        if not path:
+            return self._file
+        if path in self._groups:
+            return self._groups[path]
+        above = self._walk(path[:-1])
+        if not isinstance(above, h5py.Group):
+            raise self._error(f"{'/'.join(path[:-1])} is no group")
+        if self._link(above, path[-1]) is None:
+            raise self._error(f"{'/'.join(path)} is missing")
+        found = self._child(above, path[-1])
+        if isinstance(found, h5py.Group):
+            self._groups[path] = found
+        return found
 
     def _group(self, path: tuple[str, ...]) -> h5py.Group:
         found = self._walk(path)

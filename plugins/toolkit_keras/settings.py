@@ -35,7 +35,7 @@ class Settings:
         value = self._get(key, default)
         if isinstance(value, dict):
             value = _array_value(value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not _is_number(value):
             self.wrong(key, "a number")
         return float(value)
 
@@ -49,7 +49,7 @@ class Settings:
         if isinstance(value, dict):
             value = _array_value(value)
         entries = value if isinstance(value, list) else [value]
-        if not entries or any(isinstance(item, bool) or not isinstance(item, int | float) for item in entries):
+        if not entries or not all(_is_number(item) for item in entries):
             self.wrong(key, "a number, or a list of numbers")
         return tuple(float(item) for item in entries)
 
@@ -118,6 +118,10 @@ class Settings:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (_is_integer(value) and abs(value) < 1 << 64)
 
 
 def _array_value(value: Mapping[str, Any]) -> Any:

@@ -34,7 +34,8 @@ def require_hdf5(image: Image, name: str) -> None:
         return
     if head.startswith(_ZIP):
         raise UnreadableInputError(
-            f"{name} is a zip archive, not an HDF5 file", hint="if it is a Keras model, rename it to end in .keras"
+            f"{name} is a zip archive, not an HDF5 file",
+            hint="if it is a Keras model, rename it to end in .keras",
         )
     _refuse(head, name, "an HDF5 file")
 
@@ -71,7 +72,9 @@ def _guess(head: bytes) -> str:
     if text.startswith((b"<!doctype html", b"<html", b"<!doctype")):
         return "it is a web page"
     if text.startswith(b"{"):
-        return "it is a Jupyter notebook" if b'"cells"' in text or b'"nbformat"' in text else "it is a JSON file"
+        return (
+            "it is a Jupyter notebook" if b'"cells"' in text or b'"nbformat"' in text else "it is a JSON file"
+        )
     return "it begins otherwise"
 
 

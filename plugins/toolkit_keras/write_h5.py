@@ -55,7 +55,9 @@ def write_h5(model: Model, path: Path) -> None:
         weights.attrs["backend"] = "tensorflow"
         weights.attrs["keras_version"] = LAYOUT_VERSION
         write_names(weights, "layer_names", list(_layer_names(plan.network)))
-        groups = {name: list(layers) for name, layers in groupby(plan.layers, key=lambda item: item.leaf.path[0])}
+        groups = {
+            name: list(layers) for name, layers in groupby(plan.layers, key=lambda item: item.leaf.path[0])
+        }
         for name in sorted(_layer_names(plan.network)):
             _write_layer(weights.create_group(name), model.tensors, groups.get(name, []))
         write_names(weights.create_group("top_level_model_weights"), "weight_names", [])

@@ -16,7 +16,14 @@ from toolkit.model import Card, Model
 from toolkit_keras.build import CARD_MEMBER
 from toolkit_keras.read_keras import CONFIG, METADATA, WEIGHTS, layer_groups
 from toolkit_keras.write_h5 import write_tensor
-from toolkit_keras.write_plan import LAYOUT_VERSION, Plan, PlannedLayer, plan_of, refuse_nameless, with_modules
+from toolkit_keras.write_plan import (
+    LAYOUT_VERSION,
+    Plan,
+    PlannedLayer,
+    plan_of,
+    refuse_nameless,
+    with_modules,
+)
 
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the first one that a zip archive can name
 _COPY = 1 << 20

@@ -63,15 +63,16 @@ def plan_of(model: Model) -> Plan:
             hint="use `export --to onnx`, which keeps the function",
         )
     network = parse_network(model.topology.description)
-    held = {
-        layer.name: [spec.name for spec in layer.tensors] for layer in model.topology.layers
-    }
-    layers = tuple(_planned(model, expected, held.get(expected.leaf.name, [])) for expected in wire(network).expected)
+    held = {layer.name: [spec.name for spec in layer.tensors] for layer in model.topology.layers}
+    layers = tuple(
+        _planned(model, expected, held.get(expected.leaf.name, [])) for expected in wire(network).expected
+    )
     planned = {name for layer in layers for name in (*layer.tensors, *layer.generators)}
     stray = [name for name in model.tensors.specs if name not in planned]
     if stray:
         raise UnreadableInputError(
-            f"{model.name or 'the model'}: tensor {stray[0]} belongs to no layer", hint="its topology is another model's"
+            f"{model.name or 'the model'}: tensor {stray[0]} belongs to no layer",
+            hint="its topology is another model's",
         )
     return Plan(network, layers)
 
@@ -83,7 +84,9 @@ def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
         name for name in held if name in specs and specs[name].role is TensorRole.GENERATOR_STATE
     )
     if expected.weights is None:
-        return PlannedLayer(expected.leaf, tuple(name for name in held if name not in generators), None, generators)
+        return PlannedLayer(
+            expected.leaf, tuple(name for name in held if name not in generators), None, generators
+        )
     names = []
     for weight in expected.weights:
         name = f"{layer}/{weight.name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,9 +44,9 @@ def export(request: ExportRequest) -> ExportResult:
             f"{model.name}: a {model.topology.dialect} network cannot be built in Keras",
             hint="`--to onnx` exports it without Keras",
         )
-    from_function = _converter(model.name)
+    _require_packages(model.name)
     network = request.keras_model()
-    converted = _convert(from_function, network, model.topology.input_shape, options.opset, model.name)
+    converted = _convert(network, model.topology.input_shape, options.opset, model.name)
     graph = EditableGraph(converted)
     simplify(graph)
     probabilities = _ends_in_softmax(graph)
@@ -66,26 +66,19 @@ def export(request: ExportRequest) -> ExportResult:
     return ExportResult(request.path, {**facts, "softmax_added": not probabilities, "weights_digest": digest})
 
 
-def _converter(name: str) -> Callable[..., tuple[onnx.ModelProto, Any]]:
-    try:
-        import tensorflow  # noqa: F401  tf2onnx needs it, and says so less plainly
-        from tf2onnx.convert import from_function
-    except ImportError as error:
+def _require_packages(name: str) -> None:
+    """Find out before the network is built in Keras, which takes seconds."""
+    missing = [package for package in ("tensorflow", "tf2onnx") if find_spec(package) is None]
+    if missing:
         raise ConfigurationError(
-            f"{name}: exporting through tf2onnx needs a package that is not installed: {error.name or error}",
-            hint="pip install 'modelops-toolkit[convert]', or use `--to onnx`",
-        ) from error
-    return from_function  # type: ignore[no-any-return]
+            f"{name}: exporting through tf2onnx needs {' and '.join(missing)}, not installed here",
+            hint="pip install 'modelops-toolkit[convert]', or export with `--to onnx`",
+        )
 
 
-def _convert(
-    from_function: Callable[..., tuple[onnx.ModelProto, Any]],
-    network: keras.Model,
-    input_shape: tuple[int, ...],
-    opset: int,
-    name: str,
-) -> onnx.ModelProto:
+def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, name: str) -> onnx.ModelProto:
     import tensorflow as tf
+    from tf2onnx.convert import from_function
 
     def run(image: Any) -> dict[str, Any]:
         return {"scores": network(image, training=False)}
@@ -108,7 +101,8 @@ def _convert(
             logger.setLevel(level)
     if external:
         raise UnsupportedError(f"{name}: tf2onnx wants to write tensors into other files")
-    return converted
+    model: onnx.ModelProto = converted
+    return model
 
 
 def _ends_in_softmax(graph: EditableGraph) -> bool:

@@ -162,7 +162,7 @@ def _check_tensors(tensors: Iterable[TensorProto], where: str) -> None:
         declared = int(np.prod([int(axis) for axis in tensor.dims], dtype=object))
         if declared != _held(tensor, declared):
             raise UnreadableInputError(
-                f"{where}: tensor {tensor.name!r} is cut off: it declares {declared:,} elements and holds others",
+                f"{where}: tensor {tensor.name!r} does not hold the {declared:,} elements it declares",
                 hint="fetch it again",
             )
 

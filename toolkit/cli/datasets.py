@@ -29,7 +29,10 @@ def command() -> None:
 @common_options
 @pass_toolkit
 def list_command(toolkit: Toolkit) -> None:
-    """List the data sets that are found in datasets/, in data/ and in the workspace."""
+    """List the data sets that there are.
+
+    They are looked for in datasets/, in data/ and in the workspace itself.
+    """
     from toolkit.operations.datasets import list_datasets
 
     datasets = list_datasets(toolkit)
@@ -55,7 +58,7 @@ def show(toolkit: Toolkit, name: str | None) -> None:
 @command.command("get")
 @click.argument("variant")
 @click.option(
-    "--to",
+    "--out",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where it goes; datasets/ by default.",
@@ -64,8 +67,9 @@ def show(toolkit: Toolkit, name: str | None) -> None:
 @common_options
 @pass_toolkit
 def get(toolkit: Toolkit, variant: str, folder: Path | None, url: str) -> None:
-    """Download a data set: byclass, bymerge, balanced, letters, digits or mnist.
+    """Download a data set.
 
+    VARIANT is byclass, bymerge, balanced, letters, digits or mnist, all from NIST's archive.
     An interrupted download goes on where it stopped. Size and SHA-256 are checked.
     """
     from toolkit.operations.datasets import get_dataset
@@ -79,7 +83,7 @@ def get(toolkit: Toolkit, variant: str, folder: Path | None, url: str) -> None:
 @click.option("--format", "file_format", default="csv", show_default=True, help="How it is written.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all chance.")
 @click.option(
-    "--to",
+    "--out",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where it goes; datasets/ by default.",
@@ -90,7 +94,10 @@ def get(toolkit: Toolkit, variant: str, folder: Path | None, url: str) -> None:
 def make(
     toolkit: Toolkit, name: str, file_format: str, seed: int, folder: Path | None, options: tuple[str, ...]
 ) -> None:
-    """Write a data set that the toolkit computes, such as glyphs, as files for other tools."""
+    """Write a computed data set as files.
+
+    NAME is a data set that the toolkit computes: glyphs.
+    """
     from toolkit.operations.datasets import make_dataset
 
     written = make_dataset(

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL…")
-@click.option("--dataset", metavar="NAME|PATH", help="By default what stands in datasets/.")
+@click.option(
+    "--dataset", metavar="NAME|PATH", help="By default the one that the first model was trained on."
+)
 @click.option(
     "--split",
     type=click.Choice(["test", "validation", "fit"]),

@@ -134,12 +134,14 @@ def _owner(error: BaseException, plugins: Sequence[PluginRecord]) -> PluginRecor
 
 
 def _for_people(failure: Failure) -> str:
-    line = f"error: {failure.message}" + (f" ({failure.hint})" if failure.hint else "")
+    behind = f"({failure.hint})" if failure.hint else ""
+    between = "\n" if "\n" in failure.message else " "
+    line = f"error: {failure.message}{between}{behind}".rstrip()
     if not is_terminal(sys.stderr):
         return line
     width = max(shutil.get_terminal_size().columns, 40)
     if len(line) > width or "\n" in failure.message:
-        paragraphs = failure.message.splitlines() + ([f"({failure.hint})"] if failure.hint else [])
+        paragraphs = [*failure.message.splitlines(), *([behind] if behind else [])]
         indent = " " * len("error: ")
         line = "\n".join(
             textwrap.fill(

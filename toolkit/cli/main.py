@@ -101,31 +101,40 @@ class Commands(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         toolkit = extra.setdefault("obj", Toolkit())
         toolkit.output = settings_of(arguments, os.environ)
-        prog_name = prog_name or "toolkit"
         try:
-            self._main_shell_completion({"obj": toolkit}, prog_name, complete_var)
-            with self.make_context(prog_name, arguments, **extra) as context:
-                result = self.invoke(context)
+            status, result = self._run(arguments, toolkit, prog_name or "toolkit", complete_var, extra)
             sys.stdout.flush()
-            status = 0
-        except click.exceptions.Exit as request:
-            result, status = None, request.exit_code
         except BrokenPipeError:
-            result, status = None, silence_broken_pipe()
-        except click.exceptions.NoArgsIsHelpError as request:
-            result, status = None, _show_help(request, toolkit)
-        except SystemExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 - every failure gets its line and its status here
-            toolkit.output.close()
-            failure = failure_of(error, debug=toolkit.output.debug, plugins=toolkit.plugins_seen)
-            report(failure, toolkit.output)
-            result, status = None, failure.exit_status
+            status, result = silence_broken_pipe(), None
         finally:
             toolkit.output.close()
         if standalone_mode:
             sys.exit(status)
         return result if status == 0 else status
+
+    def _run(
+        self,
+        arguments: list[str],
+        toolkit: Toolkit,
+        prog_name: str,
+        complete_var: str | None,
+        extra: dict[str, Any],
+    ) -> tuple[int, Any]:
+        try:
+            self._main_shell_completion({"obj": toolkit}, prog_name, complete_var)
+            with self.make_context(prog_name, arguments, **extra) as context:
+                return 0, self.invoke(context)
+        except click.exceptions.Exit as request:
+            return request.exit_code, None
+        except click.exceptions.NoArgsIsHelpError as request:
+            return _show_help(request, toolkit), None
+        except (BrokenPipeError, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - every failure gets its line and its status here
+            toolkit.output.close()
+            failure = failure_of(error, debug=toolkit.output.debug, plugins=toolkit.plugins_seen)
+            report(failure, toolkit.output)
+            return failure.exit_status, None
 
 
 @click.command(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DAMAGED = 5
 _UNREADABLE = 3
+_SHOWN = 6
 
 
 @click.group("models")
@@ -150,8 +151,12 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
                 f"  the same network; weights at cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
                 "  (relatives near 1 and 0, strangers near 0 and 1.4)"
             )
-        for difference in pair.differences:
+        for difference in pair.differences[:_SHOWN]:
             console.print(f"  {pair.second.name} {difference}")
+        if len(pair.differences) > _SHOWN:
+            console.print(
+                f"  and {len(pair.differences) - _SHOWN} more differences; --output json lists them"
+            )
 
 
 @command.command("verify")

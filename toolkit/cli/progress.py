@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 EPOCH_UNITS = ("epoch", "epochs")
 """A task counted in these gets a line for each one."""
 
+BAR_WIDTH = 16
+
 
 class LineProgress:
     """Progress for logs and pipes: a line an epoch, otherwise a line every 10 %.
@@ -77,6 +79,8 @@ class BarProgress:
         self._console = console
         self._bar: Progress | None = None
         self._running: TaskID | None = None
+        self._unit = ""
+        self._room = 0
 
     def note(self, text: str) -> None:
         """Say one line, above the bar."""
@@ -85,31 +89,34 @@ class BarProgress:
     def begin(self, task: str, total: int, unit: str) -> None:
         """Draw a bar for a task; the one before ends and stays as it was."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-        from rich.table import Column
 
         self.end()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=BAR_WIDTH),
             MofNCompleteColumn(),
-            TextColumn(
-                "{task.fields[detail]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
-            ),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=self._console,
             refresh_per_second=5,
         )
-        self._running = self._bar.add_task(task, total=total, detail=unit, unit=unit)
+        # The columns that rich would squeeze first say most; the detail has to give way.
+        fixed = len(task) + BAR_WIDTH + 2 * len(str(total)) + len("/ 0:00:00") + 4
+        self._room = max(self._console.width - fixed, 1)
+        self._unit = unit
+        self._running = self._bar.add_task(task, total=total, detail=self._fitted(unit))
         self._bar.start()
 
     def advance(self, done: int, detail: str = "") -> None:
         """Move the bar."""
         if self._bar is not None and self._running is not None:
-            unit = self._bar.tasks[0].fields["unit"]
-            self._bar.update(self._running, completed=done, detail=detail or unit)
+            self._bar.update(self._running, completed=done, detail=self._fitted(detail or self._unit))
 
     def end(self) -> None:
         """Stop drawing and give the cursor back."""
         if self._bar is not None:
             self._bar.stop()
         self._bar = self._running = None
+
+    def _fitted(self, detail: str) -> str:
+        return detail if len(detail) <= self._room else detail[: self._room - 1] + "…"

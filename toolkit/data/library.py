@@ -19,9 +19,7 @@ from toolkit.types import DatasetLoader, DatasetSource, LoadRequest, SplitName
 if TYPE_CHECKING:
     from toolkit.store import Workspace
 
-_GET_HINT = (
-    "put EMNIST's files into datasets/, run `toolkit datasets get byclass`, or name glyphs, which needs none"
-)
+_GET_HINT = "put its files into datasets/, or download a data set with `toolkit datasets get`"
 
 
 class DataLibrary:
@@ -115,7 +113,7 @@ class DataLibrary:
         what = "no data set in this folder" if path.is_dir() else "not a file of a data set that is known"
         raise MissingInputError(
             f"{path}: {what}; the loaders are {', '.join(self._loaders) or 'none'}",
-            hint="EMNIST's files are called emnist-byclass-train.csv, emnist-byclass-test.csv and so on",
+            hint="files go by their names: emnist-byclass-train.csv, emnist-byclass-test.csv",
         )
 
     def _loader_of(self, source: DatasetSource) -> DatasetLoader:

@@ -53,20 +53,35 @@ def find_ink(page: Page, *, ink: Ink | None, name: str) -> Page:
     Reference:
         Otsu, A threshold selection method from gray-level histograms, 1979.
     """
-    shown = ink or decide_ink(page)
-    contrast = _contrast_to_paper(page, shown)
+    likely = ink or decide_ink(page)
+    found = _ink_of(page, likely)
+    if found is None and ink is None:
+        # Under light from the middle the border is dark although the ink is, too.
+        found = _ink_of(page, "light" if likely == "dark" else "dark")
+    if found is None:
+        raise UnreadableInputError(
+            f"no ink was found in {name}",
+            hint="one dark character on light paper, or light on dark, is read",
+        )
+    return without_specks(found)
+
+
+def _ink_of(page: Page, ink: Ink) -> Page | None:
+    """The share of ink of each pixel, None where nothing stands out from the paper."""
+    contrast = _contrast_to_paper(page, ink)
     threshold = otsu_threshold(contrast)
     paper, strokes = contrast[contrast < threshold], contrast[contrast >= threshold]
     if not len(paper) or not len(strokes):
-        raise _no_ink(name)
+        return None
     distance = float(strokes.mean() - paper.mean())
     if distance < LEAST_CONTRAST or distance < LEAST_SEPARATION * float(paper.std()):
-        raise _no_ink(name)
+        return None
     middle = np.median(paper)
     noise = 1.4826 * np.median(np.abs(paper - middle))
     low = min(float(middle + 3 * noise), threshold)
     high = max(float(np.percentile(strokes, 90)), low + LEAST_CONTRAST / 2)
-    return without_specks(np.clip((contrast - low) / (high - low), 0, 1).astype(np.float32))
+    share: Page = np.clip((contrast - low) / (high - low), 0, 1).astype(np.float32)
+    return share
 
 
 def decide_ink(page: Page) -> Ink:
@@ -195,9 +210,3 @@ def connected_regions(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         inner[mask] = labels.ravel()[inner[mask]]
         if np.array_equal(before, inner):
             return before
-
-
-def _no_ink(name: str) -> UnreadableInputError:
-    return UnreadableInputError(
-        f"no ink was found in {name}", hint="one dark character on light paper, or light on dark, is read"
-    )

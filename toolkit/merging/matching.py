@@ -138,9 +138,7 @@ def _reference(ordered: Sequence[Candidate]) -> Candidate:
     counts = Counter(kinds)
     if len(counts) == 1:
         return ordered[0]
-    return max(
-        zip(ordered, kinds, strict=True), key=lambda pair: (counts[pair[1]], -pair[0].position)
-    )[0]
+    return max(zip(ordered, kinds, strict=True), key=lambda pair: (counts[pair[1]], -pair[0].position))[0]
 
 
 def _problems(item: Candidate, reference: Candidate, found: Correspondence | None) -> Iterator[Problem]:

@@ -193,7 +193,7 @@ def make_dataset(
         raise _unknown(f"data set {name!r} cannot be made", name, list(makers), "datasets make")
     if seed < 0:
         raise UsageError(f"expected a seed of 0 or above, received {seed}")
-    chosen = parse_options(loader.options, options, owner=f"data set {loader.name!r}")
+    chosen: object = parse_options(loader.options, options, owner=f"data set {loader.name!r}")
     folder = _made(folder or toolkit.workspace.datasets)
     with exclusive(folder / f"{loader.name}-make"):
         files = loader.make(MakeRequest(folder, file_format, seed, progress, chosen))

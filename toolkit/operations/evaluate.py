@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.errors import UnreadableInputError
+from toolkit.errors import MissingInputError, UnreadableInputError
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
-from toolkit.types import Convention, Progress, SplitName
+from toolkit.types import Convention, DatasetSource, Progress, SplitName
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def evaluate(
     Args:
         toolkit: Where formats and data sets come from.
         paths: Of the model files.
-        dataset: Name or path; None for the best that is found.
+        dataset: Name or path; None for the one that the first model was trained on, or the best
+            that is found.
         split: Which part.
         progress: Told of images done.
         convention: How the models want their pixels, where their cards do not say or are wrong.
@@ -72,7 +74,7 @@ def evaluate(
     from toolkit.engine import evaluate as score
 
     models = [open_model(toolkit, path) for path in paths]
-    images = toolkit.data.open(toolkit.data.find(dataset), split)
+    images = toolkit.data.open(_source(toolkit, dataset, models[0].card.dataset), split)
     scores = []
     for path, model in zip(paths, models, strict=True):
         known, assumed = described(model, images.classes, convention, f"data set {images.name}")
@@ -105,3 +107,10 @@ def evaluate(
             )
         )
     return tuple(scores)
+
+
+def _source(toolkit: Toolkit, wanted: str | None, trained_on: str) -> DatasetSource:
+    if wanted is None and trained_on:
+        with contextlib.suppress(MissingInputError):
+            return toolkit.data.find(trained_on)
+    return toolkit.data.find(wanted)

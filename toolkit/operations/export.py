@@ -96,7 +96,7 @@ def export(
 
 
 def _in_keras(model: Model) -> keras.Model:
-    from toolkit.training import keras_from_model
+    from toolkit.training.keras_bridge import keras_from_model
 
     return keras_from_model(model)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import re
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, request
-from werkzeug.exceptions import SecurityError
-from werkzeug.sansio.utils import host_is_trusted
 
 from toolkit.web.problems import refuse, request_id
 from toolkit.web.settings import WebSettings
@@ -17,6 +16,7 @@ OPEN_PATHS = frozenset({"/healthz"})
 
 PICTURE_PATHS = frozenset({"/v1/predict"})
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg"})
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -38,11 +38,10 @@ class Guard:
 
     def __init__(self, settings: WebSettings) -> None:
         self._settings = settings
-        self._hosts = settings.allowed_hosts
+        self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
 
     def install(self, app: Flask) -> None:
         """Stand before every route of an app, those of unknown addresses included."""
-        app.config["TRUSTED_HOSTS"] = self._hosts
         app.before_request(self.check)
         app.after_request(harden)
 
@@ -59,9 +58,9 @@ class Guard:
             _check_type(request)
 
     def _check_host(self) -> None:
-        if isinstance(request.routing_exception, SecurityError) or not host_is_trusted(
-            request.environ.get("HTTP_HOST"), self._hosts
-        ):
+        # Flask's TRUSTED_HOSTS knows no IPv6 address and no capital letters.
+        host = _HOST.fullmatch(request.environ.get("HTTP_HOST", "").lower())
+        if host is None or host[1] not in self._hosts:
             raise refuse(400, "host")
 
     def _check_token(self, token: str) -> None:

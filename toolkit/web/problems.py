@@ -11,7 +11,7 @@ from pathlib import Path
 
 import flask
 from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException
 
 from toolkit.errors import (
     BusyError,
@@ -138,8 +138,6 @@ def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> Problem:
     """
     if isinstance(error, RefusedError):
         return error.problem
-    if isinstance(error, SecurityError):
-        return Problem(400, "host")
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, ToolkitError):

@@ -1,0 +1,152 @@
+"""Contact sheets."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import flask
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import toolkit_glyphs
+import toolkit_sheet
+from toolkit.data import DataLibrary, Dataset
+from toolkit.errors import MissingInputError, ToolkitError, UsageError
+from toolkit.store import Workspace
+from toolkit.types import DatasetLoader
+from toolkit_sheet.drawing import CELL, GAP, LABEL_WIDTH, MARGIN, draw_sheet, examples_of, sheet_png
+
+
+def small(classes: int = 3, each: int = 4) -> Dataset:
+    labels = np.arange(classes * each, dtype=np.int32) % classes
+    images = np.zeros((len(labels), 28, 28), np.uint8)
+    images[:] = (100 + 10 * labels)[:, None, None]
+    return Dataset("small", tuple("ABCDEFGH"[:classes]), images, labels)
+
+
+def loaders() -> Mapping[str, DatasetLoader]:
+    return {loader.name: loader for loader in toolkit_glyphs.toolkit_dataset_loaders()}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> SimpleNamespace:
+    """What the host gives to commands and apps, as far as this plugin looks."""
+    return SimpleNamespace(
+        data=DataLibrary(loaders(), Workspace(tmp_path)), output=SimpleNamespace(json=False)
+    )
+
+
+def cell(sheet: Image.Image, row: int, column: int) -> np.ndarray:
+    top, left = MARGIN + row * (CELL + GAP), MARGIN + LABEL_WIDTH + column * (CELL + GAP)
+    return np.asarray(sheet)[top : top + CELL, left : left + CELL]
+
+
+def test_rows_are_classes_and_columns_examples() -> None:
+    sheet = draw_sheet(small(), 4)
+    for row in range(3):
+        for column in range(4):
+            assert (cell(sheet, row, column) == 100 + 10 * row).all()
+    label = np.asarray(sheet)[MARGIN : MARGIN + CELL, MARGIN : MARGIN + LABEL_WIDTH]
+    assert label.max() > 200
+
+
+def test_an_example_is_upright_and_twice_its_size() -> None:
+    dataset = small(1, 1)
+    dataset.images[0] = np.arange(784).reshape(28, 28) % 251
+    shown = cell(draw_sheet(dataset, 1), 0, 0)
+    assert np.array_equal(shown[::2, ::2], dataset.images[0])
+
+
+def test_a_class_with_fewer_images_leaves_cells_empty() -> None:
+    shown = cell(draw_sheet(small(2, 1), 3), 0, 2)
+    assert len(np.unique(shown)) == 1
+    assert shown[0, 0] < 100
+
+
+def test_examples_are_spread_over_the_data_set() -> None:
+    labels = np.zeros(100, np.int32)
+    assert examples_of(labels, 0, 4).tolist() == [0, 25, 50, 75]
+    assert examples_of(labels, 1, 4).tolist() == []
+
+
+def test_many_classes_stand_in_two_columns() -> None:
+    classes = tuple(chr(0x100 + index) for index in range(62))
+    dataset = Dataset("many", classes, np.zeros((62, 28, 28), np.uint8), np.arange(62, dtype=np.int32))
+    sheet = draw_sheet(dataset, 2)
+    assert sheet.height < 32 * (CELL + GAP) + 2 * MARGIN
+    assert sheet.width > 2 * (LABEL_WIDTH + 2 * CELL)
+
+
+def test_png_is_a_picture() -> None:
+    with Image.open(io.BytesIO(sheet_png(small(), 2))) as image:
+        assert image.format == "PNG"
+        assert image.mode == "L"
+
+
+def test_the_command_writes_a_sheet(host: SimpleNamespace, tmp_path: Path) -> None:
+    (declared,) = toolkit_sheet.toolkit_commands()
+    out = tmp_path / "glyphs.png"
+    arguments = ["--dataset", "glyphs", "--out", str(out), "--per-class", "3"]
+    result = CliRunner().invoke(declared.load(), arguments, obj=host, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "62 classes" in result.stdout
+    with Image.open(out) as image:
+        assert image.format == "PNG"
+
+
+def test_the_command_answers_in_json(host: SimpleNamespace, tmp_path: Path) -> None:
+    (declared,) = toolkit_sheet.toolkit_commands()
+    host.output.json = True
+    arguments = ["--dataset", "glyphs", "--out", str(tmp_path / "s.png")]
+    result = CliRunner().invoke(declared.load(), arguments, obj=host, catch_exceptions=False)
+    assert json.loads(result.stdout)["classes"] == 62
+
+
+def test_the_command_names_an_unknown_data_set(host: SimpleNamespace, tmp_path: Path) -> None:
+    (declared,) = toolkit_sheet.toolkit_commands()
+    result = CliRunner().invoke(
+        declared.load(), ["--dataset", "glyps", "--out", str(tmp_path / "s.png")], obj=host
+    )
+    assert isinstance(result.exception, MissingInputError)
+    assert "glyphs" in str(result.exception)
+    assert not (tmp_path / "s.png").exists()
+
+
+@pytest.fixture
+def client(host: SimpleNamespace) -> flask.testing.FlaskClient:
+    (declared,) = toolkit_sheet.toolkit_routes()
+    app = flask.Flask(__name__)
+    app.extensions["toolkit"] = host
+    app.register_blueprint(declared.load(), url_prefix="/plugins/sheet")
+    app.register_error_handler(ToolkitError, lambda error: ({"code": error.code}, 400))
+    return app.test_client()
+
+
+def test_a_sheet_over_http(client: flask.testing.FlaskClient) -> None:
+    answer = client.get("/plugins/sheet/glyphs.png?per_class=2&split=validation")
+    assert answer.status_code == 200
+    assert answer.mimetype == "image/png"
+    assert Image.open(io.BytesIO(answer.data)).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("nothing.png", MissingInputError.code),
+        ("...png", MissingInputError.code),
+        ("..%5Cglyphs.png", MissingInputError.code),
+        ("glyphs.png?per_class=0", UsageError.code),
+        ("glyphs.png?per_class=999999999999999", UsageError.code),
+        ("glyphs.png?per_class=-1", UsageError.code),
+        ("glyphs.png?split=all", UsageError.code),
+    ],
+)
+def test_what_a_client_may_not_ask(client: flask.testing.FlaskClient, address: str, code: str) -> None:
+    answer = client.get(f"/plugins/sheet/{address}")
+    assert answer.get_json()["code"] == code
