@@ -253,7 +253,7 @@ def test_a_hook_with_an_argument_is_refused() -> None:
 
 
 def test_hook_wrappers_cannot_change_what_others_contribute() -> None:
-    def toolkit_exporters() -> Iterable[Any]:
+    def toolkit_exporters() -> Any:
         result = yield
         return [*result, "more"]
 

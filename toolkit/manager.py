@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import os
 import sys
@@ -78,8 +79,7 @@ class _Entry:
 
     def change(self, **changes: Any) -> None:
         """Replace fields of the record."""
-        fields = {name: getattr(self.record, name) for name in self.record.__dataclass_fields__}
-        self.record = PluginRecord(**{**fields, **changes})
+        self.record = dataclasses.replace(self.record, **changes)
 
 
 class PluginManager:
@@ -111,7 +111,7 @@ class PluginManager:
         )
         refusal = self._settings.refusal(plugin)
         if refusal:
-            return self._append(_Entry(_changed(record, state="disabled", cause=refusal)))
+            return self._append(_Entry(dataclasses.replace(record, state="disabled", cause=refusal)))
         return self._load(record, plugin.entry_point.load)
 
     def register(
@@ -256,12 +256,6 @@ def load_plugins(environ: Mapping[str, str] | None = None) -> PluginManager:
     for name in sorted((settings.allowed or frozenset()) - known):
         manager.report_missing(name)
     return manager
-
-
-def _changed(record: PluginRecord, **changes: Any) -> PluginRecord:
-    entry = _Entry(record)
-    entry.change(**changes)
-    return entry.record
 
 
 def _checked(kind: Kind[Any], result: object) -> list[Any]:

@@ -72,6 +72,8 @@ def download(
         if _is_whole(target, archive):
             progress.note(f"{target.name} is already here and whole")
             return
+        if _size(part) > archive.size:
+            part.unlink()  # of another file
         _check_space(part, archive)
         _fetch_rest(archive, part, progress, attempts, sleep)
         _check_digest(archive, part)
@@ -87,7 +89,7 @@ def _is_whole(path: Path, archive: Archive) -> bool:
 
 
 def _check_space(part: Path, archive: Archive) -> None:
-    here = part.stat().st_size if part.exists() else 0
+    here = _size(part)
     free = shutil.disk_usage(part.parent).free
     if free < archive.size - here:
         raise StorageError(
@@ -136,11 +138,19 @@ def _fetch_once(archive: Archive, part: Path, have: int, progress: Progress) -> 
         begin = _check_announced(archive, answer.headers, have if resumed else 0, resumed=resumed)
         with part.open("r+b" if begin else "wb") as file:
             file.seek(begin)
-            while block := answer.read(_BLOCK):
+            while block := _read(answer):
                 if file.tell() + len(block) > archive.size:
                     raise _other_file(archive, f"more than {archive.size:,} bytes")
                 file.write(block)
                 progress.advance(file.tell())
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    try:
+        return answer.read(_BLOCK)
+    except OSError as error:
+        # Told apart from an error of the disk, which the same block may raise.
+        raise ConnectionError(str(error)) from error
 
 
 def _check_announced(archive: Archive, headers: http.client.HTTPMessage, have: int, *, resumed: bool) -> int:

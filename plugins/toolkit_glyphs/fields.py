@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from toolkit_glyphs.faces import BODY, CHARACTERS, GRID, draw_characters
 
-# Distances are exact up to this many pixels of the grid; no stroke grows or fades further.
-REACH = 9
+# Distances are exact up to this many pixels of the grid; no stroke grows or fades further. With 12,
+# the sums of squares would no longer fit into a byte.
+REACH = 11
 
 # In how many directions the farthest ink is kept, to know the box of a bent character.
 DIRECTIONS = 48
@@ -59,7 +60,7 @@ def glyph_fields() -> GlyphFields:
 
 
 def signed_distance(coverage: Array) -> Array:
-    """Distance to the edge of the ink in pixels, above 0 inside, at most 9 either way.
+    """Distance to the edge of the ink in pixels, above 0 inside, at most 11 either way.
 
     Args:
         coverage: (n, height, width), 0 to 1: the share of each pixel that is ink.

@@ -89,17 +89,16 @@ def activation_of(settings: Settings, key: str = "activation") -> Activation:
         return LINEAR
     if isinstance(value, str):
         return Activation(value)
-    if isinstance(value, dict):
-        inner = value.get("config")
-        if isinstance(inner, str):
-            return Activation(inner)
-        kind = value.get("class_name")
-        if kind in _LAYERS and isinstance(inner, dict):
-            return _LAYERS[kind](Settings(inner, settings.layer))
-        if kind == "Activation" and isinstance(inner, dict):
-            return activation_of(Settings(inner, settings.layer))
-        return Activation(str(kind))
-    settings.wrong(key, "the name of a function")
+    if not isinstance(value, dict):
+        settings.wrong(key, "the name of a function")
+    inner, kind = value.get("config"), str(value.get("class_name"))
+    if isinstance(inner, str):
+        return Activation(inner)
+    if kind in _LAYERS and isinstance(inner, dict):
+        return _LAYERS[kind](Settings(inner, settings.layer))
+    if kind == "Activation" and isinstance(inner, dict):
+        return activation_of(Settings(inner, settings.layer))
+    return Activation(kind)
 
 
 def described_activation(settings: Settings) -> Any:

@@ -42,13 +42,16 @@ class Found(Protocol):
     """A tensor as it stands in a file."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """As the file declares it."""
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """As the file has it, byte order included."""
 
     @property
-    def bfloat16(self) -> bool: ...
+    def bfloat16(self) -> bool:
+        """Whether its elements are the upper halves of float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,9 @@ def wire(network: Network) -> Wiring:
         if kind is not None:
             settings = Settings(visit.layer.values, visit.name)
             if visit.layer.kind != "InputLayer" and kind.inputs is not None and len(flows) != kind.inputs:
+                given = f"is called on {len(flows)} tensors, a {kind.name} takes {kind.inputs}"
                 raise UnreadableInputError(
-                    f"layer '{visit.name}' is called on {len(flows)} tensors, a {kind.name} takes {kind.inputs}",
+                    f"layer '{visit.name}' {given}",
                     hint="the file's configuration is damaged",
                 )
             if not flows:

@@ -36,9 +36,11 @@ class StoredTensors(Tensors):
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor's specification by name, in layer order."""
         return self._specs
 
     def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor, little endian, as one piece."""
         spec, stored, rotated = self._tensors[name]
         if stored.offset is not None:
             what = f"{self._where}: {name}"

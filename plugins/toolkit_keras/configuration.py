@@ -140,7 +140,9 @@ def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> Netwo
         )
         previous = Source(layer.name)
     inputs = (first,) if start else (Source(""),)
-    return Network(name, True, tuple(chained), inputs, (previous,), trainable)
+    return Network(
+        name, sequential=True, layers=tuple(chained), inputs=inputs, outputs=(previous,), trainable=trainable
+    )
 
 
 def _has_legacy_calls(entries: list[Any]) -> bool:

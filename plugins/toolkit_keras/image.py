@@ -36,7 +36,7 @@ class Image(ABC):
             UnreadableInputError: If the bytes end too early.
         """
         array = np.empty(shape, dtype)
-        left = memoryview(array.reshape(-1).view(np.uint8))
+        left = memoryview(array.reshape(-1).view(np.uint8).data)
         with self.open() as stream:
             stream.seek(offset)
             while left:
@@ -69,6 +69,7 @@ class FileImage(Image):
             raise UnreadableInputError(f"{path.name}: it was cut off", hint="get or make it again")
 
     def open(self) -> BinaryIO:
+        """A stream over the part, if the file has not changed."""
         stream = open_file(self._path)
         if _state(stream) != self._state:
             stream.close()
@@ -86,6 +87,7 @@ class MemoryImage(Image):
         self.size = len(content)
 
     def open(self) -> BinaryIO:
+        """A stream over the bytes."""
         return io.BytesIO(self._content)
 
 
@@ -134,7 +136,7 @@ def open_file(path: Path) -> BinaryIO:
         StorageError: If it cannot be opened.
     """
     try:
-        return path.open("rb", buffering=0)  # type: ignore[return-value]
+        return path.open("rb", buffering=0)
     except FileNotFoundError as error:
         raise MissingInputError(f"{path.name}: no such file", hint="see `toolkit models find`") from error
     except OSError as error:

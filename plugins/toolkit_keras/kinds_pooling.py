@@ -46,7 +46,7 @@ def _pool_attributes(settings: Settings, _inputs: Inputs) -> Mapping[str, Any]:
     }
 
 
-def _pool(kind: str, **attributes: int) -> Callable[[Emission], Value]:
+def _pool(kind: str, **attributes: Any) -> Callable[[Emission], Value]:
     def emit(emission: Emission) -> Value:
         window = _window(emission.settings)
         value = channels_first(emission, emission.input, channel_axis(emission.settings))

@@ -160,7 +160,8 @@ def _evaluate(
     done: dict[tuple[str, int], tuple[T, ...]] = {}
     if len(network.inputs) != len(inputs):
         raise UnsupportedError(
-            f"model '{'/'.join(above) or network.name}' has {len(network.inputs)} inputs and is given {len(inputs)}",
+            f"model '{'/'.join(above) or network.name}' has {len(network.inputs)} inputs "
+            f"and is given {len(inputs)}",
             hint="supported: models with one input",
         )
     by_name = {layer.name: layer for layer in network.layers}

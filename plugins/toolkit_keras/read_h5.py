@@ -14,10 +14,10 @@ from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
 from toolkit_keras.configuration import load_json, parse_network, refuse_code
 from toolkit_keras.image import FileImage
 from toolkit_keras.layer_kind import Weight
+from toolkit_keras.legacy_order import legacy_order
 from toolkit_keras.modernise import modernise
 from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored
 from toolkit_keras.sniff import require_hdf5
-from toolkit_keras.legacy_order import legacy_order
 
 
 @dataclass(frozen=True, slots=True)

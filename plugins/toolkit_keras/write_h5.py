@@ -45,7 +45,8 @@ def write_h5(model: Model, path: Path) -> None:
                 "whose order of weights in an .h5 file is not known",
                 hint="write it as .keras",
             )
-    with h5py.File(path, "x", libver="earliest", track_order=False) as file:
+    # Through a file of Python's: HDF5's own driver loses errors of the disk while it closes.
+    with path.open("xb+") as raw, h5py.File(raw, "w", libver="earliest", track_order=False) as file:
         file.attrs["backend"] = "tensorflow"
         file.attrs["keras_version"] = LAYOUT_VERSION
         file.attrs["model_config"] = json.dumps(model.topology.description)

@@ -54,7 +54,8 @@ def plan_of(model: Model) -> Plan:
     """
     if model.topology.dialect != "keras":
         raise UnsupportedError(
-            f"{model.name or 'the model'} is an {model.topology.dialect.upper()} model, which has no Keras configuration",
+            f"{model.name or 'the model'} is an {model.topology.dialect.upper()} model, "
+            "which has no Keras configuration",
             hint="Keras files can be written of models read from Keras files; use `export --to onnx`",
         )
     if _mentions(model.topology.description, LEGACY_HARD_SIGMOID):

@@ -105,9 +105,10 @@ def prove(
                     part = images[start : start + size]
                     differences.compare(exported.answer(part), source, source.answer(part), size)
     return {
-        "compared_with": [source.name for source in sources],
-        "images": {name: len(images) for name, images in batches.items()},
-        "batches": list(BATCHES),
+        "compared_with": " and ".join(source.name for source in sources),
+        "random_images": len(batches["random"]),
+        "real_images": len(batches.get("real", ())),
+        "batches": " and ".join(str(size) for size in BATCHES),
         "largest_probability_difference": differences.probabilities,
         "largest_logit_difference": differences.logits,
         "opset": max(entry.version for entry in proto.opset_import if not entry.domain),

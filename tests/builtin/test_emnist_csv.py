@@ -57,6 +57,13 @@ def assert_reads(path: Path, cells: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(labels, cells[:, 0])
 
 
+def read_or_complaint(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int32]] | str:
+    try:
+        return read_csv(path, BYCLASS)
+    except ToolkitError as error:
+        return str(error)
+
+
 def replaced(content: bytes, row: int, column: int, field: bytes) -> bytes:
     lines = content.split(b"\n")
     fields = lines[row - 1].split(b",")
@@ -324,14 +331,18 @@ PIECES = st.sampled_from(
         b"\r",
         b"\n\n",
     ]
-    + [b" ", b"label", b"99999999999", b"0.0", b".", b"1" * 5000, b"\x1f\x8b", "٣".encode(), b",", b""]
+)
+MORE_PIECES = st.sampled_from(
+    [b" ", b"label", b"99999999999", b"0.0", b".", b"1" * 5000, b"\x1f\x8b", "٣".encode(), b",", b""]
 )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=st.lists(
-        st.tuples(st.integers(0, 6_000), st.integers(0, 40), st.one_of(PIECES, st.binary(max_size=8)))
+        st.tuples(
+            st.integers(0, 6_000), st.integers(0, 40), st.one_of(PIECES, MORE_PIECES, st.binary(max_size=8))
+        )
     ),
     compressed=st.booleans(),
     cut=st.integers(0, 200),
@@ -346,12 +357,12 @@ def test_damage_gives_the_rows_or_a_toolkit_error(
         content = gzip.compress(content, 1)
         content = content[: len(content) - cut] if cut else content
     path = written(tmp_path, content)
-    try:
-        images, labels = read_csv(path, BYCLASS)
-    except ToolkitError as error:
-        assert path.name in error.message
-        assert "\n" not in str(error)
+    received = read_or_complaint(path)
+    if isinstance(received, str):
+        assert path.name in received
+        assert "\n" not in received
     else:
+        images, labels = received
         assert images.shape == (len(labels), 28, 28)
         assert len(labels) > 0
         assert labels.min() >= 0
@@ -361,7 +372,7 @@ def test_damage_gives_the_rows_or_a_toolkit_error(
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=3_000))
 def test_any_bytes_give_a_toolkit_error(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(ToolkitError, match="emnist-byclass-train.csv"):
+    with pytest.raises(ToolkitError, match="emnist-byclass-train"):
         read_csv(written(tmp_path, content), BYCLASS)
 
 

@@ -64,7 +64,7 @@ def test_twice_the_same_and_in_another_process_too(loader: DatasetLoader) -> Non
     printed = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
-    assert printed.strip() == hashlib.sha256(first).hexdigest()
+    assert printed.strip() == hashlib.sha256(first.tobytes()).hexdigest()
 
 
 def test_a_longer_data_set_begins_like_a_shorter_one(loader: DatasetLoader, train: Dataset) -> None:
@@ -84,10 +84,9 @@ def test_seed_and_part_make_other_images(loader: DatasetLoader) -> None:
 
 
 def test_the_test_part_is_distorted_in_ways_of_its_own() -> None:
-    settings = {"seed": 3, "stream": 1}
-    without, _ = draw_glyphs(glyph_fields(), 4, held_out=False, **settings)  # type: ignore[arg-type]
-    held_out, _ = draw_glyphs(glyph_fields(), 4, held_out=True, **settings)  # type: ignore[arg-type]
-    changed = (without != held_out).any((1, 2)).mean()
+    without, _ = draw_glyphs(glyph_fields(), 4, seed=3, stream=1, held_out=False)
+    held_out, _ = draw_glyphs(glyph_fields(), 4, seed=3, stream=1, held_out=True)
+    changed = np.any(without != held_out, axis=(1, 2)).mean()
     assert 0.35 < changed < 0.65
 
 
@@ -103,7 +102,7 @@ def test_framing_and_greys_are_emnist_s(train: Dataset) -> None:
     assert np.abs((top + bottom) / 2 - 14).max() <= 1.5
     assert np.abs((left + right) / 2 - 14).max() <= 1.5
     assert images.mean() == pytest.approx(44, abs=5)
-    assert (images.max((1, 2)) == 255).all()
+    assert np.all(images.max((1, 2)) == 255)
     assert not images[:, [0, -1]].all(2).any()
 
 
@@ -112,7 +111,7 @@ def test_every_class_looks_like_itself(train: Dataset) -> None:
     images = train.images.reshape(len(train), -1).astype(np.float64)
     half = len(train) // 2
     means = np.stack([images[:half][train.labels[:half] == label].mean(0) for label in range(62)])
-    distances = ((images[half:, None] - means[None]) ** 2).sum(2)
+    distances = (means * means).sum(1) - 2 * images[half:] @ means.T
     assert (distances.argmin(1) == train.labels[half:]).mean() > 0.5
 
 
@@ -123,7 +122,7 @@ def test_every_character_has_many_faces() -> None:
 
 
 def test_a_face_without_a_character_leaves_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    # cmex10 holds parts of large brackets, no alphabet.
+    # Nobody has assigned the private code points from U+E000 on.
     beyond = faces.Face("DejaVuSans.ttf", digits=0xE000, capitals=0xE100, small=ord("a"))
     monkeypatch.setattr(faces, "FACES", (beyond,))
     assert {label for label, _ in faces.draw_characters()} == set(range(36, 62))
@@ -144,7 +143,7 @@ def test_distances_to_the_edge() -> None:
     assert distance[16, 5] == -2.5
     assert distance[16, 24] == pytest.approx(0.25)
     assert distance[5, 4] == pytest.approx(0.5 - 5)
-    assert distance.min() >= -9
+    assert distance.min() >= -11
 
 
 def test_the_whole_data_set_takes_seconds(loader: DatasetLoader) -> None:

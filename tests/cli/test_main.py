@@ -243,6 +243,19 @@ def test_errors_while_arguments_are_parsed_are_json_too() -> None:
         assert json.loads(result.stdout)["error"]["code"] == "usage"
 
 
+def test_a_failure_behind_the_result_makes_no_second_document() -> None:
+    @click.command()
+    @pass_toolkit
+    def command(toolkit: Toolkit) -> None:
+        toolkit.output.result({"done": True}, lambda _console: None)
+        raise errors.StorageError("the report could not be written")
+
+    result = run(lambda: command, "try-out", "--output", "json")
+    assert json.loads(result.stdout) == {"done": True}
+    assert result.stderr == "error: the report could not be written\n"
+    assert result.exit_code == 7
+
+
 def test_a_usage_error_says_where_help_is() -> None:
     result = run(reporting, "try-out", "--times", "many")
     assert result.stderr.startswith("error: Invalid value for '--times'")

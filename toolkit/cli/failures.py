@@ -84,10 +84,10 @@ def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRec
 
 
 def report(failure: Failure, output: Output) -> None:
-    """Print a failure: for people on stderr, for programs on stdout."""
+    """Print a failure: for people on stderr, for programs on stdout, where it is the only document."""
     if failure.traceback:
         print(failure.traceback, file=sys.stderr, end="")
-    if output.json:
+    if output.json and not output.answered:
         document = {"error": {"code": failure.code, "message": failure.message, "hint": failure.hint}}
         print(json.dumps(document, indent=2), flush=True)
     else:

@@ -29,12 +29,14 @@ class Output:
         json: Whether the result is one JSON document (``--output json``).
         quiet: Whether progress and notes are kept back (``--quiet``).
         debug: Whether an expected failure shows its traceback (``--debug``).
+        answered: Whether the result has been printed; there is one document and no second.
     """
 
     def __init__(self, *, json: bool = False, quiet: bool = False, debug: bool = False) -> None:
         self.json = json
         self.quiet = quiet
         self.debug = debug
+        self.answered = False
         self._bar: BarProgress | None = None
 
     def result(self, document: Any, text: Callable[[Console], None]) -> None:
@@ -47,7 +49,9 @@ class Output:
         """
         self.close()
         if self.json:
-            print(json.dumps(to_jsonable(document), indent=2, allow_nan=False), flush=True)
+            text_of_document = json.dumps(to_jsonable(document), indent=2, allow_nan=False)
+            self.answered = True
+            print(text_of_document, flush=True)
         else:
             text(make_console(sys.stdout))
 

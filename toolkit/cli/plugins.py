@@ -96,13 +96,13 @@ def _show(details: PluginDetails, console: Console) -> None:
         console.print(f"plugin {plugin}", style="bold", end=": ")
         console.print(plugin.state, style=STYLES[plugin.state])
         if plugin.module:
-            console.print(f"  module: {plugin.module}")
+            _indented(console, f"module: {plugin.module}")
         if plugin.hooks:
-            console.print(f"  hooks: {', '.join(plugin.hooks)}")
+            _indented(console, f"hooks: {', '.join(plugin.hooks)}")
         if plugin.cause:
-            console.print(f"  cause: {plugin.cause}", style=STYLES[plugin.state])
+            _indented(console, f"cause: {plugin.cause}", STYLES[plugin.state])
         if plugin.traceback:
-            console.print(plugin.traceback, style="dim")
+            _indented(console, plugin.traceback.rstrip(), "dim")
     for contribution in details.contributions:
         if contribution is not details.contributions[0] or details.plugins:
             console.print()
@@ -110,22 +110,21 @@ def _show(details: PluginDetails, console: Console) -> None:
 
 
 def _show_contribution(contribution: ContributionDetails, console: Console) -> None:
+    from rich.padding import Padding
     from rich.table import Table
 
     console.print(f"{contribution.kind} {contribution.name}", style="bold")
-    console.print(f"  {contribution.summary}")
-    console.print(f"  from: {contribution.plugin} of {contribution.distribution}")
+    _indented(console, contribution.summary)
+    _indented(console, f"from: {contribution.plugin} of {contribution.distribution}")
     if contribution.also_claimed_by:
-        console.print(
-            f"  also claimed by {', '.join(contribution.also_claimed_by)}: "
-            f"type {contribution.distribution}:{contribution.name}",
-            style="yellow",
-        )
+        others = ", ".join(contribution.also_claimed_by)
+        name = f"{contribution.distribution}:{contribution.name}"
+        _indented(console, f"also claimed by {others}: type {name}", "yellow")
     for name, value in contribution.facts.items():
-        console.print(f"  {name.replace('_', ' ')}: {value}")
+        _indented(console, f"{name.replace('_', ' ')}: {value}")
     if not contribution.options:
         return
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 2))
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("option", no_wrap=True)
     table.add_column("type", overflow="fold", max_width=24)
     table.add_column("default", overflow="fold", max_width=12)
@@ -133,9 +132,20 @@ def _show_contribution(contribution: ContributionDetails, console: Console) -> N
     for option in contribution.options:
         limits = [f"≥ {option.minimum:g}"] if option.minimum is not None else []
         limits += [f"≤ {option.maximum:g}"] if option.maximum is not None else []
-        kind = ", ".join([option.type, *limits]) if not option.choices else option.type
+        kind = option.type if option.choices else ", ".join([option.type, *limits])
         table.add_row(option.name, kind, _default(option.default), option.help)
-    console.print(table)
+    console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def _indented(console: Console, text: str, style: str = "") -> None:
+    """Print with two blanks before every line, those that the terminal's width makes included."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if console.soft_wrap:
+        console.print("\n".join(f"  {line}" for line in text.splitlines()), style=style)
+    else:
+        console.print(Padding(Text(text, style), (0, 0, 0, 2)))
 
 
 def _default(value: object) -> str:
@@ -156,6 +166,6 @@ def _check(checks: tuple[PluginCheck, ...], console: Console) -> None:
                 f"{name}: {len(check.problems)} problem{'s' if len(check.problems) > 1 else ''}", style="red"
             )
             for problem in check.problems:
-                console.print(f"  {problem}")
+                _indented(console, str(problem))
         else:
             console.print(f"{name}: good", style="green")

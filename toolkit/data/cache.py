@@ -192,7 +192,7 @@ def _open(entry: Path, key: Fingerprint) -> Splits | None:
 
 
 def _map(path: Path, recorded: dict[str, Any]) -> NDArray[Any] | None:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = np.lib.format.open_memmap(path, mode="r")  # takes .npy only, and no objects
     if list(array.shape) != recorded["shape"] or array.dtype.str != recorded["dtype"]:
         return None
     if _signature(path) != recorded["signature"] and file_sha256(path) != recorded["sha256"]:

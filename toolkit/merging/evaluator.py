@@ -14,7 +14,7 @@ from toolkit.merging.combine import combined, only_ingredient
 from toolkit.merging.recalibrate import has_batch_statistics, recalibrate
 from toolkit.merging.scores import Answers, answers
 from toolkit.model import Model
-from toolkit.types import Convention, Ingredient, MergeResult, Progress, SilentProgress, SplitName
+from toolkit.types import Convention, Ingredient, MergeResult, Progress, SplitName
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,19 @@ class Evaluator:
         statistics = has_batch_statistics(self.ingredients[0].model)
         return self.calibration is not None and statistics and only_ingredient(result) is None
 
-    def answers(self, result: MergeResult, name: str = "") -> Answers:
+    def answers(self, result: MergeResult) -> Answers:
         """What a finished candidate gets right on the validation images."""
         alone = only_ingredient(result)
         if alone is not None and self.known:
             return self.known[alone]
-        return self.measure(self.finish(result), self._images(), "validation", name)
+        return answers(self.finish(result), self._images(), "validation", self.convention)
 
     def accuracy(self, result: MergeResult) -> float:
         """The validation accuracy of a finished candidate, 0 to 1: what strategies select by."""
+        found = self.answers(result).score.accuracy
         tried = sum(weight > 0 for weight in result.weights)
-        quiet = dataclasses.replace(self, progress=SilentProgress())
-        found = quiet.answers(result).score.accuracy
-        self.progress.note(f"a soup of {tried}: {100 * found:.2f} % on validation")
+        self.progress.note(f"{_counted(tried)}: {100 * found:.2f} % on validation")
         return found
-
-    def measure(self, model: Model, dataset: Dataset, split: SplitName, name: str) -> Answers:
-        """What a model gets right on any images."""
-        return answers(model, dataset, split, self.convention, self.progress, name)
 
     def with_known(self) -> Evaluator:
         """The same, with every ingredient scored on the validation images."""
@@ -92,7 +87,17 @@ def measure_all(
     split: SplitName = "validation",
 ) -> tuple[Answers, ...]:
     """What each ingredient gets right, as it stands."""
-    return tuple(answers(item.model, dataset, split, convention, progress, item.name) for item in ingredients)
+    found: list[Answers] = []
+    progress.begin(f"scoring the ingredients on {split}", len(ingredients), "models")
+    for item in ingredients:
+        found.append(answers(item.model, dataset, split, convention))
+        progress.advance(len(found), f"{item.name} {100 * found[-1].score.accuracy:.2f} %")
+    progress.end()
+    return tuple(found)
+
+
+def _counted(models: int) -> str:
+    return "the best ingredient alone" if models == 1 else f"the mean of {models}"
 
 
 def labelled_for(dataset: Dataset, classes: Sequence[str]) -> Dataset | None:

@@ -61,7 +61,8 @@ td.name { overflow-wrap: anywhere; min-width: 9rem; font-weight: 550; }
 .yes { color: var(--good); } .no { color: var(--soft); }
 code { font: .86em ui-monospace, "SF Mono", Menlo, Consolas, monospace; color: var(--soft); }
 ul { margin: 0; padding-left: 1.15rem; } li + li { margin-top: .3rem; }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--ink); font: inherit; }
+svg { display: block; width: 100%; min-width: 34rem; height: auto; }
+svg text { fill: var(--ink); font: inherit; }
 svg .soft { fill: var(--soft); } svg .grid { stroke: var(--line); }
 svg .other { fill: var(--other); stroke: var(--other); }
 svg .merged { fill: var(--accent); stroke: var(--accent); }
@@ -145,9 +146,9 @@ def _figures(report: MergeReport) -> str:
         figures.append((f"Accuracy, {score.split}", f"{100 * score.accuracy:.2f} %", interval))
     comparison = report.verdict.comparison
     if report.verdict.gain is not None and comparison is not None:
-        gain = f"{100 * report.verdict.gain:+.2f}"
+        gain = _signed(report.verdict.gain)
         detail = f"points; {comparison.gained} images gained, {comparison.lost} lost"
-        figures.append(("Against the best ingredient", gain, detail))
+        figures.append(("Against the best", gain, detail))
     used = sum(item.weight > 0 for item in report.ingredients)
     of = f"of {len(report.ingredients)}; they count as {report.effective_number:.2f} equal ones"
     figures.append(("Ingredients used", str(used), of))
@@ -162,11 +163,12 @@ def _figures(report: MergeReport) -> str:
 def _chart(report: MergeReport, split: SplitName) -> str:
     rows = [_row(report.output, report.scores, split, merged=True)]
     rows += [_row(item.name, item.scores, split) for item in report.ingredients]
-    rows.append(_row("plain mean", report.plain_mean, split))
+    rows.append(_row(f"plain mean of all {len(report.ingredients)}", report.plain_mean, split))
     shown = [row for row in rows if row is not None]
     images = next(score.images for score in report.scores if score.split == split)
     title = f"Accuracy on {images:,} {split} images of {report.dataset}, with 95 % intervals"
-    return f"<section><h2>{escape(title)}</h2>{accuracy_chart(shown, title)}</section>\n"
+    chart = accuracy_chart(shown, title)
+    return f'<section><h2>{escape(title)}</h2><div class="scroll">{chart}</div></section>\n'
 
 
 def _row(name: str, scores: Sequence[Score], split: SplitName, *, merged: bool = False) -> ChartRow | None:
@@ -205,13 +207,17 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f} %"
 
 
+def _signed(gain: float) -> str:
+    return f"{100 * gain:+.2f}".replace("-", "−")
+
+
 def _steps(report: MergeReport) -> str:
     if not report.steps:
         return ""
     rows: list[str] = []
     best: float | None = None
     for number, step in enumerate(report.steps, start=1):
-        change = "" if best is None else f"{100 * (step.score - best):+.2f}"
+        change = "" if best is None else _signed(step.score - best)
         mark = '<td class="yes">✓ kept</td>' if step.accepted else '<td class="no">left out</td>'
         rows.append(
             f'<tr><td class="n" style="text-align:left">{number}</td>'

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 from toolkit.model import Model
-from toolkit.types import Convention, Progress, SplitName
+from toolkit.types import Convention, SplitName
 
-_STEP = 2048  # images between two signs of progress
+_STEP = 2048  # images read at a time
 _LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 
@@ -65,30 +65,20 @@ class Comparison:
     p_value: float
 
 
-def answers(
-    model: Model,
-    dataset: Dataset,
-    split: SplitName,
-    convention: Convention | None,
-    progress: Progress,
-    name: str = "",
-) -> Answers:
+def answers(model: Model, dataset: Dataset, split: SplitName, convention: Convention | None) -> Answers:
     """Run a network on labelled images.
 
     Args:
         model: Its outputs stand in the order of the data set's classes.
-        dataset: One image or more.
+        dataset: One image or more; read some at a time.
         split: Which part that is.
         convention: How the network wants its pixels; by default what its card says.
-        progress: Told of images done.
-        name: What the progress calls the network.
     """
     from toolkit.engine import Network, usable_processors, wilson_interval
 
     network = Network.of(model, threads=usable_processors())
     right = np.empty(len(dataset), dtype=np.bool_)
     loss = 0.0
-    progress.begin(f"scoring {name or model.name}", len(dataset), "images")
     for start in range(0, len(dataset), _STEP):
         part = slice(start, min(start + _STEP, len(dataset)))
         truth = np.asarray(dataset.labels[part])
@@ -96,8 +86,6 @@ def answers(
         right[part] = probabilities.argmax(axis=1) == truth
         of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
         loss -= float(np.log(np.clip(of_truth, _LEAST_PROBABILITY, 1.0)).sum())
-        progress.advance(part.stop, f"accuracy {100 * right[: part.stop].mean():.2f} %")
-    progress.end()
     total, correct = len(dataset), int(right.sum())
     low, high = wilson_interval(correct, total)
     return Answers(Score(split, total, correct / total, low, high, loss / total), right)

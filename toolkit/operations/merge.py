@@ -20,6 +20,7 @@ from toolkit.merging.problems import refusal
 from toolkit.merging.recalibrate import calibration_images, has_batch_statistics
 from toolkit.merging.report import IngredientReport, MergeReport, Recalibration, versions
 from toolkit.merging.scores import Answers
+from toolkit.merging.scores import answers as look_at
 from toolkit.model import Card, Model, Parent, weights_digest
 from toolkit.model.sidecar import card_path, publish_model
 from toolkit.operations.context import Toolkit
@@ -133,10 +134,11 @@ def _carry_out(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress
         if split not in of_ingredients:
             of_ingredients[split] = measure_all(ingredients, images, evaluator.convention, progress, split)
         own = None if alone is None else of_ingredients[split][alone]
-        answers[split] = own or evaluator.measure(model, images, split, name)
+        answers[split] = own or look_at(model, images, split, evaluator.convention)
+        progress.note(f"{name}: {100 * answers[split].score.accuracy:.2f} % on {split}")
         if compared:
             mean = plain.finish(plain_mean(ingredients))
-            of_plain_mean[split] = evaluator.measure(mean, images, split, "the plain mean")
+            of_plain_mean[split] = look_at(mean, images, split, evaluator.convention)
     return _Measured(model, result, ingredients, answers, of_ingredients, of_plain_mean, recalibrated)
 
 
@@ -248,7 +250,9 @@ def _report(
     )
     verdicts = _verdicts(measured)
     topology = measured.model.topology
-    notes = (*prepared.plan.notes, *measured.result.notes, *_remarks(ingredients, topology.classes))
+    notes = [*prepared.plan.notes, *measured.result.notes, *_remarks(ingredients, topology.classes)]
+    if measured.result.steps and "test" not in verdicts:
+        notes.append("the merge was chosen by these validation images, which flatters it; --test tells")
     return MergeReport(
         output=prepared.out.name,
         weights_digest=card.weights_digest,
@@ -267,7 +271,7 @@ def _report(
         verdict=verdicts["validation"],
         test_verdict=verdicts.get("test"),
         choices=tuple(choice for choice in prepared.plan.choices if choice != prepared.recalibration),
-        notes=notes,
+        notes=tuple(notes),
         seed=order.seed,
         seconds=seconds,
         versions=versions(measured=bool(measured.answers)),

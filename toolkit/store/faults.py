@@ -57,5 +57,6 @@ def storage_error(error: BaseException, path: Path, doing: str = "was not writte
         To be raised from ``error``.
     """
     number = errno_of(error)
-    reason = os.strerror(number) if number is not None else str(error)
+    # Without a number the words are a library's own, and may name the staging file.
+    reason = os.strerror(number) if number is not None else "the operating system refused"
     return StorageError(f"{path} {doing}: {reason}", hint=_HINTS.get(number or 0, _HINT))

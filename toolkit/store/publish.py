@@ -54,7 +54,7 @@ def publish(
                 raise
             _flush_folder(folder, target)
     except (OSError, RuntimeError) as error:
-        if errno_of(error) is None:
+        if errno_of(error) is None and not isinstance(error, OSError):
             raise
         raise storage_error(error, target) from error
 

@@ -1,0 +1,112 @@
+"""What the two ways to ONNX cost: time, memory, nodes, bytes, and how far they are from their source.
+
+python benchmarks/export.py [MODEL…] [--repeat N]
+
+Each export runs in a process of its own, TensorFlow's start included where it is needed. Without a
+model, ``emnist-cnn`` with 62 classes is built, its batch statistics set to something, and saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+EXPORTERS = ("onnx", "onnx-tf2onnx")
+COLUMNS = ("seconds", "MB of memory", "nodes", "bytes", "largest difference")
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("--repeat", type=int, default=3)
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        models = chosen.models or [built("emnist-cnn", Path(folder) / "emnist-cnn.keras")]
+        print(f"{'model':32}{'exporter':14}" + "".join(f"{column:>20}" for column in COLUMNS))
+        for model in models:
+            for exporter in EXPORTERS:
+                runs = [in_own_process("measure", exporter, str(model), folder) for _ in range(chosen.repeat)]
+                best = min(runs, key=lambda run: float(run["seconds"]))
+                print(f"{model.name:32}{exporter:14}" + "".join(f"{best[column]:>20}" for column in COLUMNS))
+
+
+def built(architecture: str, path: Path) -> Path:
+    """Build and save a network, in a process of its own."""
+    in_own_process("build", architecture, str(path))
+    return path
+
+
+def in_own_process(*arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def build(architecture: str, path: Path) -> dict[str, Any]:
+    import numpy as np
+
+    from toolkit.catalog import Catalog
+    from toolkit.training.keras_bridge import save_keras
+    from toolkit.types import BuildRequest
+
+    declared = Catalog.load().architecture(architecture)
+    network = declared.build(BuildRequest(classes=62, options=declared.options()))
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            width = layer.gamma.shape[0]
+            layer.set_weights(
+                [
+                    rng.uniform(0.5, 1.5, width),
+                    rng.normal(0, 0.2, width),
+                    rng.normal(0, 0.2, width),
+                    rng.uniform(0.2, 1, width),
+                ]
+            )
+    save_keras(network, path)
+    return {}
+
+
+def measure(exporter: str, model: Path, folder: Path) -> dict[str, Any]:
+    from toolkit.catalog import Catalog
+    from toolkit.training.keras_bridge import keras_from_model
+    from toolkit.types import ExportRequest
+
+    target = folder / f"{exporter}.onnx"
+    target.unlink(missing_ok=True)
+    started = time.perf_counter()
+    catalog = Catalog.load()
+    read = catalog.format_of(model).read(model)
+    declared = catalog.exporter(exporter)
+    request = ExportRequest(read, target, declared.options(), keras_model=lambda: keras_from_model(read))
+    facts = declared.export(request).facts
+    return {
+        "seconds": f"{time.perf_counter() - started:.2f}",
+        "MB of memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "nodes": facts["nodes"],
+        "bytes": facts["bytes"],
+        "largest difference": f"{facts['largest_probability_difference']:.1e}",
+    }
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        _, _, task, first, *rest = sys.argv
+        result = (
+            build(first, Path(*rest)) if task == "build" else measure(first, Path(rest[0]), Path(rest[1]))
+        )
+        print(json.dumps(result))
+    else:
+        main(sys.argv[1:])
