@@ -6,11 +6,10 @@ import random
 import resource
 import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.reliability.disturbances import Figures
+from benchmarks.reliability.disturbances import Figures, scratch_folder
 from benchmarks.reliability.scenarios import Sample
 from benchmarks.reliability.tracing import DONE, REFUSED, run_traced
 from toolkit.errors import DamagedFileError
@@ -31,7 +30,7 @@ def damage_everywhere(sample: Sample, times: int) -> Iterator[Figures]:
         sample: Of one format.
         times: How many truncations and how many flipped bits.
     """
-    folder = Path(tempfile.mkdtemp(prefix="toolkit-reliability-"))
+    folder = scratch_folder()
     try:
         target = folder / f"model{sample.suffix}"
         publish_model(target, lambda staging: sample.write(sample.old, staging), Card(name="whole"))

@@ -21,4 +21,4 @@ class DirectOptions:
 class ConvertOptions:
     """Of the exporter through tf2onnx."""
 
-    opset: int = option(17, help="Version of ONNX' operators.", minimum=13, maximum=18)
+    opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=18)

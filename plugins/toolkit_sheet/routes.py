@@ -38,8 +38,10 @@ def _sheet(dataset: str) -> flask.Response:
 
 def _check_name(host: object, name: str) -> None:
     """Data sets are named; what a library would also take, a path, is nothing that a client may give."""
-    names = [source.name for source in host.data.sources()] if isinstance(host, HasData) else ["glyphs"]
-    if name not in names:
+    sources = host.data.sources() if isinstance(host, HasData) else ()
+    names = {source.name for source in sources} or {"glyphs"}
+    # Where two loaders have a data set of one name, the loader's own name in front tells them apart.
+    if name not in names | {f"{source.loader}-{source.name}" for source in sources}:
         raise MissingInputError(
-            f"there is no data set {name[:40]!r}", hint=f"there are {', '.join(sorted(names)) or 'none'}"
+            f"there is no data set {name[:40]!r}", hint=f"there are {', '.join(sorted(names))}"
         )

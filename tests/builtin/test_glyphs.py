@@ -93,7 +93,8 @@ def test_the_test_part_is_distorted_in_ways_of_its_own() -> None:
 def test_framing_and_greys_are_emnist_s(train: Dataset) -> None:
     """Against what 12,000 real images measure: longer side 23.7, mean grey 44, box centre 14."""
     images = train.images
-    rows, columns = (images > 20).any(2), (images > 20).any(1)
+    inked = np.asarray(images > 20)
+    rows, columns = np.asarray(inked.any(2)), np.asarray(inked.any(1))
     top, left = rows.argmax(1), columns.argmax(1)
     bottom, right = 28 - rows[:, ::-1].argmax(1), 28 - columns[:, ::-1].argmax(1)
     longer = np.maximum(bottom - top, right - left)

@@ -147,7 +147,12 @@ def test_a_conversion_that_answers_otherwise_is_not_written(keras, model, networ
 def of_dialect(dialect):
     from toolkit.model import ArrayTensors, Model
 
-    return Model(Topology(dialect, {}, (), (28, 28, 1), (5,)), ArrayTensors({}), CARD, lambda: pytest.fail("no graph is needed"))
+    return Model(
+        Topology(dialect, {}, (), (28, 28, 1), (5,)),
+        ArrayTensors({}),
+        CARD,
+        lambda: pytest.fail("no graph is needed"),
+    )
 
 
 def test_without_tf2onnx_it_says_what_to_install(tmp_path, monkeypatch):

@@ -128,8 +128,9 @@ def client(host: SimpleNamespace) -> flask.testing.FlaskClient:
     return app.test_client()
 
 
-def test_a_sheet_over_http(client: flask.testing.FlaskClient) -> None:
-    answer = client.get("/plugins/sheet/glyphs.png?per_class=2&split=validation")
+@pytest.mark.parametrize("name", ["glyphs", "glyphs-glyphs"])
+def test_a_sheet_over_http(client: flask.testing.FlaskClient, name: str) -> None:
+    answer = client.get(f"/plugins/sheet/{name}.png?per_class=2&split=validation")
     assert answer.status_code == 200
     assert answer.mimetype == "image/png"
     assert Image.open(io.BytesIO(answer.data)).format == "PNG"

@@ -128,6 +128,13 @@ def test_a_name_of_two_loaders_is_ambiguous(tmp_path: Path, shelf: Shelf) -> Non
     with pytest.raises(UsageError, match=r"several data sets.*shelf-digits"):
         library.find("digits")
     assert library.find("other-digits").loader == "other"
+    namesake = dataclasses.replace(
+        other,
+        name="digits",
+        detect=lambda folder: [dataclasses.replace(found, loader="digits") for found in shelf.detect(folder)],
+    )
+    library = DataLibrary({"shelf": shelf.declared, "digits": namesake}, Workspace(tmp_path))
+    assert library.find("digits").loader == "digits"
 
 
 # --- splits ----------------------------------------------------------------------------------

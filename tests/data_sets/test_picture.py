@@ -6,6 +6,7 @@ import csv
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
 
 
-MODES = {
+MODES: dict[str, Callable[[], Image.Image]] = {
     "1": lambda: draw(ink=0, paper=255).convert("1", dither=Image.Dither.NONE),
     "L": draw,
     "LA": lambda: draw().convert("LA"),

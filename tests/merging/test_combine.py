@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
@@ -21,7 +20,7 @@ def soup(*weights: float) -> MergeResult:
     return MergeResult(lambda group: weighted_mean(group.arrays, weights), weights)
 
 
-def normalised(nets: SimpleNamespace, value: float, state: int = 0) -> Model:
+def normalised(nets: Any, value: float, state: int = 0) -> Model:
     full = np.full(4, value, np.float32)
     return nets.network(
         nets.layer("input", "InputLayer"),
@@ -30,7 +29,7 @@ def normalised(nets: SimpleNamespace, value: float, state: int = 0) -> Model:
     )
 
 
-def test_three_models_by_hand(nets: SimpleNamespace) -> None:
+def test_three_models_by_hand(nets: Any) -> None:
     models = nets.ingredients(*(normalised(nets, value, state=int(value)) for value in (1.0, 2.0, 6.0)))
     mean = combined(models, plain_mean(models), "mean").tensors
     assert mean.read("norm/gamma").tolist() == [3.0] * 4
@@ -41,7 +40,7 @@ def test_three_models_by_hand(nets: SimpleNamespace) -> None:
     assert weighted.read("norm/gamma").dtype == np.float32
 
 
-def test_statistics_are_averaged_by_weight_whatever_the_strategy_does(nets: SimpleNamespace) -> None:
+def test_statistics_are_averaged_by_weight_whatever_the_strategy_does(nets: Any) -> None:
     models = nets.ingredients(normalised(nets, 1.0), normalised(nets, 3.0))
     seen: list[str] = []
 
@@ -55,6 +54,7 @@ def test_statistics_are_averaged_by_weight_whatever_the_strategy_does(nets: Simp
     assert seen == ["norm/gamma"]
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 6).flatmap(
         lambda count: st.tuples(
@@ -68,7 +68,7 @@ def test_statistics_are_averaged_by_weight_whatever_the_strategy_does(nets: Simp
     )
 )
 def test_copies_merge_to_themselves_bit_for_bit(
-    nets: SimpleNamespace, drawn: tuple[np.ndarray[Any, Any], list[float]]
+    nets: Any, drawn: tuple[np.ndarray[Any, Any], list[float]]
 ) -> None:
     array, shares = drawn
     weights = tuple(share / sum(shares) for share in shares)
@@ -78,12 +78,13 @@ def test_copies_merge_to_themselves_bit_for_bit(
         assert weights_digest(combined(copies, result, "soup").tensors) == weights_digest(model.tensors)
 
 
+@settings(deadline=None)
 @given(
     arrays_of.arrays(np.float32, (5, 3), elements=st.floats(-100, 100, width=32)),
     st.permutations(range(5)),
 )
 def test_the_mean_equals_that_of_float64_in_any_order(
-    nets: SimpleNamespace, rows: np.ndarray[Any, Any], order: list[int]
+    nets: Any, rows: np.ndarray[Any, Any], order: list[int]
 ) -> None:
     models = [nets.network(nets.layer("layer", "Dense", (), {"kernel": row})) for row in rows[order]]
     found = nets.ingredients(*models)
@@ -91,7 +92,7 @@ def test_the_mean_equals_that_of_float64_in_any_order(
     assert np.array_equal(merged, rows.mean(axis=0, dtype=np.float64).astype(np.float32))
 
 
-def test_a_strategy_that_gives_nonsense_is_named(nets: SimpleNamespace) -> None:
+def test_a_strategy_that_gives_nonsense_is_named(nets: Any) -> None:
     models = nets.ingredients(normalised(nets, 1.0), normalised(nets, 2.0))
     with pytest.raises(PluginError, match=r"strategy odd gave 2 weights with the sum 0\.5 for 2 ingredients"):
         combined(models, MergeResult(lambda group: group.arrays[0], (0.25, 0.25)), "odd")
@@ -103,7 +104,7 @@ def test_a_strategy_that_gives_nonsense_is_named(nets: SimpleNamespace) -> None:
         combined(models, huge, "odd").tensors.read("norm/gamma")
 
 
-def test_integers_that_differ_are_refused_even_where_nobody_matched(nets: SimpleNamespace) -> None:
+def test_integers_that_differ_are_refused_even_where_nobody_matched(nets: Any) -> None:
     def table(value: int) -> Model:
         return nets.network(nets.layer("lookup", "Lookup", (), {"table": np.asarray([value], np.int64)}))
 

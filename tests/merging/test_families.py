@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from toolkit.types import Convention
 
 
 def model(
-    nets: SimpleNamespace,
+    nets: Any,
     name: str,
     accuracy: float | None,
     *,
@@ -38,7 +37,7 @@ def names(members: tuple[Candidate, ...]) -> list[str]:
     return [member.name for member in members]
 
 
-def test_the_family_of_the_best_model_is_taken_best_first(nets: SimpleNamespace) -> None:
+def test_the_family_of_the_best_model_is_taken_best_first(nets: Any) -> None:
     found = best_family(
         [
             model(nets, "old", 0.80),
@@ -58,13 +57,13 @@ def test_the_family_of_the_best_model_is_taken_best_first(nets: SimpleNamespace)
     }
 
 
-def test_the_best_model_without_relatives_is_passed_over(nets: SimpleNamespace) -> None:
+def test_the_best_model_without_relatives_is_passed_over(nets: Any) -> None:
     found = best_family([model(nets, "lone", 0.99, outputs=5), model(nets, "a", 0.8), model(nets, "b", 0.7)])
     assert names(found.members) == ["a", "b"]
     assert dict(found.left_out)["lone"] == "no other model shares its topology, classes and convention"
 
 
-def test_merges_and_copies_never_take_part(nets: SimpleNamespace) -> None:
+def test_merges_and_copies_never_take_part(nets: Any) -> None:
     a, b = model(nets, "a", 0.8), model(nets, "b", 0.7)
     found = best_family(
         [model(nets, "soup", 0.9, made_by="merge"), a, dataclasses.replace(a, name="a-copy"), b]
@@ -73,7 +72,7 @@ def test_merges_and_copies_never_take_part(nets: SimpleNamespace) -> None:
     assert dict(found.left_out) == {"soup": "is itself a merge", "a-copy": "holds the same weights as a"}
 
 
-def test_conventions_and_classes_divide_families(nets: SimpleNamespace) -> None:
+def test_conventions_and_classes_divide_families(nets: Any) -> None:
     found = best_family(
         [
             model(nets, "a", 0.9, convention=Convention()),
@@ -84,13 +83,13 @@ def test_conventions_and_classes_divide_families(nets: SimpleNamespace) -> None:
     assert found.reason == "no two models share topology, classes and convention"
 
 
-def test_a_network_that_never_learnt_is_left_out(nets: SimpleNamespace) -> None:
+def test_a_network_that_never_learnt_is_left_out(nets: Any) -> None:
     found = best_family([model(nets, "a", 0.9), model(nets, "b", 0.8), model(nets, "dead", 0.11)])
     assert names(found.members) == ["a", "b"]
     assert dict(found.left_out) == {"dead": "its accuracy is only 11.00 %"}
 
 
-def test_models_without_an_accuracy_stand_back_where_others_have_one(nets: SimpleNamespace) -> None:
+def test_models_without_an_accuracy_stand_back_where_others_have_one(nets: Any) -> None:
     found = best_family([model(nets, "a", 0.9), model(nets, "b", 0.8), model(nets, "c", None)])
     assert names(found.members) == ["a", "b"]
     assert dict(found.left_out) == {"c": "no validation accuracy in its card"}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.merging.guard import judge, unmeasured
@@ -70,6 +70,7 @@ def test_mcnemar_against_the_binomial_by_hand(gained: int, lost: int, expected: 
     assert mcnemar(gained, lost) == pytest.approx(expected, rel=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_the_exact_binomial(gained: int, lost: int) -> None:
     total = gained + lost

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ def card(classes: str = "", convention: Convention | None = None) -> Card:
     return Card(classes=tuple(classes), convention=convention)
 
 
-def test_models_are_seen_under_the_first_ones_names(nets: SimpleNamespace) -> None:
+def test_models_are_seen_under_the_first_ones_names(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)])
     other = nets.chain(["dense_5"], [weights(2.0)])
     matched = match(nets.candidates(first, other, accuracies=[0.9, 0.8]))
@@ -34,7 +33,7 @@ def test_models_are_seen_under_the_first_ones_names(nets: SimpleNamespace) -> No
     assert conformed.tensors.read("dense/kernel").tolist() == weights(2.0)["kernel"].tolist()
 
 
-def test_the_order_does_not_depend_on_how_they_were_listed(nets: SimpleNamespace) -> None:
+def test_the_order_does_not_depend_on_how_they_were_listed(nets: Any) -> None:
     models = [nets.chain([f"dense_{value}"], [weights(float(value))]) for value in range(4)]
     listed = nets.candidates(*models, accuracies=[0.5, None, 0.7, None])
     expected = [item.digest for item in match(listed).ingredients]
@@ -43,28 +42,28 @@ def test_the_order_does_not_depend_on_how_they_were_listed(nets: SimpleNamespace
     assert match(listed).ingredients[0].name == "c", "the most accurate one comes first"
 
 
-def test_classes_in_another_order_are_a_problem_with_a_name(nets: SimpleNamespace) -> None:
+def test_classes_in_another_order_are_a_problem_with_a_name(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc"))
     other = nets.chain(["dense"], [weights(2.0)], card=card("acb"))
     (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
     assert problem.text == "has the classes of a in another order: its output 1 is 'c', there it is 'b'"
 
 
-def test_other_classes_are_a_problem(nets: SimpleNamespace) -> None:
+def test_other_classes_are_a_problem(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc"))
     other = nets.chain(["dense"], [weights(2.0)], card=card("abd"))
     (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
     assert problem.text == "tells other classes apart than a: has 'd' and lacks 'c'"
 
 
-def test_conventions_must_agree(nets: SimpleNamespace) -> None:
+def test_conventions_must_agree(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc", Convention()))
     other = nets.chain(["dense"], [weights(2.0)], card=card("abc", Convention("transposed")))
     (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
     assert problem.text == "wants its pixels transposed/unit/light, a wants them upright/unit/light"
 
 
-def test_a_model_without_a_card_is_taken_to_be_like_the_others(nets: SimpleNamespace) -> None:
+def test_a_model_without_a_card_is_taken_to_be_like_the_others(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc", Convention()))
     matched = match(nets.candidates(first, nets.chain(["dense"], [weights(2.0)])))
     assert (matched.problems, matched.classes, matched.convention) == ((), tuple("abc"), Convention())
@@ -74,7 +73,7 @@ def test_a_model_without_a_card_is_taken_to_be_like_the_others(nets: SimpleNames
     )
 
 
-def test_number_types_must_agree(nets: SimpleNamespace) -> None:
+def test_number_types_must_agree(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)])
     other = nets.chain(["dense"], [weights(2.0, dtype=np.float16)])
     problems = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
@@ -84,7 +83,7 @@ def test_number_types_must_agree(nets: SimpleNamespace) -> None:
     ]
 
 
-def lookup(nets: SimpleNamespace, table: list[int], state: int, count: int) -> Model:
+def lookup(nets: Any, table: list[int], state: int, count: int) -> Model:
     return nets.network(
         nets.layer("input", "InputLayer"),
         nets.layer(
@@ -100,7 +99,7 @@ def lookup(nets: SimpleNamespace, table: list[int], state: int, count: int) -> M
     )
 
 
-def test_only_unexplained_integers_are_a_problem(nets: SimpleNamespace) -> None:
+def test_only_unexplained_integers_are_a_problem(nets: Any) -> None:
     first, same = lookup(nets, [1, 2], 7, 100), lookup(nets, [1, 2], 8, 300)
     assert match(nets.candidates(first, same)).problems == ()
     other = lookup(nets, [1, 3], 7, 100)
@@ -108,13 +107,13 @@ def test_only_unexplained_integers_are_a_problem(nets: SimpleNamespace) -> None:
     assert "the integers of lookup/table differ" in problem.text
 
 
-def test_copies_are_named_whatever_their_layers_are_called(nets: SimpleNamespace) -> None:
+def test_copies_are_named_whatever_their_layers_are_called(nets: Any) -> None:
     first, copy = nets.chain(["dense"], [weights(1.0)]), nets.chain(["dense_9"], [weights(1.0)])
     matched = match(nets.candidates(first, copy, accuracies=[0.9, 0.8]))
     assert matched.notes[0] == "b holds the same weights as a: they count twice"
 
 
-def test_one_stranger_among_many_is_the_one_that_is_reported(nets: SimpleNamespace) -> None:
+def test_one_stranger_among_many_is_the_one_that_is_reported(nets: Any) -> None:
     stranger = nets.chain(["dense"], [weights(1.0, outputs=5)])
     others = [nets.chain(["dense"], [weights(value)]) for value in (2.0, 3.0, 4.0)]
     problems = match(nets.candidates(stranger, *others, accuracies=[0.99, 0.7, 0.6, 0.5])).problems
@@ -122,7 +121,7 @@ def test_one_stranger_among_many_is_the_one_that_is_reported(nets: SimpleNamespa
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_none_names_file_and_tensor(nets: SimpleNamespace, bad: float) -> None:
+def test_a_number_that_is_none_names_file_and_tensor(nets: Any, bad: float) -> None:
     broken = weights(1.0)
     broken["bias"][1] = bad
     with pytest.raises(UnreadableInputError, match=r"x\.h5: tensor dense/bias holds 1 values"):

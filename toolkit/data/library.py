@@ -66,6 +66,10 @@ class DataLibrary:
         name = str(name_or_path)
         fitting = [source for source in sources if name.lower() in _names(source)]
         if len(fitting) > 1:
+            # `glyphs` stays the loader's own after somebody has written it out as a CSV file.
+            namesakes = [source for source in fitting if source.loader == source.name]
+            if len(namesakes) == 1:
+                return namesakes[0]
             raise UsageError(
                 f"{name!r} is the name of several data sets",
                 hint=f"name one of {', '.join(f'{source.loader}-{source.name}' for source in fitting)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ class FoundDataset:
     """A data set in a list.
 
     Attributes:
-        name: What the user types.
+        name: What the user types; with the loader before it where two loaders use the name.
         loader: Which loader found it.
         summary: One line.
         files: Where it stands, by part; empty where it is computed.
@@ -88,9 +89,17 @@ def list_datasets(toolkit: Toolkit) -> tuple[FoundDataset, ...]:
     """Every data set in the workspace, the one that is taken by default first."""
     sources = toolkit.data.sources()
     default = next((source for source in sources if source.rank >= 0), None)
+    names = Counter(source.name for source in sources)
     return tuple(
         FoundDataset(
-            source.name, source.loader, source.summary, source.files, _size(source.files), source is default
+            source.name
+            if names[source.name] == 1 or source.loader == source.name
+            else f"{source.loader}-{source.name}",
+            source.loader,
+            source.summary,
+            source.files,
+            _size(source.files),
+            source is default,
         )
         for source in sources
     )
@@ -122,11 +131,11 @@ def show_dataset(toolkit: Toolkit, name: str | None) -> DatasetDetails:
         splits[split] = SplitCounts(len(dataset), tuple(counts.tolist()))
     if not splits:
         raise MissingInputError(f"{source.name}: there is nothing of it: {'; '.join(missing.values())}")
-    default = toolkit.data.sources()[:1] == (source,)
-    found = FoundDataset(
-        source.name, source.loader, source.summary, source.files, _size(source.files), default
+    listed = (dataset for dataset in list_datasets(toolkit) if dataset.files == source.files)
+    alone = FoundDataset(
+        source.name, source.loader, source.summary, source.files, _size(source.files), default=False
     )
-    return DatasetDetails(found, classes, splits, missing)
+    return DatasetDetails(next(listed, alone), classes, splits, missing)
 
 
 def get_dataset(
