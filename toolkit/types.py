@@ -75,15 +75,11 @@ class Convention:
                 hint="orientation/scale/ink, such as upright/unit/light, transposed/raw/dark "
                 "or upright/standard(0.1307,0.3081)/light",
             )
-        values = found.groupdict()
-        scale = "standard" if values["scale"].startswith("standard") else values["scale"]
-        return cls(
-            values["orientation"],
-            scale,
-            values["ink"],
-            float(values["mean"] or 0),
-            float(values["deviation"] or 1),
-        )
+        orientation: Orientation = "transposed" if found["orientation"] == "transposed" else "upright"
+        ink: Ink = "dark" if found["ink"] == "dark" else "light"
+        if found["deviation"] is not None:
+            return cls(orientation, "standard", ink, float(found["mean"]), float(found["deviation"]))
+        return cls(orientation, "raw" if found["scale"] == "raw" else "unit", ink)
 
 
 @dataclass(frozen=True)

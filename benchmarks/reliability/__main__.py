@@ -56,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print the figures instead of writing the table")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="every n-th step and call alone")
     parser.add_argument(
         "--control", action="store_true", help="with the atomic writer replaced by a plain one"
     )
@@ -70,21 +71,28 @@ def _arguments() -> argparse.Namespace:
 
 def _series(arguments: argparse.Namespace) -> Iterator[disturbances.Figures]:
     kinds = arguments.kind or ["kill", "fault", "full disk", "damage"]
-    formats = scenarios.formats()
+    formats = scenarios.formats() if _wants_formats(arguments) else ()
     for scenario in (*scenarios.built_in(), *(scenarios.of_format(sample) for sample in formats)):
         if arguments.only and scenario.name not in arguments.only:
             continue
         if "kill" in kinds:
-            yield disturbances.kill_at_every_step(scenario)
+            yield disturbances.kill_at_every_step(scenario, arguments.stride)
         if "fault" in kinds:
             errors = disturbances.FAULTS[:1] if arguments.quick else disturbances.FAULTS
-            yield disturbances.fail_every_call(scenario, errors)
+            yield disturbances.fail_every_call(scenario, errors, arguments.stride)
         if "full disk" in kinds:
             yield disturbances.fill_the_disk(scenario, 10 if arguments.quick else 100)
     if "damage" in kinds and not arguments.control:
         for sample in formats:
             if not arguments.only or sample.name in arguments.only:
                 yield from damage.damage_everywhere(sample, 20 if arguments.quick else 200)
+
+
+def _wants_formats(arguments: argparse.Namespace) -> bool:
+    """Making the samples takes a second that a series without them need not wait."""
+    return not arguments.only or not {scenario.name for scenario in scenarios.built_in()}.issuperset(
+        arguments.only
+    )
 
 
 if __name__ == "__main__":

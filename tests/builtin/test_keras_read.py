@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import subprocess
@@ -127,26 +126,18 @@ def test_a_shared_model_is_read_and_run(name: str, shared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "variant", "transposed", "at_least"),
-    [
-        ("khanhtran2000-byclass.h5", "byclass", False, 0.82),
-        ("msbrdmr-byclass.h5", "byclass", True, 0.80),
-    ],
+    ("name", "transposed", "at_least"),
+    [("khanhtran2000-byclass.h5", False, 0.84), ("msbrdmr-byclass.h5", True, 0.82)],
 )
-def test_a_shared_model_recognises_characters(
-    name: str, variant: str, transposed: bool, at_least: float, shared: Path
-) -> None:
-    folder = shared / "data" / "emnist"
-    images_file = next(folder.rglob(f"*{variant}-test-images*"), None)
-    labels_file = next(folder.rglob(f"*{variant}-test-labels*"), None)
-    if images_file is None or labels_file is None:
-        pytest.skip(f"no {variant} test file")
-    images = np.frombuffer(gzip.decompress(images_file.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)[:1000]
-    labels = np.frombuffer(gzip.decompress(labels_file.read_bytes()), np.uint8, offset=8)[:1000]
+def test_a_shared_model_recognises_characters(name: str, transposed: bool, at_least: float, shared: Path) -> None:
+    file = shared / "data" / "emnist" / "emnist-byclass-test.csv"
+    rows = np.loadtxt(file, dtype=np.uint8, delimiter=",", max_rows=2000)
+    images = rows[:, 1:].reshape(-1, 28, 28)
     if not transposed:
         images = images.transpose(0, 2, 1)
     outputs = run(read_any(shared / "models" / name), images[..., None].astype(np.float32) / 255)
-    assert (outputs.argmax(axis=1) == labels).mean() > at_least
+    accuracy = (outputs.argmax(axis=1) == rows[:, 0]).mean()
+    assert accuracy > at_least
 
 
 def test_weights_alone_are_refused_by_name(shared: Path) -> None:
@@ -157,7 +148,6 @@ def test_weights_alone_are_refused_by_name(shared: Path) -> None:
 def test_two_trainings_of_one_network_have_one_topology_whatever_their_format(shared: Path) -> None:
     one, two = (read_any(shared / "models" / f"moonflower2022-mnist.{suffix}") for suffix in ("h5", "keras"))
     assert one.topology.layers == two.topology.layers
-    assert one.topology.description["config"]["layers"][0] | {"module": ""}
     assert list(one.tensors) == [
         *("conv2d/kernel", "conv2d/bias", "conv2d_1/kernel", "conv2d_1/bias", "dense/kernel", "dense/bias"),
     ]
@@ -319,12 +309,8 @@ def test_a_sequential_without_input_layer(tmp_path: Path) -> None:
     assert "batch_input_shape" not in json.dumps(layers)
 
 
-def functional(node: Callable[[str], Any], **nested: int) -> dict[str, Any]:
-    """Two branches of a shared Dense, added; ``nested`` maps layers to the call that is meant."""
-
-    def called(name: str, *sources: str) -> dict[str, Any]:
-        return {"inbound_nodes": [[node(source) for source in sources]]}
-
+def twice_through_one_layer() -> dict[str, Any]:
+    """What a shared Dense makes of the input, plus what it makes of that."""
     return {
         "class_name": "Model",
         "config": {
@@ -352,7 +338,7 @@ def test_a_functional_model_of_keras_2_with_a_shared_layer(tmp_path: Path) -> No
     random = np.random.default_rng(3)
     kernel, bias = random.normal(size=(3, 3)).astype(np.float32), random.normal(size=3).astype(np.float32)
     arrays = {"shared": {"kernel": kernel, "bias": bias}}
-    model = read_h5(write_legacy(tmp_path / "a.h5", functional(lambda name: [name, 0, 0, {}]), arrays))
+    model = read_h5(write_legacy(tmp_path / "a.h5", twice_through_one_layer(), arrays))
     x = random.normal(size=(2, 3)).astype(np.float32)
     once = np.tanh(x @ kernel + bias)
     assert np.allclose(run(model, x), once + np.tanh(once @ kernel + bias), atol=1e-6)

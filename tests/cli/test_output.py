@@ -98,40 +98,27 @@ def test_quiet_keeps_back_all_but_warnings(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == "warning: worse\n"
 
 
-def test_in_a_log_an_epoch_is_a_line() -> None:
-    stream = io.StringIO()
-    progress = LineProgress(stream, Clock())
-    progress.begin("train", 3, "epoch")
-    for epoch in (1, 2, 2, 3):
-        progress.advance(epoch, f"loss {1 / epoch:.2f}")
-    progress.end()
-    assert stream.getvalue().splitlines() == [
-        "train: epoch 1/3  loss 1.00",
-        "train: epoch 2/3  loss 0.50",
-        "train: epoch 3/3  loss 0.33",
-    ]
-
-
-def test_in_a_log_other_work_is_a_line_every_tenth() -> None:
+def test_in_a_log_long_work_says_every_ten_seconds_how_far_it_is() -> None:
     stream, clock = io.StringIO(), Clock()
     progress = LineProgress(stream, clock)
     progress.begin("read", 2000, "images")
     for done in range(1, 2001):
-        clock.seconds += 0.01
-        progress.advance(done)
+        clock.seconds += 0.0126
+        progress.advance(done, "fine")
+    progress.end()
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 10
-    assert lines[0] == "read: 10 % (200 of 2,000 images)"
-    assert lines[-1] == "read: 100 % (2,000 of 2,000 images)"
+    assert len(lines) == 2
+    assert lines[0] == "read: 794 of 2,000 images  fine"
 
 
-def test_in_a_log_quick_work_is_one_line() -> None:
+def test_in_a_log_quick_work_says_nothing() -> None:
     stream = io.StringIO()
     progress = LineProgress(stream, Clock())
     progress.begin("read", 100, "images")
     for done in range(1, 101):
         progress.advance(done)
-    assert stream.getvalue() == "read: 100 % (100 of 100 images)\n"
+    progress.note("done")
+    assert stream.getvalue() == "done\n"
 
 
 def test_a_bar_fits_into_80_columns_and_notes_stand_above_it() -> None:

@@ -33,7 +33,11 @@ def network(keras):
     x = layers.MaxPooling2D(3, name="pool")(layers.Add(name="add")([x, side]))
     x = layers.BatchNormalization(name="flat_norm")(layers.Flatten(name="flat")(x))
     x = layers.Dropout(0.5, name="drop")(x)
-    return keras.Model(image, layers.Dense(5, activation="softmax", name="head")(x), name="net")
+    made = keras.Model(image, layers.Dense(5, activation="softmax", name="head")(x), name="net")
+    rng = np.random.default_rng(0)
+    for name in ("norm", "side", "flat_norm"):
+        made.get_layer(name).beta.assign(rng.normal(0, 1, made.get_layer(name).beta.shape))
+    return made
 
 
 def test_agrees_with_keras_layer_by_layer(keras, network, images, tmp_path):

@@ -10,16 +10,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-EPOCH_UNITS = ("epoch", "epochs")
-"""A task counted in these gets a line for each one."""
-
-BAR_WIDTH = 16
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class LineProgress:
-    """Progress for logs and pipes: a line an epoch, otherwise a line every 10 %.
+    """Progress for logs and pipes: what takes its time says every ten seconds how far it is.
 
-    Lines of a task that is no training come at most once a second, but the last always.
+    Epochs say a line each through ``note``, so short work needs none.
 
     Args:
         stream: Where the lines go.
@@ -32,8 +29,6 @@ class LineProgress:
         self._task = ""
         self._unit = ""
         self._total = 0
-        self._tenths = 0
-        self._done = 0
         self._last = 0.0
 
     def note(self, text: str) -> None:
@@ -43,25 +38,16 @@ class LineProgress:
     def begin(self, task: str, total: int, unit: str) -> None:
         """Begin a task; says nothing yet."""
         self._task, self._total, self._unit = task, total, unit
-        self._tenths = self._done = 0
         self._last = self._clock()
 
     def advance(self, done: int, detail: str = "") -> None:
-        """Say a line if it is time for one."""
-        behind = f"  {detail}" if detail else ""
-        if self._unit in EPOCH_UNITS:
-            if done > self._done:
-                self.note(f"{self._task}: {self._unit} {done:,}/{self._total:,}{behind}")
-            self._done = done
-            return
-        tenths = 10 * done // self._total if self._total > 0 else 0
-        if tenths <= self._tenths:
-            return
+        """Say a line if the last one is long ago."""
         now = self._clock()
-        if tenths < 10 and now - self._last < 1.0:
+        if now - self._last < SECONDS_BETWEEN_LINES:
             return
-        self._tenths, self._last = tenths, now
-        self.note(f"{self._task}: {10 * tenths} % ({done:,} of {self._total:,} {self._unit}){behind}")
+        self._last = now
+        behind = f"  {detail}" if detail else ""
+        self.note(f"{self._task}: {done:,} of {self._total:,} {self._unit}{behind}")
 
     def end(self) -> None:
         """End the task."""

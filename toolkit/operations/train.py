@@ -58,7 +58,7 @@ class Trained:
         model: The published model.
         run: The run's folder.
         dataset: Name of the data set.
-        architecture: Name of the architecture; empty for a fine-tuning.
+        architecture: Name of the architecture; empty where a fine-tuning's ancestor has none.
         parameters: Number of float elements.
         epochs: Done.
         best_epoch: Whose weights were kept, from 1.
@@ -217,7 +217,7 @@ def _train(
         model=target,
         run=folder,
         dataset=source.name,
-        architecture="" if architecture is None else architecture.name,
+        architecture=card.architecture,
         parameters=trained.parameters,
         epochs=len(trained.records),
         best_epoch=trained.best_epoch,
