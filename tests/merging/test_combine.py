@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from toolkit.errors import IncompatibleModelsError, PluginError
 from toolkit.merging.combine import combined, effective_number, only_ingredient, plain_mean
-from toolkit.model import Model, weighted_mean, weights_digest
+from toolkit.model import weighted_mean, weights_digest
 from toolkit.types import MergeResult, TensorGroup
 
 
@@ -20,7 +20,7 @@ def soup(*weights: float) -> MergeResult:
     return MergeResult(lambda group: weighted_mean(group.arrays, weights), weights)
 
 
-def normalised(nets: Any, value: float, state: int = 0) -> Model:
+def normalised(nets: Any, value: float, state: int = 0) -> Any:
     full = np.full(4, value, np.float32)
     return nets.network(
         nets.layer("input", "InputLayer"),
@@ -105,7 +105,7 @@ def test_a_strategy_that_gives_nonsense_is_named(nets: Any) -> None:
 
 
 def test_integers_that_differ_are_refused_even_where_nobody_matched(nets: Any) -> None:
-    def table(value: int) -> Model:
+    def table(value: int) -> Any:
         return nets.network(nets.layer("lookup", "Lookup", (), {"table": np.asarray([value], np.int64)}))
 
     same = nets.ingredients(table(1), table(1))

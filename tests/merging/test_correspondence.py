@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.merging.correspondence import correspondence, differences, signature
-from toolkit.model import Model, Topology
 
 
 def dense(inputs: int, outputs: int) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def test_two_trainings_of_one_process_are_matched_by_place(nets: Any) -> None:
     assert signature(first.topology) == signature(second.topology)
 
 
-def two_branches(nets: Any, left: str, right: str, *, kind: str = "Add", swap: bool = False) -> Model:
+def two_branches(nets: Any, left: str, right: str, *, kind: str = "Add", swap: bool = False) -> Any:
     """Two equal branches of two layers each that meet."""
     ends = (f"{left}_b", f"{right}_b")
     return nets.network(
@@ -93,7 +92,7 @@ def test_every_shape_that_differs_is_named(nets: Any) -> None:
 
 
 def test_an_attribute_that_differs_is_named(nets: Any) -> None:
-    def built(activation: str) -> Topology:
+    def built(activation: str) -> Any:
         return nets.network(
             nets.layer("input", "InputLayer"),
             nets.layer("dense", "Dense", ("input",), dense(4, 3), activation=activation),
@@ -123,7 +122,7 @@ def test_layers_that_one_has_and_the_other_has_not_are_named(nets: Any) -> None:
 
 
 def test_equal_layers_in_another_wiring_do_not_correspond(nets: Any) -> None:
-    def built(feeds: str) -> Topology:
+    def built(feeds: str) -> Any:
         return nets.network(
             nets.layer("input", "InputLayer"),
             nets.layer("one", "Dense", ("input",), dense(4, 4)),
@@ -155,7 +154,7 @@ def test_any_network_corresponds_to_itself_under_other_names(nets: Any, seed: in
         feeds = chance.choices(range(place), k=2 if kind in ("Add", "Concatenate") else 1)
         plan.append((f"n{place}", kind, [f"n{feed}" for feed in feeds], chance.choice([2, 3])))
 
-    def built(prefix: str) -> Topology:
+    def built(prefix: str) -> Any:
         return nets.network(
             *(
                 nets.layer(

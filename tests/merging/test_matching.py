@@ -10,7 +10,7 @@ import pytest
 from toolkit.errors import DamagedFileError, IncompatibleModelsError, UnreadableInputError
 from toolkit.merging.matching import candidate, match, unique_names
 from toolkit.merging.problems import Problem, refusal
-from toolkit.model import Card, Model
+from toolkit.model import Card
 from toolkit.types import Convention
 
 
@@ -83,7 +83,7 @@ def test_number_types_must_agree(nets: Any) -> None:
     ]
 
 
-def lookup(nets: Any, table: list[int], state: int, count: int) -> Model:
+def lookup(nets: Any, table: list[int], state: int, count: int) -> Any:
     return nets.network(
         nets.layer("input", "InputLayer"),
         nets.layer(
