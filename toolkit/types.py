@@ -236,6 +236,7 @@ class ModelFormat:
             UnreadableInputError or UnsupportedError.
         write: Writes a model to a path that does not exist yet (the host's staging path),
             one tensor at a time; None where the format is only read.
+        dialects: Of the topologies that ``write`` takes (``keras``, ``onnx``); empty for any.
     """
 
     name: str
@@ -243,6 +244,7 @@ class ModelFormat:
     suffixes: tuple[str, ...]
     read: Callable[[Path], Model]
     write: Callable[[Model, Path], None] | None = None
+    dialects: tuple[str, ...] = ()
 
 
 # --- merging -------------------------------------------------------------------------------

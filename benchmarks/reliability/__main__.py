@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks.reliability import damage, disturbances, scenarios, table, tracing
+from benchmarks.reliability import commands, damage, disturbances, scenarios, table, tracing
 
 _DOCUMENT = Path("docs/reliability.md")
 
@@ -64,13 +64,16 @@ def _arguments() -> argparse.Namespace:
         "--only", action="append", metavar="NAME", help="this scenario alone; may be repeated"
     )
     parser.add_argument(
-        "--kind", action="append", choices=["kill", "fault", "full disk", "damage"], help="this kind alone"
+        "--kind",
+        action="append",
+        choices=["kill", "fault", "full disk", "random kill", "damage"],
+        help="this kind alone",
     )
     return parser.parse_args()
 
 
 def _series(arguments: argparse.Namespace) -> Iterator[disturbances.Figures]:
-    kinds = arguments.kind or ["kill", "fault", "full disk", "damage"]
+    kinds = arguments.kind or ["kill", "fault", "full disk", "random kill", "damage"]
     formats = scenarios.formats() if _wants_formats(arguments) else ()
     for scenario in (*scenarios.built_in(), *(scenarios.of_format(sample) for sample in formats)):
         if arguments.only and scenario.name not in arguments.only:
@@ -82,6 +85,8 @@ def _series(arguments: argparse.Namespace) -> Iterator[disturbances.Figures]:
             yield disturbances.fail_every_call(scenario, errors, arguments.stride)
         if "full disk" in kinds:
             yield disturbances.fill_the_disk(scenario, 10 if arguments.quick else 100)
+    if "random kill" in kinds and not arguments.control and not arguments.only:
+        yield from commands.kill_commands(3 if arguments.quick else 50)
     if "damage" in kinds and not arguments.control:
         for sample in formats:
             if not arguments.only or sample.name in arguments.only:

@@ -70,7 +70,8 @@ def _files_below(folder: Path) -> Iterator[tuple[Path, int]]:
     while waiting and left > 0:
         here, depth = waiting.popleft()
         try:
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)[:left]
+            with os.scandir(here) as listing:
+                entries = sorted(itertools.islice(listing, left), key=lambda entry: entry.name)
         except OSError:
             continue  # a folder that is not there, or not ours to read, holds nothing for us
         left -= len(entries)
@@ -78,8 +79,15 @@ def _files_below(folder: Path) -> Iterator[tuple[Path, int]]:
             if entry.is_dir(follow_symlinks=False):
                 if depth < MAX_DEPTH and not entry.name.startswith("."):
                     waiting.append((here / entry.name, depth + 1))
-            elif entry.is_file():
+            elif _is_file(entry):
                 yield here / entry.name, depth
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # a link that leads to itself, or where we may not look
 
 
 def _source(

@@ -58,6 +58,7 @@ def toolkit_model_formats() -> Iterable[ModelFormat]:
         suffixes=(".h5", ".hdf5"),
         read=_read_h5,
         write=_write_h5,
+        dialects=("keras",),
     )
     yield ModelFormat(
         name="keras",
@@ -65,6 +66,7 @@ def toolkit_model_formats() -> Iterable[ModelFormat]:
         suffixes=(".keras",),
         read=_read_keras,
         write=_write_keras,
+        dialects=("keras",),
     )
 
 

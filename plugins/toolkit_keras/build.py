@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,12 @@ from toolkit.errors import UnreadableInputError
 from toolkit.model import Card, Model, TensorRole, Tensors, TensorSpec, parse_card
 from toolkit_keras.assembly import Wiring, spec_of, topology_of
 from toolkit_keras.image import Image
+from toolkit_keras.naming import naming
 from toolkit_keras.network import Network
 from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
+
+if TYPE_CHECKING:
+    from toolkit.model.graph import Graph
 
 CARD_ATTRIBUTE = "toolkit_card"
 CARD_MEMBER = "toolkit_card.json"
@@ -88,10 +92,11 @@ def build_model(
             specs[layer] = (*specs.get(layer, ()), spec)
     topology = topology_of(network, wiring, description, specs)
 
-    def build_graph() -> Any:
+    def build_graph() -> Graph:
         from toolkit_keras.graph import build_graph as build
 
-        return build(network, topology)
+        with naming(path.name):
+            return build(network, topology)
 
     known, dropped = _card(card, path.name, dropped)
     return Model(

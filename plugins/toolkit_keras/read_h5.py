@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NoReturn
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model, TensorRole
@@ -16,6 +17,7 @@ from toolkit_keras.image import FileImage
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.legacy_order import legacy_order
 from toolkit_keras.modernise import modernise
+from toolkit_keras.naming import naming
 from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored
 from toolkit_keras.sniff import require_hdf5
 
@@ -45,13 +47,17 @@ def read_h5(path: Path) -> Model:
         UnreadableInputError: If it is none, or a damaged one.
         UnsupportedError: If it holds weights only, Python code, or a model of a class of its own.
     """
+    with naming(path.name):
+        return _read(path)
+
+
+def _read(path: Path) -> Model:
     image = FileImage(path)
     require_hdf5(image, path.name)
     with SafeHdf5(image, path.name) as file:
         config = file.text((), "model_config")
         if config is None:
             _refuse_without_config(file, path.name)
-            raise AssertionError("unreachable")
         version = file.text((), "keras_version") or file.text(("model_weights",), "keras_version") or ""
         raw = load_json(config, f"{path.name}: model_config")
         refuse_code(raw)
@@ -72,7 +78,7 @@ def read_h5(path: Path) -> Model:
     return build_model(path, image, network, wiring, description, placed, card, dropped)
 
 
-def _refuse_without_config(file: SafeHdf5, name: str) -> None:
+def _refuse_without_config(file: SafeHdf5, name: str) -> NoReturn:
     members = file.members()
     if (
         "layer_names" in members

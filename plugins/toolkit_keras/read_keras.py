@@ -16,6 +16,7 @@ from toolkit_keras.build import CARD_MEMBER, Placed, build_model
 from toolkit_keras.configuration import MAX_CONFIG_BYTES, load_json, parse_network, refuse_code
 from toolkit_keras.image import FileImage, Image, MemoryImage
 from toolkit_keras.modernise import modernise
+from toolkit_keras.naming import naming
 from toolkit_keras.network import Network
 from toolkit_keras.registry import is_operation
 from toolkit_keras.safe_hdf5 import SafeHdf5
@@ -50,6 +51,11 @@ def read_keras(path: Path) -> Model:
         UnreadableInputError: If it is none, or a damaged one.
         UnsupportedError: If it holds Python code, or a model of a class of its own.
     """
+    with naming(path.name):
+        return _read(path)
+
+
+def _read(path: Path) -> Model:
     image = FileImage(path)
     require_zip(image, path.name)
     with _Archive(image, path.name) as archive:

@@ -47,6 +47,7 @@ def toolkit_model_formats() -> Iterable[ModelFormat]:
         suffixes=(".onnx",),
         read=_read,
         write=_write,
+        dialects=("onnx",),
     )
 
 

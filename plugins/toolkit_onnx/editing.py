@@ -31,12 +31,21 @@ class EditableGraph:
         }
         self.outputs = [value.name for value in model.graph.output]
         self._shapes: dict[str, tuple[int | None, ...]] | None = None
+        self._added_shapes: dict[str, tuple[int | None, ...]] = {}
 
     def shape(self, value: str) -> tuple[int | None, ...] | None:
-        """Axes of a value of the model as it was, batch included; None where they do not follow."""
+        """Axes of a value, batch included; None where they do not follow from the graph."""
         if self._shapes is None:
             self._shapes = _inferred_shapes(self._model)
-        return self._shapes.get(value)
+        return self._added_shapes.get(value, self._shapes.get(value))
+
+    def set_shape(self, value: str, shape: tuple[int | None, ...]) -> None:
+        """Tell the axes of a value that the model as it was did not have."""
+        self._added_shapes[value] = shape
+
+    def place(self, node: NodeProto) -> int:
+        """Where a node stands in the order of nodes."""
+        return next(place for place, other in enumerate(self.nodes) if other is node)
 
     def maker(self, value: str) -> NodeProto | None:
         """The node that makes a value; None for inputs and constants."""

@@ -8,6 +8,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from toolkit.errors import UnsupportedError
 from toolkit_onnx.editing import EditableGraph, attribute
+from toolkit_onnx.transposing import sink_transpositions
 
 INPUT = "image"
 OUTPUT = "probabilities"
@@ -15,13 +16,14 @@ BATCH_AXIS = "batch"
 
 
 def simplify(graph: EditableGraph) -> None:
-    """Remove what does nothing at inference, and put biases into the operations before them."""
+    """Remove what does nothing at inference; put biases and transpositions into their neighbours."""
     for node in list(graph.nodes):
         if node.op_type == "Identity" or _is_idle_dropout(graph, node):
             graph.bypass(node)
     for node in list(graph.nodes):
         if node.op_type == "Transpose" and not _moves_anything(graph, node):
             _reshape_instead(graph, node)
+    sink_transpositions(graph)
     for node in list(graph.nodes):
         if node.op_type == "Add":
             _take_in_bias(graph, node)
@@ -50,7 +52,7 @@ def _reshape_instead(graph: EditableGraph, node: NodeProto) -> None:
     name = graph.unused_name(f"{node.output[0]}/shape")
     graph.constants[name] = np.asarray(target, np.int64)
     made = helper.make_node("Reshape", [node.input[0], name], list(node.output), name=node.name)
-    graph.nodes[next(place for place, other in enumerate(graph.nodes) if other is node)] = made
+    graph.nodes[graph.place(node)] = made
 
 
 def _take_in_bias(graph: EditableGraph, node: NodeProto) -> None:

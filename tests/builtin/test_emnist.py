@@ -141,6 +141,8 @@ def test_a_variant_without_train_file_is_taken_last(tmp_path: Path) -> None:
 def test_hidden_folders_and_loops_of_links_are_left_alone(tmp_path: Path) -> None:
     write_csv(tmp_path / ".hidden/emnist-digits-train.csv", cells(2))
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "emnist-digits-train.csv").symlink_to(tmp_path / "emnist-digits-train.csv")
+    (tmp_path / "emnist-digits-test.csv").symlink_to(tmp_path / "nowhere.csv")
     assert detect(tmp_path) == []
     assert detect(tmp_path / "nowhere") == []
 

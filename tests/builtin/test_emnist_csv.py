@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,16 @@ def test_real_gzip_file_is_read_whole(shared: Path) -> None:
     images, labels = read_csv(shared / "data/emnist/emnist-byclass-train.csv.gz", BYCLASS)
     assert images.shape == (84_989, 28, 28)
     assert set(labels.tolist()) == set(range(62))
+
+
+def test_memory_beside_the_array_is_at_most_half_of_it(shared: Path) -> None:
+    tracemalloc.start()
+    try:
+        images, _ = read_csv(shared / "data/emnist/emnist-byclass-train.csv.gz", BYCLASS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * images.nbytes
 
 
 # --- what is wrong: one line that names file, row, column, expected and received --------------

@@ -58,7 +58,7 @@ def run(model: Model, x: np.ndarray) -> np.ndarray:
     onnx.checker.check_model(proto, full_check=True)
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     (result,) = session.run([graph.output], {graph.input: x})
-    return result
+    return np.asarray(result)
 
 
 def difference(keras_model: Any, model: Model, seed: int = 7) -> float:
@@ -494,7 +494,7 @@ def random_network(keras: Any, seed: int) -> Any:
         small = min(x.shape[1:3]) < 4
         padding = "same" if small else padding
         width = int(random.integers(2, 7))
-        choices = [
+        choices: list[Callable[[], Any]] = [
             lambda p=padding, s=size, t=stride, w=width: layers.Conv2D(
                 w, s, strides=t, padding=p, activation=function()
             ),

@@ -129,7 +129,9 @@ def test_a_shared_model_is_read_and_run(name: str, shared: Path) -> None:
     ("name", "transposed", "at_least"),
     [("khanhtran2000-byclass.h5", False, 0.84), ("msbrdmr-byclass.h5", True, 0.82)],
 )
-def test_a_shared_model_recognises_characters(name: str, transposed: bool, at_least: float, shared: Path) -> None:
+def test_a_shared_model_recognises_characters(
+    name: str, transposed: bool, at_least: float, shared: Path
+) -> None:
     file = shared / "data" / "emnist" / "emnist-byclass-test.csv"
     rows = np.loadtxt(file, dtype=np.uint8, delimiter=",", max_rows=2000)
     images = rows[:, 1:].reshape(-1, 28, 28)
@@ -186,8 +188,15 @@ def test_the_topology_says_what_matters_at_inference_and_no_more(small: Path) ->
     ]
     conv = topology.layers[1]
     assert conv.attributes == {
-        **{"filters": 2, "kernel_size": [3, 3], "strides": [1, 1], "dilation_rate": [1, 1], "groups": 1},
-        **{"padding": "valid", "data_format": "channels_last", "use_bias": True, "activation": "relu"},
+        "filters": 2,
+        "kernel_size": [3, 3],
+        "strides": [1, 1],
+        "dilation_rate": [1, 1],
+        "groups": 1,
+        "padding": "valid",
+        "data_format": "channels_last",
+        "use_bias": True,
+        "activation": "relu",
     }
     json.dumps([dict(entry.attributes) for entry in topology.layers])
 
@@ -297,7 +306,9 @@ def test_long_lists_of_names_are_put_together(small: Path) -> None:
 
 
 def test_a_sequential_without_input_layer(tmp_path: Path) -> None:
-    first = layer("Conv2D", "conv", filters=2, kernel_size=[3, 3], activation="relu", batch_input_shape=[None, 4, 4, 1])
+    first = layer(
+        "Conv2D", "conv", filters=2, kernel_size=[3, 3], activation="relu", batch_input_shape=[None, 4, 4, 1]
+    )
     old = sequential(first, layer("Flatten", "flat"), DENSE)
     model = read_h5(write_legacy(tmp_path / "old.h5", old, small_arrays()))
     today = read_h5(write_legacy(tmp_path / "today.h5", SMALL, small_arrays(), version="3.15.1"))
@@ -316,7 +327,11 @@ def twice_through_one_layer() -> dict[str, Any]:
         "config": {
             "name": "net",
             "layers": [
-                {**layer("InputLayer", "start", batch_input_shape=[None, 3]), "name": "start", "inbound_nodes": []},
+                {
+                    **layer("InputLayer", "start", batch_input_shape=[None, 3]),
+                    "name": "start",
+                    "inbound_nodes": [],
+                },
                 {
                     **layer("Dense", "shared", units=3, activation="tanh"),
                     "name": "shared",
@@ -354,7 +369,11 @@ def test_a_nested_model_of_keras_2(tmp_path: Path) -> None:
         "config": {
             "name": "outer",
             "layers": [
-                {**layer("InputLayer", "start", batch_input_shape=[None, 2, 2, 1]), "name": "start", "inbound_nodes": []},
+                {
+                    **layer("InputLayer", "start", batch_input_shape=[None, 2, 2, 1]),
+                    "name": "start",
+                    "inbound_nodes": [],
+                },
                 {**inner, "name": "inner", "inbound_nodes": [[["start", 0, 0, {}]]]},
                 {**layer("Flatten", "flat"), "name": "flat", "inbound_nodes": [[["inner", 1, 0, {}]]]},
             ],
@@ -399,7 +418,8 @@ def test_kernels_of_the_theano_backend_are_turned(tmp_path: Path) -> None:
 
 def test_hard_sigmoid_of_keras_2_is_not_that_of_keras_3(tmp_path: Path) -> None:
     config = sequential(
-        layer("InputLayer", "start", batch_shape=[None, 3]), layer("Dense", "dense", units=2, activation="hard_sigmoid")
+        layer("InputLayer", "start", batch_shape=[None, 3]),
+        layer("Dense", "dense", units=2, activation="hard_sigmoid"),
     )
     arrays = {"dense": {"kernel": np.ones((3, 2), np.float32), "bias": np.zeros(2, np.float32)}}
     x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
@@ -414,7 +434,9 @@ def test_hard_sigmoid_of_keras_2_is_not_that_of_keras_3(tmp_path: Path) -> None:
 # --- the archive ---------------------------------------------------------------------------
 
 
-def weights_file(arrays: Arrays, groups: Mapping[str, str], extra: Mapping[str, NDArray[Any]] | None = None) -> bytes:
+def weights_file(
+    arrays: Arrays, groups: Mapping[str, str], extra: Mapping[str, NDArray[Any]] | None = None
+) -> bytes:
     """The HDF5 file inside an archive."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -471,13 +493,15 @@ def test_layers_are_counted_by_class_whatever_their_names(tmp_path: Path) -> Non
     groups = {"zebra": "dense", "ape": "dense_1", "slope": "p_re_lu"}
     model = read_keras(write_archive(tmp_path / "a.keras", config, weights_file(arrays, groups)))
     assert np.array_equal(model.tensors.read("ape/kernel"), two)
-    assert np.allclose(run(model, np.float32([[1, -1]])), [[2, -1]])
+    assert np.allclose(run(model, np.array([[1, -1]], np.float32)), [[2, -1]])
 
 
 def test_states_of_random_generators_are_known_for_what_they_are(tmp_path: Path) -> None:
     config = sequential(INPUT, CONV, layer("Dropout", "drop", rate=0.5), layer("Flatten", "flat"), DENSE)
     state = {"layers/dropout/seed_generator/vars/0": np.array([7, 3], np.uint32)}
-    model = read_keras(write_archive(tmp_path / "a.keras", config, weights_file(small_arrays(), GROUPS, state)))
+    model = read_keras(
+        write_archive(tmp_path / "a.keras", config, weights_file(small_arrays(), GROUPS, state))
+    )
     spec = model.tensors.specs["drop/seed_generator_state"]
     assert spec.role is TensorRole.GENERATOR_STATE
     assert not spec.is_float
@@ -487,21 +511,32 @@ def test_states_of_random_generators_are_known_for_what_they_are(tmp_path: Path)
 
 def test_training_state_is_dropped_and_said_so(tmp_path: Path) -> None:
     optimizer = {"optimizer/vars/0": np.zeros(3, np.float32)}
-    config = SMALL | {"compile_config": {"optimizer": "adam", "loss": {"class_name": "__lambda__", "config": {}}}}
-    model = read_keras(write_archive(tmp_path / "a.keras", config, weights_file(small_arrays(), GROUPS, optimizer)))
+    config = SMALL | {
+        "compile_config": {"optimizer": "adam", "loss": {"class_name": "__lambda__", "config": {}}}
+    }
+    model = read_keras(
+        write_archive(tmp_path / "a.keras", config, weights_file(small_arrays(), GROUPS, optimizer))
+    )
     assert model.dropped == ("the optimizer's state", "the training configuration")
     assert "compile_config" not in model.topology.description
 
 
 def test_class_names_become_group_names_as_in_keras() -> None:
-    assert [snake_case(name) for name in ("Conv2D", "DepthwiseConv2D", "PReLU", "MaxPooling2D", "LeakyReLU")] == [
+    assert [
+        snake_case(name) for name in ("Conv2D", "DepthwiseConv2D", "PReLU", "MaxPooling2D", "LeakyReLU")
+    ] == [
         *("conv2d", "depthwise_conv2d", "p_re_lu", "max_pooling2d", "leaky_re_lu"),
     ]
 
 
 # --- cards ---------------------------------------------------------------------------------
 
-CARD = Card(name="net", classes=("a", "b", "c"), convention=Convention("transposed"), metrics={"validation_accuracy": 0.9})
+CARD = Card(
+    name="net",
+    classes=("a", "b", "c"),
+    convention=Convention("transposed"),
+    metrics={"validation_accuracy": 0.9},
+)
 
 
 def test_an_embedded_card_is_read(small: Path, tmp_path: Path) -> None:
@@ -550,7 +585,7 @@ def test_what_is_no_model_is_called_by_its_name(name: str, suffix: str, tmp_path
 def test_the_other_format_under_the_wrong_name(small: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.keras"
     wrong.write_bytes(small.read_bytes())
-    with pytest.raises(UnreadableInputError, match="HDF5 file.*rename it"):
+    with pytest.raises(UnreadableInputError, match=r"HDF5 file.*rename it"):
         read_keras(wrong)
     archive = write_archive(tmp_path / "archive.h5", SMALL, b"")
     with pytest.raises(UnreadableInputError, match=r"zip archive.*end in \.keras"):
@@ -571,7 +606,9 @@ def test_an_hdf5_file_of_something_else(tmp_path: Path) -> None:
 
 LAMBDAS = {
     "Keras 2": layer("Lambda", "code", function=["4wEAAA==", None, None], function_type="lambda"),
-    "Keras 3": layer("Lambda", "code", function={"class_name": "__lambda__", "config": {"value": "4wEAAA=="}}),
+    "Keras 3": layer(
+        "Lambda", "code", function={"class_name": "__lambda__", "config": {"value": "4wEAAA=="}}
+    ),
     "inside an activation": layer(
         "Dense", "code", units=3, activation={"class_name": "__lambda__", "config": {"value": "4wEAAA=="}}
     ),
@@ -590,12 +627,14 @@ def test_code_is_refused_by_name_and_never_run(name: str, tmp_path: Path) -> Non
 
 def test_a_class_of_its_own_is_refused_by_name(tmp_path: Path) -> None:
     path = write_legacy(tmp_path / "a.h5", {"class_name": "MyNet", "config": {}}, {})
-    with pytest.raises(UnsupportedError, match="MyNet.*Sequential and Functional"):
+    with pytest.raises(UnsupportedError, match=r"MyNet.*Sequential and Functional"):
         read_h5(path)
 
 
 def test_a_custom_layer_with_a_known_name_is_not_taken_for_keras_own(tmp_path: Path) -> None:
-    config = sequential(INPUT, {**layer("Dropout", "mine"), "module": "my_package.layers"}, layer("Flatten", "flat"))
+    config = sequential(
+        INPUT, {**layer("Dropout", "mine"), "module": "my_package.layers"}, layer("Flatten", "flat")
+    )
     model = read_keras(write_archive(tmp_path / "a.keras", config, weights_file({}, {"mine": "dropout"})))
     with pytest.raises(UnsupportedError, match=r"mine \(Dropout\)"):
         model.build_graph()
@@ -610,9 +649,11 @@ def test_quantised_layers_are_refused_by_name(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) -> None:
     arrays = small_arrays()
     arrays["dense"]["kernel"] = np.zeros((9, 3), np.float32)
-    with pytest.raises(UnreadableInputError, match="'dense' should hold kernel 8×3.*the file has kernel 9×3"):
+    with pytest.raises(
+        UnreadableInputError, match=r"'dense' should hold kernel 8×3.*the file has kernel 9×3"
+    ):
         read_h5(write_legacy(tmp_path / "a.h5", SMALL, arrays))
-    with pytest.raises(UnreadableInputError, match="dense/kernel should be 8×3.*9×3"):
+    with pytest.raises(UnreadableInputError, match=r"dense/kernel should be 8×3.*9×3"):
         read_keras(write_archive(tmp_path / "a.keras", SMALL, weights_file(arrays, GROUPS)))
     del arrays["dense"]
     with pytest.raises(UnreadableInputError, match="no tensors"):
@@ -683,7 +724,9 @@ def test_virtual_tensors_are_never_read(small: Path, tmp_path: Path) -> None:
 
 def test_a_small_file_that_declares_gigabytes_is_refused_at_once(tmp_path: Path) -> None:
     units = 1 << 20
-    config = sequential(layer("InputLayer", "start", batch_shape=[None, 1 << 10]), layer("Dense", "dense", units=units))
+    config = sequential(
+        layer("InputLayer", "start", batch_shape=[None, 1 << 10]), layer("Dense", "dense", units=units)
+    )
     path = write_legacy(tmp_path / "a.h5", config, {})
     with h5py.File(path, "a") as file:
         group = file["model_weights"].create_group("dense")
@@ -779,7 +822,9 @@ def test_a_configuration_of_endless_depth_is_refused(tmp_path: Path) -> None:
     path = write_legacy(tmp_path / "a.h5", SMALL, {})
     for depth in (500, 200_000):
         with h5py.File(path, "a") as file:
-            file.attrs["model_config"] = '{"class_name": "Sequential", "config": ' + "[" * depth + "]" * depth + "}"
+            file.attrs["model_config"] = (
+                '{"class_name": "Sequential", "config": ' + "[" * depth + "]" * depth + "}"
+            )
         with pytest.raises((LimitReachedError, UnreadableInputError)):
             read_h5(path)
 
@@ -795,7 +840,11 @@ def test_models_that_call_one_another_without_end_are_refused(tmp_path: Path) ->
             "config": {
                 "name": f"model{depth}",
                 "layers": [
-                    {**layer("InputLayer", "start", batch_shape=[None, 3]), "name": "start", "inbound_nodes": []},
+                    {
+                        **layer("InputLayer", "start", batch_shape=[None, 3]),
+                        "name": "start",
+                        "inbound_nodes": [],
+                    },
                     {**inner, "name": name, "inbound_nodes": [[["start", 0, 0, {}]], [["start", 0, 0, {}]]]},
                 ],
                 "input_layers": [["start", 0, 0]],

@@ -30,7 +30,9 @@ WRITERS: dict[str, tuple[Callable[[Model, Path], None], Callable[[Path], Model]]
     "h5": (write_h5, read_h5),
     "keras": (write_keras, read_keras),
 }
-CARD = Card(name="net", classes=("a", "b", "c"), convention=Convention("transposed"), metrics={"test_accuracy": 0.8})
+CARD = Card(
+    name="net", classes=("a", "b", "c"), convention=Convention("transposed"), metrics={"test_accuracy": 0.8}
+)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +49,12 @@ def network(keras: Any) -> Any:
     frozen = layers.Conv2D(4, 3, padding="same", name="frozen")
     frozen.trainable = False
     trunk = keras.Sequential(
-        [keras.Input((8, 8, 1)), layers.Conv2D(4, 3, padding="same", name="conv"), frozen, layers.BatchNormalization()],
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, padding="same", name="conv"),
+            frozen,
+            layers.BatchNormalization(),
+        ],
         name="trunk",
     )
     start = keras.Input((8, 8, 1), name="start")
@@ -136,7 +143,9 @@ def test_the_configuration_is_that_of_the_base(trained: Path, tmp_path: Path) ->
         assert read(tmp_path / f"a.{suffix}").topology.description == model.topology.description
 
 
-def test_merged_tensors_are_written_under_the_base_configuration(keras: Any, trained: Path, tmp_path: Path) -> None:
+def test_merged_tensors_are_written_under_the_base_configuration(
+    keras: Any, trained: Path, tmp_path: Path
+) -> None:
     base = read_keras(trained)
     changed = {name: base.tensors.read(name) * 2 for name in base.tensors if "head" in name}
     write_h5(base.with_tensors(OverlaidTensors(base.tensors, changed)), tmp_path / "a.h5")
@@ -202,7 +211,9 @@ def test_one_tensor_is_in_memory_at_a_time(suffix: str, tmp_path: Path) -> None:
     ]
     specs = {}
     for index in range(count):
-        entries.append({"class_name": "Dense", "config": {"name": f"d{index}", "units": size, "use_bias": False}})
+        entries.append(
+            {"class_name": "Dense", "config": {"name": f"d{index}", "units": size, "use_bias": False}}
+        )
         specs[f"d{index}/kernel"] = np.broadcast_to(np.float32(0), (size, size))
     model = in_memory(entries, specs)
     tensors = CountedTensors(model.tensors)
@@ -237,7 +248,7 @@ def in_memory(entries: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) ->
 
 
 START = {"class_name": "InputLayer", "config": {"name": "start", "batch_shape": [None, 4]}}
-DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 4, "use_bias": False}}
+DENSE: dict[str, Any] = {"class_name": "Dense", "config": {"name": "d", "units": 4, "use_bias": False}}
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
@@ -248,8 +259,8 @@ def test_tensors_of_another_network_are_refused(suffix: str, tmp_path: Path) -> 
         write(in_memory([START, DENSE], {"d/kernel": np.zeros((5, 4), np.float32)}), target)
     with pytest.raises(UnreadableInputError, match="no tensor d/kernel"):
         write(in_memory([START, DENSE], {}), target)
+    arrays = {"d/kernel": np.zeros((4, 4), np.float32), "e/kernel": np.zeros(1, np.float32)}
     with pytest.raises(UnreadableInputError, match="e/kernel belongs to no layer"):
-        arrays = {"d/kernel": np.zeros((4, 4), np.float32), "e/kernel": np.zeros(1, np.float32)}
         write(in_memory([START, DENSE], arrays), target)
     assert not target.exists()
 
@@ -285,7 +296,9 @@ def test_layers_of_an_unknown_kind_stay_in_their_format(keras: Any, tmp_path: Pa
             WRITERS[other][0](read, tmp_path / f"other.{other}")
 
 
-def test_states_of_random_generators_are_copied_where_there_is_a_place_for_them(trained: Path, tmp_path: Path) -> None:
+def test_states_of_random_generators_are_copied_where_there_is_a_place_for_them(
+    trained: Path, tmp_path: Path
+) -> None:
     with zipfile.ZipFile(trained) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     (tmp_path / "w.h5").write_bytes(members["model.weights.h5"])
@@ -293,7 +306,9 @@ def test_states_of_random_generators_are_copied_where_there_is_a_place_for_them(
         file["layers/dropout/seed_generator/vars/0"] = np.array([4, 2], np.uint32)
     with zipfile.ZipFile(trained, "w") as archive:
         for name, content in members.items():
-            archive.writestr(name, (tmp_path / "w.h5").read_bytes() if name == "model.weights.h5" else content)
+            archive.writestr(
+                name, (tmp_path / "w.h5").read_bytes() if name == "model.weights.h5" else content
+            )
     model = read_keras(trained)
     write_keras(model, tmp_path / "a.keras")
     assert read_keras(tmp_path / "a.keras").tensors.read("drop/seed_generator_state").tolist() == [4, 2]

@@ -248,6 +248,36 @@ def test_a_grey_picture_is_never_transposed(tmp_path):
     assert kinds(done.path)[:2] == ["Reshape", "Conv"]
 
 
+@pytest.mark.parametrize("reshape", [False, True])
+@pytest.mark.parametrize("kind", ["Gemm", "MatMul", "turned"])
+def test_channels_last_needs_no_transposition_either(kind, reshape, tmp_path):
+    """Dense layers on every pixel, activations and Flatten, as Keras and tf2onnx lay them."""
+    net = Wiring(12)
+    x = net.pool(net.conv("x", 4))
+    x = net.add("Transpose", x, perm=[0, 2, 3, 1], shape=(14, 14, 4))
+    for inputs, width in ((4, 6), (6, 3)):
+        product = net.add(
+            "MatMul", x, net.tensor(net.rng.normal(0, 0.5, (inputs, width))), shape=(14, 14, width)
+        )
+        x = net.add("LeakyRelu", net.add("Add", product, net.tensor(net.rng.normal(0, 1, width))), alpha=0.2)
+    x = net.add("Transpose", x, perm=[0, 3, 1, 2], shape=(3, 14, 14))
+    x = net.add("Transpose", net.pool(net.conv(x, 5)), perm=[0, 2, 3, 1], shape=(7, 7, 5))
+    x = net.flat(net.add("Sigmoid", x), reshape=reshape)
+    done = export(request(net.model(net.dense(x, 5, kind=kind)), tmp_path))
+    found = kinds(done.path)
+    assert "Transpose" not in found
+    assert found.count("Conv") == 4
+    assert done.facts["nodes"] == 12
+
+
+def test_a_transposition_that_something_else_sees_stays(tmp_path):
+    net = Wiring(13)
+    x = net.add("Transpose", net.conv("x", 4), perm=[0, 2, 3, 1], shape=(28, 28, 4))
+    both = net.add("Concat", net.flat(x), net.flat(net.add("Relu", x)), axis=1, shape=(6272,))
+    done = export(request(net.model(net.dense(both, 5)), tmp_path))
+    assert "Transpose" in kinds(done.path)
+
+
 def test_names_axes_and_metadata_are_as_promised(tmp_path):
     done = export(request(emnist_like(relu_first=False), tmp_path))
     session = onnxruntime.InferenceSession(done.path.read_bytes())
@@ -512,3 +542,28 @@ def test_a_network_that_paints_is_refused(tmp_path):
     proto = net.conv("x", 1)
     with pytest.raises(UnsupportedError, match="one number a class"):
         export(request(net.model(proto, softmax=False, card=Card()), tmp_path))
+
+
+# --- other people's networks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "excal21-a-z97.h5",
+        "kayode004-byclass.h5",
+        "khanhtran2000-byclass.h5",
+        "khanhtran2000-letters.h5",
+        "moonflower2022-mnist.keras",
+        "msbrdmr-byclass.h5",
+    ],
+)
+def test_networks_of_the_wild_are_proved_and_have_no_transposition(name, shared, tmp_path):
+    from toolkit_keras.read_h5 import read_h5
+    from toolkit_keras.read_keras import read_keras
+
+    path = shared / "models" / name
+    model = read_h5(path) if path.suffix == ".h5" else read_keras(path)
+    done = export(request(model, tmp_path))
+    assert "Transpose" not in kinds(done.path)
+    assert done.facts["nodes"] <= 20

@@ -115,6 +115,9 @@ def test_an_unknown_name_lists_what_there_is_and_the_nearest(tmp_path: Path, lib
     with pytest.raises(MissingInputError, match=r"digit: .*there are digits.*did you mean digits") as caught:
         library.find("digit")
     assert caught.value.exit_status == 3
+    for impossible in ("", "\0", "x" * 5_000):
+        with pytest.raises(MissingInputError, match="there is no such data set"):
+            library.find(impossible)
 
 
 def test_a_name_of_two_loaders_is_ambiguous(tmp_path: Path, shelf: Shelf) -> None:

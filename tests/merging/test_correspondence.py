@@ -140,7 +140,7 @@ def test_networks_of_two_dialects_do_not_correspond(nets: Any) -> None:
     keras = nets.network(nets.layer("input", "InputLayer"))
     onnx = nets.network(nets.layer("input", "InputLayer"), dialect="onnx")
     assert differences(keras.topology, onnx.topology, "a.h5") == [
-        "is a onnx network, a.h5 is a keras network"
+        "is an ONNX network, a.h5 is a Keras network"
     ]
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
 from toolkit.model import Card
-from toolkit.model.sidecar import card_path, checked_card, publish_model, read_card, verify_file, write_card
+from toolkit.model.sidecar import (
+    card_path,
+    checked_card,
+    publish_model,
+    read_card,
+    read_with_card,
+    verify_file,
+    write_card,
+)
 from toolkit.store import file_sha256
 
 
@@ -138,6 +146,25 @@ def test_a_journal_does_not_hide_damage(tmp_path: Path) -> None:
 
     with pytest.raises(DamagedFileError):
         verify_file(target)
+
+
+def test_a_model_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    target = tmp_path / "a.h5"
+    publish_model(target, write(b"old"), Card(name="old"))
+    read: list[bytes] = []
+
+    def slow(path: Path) -> bytes:
+        read.append(path.read_bytes())
+        if len(read) == 1:
+            publish_model(target, write(b"new"), Card(name="new"))
+        return read[-1]
+
+    content, card = read_with_card(target, slow)
+
+    assert read == [b"old", b"new"]
+    assert content == b"new"
+    assert card is not None
+    assert card.name == "new"
 
 
 def test_a_check_that_fails_keeps_model_and_card(tmp_path: Path) -> None:

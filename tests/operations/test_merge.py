@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import toolkit_keras
+import toolkit_onnx
 import toolkit_soups
 from toolkit import hookimpl
 from toolkit.data import Dataset
@@ -25,8 +26,12 @@ from toolkit.errors import (
     MissingInputError,
     PlanRefusedError,
     PluginError,
+    UnsupportedError,
     UsageError,
 )
+from toolkit.merging.combine import combined, plain_mean
+from toolkit.merging.matching import candidate, match
+from toolkit.merging.scores import answers
 from toolkit.model import Card, Model, weights_digest
 from toolkit.model.sidecar import read_card, write_card
 from toolkit.operations.context import Toolkit
@@ -151,7 +156,7 @@ Run = Callable[..., MergeOutcome]
 def toolkit(tmp_path: Path) -> Toolkit:
     return Toolkit(
         Workspace(tmp_path),
-        lambda: catalog_of(toolkit_keras, toolkit_soups, quarters_plugin(), needy_plugin()),
+        lambda: catalog_of(toolkit_keras, toolkit_onnx, toolkit_soups, quarters_plugin(), needy_plugin()),
     )
 
 
@@ -445,6 +450,13 @@ def test_another_format_is_written_where_the_suffix_says_so(
     assert as_keras.report.weights_digest == as_h5.report.weights_digest
 
 
+def test_a_format_that_cannot_hold_the_network_is_refused_before_any_work(
+    run: Run, family: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UnsupportedError, match=r"merged\.onnx: a file of format onnx holds no keras network"):
+        run(*family, strategy="mean", dataset="none", out=tmp_path / "merged.onnx")
+
+
 # --- nothing named -------------------------------------------------------------------------
 
 
@@ -549,23 +561,52 @@ def test_the_letters_pair_averages_without_a_framework(shared: Path, run: Run, t
     assert merged.dropped == ()
 
 
-def test_equal_shapes_prove_nothing_and_the_guard_says_so(shared: Path, tmp_path: Path) -> None:
-    """Two networks of one shape by two authors, one of which never learnt."""
+@pytest.fixture(scope="module")
+def byclass(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Toolkit:
+    """A workspace with the shared images, read once."""
     import toolkit_emnist
 
-    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(toolkit_keras, toolkit_soups, toolkit_emnist))
-    (tmp_path / "datasets").symlink_to(shared / "data" / "emnist")
+    root = tmp_path_factory.mktemp("byclass")
+    (root / "datasets").symlink_to(shared / "data" / "emnist")
+    return Toolkit(Workspace(root), lambda: catalog_of(toolkit_keras, toolkit_soups, toolkit_emnist))
+
+
+def test_the_letters_pair_averages_well(shared: Path, byclass: Toolkit) -> None:
+    """Relatives: their mean is about as good as each, on letters of either case."""
+    test = byclass.data.open("byclass", "test")
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    place = np.asarray([alphabet.find(name.lower()) for name in test.classes], np.int32)
+    labels = place[test.labels]
+    letters = np.flatnonzero(labels >= 0)[:2000]
+    images = Dataset("letters", tuple(alphabet), np.asarray(test.images[letters]), labels[letters])
+    names = ("letters", "letters-augmented")
+    found = [
+        candidate(name, open_model(byclass, shared / "models" / f"khanhtran2000-{name}.h5"), place)
+        for place, name in enumerate(names)
+    ]
+    pair = match(found).ingredients
+    each = [answers(item.model, images, "test", Convention()).score.accuracy for item in pair]
+    mean = combined(pair, plain_mean(pair), "mean")
+    merged = answers(mean, images, "test", Convention()).score.accuracy
+    assert min(each) > 0.93
+    assert merged > min(each) - 0.005
+
+
+def test_equal_shapes_prove_nothing_and_the_guard_says_so(
+    shared: Path, byclass: Toolkit, tmp_path: Path
+) -> None:
+    """Two networks of one shape by two authors, one of which never learnt."""
     models = []
     for name in ("kayode004-byclass.h5", "msbrdmr-byclass.h5"):
         models.append(tmp_path / name)
         models[-1].write_bytes((shared / "models" / name).read_bytes())
         convention = Convention("transposed")
         write_card(
-            models[-1], Card(classes=toolkit.data.open("byclass", "test").classes, convention=convention)
+            models[-1], Card(classes=byclass.data.open("byclass", "test").classes, convention=convention)
         )
     for strategy, outcome in (("mean", "worse"), ("greedy", "unchanged")):
         order = MergeOrder(tuple(models), strategy, dataset="byclass", out=tmp_path / f"{strategy}.h5")
-        report = merge(toolkit, order, SilentProgress()).report
+        report = merge(byclass, order, SilentProgress()).report
         assert report is not None
         assert report.verdict.outcome == outcome
         assert report.verdict.best == "msbrdmr-byclass.h5"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -76,9 +77,8 @@ class DataLibrary:
             )
         if fitting:
             return fitting[0]
-        path = Path(name_or_path)
-        if path.exists():
-            return self._find_at(path)
+        if name and os.path.exists(name):  # noqa: PTH110 - Path.exists raises where a name is no path
+            return self._find_at(Path(name))
         raise _unknown(name, sources)
 
     def open(self, source: DatasetSource | str | Path | None, split: SplitName) -> Dataset:

@@ -95,7 +95,7 @@ def differences(first: Topology, other: Topology, called: str = "the first one")
         An empty list where :func:`correspondence` finds one.
     """
     if first.dialect != other.dialect:
-        return [f"is a {other.dialect} network, {called} is a {first.dialect} network"]
+        return [f"is {_dialect(other)}, {called} is {_dialect(first)}"]
     found: list[str] = []
     if first.input_shape != other.input_shape:
         found.append(f"takes inputs of {_shape(other.input_shape)}, {called} of {_shape(first.input_shape)}")
@@ -255,6 +255,11 @@ def _missing(ours: Sequence[Layer], theirs: Sequence[Layer], called: str) -> Ite
 def _kind(layer: Layer) -> str:
     shapes = ", ".join(_shape(spec.shape) for spec in _weights(layer)[:1])
     return f"{layer.kind} {shapes}" if shapes else layer.kind
+
+
+def _dialect(topology: Topology) -> str:
+    known = {"keras": "a Keras network", "onnx": "an ONNX network"}
+    return known.get(topology.dialect, f"a network in {topology.dialect}")
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
 from toolkit.model.card import Card, parse_card
@@ -25,6 +25,8 @@ from toolkit.store.digest import file_sha256
 from toolkit.store.faults import storage_error
 from toolkit.store.locks import exclusive
 from toolkit.store.publish import publish, publish_text
+
+M = TypeVar("M")
 
 _CARD = ".card.json"
 _LARGEST_CARD = 16 << 20  # bytes
@@ -113,6 +115,31 @@ def checked_card(model_path: Path) -> Card | None:
             hint="bring back the file from a copy; if you replaced it on purpose, `toolkit models adopt` it",
         )
     return card
+
+
+def read_with_card(model_path: Path, read: Callable[[Path], M]) -> tuple[M, Card | None]:
+    """Read a model and its checked card, both of one and the same file.
+
+    Args:
+        model_path: The model's file.
+        read: Reads it; is called again if the file was replaced meanwhile.
+
+    Returns:
+        What was read, and the card as :func:`checked_card` gives it.
+
+    Raises:
+        DamagedFileError: If the file is not the one that the card was written for.
+        MissingInputError: If there is no such file.
+        UnreadableInputError: If the card is no card.
+        StorageError: If one of them cannot be read, or is replaced again and again.
+    """
+    for _ in range(_ATTEMPTS):
+        before = _stamp(model_path)
+        card = checked_card(model_path)
+        model = read(model_path)
+        if _stamp(model_path) == before:
+            return model, card
+    raise _restless(model_path)
 
 
 def verify_file(model_path: Path) -> Literal["ok", "unknown"]:
@@ -223,10 +250,25 @@ def _match(model_path: Path) -> tuple[State, Card | None]:
         if after == before:
             return found
         before = after
-    raise StorageError(
+    raise _restless(model_path)
+
+
+def _restless(model_path: Path) -> StorageError:
+    return StorageError(
         f"{model_path}: it and its card were replaced again and again while they were read",
         hint="wait until whoever writes it has ended",
     )
+
+
+def _stamp(path: Path) -> tuple[int, int, int, int]:
+    """What differs once a file has been replaced."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path}: there is no such file", hint="check the path") from error
+    except OSError as error:
+        raise storage_error(error, path, "could not be read") from error
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _names(model_path: Path) -> tuple[Path, Path]:

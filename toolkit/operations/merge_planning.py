@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import PlanRefusedError, UsageError
+from toolkit.errors import PlanRefusedError, UnsupportedError, UsageError
 from toolkit.merging.matching import Candidate, Matched, match
 from toolkit.merging.plan import MergePlan, PlannedIngredient
 from toolkit.merging.problems import Problem
@@ -122,6 +122,7 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
     matched = match(chosen.candidates)
     found.notes += matched.notes
     found.problems += matched.problems
+    found.problems += _unwritable(chosen, matched, model_format, out)
     matched = dataclasses.replace(matched, problems=tuple(found.problems))
     outputs = chosen.candidates[0].model.topology.classes
     images = _images(toolkit, order, matched, outputs, found)
@@ -149,6 +150,21 @@ def _writer(toolkit: Toolkit, out: Path) -> ModelFormat:
             hint=f"name an output that ends in {', '.join(writable)}, then `toolkit export` it",
         )
     return model_format
+
+
+def _unwritable(
+    chosen: ChosenModels, matched: Matched, model_format: ModelFormat, out: Path
+) -> Iterator[Problem]:
+    """A network in a dialect that the output's format cannot hold."""
+    first = matched.ingredients[0].model if matched.ingredients else chosen.candidates[0].model
+    dialect = first.topology.dialect
+    if model_format.dialects and dialect not in model_format.dialects:
+        yield Problem(
+            out.name,
+            f"a file of format {model_format.name} holds no {dialect} network",
+            "merge in the format of the ingredients, then `toolkit export` the result",
+            UnsupportedError.code,
+        )
 
 
 def _check_output(out: Path, order: MergeOrder) -> None:

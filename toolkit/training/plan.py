@@ -47,8 +47,9 @@ class TrainingOptions:
         help="how classes weigh in the loss: balanced is one over frequency, sqrt one over its root",
         choices=("none", "sqrt", "balanced"),
     )
+    # While the learning rate is still high, validation wavers for eight epochs and then gets better.
     patience: int = option(
-        8,
+        12,
         help="epochs without a better validation accuracy before stopping; 0 never stops early",
         minimum=0,
         maximum=10_000,

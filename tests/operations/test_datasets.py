@@ -1,0 +1,132 @@
+"""Listing, showing, downloading and making data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolkit.data import Dataset
+from toolkit.errors import BusyError, MissingInputError, StorageError, UsageError
+from toolkit.operations.context import Toolkit
+from toolkit.operations.datasets import get_dataset, list_datasets, make_dataset, show_dataset
+from toolkit.options import option
+from toolkit.store import Workspace, exclusive
+from toolkit.types import (
+    DatasetLoader,
+    DatasetSource,
+    FetchRequest,
+    LoadRequest,
+    MakeRequest,
+    SilentProgress,
+)
+
+QUIET = SilentProgress()
+
+
+@dataclass(frozen=True)
+class BlotOptions:
+    count: int = option(3, help="How many.", minimum=1)
+
+
+class Loaders:
+    """Stands for a catalog with one loader that does everything."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.blots = DatasetLoader(
+            name="blots",
+            summary="For tests.",
+            detect=lambda folder: (
+                [DatasetSource("blots", "blots", "computed", rank=-1)] if folder.name == "datasets" else []
+            ),
+            load=self.load,
+            options=BlotOptions,
+            fetch=self.fetch,
+            fetchable=("small", "large"),
+            make=self.make,
+        )
+
+    def dataset_loaders(self) -> dict[str, DatasetLoader]:
+        return {"blots": self.blots}
+
+    def load(self, request: LoadRequest) -> Dataset:
+        if request.part == "test":
+            raise MissingInputError("blots-test: there is none")
+        images = np.random.default_rng(0).integers(0, 256, (200, 28, 28)).astype(np.uint8)
+        return Dataset("blots", ("x", "y", "z"), images, (np.arange(200) % 2).astype(np.int32))
+
+    def fetch(self, request: FetchRequest) -> Sequence[Path]:
+        self.requests.append(request)
+        return [request.folder / f"{request.name}.csv"]
+
+    def make(self, request: MakeRequest) -> Sequence[Path]:
+        self.requests.append(request)
+        return [request.folder / "made.csv"]
+
+
+@pytest.fixture
+def loaders() -> Loaders:
+    return Loaders()
+
+
+@pytest.fixture
+def toolkit(tmp_path: Path, loaders: Loaders) -> Toolkit:
+    load: Callable[[], Any] = lambda: loaders  # noqa: E731 - typed, a def could not be
+    return Toolkit(Workspace(tmp_path), load)
+
+
+def test_what_is_never_picked_unnamed_is_listed_and_not_the_default(toolkit: Toolkit) -> None:
+    (found,) = list_datasets(toolkit)
+    assert (found.name, found.default, found.size) == ("blots", False, 0)
+    with pytest.raises(MissingInputError, match="there is no data set"):
+        show_dataset(toolkit, None)
+
+
+def test_show_counts_every_class_also_those_that_do_not_occur(toolkit: Toolkit) -> None:
+    details = show_dataset(toolkit, "blots")
+    assert details.classes == ("x", "y", "z")
+    fit, validation = details.splits["fit"], details.splits["validation"]
+    assert [a + b for a, b in zip(fit.by_class, validation.by_class, strict=True)] == [100, 100, 0]
+    assert fit.images == sum(fit.by_class)
+    assert details.missing == {"test": "blots-test: there is none"}
+
+
+def test_get_asks_the_loader_that_knows_the_name(toolkit: Toolkit, loaders: Loaders, tmp_path: Path) -> None:
+    written = get_dataset(toolkit, "large", QUIET, url="http://mirror/")
+    assert written.files == (tmp_path / "datasets/large.csv",)
+    (request,) = loaders.requests
+    assert (request.name, request.folder, request.url) == ("large", tmp_path / "datasets", "http://mirror/")
+    assert request.folder.is_dir()
+    with pytest.raises(UsageError, match=r"there are small, large.*datasets get large"):
+        get_dataset(toolkit, "larg", QUIET)
+
+
+def test_make_reads_the_loaders_options(toolkit: Toolkit, loaders: Loaders, tmp_path: Path) -> None:
+    make_dataset(
+        toolkit, "blots", QUIET, file_format="idx", seed=7, options=["count=5"], folder=tmp_path / "a/b"
+    )
+    (request,) = loaders.requests
+    assert (request.format, request.seed, request.options) == ("idx", 7, BlotOptions(5))
+    assert request.folder == tmp_path / "a/b"
+    with pytest.raises(UsageError, match="cannot be made; there are blots"):
+        make_dataset(toolkit, "blot", QUIET)
+    with pytest.raises(UsageError, match="0 or above"):
+        make_dataset(toolkit, "blots", QUIET, seed=-1)
+    with pytest.raises(UsageError, match="count"):
+        make_dataset(toolkit, "blots", QUIET, options=["count=0"])
+
+
+def test_two_downloads_into_one_folder_do_not_mix(toolkit: Toolkit, tmp_path: Path) -> None:
+    with exclusive(tmp_path / "datasets/blots-download"), pytest.raises(BusyError):
+        get_dataset(toolkit, "small", QUIET)
+
+
+def test_a_folder_that_cannot_be_made_is_told(toolkit: Toolkit, tmp_path: Path) -> None:
+    (tmp_path / "datasets").touch()
+    with pytest.raises(StorageError, match="the folder cannot be made"):
+        get_dataset(toolkit, "small", QUIET)
