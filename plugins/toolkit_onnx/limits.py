@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import AttributeProto, TensorProto
+from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
+from onnx import AttributeProto, NodeProto, TensorProto
 
 from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UnsupportedError
 
@@ -40,6 +41,20 @@ _MAKES_ITS_OWN_SIZE = frozenset(
         "Upsample",
     }
 )
+_COUNTS = frozenset(
+    {
+        "block_size",
+        "blocksize",
+        "dilations",
+        "group",
+        "hidden_size",
+        "kernel_shape",
+        "num_groups",
+        "size",
+        "strides",
+    }
+)
+_LARGEST_COUNT = 1 << 16
 _SIGNATURES = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes"),
     (b"PK\x03\x04", "a zip archive, such as a .keras file"),
@@ -107,6 +122,7 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
             f"{where}: {len(graph.node):,} nodes and {len(graph.initializer):,} tensors, "
             f"at most {MAX_NODES:,} and {MAX_TENSORS:,} are read"
         )
+    _check_names(model, where)
     if model.functions:
         raise UnsupportedError(
             f"{where}: defines functions of its own", hint="export it with plain operators"
@@ -128,11 +144,38 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
             hint=f"opset {OLDEST_OPSET} and later are read; export it again",
         )
     for node in graph.node:
+        _check_counts(node, where)
         if node.op_type in _CONTROL_FLOW or any(_holds_graph(attribute) for attribute in node.attribute):
             raise UnsupportedError(
                 f"{where}: node {node.name or node.op_type!r} is control flow ({node.op_type})",
                 hint="export the network without branches and loops",
             )
+
+
+def _check_counts(node: NodeProto, where: str) -> None:
+    """Refuse strides, groups and the like of 0 and below: native code divides by them without looking."""
+    for attribute in node.attribute:
+        values = [attribute.i] if attribute.type == AttributeProto.INT else attribute.ints
+        if attribute.name in _COUNTS and not all(0 < value <= _LARGEST_COUNT for value in values):
+            raise UnreadableInputError(
+                f"{where}: node {node.name or node.op_type!r} has {attribute.name} {list(values)}",
+                hint="the file is damaged; fetch it again",
+            )
+
+
+def _check_names(message: Message, where: str) -> None:
+    """Refuse names that are no UTF-8: protobuf hands them out as bytes."""
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_STRING:
+            for name in [value] if isinstance(value, str | bytes) else value:
+                if isinstance(name, bytes):
+                    raise UnreadableInputError(
+                        f"{where}: the {field.name} {name[:40]!r} is no text: the file is damaged",
+                        hint="fetch it again",
+                    )
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            for part in [value] if isinstance(value, Message) else value:
+                _check_names(part, where)
 
 
 def _holds_graph(attribute: AttributeProto) -> bool:
@@ -157,6 +200,8 @@ def _check_tensors(tensors: Iterable[TensorProto], where: str) -> None:
             )
         if len(tensor.dims) > MAX_RANK or any(axis < 0 for axis in tensor.dims):
             raise UnreadableInputError(f"{where}: tensor {tensor.name!r} has the shape {list(tensor.dims)}")
+        if len(tensor.dims) > 1 and 0 in tensor.dims:
+            raise UnreadableInputError(f"{where}: tensor {tensor.name!r} is empty: {list(tensor.dims)}")
         if tensor.data_type in (TensorProto.UNDEFINED, TensorProto.STRING):
             continue  # the checker says what is wrong with the first; texts are as long as they are
         declared = int(np.prod([int(axis) for axis in tensor.dims], dtype=object))
@@ -220,7 +265,9 @@ def _check_sizes(model: onnx.ModelProto, where: str) -> None:
             known[value.name] = [axis.dim_value if axis.HasField("dim_value") else None for axis in axes]
     for name, shape in known.items():
         size = int(np.prod([1 if axis is None else axis for axis in shape], dtype=object))
-        if size > MAX_VALUE or size < 0:
+        if len(shape) > 1 and size <= 0:
+            raise UnreadableInputError(f"{where}: value {name!r} would be empty: {shape}")
+        if size > MAX_VALUE:
             raise LimitReachedError(
                 f"{where}: value {name!r} has {size:,} elements an image, at most {MAX_VALUE:,} are run"
             )

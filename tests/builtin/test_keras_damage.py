@@ -258,7 +258,7 @@ def test_strange_configurations(suffix: str, tmp_path: Path) -> None:
     config = configuration()
     spots = list(places(config))
     changes: list[tuple[tuple[Any, ...], Any]] = [(spot, ...) for spot in spots]
-    changes += [(chance.choice(spots), chance.choice(STRANGE)) for _ in range(600)]
+    changes += [(chance.choice(spots), chance.choice(STRANGE)) for _ in range(300)]
     outcomes: Counter[str] = Counter()
     path = tmp_path / f"a.{suffix}"
     weights = weights_file()

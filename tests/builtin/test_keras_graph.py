@@ -494,26 +494,22 @@ def random_network(keras: Any, seed: int) -> Any:
         small = min(x.shape[1:3]) < 4
         padding = "same" if small else padding
         width = int(random.integers(2, 7))
-        choices: list[Callable[[], Any]] = [
-            lambda p=padding, s=size, t=stride, w=width: layers.Conv2D(
-                w, s, strides=t, padding=p, activation=function()
-            ),
-            lambda p=padding, s=size, w=width: layers.SeparableConv2D(w, s, padding=p, activation=function()),
-            lambda p=padding, s=size: layers.DepthwiseConv2D(
-                s, padding=p, depth_multiplier=2, activation=function()
-            ),
-            lambda: layers.BatchNormalization(),
-            lambda: layers.PReLU(shared_axes=[1, 2]),
-            lambda: layers.LayerNormalization(),
-            lambda p=padding, s=size, t=stride: layers.AveragePooling2D(s, strides=t, padding=p),
-            lambda p=padding, s=size: layers.MaxPooling2D(s, strides=1, padding=p),
-            lambda: layers.ZeroPadding2D(1),
-            lambda w=width: layers.Dense(w, activation=function()),
-            lambda: layers.Permute((2, 1, 3)),
+        choices = [
+            layers.Conv2D(width, size, strides=stride, padding=padding, activation=function()),
+            layers.SeparableConv2D(width, size, padding=padding, activation=function()),
+            layers.DepthwiseConv2D(size, padding=padding, depth_multiplier=2, activation=function()),
+            layers.BatchNormalization(),
+            layers.PReLU(shared_axes=[1, 2]),
+            layers.LayerNormalization(),
+            layers.AveragePooling2D(size, strides=stride, padding=padding),
+            layers.MaxPooling2D(size, strides=1, padding=padding),
+            layers.ZeroPadding2D(1),
+            layers.Dense(width, activation=function()),
+            layers.Permute((2, 1, 3)),
         ]
         branch = random.random()
         before = x
-        x = choices[int(random.integers(len(choices)))]()(x)
+        x = choices[int(random.integers(len(choices)))](x)
         if branch < 0.3 and x.shape == before.shape:
             x = layers.Add()([x, before])
         elif branch < 0.5 and x.shape[1:3] == before.shape[1:3]:

@@ -492,7 +492,7 @@ def test_without_two_models_that_fit_it_says_what_is_there(run: Run, tmp_path: P
     with pytest.raises(MissingInputError, match="there is no model file"):
         run()
     save_reader(tmp_path / "models" / "lone.h5", 1, noise=0.1, dataset="quarters")
-    with pytest.raises(MissingInputError, match="1 model files were found, no two models share"):
+    with pytest.raises(MissingInputError, match="there is one model file, no two models share"):
         run()
 
 

@@ -87,8 +87,7 @@ def command(
     says which and why. The merge is scored against its ingredients, and one that is not better
     than the best of them is said to be so.
     """
-    from toolkit.merging.problems import refusal
-    from toolkit.operations.merge import MergeOrder, merge
+    from toolkit.operations.merge import MergeOrder, merge, refusal
 
     order = MergeOrder(models, strategy, options, recalibrate, dataset, out, plan_only, seed, test)
     outcome = merge(toolkit, order, toolkit.output.progress())
@@ -119,8 +118,7 @@ def _show(console: Console, outcome: MergeOutcome) -> None:
     for verdict in (report.verdict, report.test_verdict):
         if verdict is not None:
             console.print(verdict.sentence, style=_STYLES.get(verdict.outcome, ""))
-    for sentence in (report.recalibration.sentence, *report.notes):
-        console.print(f"- {sentence}", style="dim")
+    console.print(_bullets((report.recalibration.sentence, *report.notes)), style="dim")
     console.print()
     for name, path in (("model", outcome.path), ("report", outcome.page)):
         if path is not None:
@@ -155,6 +153,16 @@ def _table(report: MergeReport) -> Any:
     return table
 
 
+def _bullets(sentences: Sequence[str]) -> Any:
+    """Sentences one below the other, each kept clear of its dash."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for sentence in sentences:
+        grid.add_row("-", sentence)
+    return grid
+
+
 def _share(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f} %"
 
@@ -162,7 +170,7 @@ def _share(share: float | None) -> str:
 def _show_plan(console: Console, plan: MergePlan) -> None:
     from rich.table import Table
 
-    from toolkit.merging.problems import listing
+    from toolkit.operations.merge import listing
 
     verb = "cannot be done" if plan.problems else "would be done"
     console.print(f"Nothing is written. This {verb}:")
@@ -185,11 +193,11 @@ def _show_plan(console: Console, plan: MergePlan) -> None:
         if sentences:
             console.print()
             console.print(title, style="bold")
-            for sentence in sentences:
-                console.print(f"- {sentence}")
+            console.print(_bullets(sentences))
     if plan.problems:
         console.print()
-        console.print(f"{len(plan.problems)} problems", style="bold red")
+        count = len(plan.problems)
+        console.print("1 problem" if count == 1 else f"{count} problems", style="bold red")
         for line in listing(plan.problems):
             console.print(line, soft_wrap=True)
 

@@ -88,7 +88,7 @@ def measure_all(
 ) -> tuple[Answers, ...]:
     """What each ingredient gets right, as it stands."""
     found: list[Answers] = []
-    progress.begin(f"scoring the ingredients on {split}", len(ingredients), "models")
+    progress.begin(f"scoring on {split}", len(ingredients), "models")
     for item in ingredients:
         found.append(answers(item.model, dataset, split, convention))
         progress.advance(len(found), f"{item.name} {100 * found[-1].score.accuracy:.2f} %")

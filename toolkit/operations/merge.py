@@ -16,7 +16,7 @@ from toolkit.merging.guard import Verdict, judge, unmeasured
 from toolkit.merging.matching import match
 from toolkit.merging.page import page
 from toolkit.merging.plan import MergePlan
-from toolkit.merging.problems import refusal
+from toolkit.merging.problems import listing, refusal
 from toolkit.merging.recalibrate import calibration_images, has_batch_statistics
 from toolkit.merging.report import IngredientReport, MergeReport, Recalibration, versions
 from toolkit.merging.scores import Answers
@@ -28,7 +28,7 @@ from toolkit.operations.merge_planning import MergeOrder, Prepared, prepare
 from toolkit.store import exclusive, publish_text
 from toolkit.types import Convention, Ingredient, MergeRequest, MergeResult, Need, Progress, SplitName
 
-__all__ = ["MergeOrder", "MergeOutcome", "merge"]
+__all__ = ["MergeOrder", "MergeOutcome", "listing", "merge", "refusal"]
 
 _FAR_FROM_CARD = 0.02
 _NEAR_CHANCE = 2.0

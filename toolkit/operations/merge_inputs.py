@@ -88,7 +88,9 @@ def choose_models(toolkit: Toolkit, paths: Sequence[Path], out: Path) -> ChosenM
     left_out = [*family.left_out, *((problem.model, problem.text) for problem in problems)]
     notes = tuple(f"{name} was passed over: {why.removeprefix(f'{name}: ')}" for name, why in left_out)
     if len(family.members) < 2:
-        found = f"{len(others)} model files were found" if others else "there is no model file"
+        found = {0: "there is no model file", 1: "there is one model file"}.get(
+            len(others), f"there are {len(others)} model files"
+        )
         raise MissingInputError(
             f"{toolkit.workspace.models}: nothing to merge: {found}, {family.reason}"
             + "".join(f"\n  {note}" for note in notes),

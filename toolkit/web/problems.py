@@ -141,7 +141,8 @@ def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> Problem:
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, ToolkitError):
-        logger.warning("request %s: %s: %s", request_id(), error.code, error)
+        # Quoted: a message may repeat what stands in a stranger's file, line breaks and all.
+        logger.warning("request %s: %s: %r", request_id(), error.code, str(error))
         return Problem(_STATUS.get(error.code, 500), error.code, _detail(error, folders))
     logger.error("request %s failed", request_id(), exc_info=error)
     return Problem(500, "bug")

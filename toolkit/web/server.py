@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> No
         BusyError: If the port is taken.
         ConfigurationError: If the address cannot be used.
     """
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with _listen(settings.host, settings.port) as listener:
         server = waitress.create_server(app, sockets=[listener], **limits(settings.limits))
         try:
