@@ -29,7 +29,14 @@ def commands_page() -> str:
 
 
 def _section(command: click.Command, context: click.Context, depth: int) -> list[str]:
-    lines = [f"{'#' * depth} {context.command_path}", "", "```text", command.get_help(context).rstrip(), "```", ""]
+    lines = [
+        f"{'#' * depth} {context.command_path}",
+        "",
+        "```text",
+        command.get_help(context).rstrip(),
+        "```",
+        "",
+    ]
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)

@@ -6,9 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from toolkit.operations import Toolkit
+from toolkit.store import Workspace
+from toolkit.types import SplitName
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -41,23 +47,24 @@ def test_the_first_screen_of_the_readme_shows_the_two_commands() -> None:
 @pytest.fixture(scope="session")
 def small_emnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a tiny data set under EMNIST's names, and a picture."""
-    from PIL import Image
-
-    from toolkit.operations import Toolkit
-    from toolkit.store import Workspace
-
     root = tmp_path_factory.mktemp("documentation")
     (root / "datasets").mkdir()
     toolkit = Toolkit(Workspace(root))
-    for split, name, count in (("fit", "train", 12), ("test", "test", 3)):
-        data = toolkit.data.open("glyphs", split)
-        rows = []
-        for label in range(len(data.classes)):
-            for image in data.images[data.labels == label][:count]:
-                rows.append(",".join(map(str, [label, *image.T.ravel()])))
+    # An image's split is a property of its pixels, so each split comes from the same one.
+    for name, splits in (("train", {"fit": 12, "validation": 3}), ("test", {"test": 3})):
+        rows = [row for split, count in splits.items() for row in rows_of(toolkit, split, count)]
         (root / "datasets" / f"emnist-byclass-{name}.csv").write_text("\n".join(rows) + "\n")
-    Image.fromarray(data.images[3]).resize((120, 120)).save(root / "picture.png")
+    images = toolkit.data.open("glyphs", "test").images
+    Image.fromarray(images[3]).resize((120, 120)).save(root / "picture.png")
     return root
+
+
+def rows_of(toolkit: Toolkit, split: SplitName, count: int) -> Iterator[str]:
+    """The first images of each class, as lines of EMNIST's CSV."""
+    data = toolkit.data.open("glyphs", split)
+    for label in range(len(data.classes)):
+        for image in data.images[data.labels == label][:count]:
+            yield ",".join(map(str, [label, *image.T.ravel()]))
 
 
 @pytest.mark.train

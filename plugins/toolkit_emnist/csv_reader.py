@@ -19,7 +19,7 @@ from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
 from toolkit_emnist.mapping import LabelMapping
 
 MAX_IMAGES = 2_000_000
-BLOCK = 192 * 1024  # bytes: a block, its digits and its masks fit a core's own cache
+BLOCK = 128 * 1024  # bytes: a block, its digits and its masks fit a core's own cache
 _LONGEST_LINE = 64 * 1024
 _GROWTH = 1.2
 

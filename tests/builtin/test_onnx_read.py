@@ -331,6 +331,42 @@ def test_refused_by_name_with_what_is_supported(proto, kind, message):
     assert caught.value.hint or kind is LimitReachedError
 
 
+@pytest.mark.parametrize(
+    ("operation", "attribute", "value"),
+    [
+        ("Conv", "strides", [0, 2]),
+        ("Conv", "strides", [1 << 40, 2]),
+        ("Conv", "group", 0),
+        ("Conv", "dilations", [1, -1]),
+        ("Conv", "kernel_shape", [0, 2]),
+    ],
+)
+def test_numbers_that_native_code_would_divide_by(operation, attribute, value):
+    """A group of 0, one flipped bit away from 1, kills the process with SIGFPE if it gets through."""
+    proto = small()
+    (node,) = (node for node in proto.graph.node if node.op_type == operation)
+    kept = [found for found in node.attribute if found.name != attribute]
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute(attribute, value)])
+    with pytest.raises(UnreadableInputError, match=f"'/c/Conv' has {attribute}"):
+        as_model(proto)
+
+
+def test_an_empty_weight_is_refused():
+    proto = small()
+    proto.graph.initializer[0].dims[0] = 0
+    proto.graph.initializer[0].raw_data = b""
+    with pytest.raises(UnreadableInputError, match=r"'c\.weight' is empty"):
+        as_model(proto)
+
+
+def test_names_that_are_no_text_are_refused():
+    """protobuf hands out names that are no UTF-8 as bytes."""
+    content = small().SerializeToString().replace(b"/norm/BatchNormalization", b"\xff\xfe\xfd" + bytes(21))
+    with pytest.raises(UnreadableInputError, match="is no text"):
+        from_bytes(content, "made.onnx")
+
+
 def test_a_tensor_that_declares_more_than_it_holds_is_not_allocated():
     proto = small()
     proto.graph.initializer[0].dims[0] = 1 << 60

@@ -92,19 +92,19 @@ def parse_card(text: str | bytes, where: str) -> Card:
     """
     try:
         data = json.loads(text)
-        if not isinstance(data, dict):
-            raise TypeError(f"a JSON {type(data).__name__}")
-        schema = data.get("schema")
-        if schema != SCHEMA:
-            raise UnreadableInputError(
-                f"{where}: the card has schema {schema!r}, this version reads {SCHEMA}",
-                hint="update the toolkit, or delete the card",
-            )
-        return _card(data)
+        schema = data["schema"]
+        card = _card(data) if schema == SCHEMA else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnreadableInputError(
-            f"{where}: not a model card: {error}", hint="delete it, or write it anew by training or merging"
+            f"{where}: not a model card: {error}",
+            hint="delete it, or write it anew by training or merging",
         ) from error
+    if card is None:
+        raise UnreadableInputError(
+            f"{where}: the card has schema {schema!r}, this version reads {SCHEMA}",
+            hint="update the toolkit, or delete the card",
+        )
+    return card
 
 
 def _card(data: Mapping[str, Any]) -> Card:
@@ -144,11 +144,17 @@ def _each_text(values: Any, key: str) -> list[str]:
 
 
 def _convention(data: Mapping[str, Any]) -> Convention:
-    allowed = {"orientation": ("upright", "transposed"), "scale": ("unit", "raw", "standard"), "ink": ("light", "dark")}
+    allowed = {
+        "orientation": ("upright", "transposed"),
+        "scale": ("unit", "raw", "standard"),
+        "ink": ("light", "dark"),
+    }
     for key, choices in allowed.items():
         if data[key] not in choices:
             raise ValueError(f"convention.{key} is {data[key]!r}, not one of {', '.join(choices)}")
     deviation = float(data.get("deviation", 1.0))
     if not deviation > 0:
         raise ValueError(f"convention.deviation is {deviation}, not above 0")
-    return Convention(data["orientation"], data["scale"], data["ink"], float(data.get("mean", 0.0)), deviation)
+    return Convention(
+        data["orientation"], data["scale"], data["ink"], float(data.get("mean", 0.0)), deviation
+    )

@@ -99,9 +99,11 @@ class ArrayTensors(Tensors):
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor's specification by name, in layer order."""
         return self._specs
 
     def read(self, name: str) -> NDArray[Any]:
+        """The array itself, not a copy."""
         return self._arrays[name]
 
 
@@ -124,9 +126,11 @@ class OverlaidTensors(Tensors):
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor's specification by name, in layer order."""
         return self._below.specs
 
     def read(self, name: str) -> NDArray[Any]:
+        """The replacement where there is one, otherwise what lies beneath."""
         array = self._arrays.get(name)
         return self._below.read(name) if array is None else array
 

@@ -18,6 +18,7 @@ from toolkit.training.history import EpochRecord, history_csv
 from toolkit.training.learner import Learner
 from toolkit.training.request import TrainingRequest
 from toolkit.training.schedule import WarmupCosine
+from toolkit.training.statistics import clean_sample
 from toolkit.types import RunEvent
 
 Heard = Callable[[RunEvent], None]
@@ -68,6 +69,7 @@ class Fitting:
         self._keep = keep
         self._heard = heard
         options = request.options
+        self._sample = clean_sample(request.fit, options.settling, request.seed)
         self._steps = steps_per_epoch(len(request.fit), options.batch_size)
         self._schedule = WarmupCosine(
             options.highest_rate(fine_tuning=request.start_from is not None),
@@ -115,6 +117,7 @@ class Fitting:
         records = () if before is None else before.records
         started = time.monotonic()
         loss, accuracy, rate, learning_seconds = self._learn(len(records))
+        self._learner.settle_statistics(self._sample)
         scores = self._learner.evaluate(self._request.validation)
         record = EpochRecord(
             epoch=len(records) + 1,

@@ -15,6 +15,7 @@ from toolkit.errors import UnsupportedError
 from toolkit.training.augmentation import augment
 from toolkit.training.framework import load_tensorflow
 from toolkit.training.plan import TrainingOptions
+from toolkit.training.statistics import StatisticsSettler
 from toolkit.types import Convention
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Learner:
         self._gives_logits = gives_logits
         self._step = self._compile_step(options, weights)
         self._probabilities = self._compile_probabilities()
+        self._settler = StatisticsSettler(network, self._pixels)
 
     def learn(
         self, images: NDArray[np.uint8], labels: NDArray[np.int32], *, step: int, rate: float
@@ -111,6 +113,14 @@ class Learner:
             tf.constant(images), tf.constant(labels), seed, tf.constant(rate, dtype=tf.float32)
         )
         return StepResult(float(loss), int(correct))
+
+    def settle_statistics(self, images: NDArray[np.uint8]) -> None:
+        """Set the batch statistics to those of the images as they are; what is learnt stays.
+
+        Args:
+            images: (n, 28, 28) uint8, upright, light ink; none leave the statistics as they are.
+        """
+        self._settler.settle(images)
 
     def evaluate(self, dataset: Dataset) -> Scores:
         """Score the network, dropout off and running statistics in use; changes no state."""

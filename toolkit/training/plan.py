@@ -47,6 +47,13 @@ class TrainingOptions:
         help="how classes weigh in the loss: balanced is one over frequency, sqrt one over its root",
         choices=("none", "sqrt", "balanced"),
     )
+    settling: int = option(
+        8192,
+        help="fit images, unmoved, that batch statistics are taken from after each epoch; "
+        "0 keeps the running averages",
+        minimum=0,
+        maximum=1_000_000,
+    )
     # While the learning rate is still high, validation wavers for eight epochs and then gets better.
     patience: int = option(
         12,
