@@ -69,10 +69,14 @@ def command(
 
 
 def _print(done: Trained, console: Console) -> None:
-    console.print(
-        f"test accuracy {done.test_accuracy:.2%} on {done.test_images:,} images of {done.dataset}"
-        f" (validation {done.validation_accuracy:.2%}, epoch {done.best_epoch} of {done.epochs})"
-    )
+    kept = f"epoch {done.best_epoch} of {done.epochs}"
+    if done.test_accuracy is None:
+        console.print(f"validation accuracy {done.validation_accuracy:.2%} on {done.dataset} ({kept})")
+    else:
+        console.print(
+            f"test accuracy {done.test_accuracy:.2%} on {done.test_images:,} images of {done.dataset}"
+            f" (validation {done.validation_accuracy:.2%}, {kept})"
+        )
     console.print(f"model    {shown_path(done.model)}, {done.parameters:,} parameters")
     console.print(f"plot     {shown_path(done.history_plot)}")
     console.print(f"mapping  {shown_path(done.mapping)}")

@@ -8,10 +8,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.data.picture_fit import fit_ink
-from toolkit.data.picture_ink import find_ink
-from toolkit.data.picture_page import decode_page, picture_name
-
 
 def prepare_picture(
     source: Path | bytes, *, ink: Literal["auto", "light", "dark"] = "auto"
@@ -34,6 +30,11 @@ def prepare_picture(
         UnsupportedError: A picture that is neither PNG nor JPEG.
         UnreadableInputError: Not a picture, a damaged one, or one without ink.
     """
+    # Pillow is only needed here; every merge and every export would wait for it otherwise.
+    from toolkit.data.picture_fit import fit_ink
+    from toolkit.data.picture_ink import find_ink
+    from toolkit.data.picture_page import decode_page, picture_name
+
     known = None if ink == "auto" else ink
     page = decode_page(source, ink=known)
     return fit_ink(find_ink(page, ink=known, name=picture_name(source)))

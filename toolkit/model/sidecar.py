@@ -178,7 +178,7 @@ def write_card(model_path: Path, card: Card) -> Card:
 def publish_model(
     target: Path,
     write: Callable[[Path], None],
-    card: Card,
+    card: Card | Callable[[], Card],
     verify: Callable[[Path], None] | None = None,
 ) -> Card:
     """Replace a model's file and its card by new ones, both or neither.
@@ -186,7 +186,8 @@ def publish_model(
     Args:
         target: The model's file.
         write: Writes the model to the staging path that it is given, which does not exist yet.
-        card: Of the new model; file and file_sha256 are filled in here.
+        card: Of the new model, or what makes it once the model is written; file and file_sha256
+            are filled in here.
         verify: Reads the staging file and raises if it is not what it should be.
 
     Returns:
@@ -197,13 +198,13 @@ def publish_model(
         StorageError: If the operating system refuses; the old model and its card are still there.
     """
     with ExitStack() as until_the_end:
-        complete = card
+        complete: Card
 
         def announce(staging: Path) -> None:
             nonlocal complete
             if verify is not None:
                 verify(staging)
-            complete = _complete(card, target, file_sha256(staging))
+            complete = _complete(card() if callable(card) else card, target, file_sha256(staging))
             until_the_end.enter_context(_locked(target))
             publish_text(card_path(target), _announcement(target, complete))
 

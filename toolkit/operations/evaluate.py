@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.errors import MissingInputError
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
 from toolkit.types import Convention, DatasetSource, Progress, SplitName
@@ -68,7 +69,8 @@ def evaluate(
 
     Raises:
         MissingInputError: If a model or the data set is not there.
-        UnreadableInputError: If a model's classes are not the data set's.
+        UnreadableInputError: If a file is no model, or has no card and other classes.
+        IncompatibleModelsError: If a model does not know a class that occurs.
     """
     from toolkit.engine import Network
     from toolkit.engine import evaluate as score
@@ -78,19 +80,12 @@ def evaluate(
     scores = []
     for path, model in zip(paths, models, strict=True):
         known, assumed = described(model, images.classes, convention, f"data set {images.name}")
-        if known.card.classes != images.classes:
-            raise UnreadableInputError(
-                f"{path.name} tells {len(known.card.classes)} classes apart, "
-                f"data set {images.name} has {len(images.classes)} others",
-                hint="choose the data set that the model was trained on with --dataset",
-            )
         network = Network.of(known, threads=os.cpu_count() or 1)
         result = score(network, images, known.card.convention, progress)
-        counts = result.confusion.sum(axis=1)
         recall = [
-            (name, float(result.confusion[index, index] / counts[index]))
-            for index, name in enumerate(images.classes)
-            if counts[index]
+            (name, float(share))
+            for name, share in zip(known.card.classes, result.recall, strict=True)
+            if not math.isnan(share)
         ]
         scores.append(
             Score(

@@ -88,7 +88,11 @@ def export(
         request = ExportRequest(model, staging, chosen, probe, lambda: _in_keras(model))
         facts.update(exporter.export(request).facts)
 
-    card = dataclasses.replace(model.card, name=target.stem)
+    def card() -> Card:
+        # What an exporter folds, it changes: the file's own weights have a digest of their own.
+        digest = facts.get("weights_digest", model.card.weights_digest)
+        return dataclasses.replace(model.card, name=target.stem, weights_digest=digest)
+
     target.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(target):
         written = publish_model(target, write, card)

@@ -21,6 +21,7 @@ from toolkit.store import exclusive, publish_bytes, publish_text
 from toolkit.types import Architecture, DatasetSource, NoOptions, Progress
 
 if TYPE_CHECKING:
+    from toolkit.data import Dataset
     from toolkit.training import TrainedRun, TrainingOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -63,7 +64,7 @@ class Trained:
         epochs: Done.
         best_epoch: Whose weights were kept, from 1.
         validation_accuracy: 0 to 1.
-        test_accuracy: 0 to 1.
+        test_accuracy: 0 to 1; None for a data set without test images.
         test_images: Their number.
         images_per_second: While learning.
         seconds: Learning and evaluating.
@@ -81,7 +82,7 @@ class Trained:
     epochs: int
     best_epoch: int
     validation_accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None
     test_images: int
     images_per_second: float
     seconds: float
@@ -186,7 +187,8 @@ def _train(
             f"{target}: the fine-tuned model would replace the one it starts from", hint="give it a --name"
         )
     model_format = toolkit.catalog.format_of(target)
-    fit, validation, test = (toolkit.data.open(source, split) for split in ("fit", "validation", "test"))
+    fit, validation = toolkit.data.open(source, "fit"), toolkit.data.open(source, "validation")
+    test = _test_images(toolkit, source, progress)
     trained = run_training(
         TrainingRequest(
             architecture=architecture,
@@ -222,7 +224,7 @@ def _train(
         epochs=len(trained.records),
         best_epoch=trained.best_epoch,
         validation_accuracy=trained.validation_accuracy,
-        test_accuracy=trained.test_accuracy or 0.0,
+        test_accuracy=trained.test_accuracy,
         test_images=trained.test_images,
         images_per_second=trained.images_per_second,
         seconds=trained.seconds,
@@ -231,6 +233,14 @@ def _train(
         history_plot=plot,
         confusion_plot=trained.confusion_plot,
     )
+
+
+def _test_images(toolkit: Toolkit, source: DatasetSource, progress: Progress) -> Dataset | None:
+    try:
+        return toolkit.data.open(source, "test")
+    except MissingInputError as error:
+        progress.note(f"without a test accuracy: {error.message}")
+        return None
 
 
 def _architecture(toolkit: Toolkit, name: str | None) -> Architecture:

@@ -51,7 +51,7 @@ class StatisticsSettler:
         import tensorflow as tf
 
         total = 0
-        sums = [(0.0, 0.0) for _ in self._normalisations]
+        sums: list[tuple[Any, Any]] = [(0.0, 0.0) for _ in self._normalisations]
         for batch in np.array_split(images, -(-len(images) // _AT_ONCE)):
             self._forward(tf.constant(batch))
             total += len(batch)
