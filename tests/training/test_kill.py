@@ -42,7 +42,7 @@ def _killed_and_resumed(
     best = 0.0
     for batch in batches:
         killed = _start(tiny, folder, "--resume", "--kill-at", str(batch))
-        assert killed.returncode == -signal.SIGKILL
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
         checkpoint = read_checkpoint(folder / "checkpoint")
         if checkpoint is not None:
             assert checkpoint.best_accuracy >= best

@@ -27,7 +27,7 @@ BUILTIN_COMMANDS: dict[str, BuiltinCommand] = {
     "export": BuiltinCommand("toolkit.cli.export", "Write a model for other programs: ONNX, Keras."),
     "evaluate": BuiltinCommand("toolkit.cli.evaluate", "Score models on a data set."),
     "predict": BuiltinCommand("toolkit.cli.predict", "Recognise the characters in pictures."),
-    "serve": BuiltinCommand("toolkit.cli.serve", "Serve the models over HTTP."),
+    "serve": BuiltinCommand("toolkit.web.command", "Serve the models over HTTP."),
     "plugins": BuiltinCommand("toolkit.cli.plugins", "List, show and check the plugins."),
     "doctor": BuiltinCommand("toolkit.cli.doctor", "Look over the installation and the workspace."),
 }

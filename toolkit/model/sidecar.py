@@ -112,7 +112,7 @@ def checked_card(model_path: Path) -> Card | None:
     if state == "damaged":
         raise DamagedFileError(
             f"{model_path}: its SHA-256 differs from the one in {card_path(model_path).name}",
-            hint="bring back the file from a copy; if you replaced it on purpose, `toolkit models adopt` it",
+            hint="bring back the file from a copy; if you replaced it on purpose, delete its card",
         )
     return card
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import MissingInputError, UnreadableInputError
 from toolkit.model import Card, Model
-from toolkit.model.sidecar import read_card, verify_file
+from toolkit.model.sidecar import read_with_card
 from toolkit.operations.context import Toolkit
 from toolkit.types import Convention
 
@@ -34,10 +34,7 @@ def open_model(toolkit: Toolkit, path: Path) -> Model:
         raise MissingInputError(
             f"{path}: no such model file", hint="`toolkit models find` lists the models that are here"
         )
-    model_format = toolkit.catalog.format_of(path)
-    verify_file(path)
-    model = model_format.read(path)
-    beside = read_card(path)
+    model, beside = read_with_card(path, toolkit.catalog.format_of(path).read)
     card = beside if beside is not None else model.card
     _check(card, model, path)
     return model.with_card(card)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import MissingInputError, PluginError, UnreadableInputError, UsageError
+from toolkit.errors import MissingInputError, PluginError, ProofError, UnreadableInputError, UsageError
 from toolkit.model import Card, Model, Parent, weights_digest
 from toolkit.model.sidecar import publish_model
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
 from toolkit.options import describe_options, options_as_json, parse_options
 from toolkit.store import exclusive, publish_bytes, publish_text
-from toolkit.types import Architecture, DatasetSource, NoOptions, Progress
+from toolkit.types import Architecture, DatasetSource, ModelFormat, NoOptions, Progress
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
@@ -213,7 +213,12 @@ def _train(
     writer = model_format.write
     target.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(target):
-        publish_model(target, lambda staging: writer(model.with_card(card.embedded()), staging), card)
+        publish_model(
+            target,
+            lambda staging: writer(model.with_card(card.embedded()), staging),
+            card,
+            verify=lambda staging: _prove(model_format, staging, target, trained.weights_digest),
+        )
     mapping, plot = _leave_beside(toolkit, source, fit.classes, trained)
     return Trained(
         model=target,
@@ -304,6 +309,12 @@ def _card(
         seed=order.seed,
         weights_digest=trained.weights_digest,
     )
+
+
+def _prove(model_format: ModelFormat, staging: Path, target: Path, digest: str) -> None:
+    """Read back what was written; its weights must be those that were trained."""
+    if weights_digest(model_format.read(staging).tensors) != digest:
+        raise ProofError(f"{target} was not published: its weights read back differently", hint="try again")
 
 
 def _leave_beside(

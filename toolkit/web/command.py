@@ -1,12 +1,13 @@
-"""``toolkit serve``."""
+"""``toolkit serve``.
+
+The command line knows it by name only, as it knows plugins' commands: neither surface imports the other.
+"""
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.operations.context import Toolkit
 
 
 @click.command("serve")
@@ -25,8 +26,7 @@ from toolkit.cli.context import Toolkit, common_options, pass_toolkit
     metavar="NAME",
     help="A name by which clients reach this server, as in the Host header; may be given several times.",
 )
-@common_options
-@pass_toolkit
+@click.pass_obj
 def command(toolkit: Toolkit, host: str, port: int, allowed_hosts: tuple[str, ...]) -> None:
     """Serve the models over HTTP, until Ctrl-C.
 
@@ -34,8 +34,9 @@ def command(toolkit: Toolkit, host: str, port: int, allowed_hosts: tuple[str, ..
     must send the token in the variable TOOLKIT_TOKEN as `Authorization: Bearer …`.
     """
     try:
-        from toolkit.web import WebSettings, create_app
+        from toolkit.web.app import create_app
         from toolkit.web.server import serve
+        from toolkit.web.settings import WebSettings
     except ModuleNotFoundError as error:
         if error.name not in ("flask", "waitress"):
             raise
@@ -46,11 +47,9 @@ def command(toolkit: Toolkit, host: str, port: int, allowed_hosts: tuple[str, ..
         ) from error
     settings = WebSettings.from_environment(host, port, allowed_hosts)
     app = create_app(toolkit, settings)
-    say = sys.stderr
 
     def ready(address: str) -> None:
-        print(f"serving {toolkit.workspace.models} at {address} (Ctrl-C stops it)", file=say, flush=True)
+        click.echo(f"serving {toolkit.workspace.models} at {address} (Ctrl-C stops it)", err=True)
 
     serve(app, settings, ready)
-    if not toolkit.output.quiet:
-        print("stopped", file=say, flush=True)
+    click.echo("stopped", err=True)
