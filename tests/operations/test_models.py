@@ -1,0 +1,125 @@
+"""Finding, showing, comparing and verifying model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from quarters import save_reader
+
+from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError, UsageError
+from toolkit.model.sidecar import read_card, write_card
+from toolkit.operations.compare import compare_models
+from toolkit.operations.context import Toolkit
+from toolkit.operations.models import find_models, show_model, verify_models
+
+
+def test_every_file_is_listed_and_the_bad_ones_say_why(toolkit: Toolkit, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    save_reader(models / "bare.h5", 1, noise=0.1)
+    save_reader(models / "known.h5", 2, noise=0.1, metrics={"validation_accuracy": 0.5})
+    save_reader(models / "damaged.h5", 3, noise=0.1, metrics={})
+    (models / "damaged.h5").write_bytes((models / "bare.h5").read_bytes())
+    (models / "page.h5").write_text("<!DOCTYPE html><title>404</title>")
+    (models / "notes.txt").write_text("no model")
+    found = {item.path.name: item for item in find_models(toolkit)}
+    assert {name: item.state for name, item in found.items()} == {
+        "bare.h5": "no card",
+        "known.h5": "ok",
+        "damaged.h5": "damaged",
+        "page.h5": "unreadable",
+    }
+    assert found["known.h5"].card.validation_accuracy == 0.5
+    assert found["bare.h5"].classes == 4
+    assert "damaged.h5" in found["damaged.h5"].problem
+    assert "web page" in found["page.h5"].problem
+
+
+def test_a_folder_that_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="nowhere"):
+        find_models(toolkit, [tmp_path / "nowhere"])
+
+
+def test_a_workspace_without_models_has_none(toolkit: Toolkit) -> None:
+    assert find_models(toolkit) == ()
+    assert verify_models(toolkit) == ()
+
+
+def test_show_tells_layers_tensors_and_digest(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, dataset="quarters")
+    details = show_model(toolkit, path)
+    assert [layer.kind for layer in details.layers] == [
+        "InputLayer",
+        "Flatten",
+        "BatchNormalization",
+        "Dense",
+    ]
+    assert (details.input_shape, details.output_shape) == ((28, 28, 1), (4,))
+    assert details.parameters == 4 * 784 + 784 * 4 + 4
+    assert len(details.digest) == 64
+    assert details.card.dataset == "quarters"
+
+
+def test_a_card_of_another_network_is_refused(toolkit: Toolkit, tmp_path: Path) -> None:
+    import dataclasses
+
+    path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, dataset="quarters")
+    card = read_card(path)
+    assert card is not None
+    write_card(path, dataclasses.replace(card, classes=("x", "y")))
+    with pytest.raises(UnreadableInputError, match="names 2 classes, the network has 4 outputs"):
+        show_model(toolkit, path)
+
+
+def test_verify_looks_at_the_file_and_at_the_weights(toolkit: Toolkit, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    good = save_reader(models / "good.h5", 1, noise=0.1, dataset="quarters")
+    digest = show_model(toolkit, good).digest
+    right = save_reader(models / "right.h5", 1, noise=0.1, weights_digest=digest)
+    wrong = save_reader(models / "wrong.h5", 2, noise=0.1, weights_digest=digest)
+    flipped = save_reader(models / "flipped.h5", 1, noise=0.1, dataset="quarters")
+    content = bytearray(flipped.read_bytes())
+    content[-100] ^= 1
+    flipped.write_bytes(content)
+    states = {item.path: item.state for item in verify_models(toolkit)}
+    assert states == {good: "ok", right: "ok", wrong: "damaged", flipped: "damaged"}
+    with pytest.raises(DamagedFileError, match=r"flipped\.h5"):
+        show_model(toolkit, flipped)
+
+
+def test_compare_tells_copies_relatives_and_other_networks(toolkit: Toolkit, tmp_path: Path) -> None:
+    first = save_reader(tmp_path / "first.h5", 1, noise=0.01)
+    copy = save_reader(tmp_path / "copy.h5", 1, noise=0.01, suffix="_7")
+    relative = save_reader(tmp_path / "relative.h5", 2, noise=0.01)
+    other = save_reader(tmp_path / "other.h5", 1, noise=0.01, batch_norm=False)
+    pairs = {
+        (pair.first.stem, pair.second.stem): pair
+        for pair in compare_models(toolkit, [first, copy, relative, other])
+    }
+    assert len(pairs) == 6
+    assert pairs["first", "copy"].distance == 0
+    assert pairs["first", "copy"].cosine == pytest.approx(1)
+    assert pairs["first", "relative"].same_topology
+    distance = pairs["first", "relative"].distance
+    assert distance is not None
+    assert 0 < distance < 0.5
+    assert not pairs["first", "other"].same_topology
+    assert any("norm" in text for text in pairs["first", "other"].differences)
+
+
+def test_the_cosine_is_that_of_the_learnt_weights(toolkit: Toolkit, tmp_path: Path) -> None:
+    paths = [save_reader(tmp_path / f"{seed}.h5", seed, noise=0.1, batch_norm=False) for seed in (1, 2)]
+    kernels = []
+    for path in paths:
+        from toolkit.operations.opening import open_model
+
+        kernels.append(open_model(toolkit, path).tensors.read("dense/kernel").astype(np.float64).ravel())
+    expected = kernels[0] @ kernels[1] / np.linalg.norm(kernels[0]) / np.linalg.norm(kernels[1])
+    (pair,) = compare_models(toolkit, paths)
+    assert pair.cosine == pytest.approx(expected)
+
+
+def test_one_model_cannot_be_compared(toolkit: Toolkit, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="1 model"):
+        compare_models(toolkit, [save_reader(tmp_path / "a.h5", 1, noise=0.1)])

@@ -1,0 +1,130 @@
+"""Evaluating, predicting and exporting, on networks that need no training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+from quarters import CLASSES, save_reader
+
+from toolkit.errors import IncompatibleModelsError, MissingInputError, UnreadableInputError, UsageError
+from toolkit.model.sidecar import read_card, write_card
+from toolkit.operations.context import Toolkit
+from toolkit.operations.evaluate import evaluate
+from toolkit.operations.export import export
+from toolkit.operations.models import verify_models
+from toolkit.operations.opening import open_model
+from toolkit.operations.predict import predict, recogniser_of
+from toolkit.types import Convention, SilentProgress
+
+QUIET = SilentProgress()
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Path:
+    return save_reader(tmp_path / "models" / "reader.h5", 1, noise=0.01, dataset="quarters")
+
+
+def test_the_data_set_that_a_model_was_trained_on_is_the_default(toolkit: Toolkit, reader: Path) -> None:
+    (score,) = evaluate(toolkit, [reader], dataset=None, split="test", progress=QUIET)
+    assert (score.dataset, score.split, score.images) == ("quarters", "test", 1000)
+    assert score.low < score.accuracy < score.high
+    assert score.accuracy > 0.5
+    assert {name for name, _ in score.weakest} == set(CLASSES)
+    assert score.assumed == ()
+
+
+def test_what_a_file_does_not_say_is_assumed_aloud(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "bare.h5", 1, noise=0.01)
+    (score,) = evaluate(toolkit, [path], dataset="quarters", split="test", progress=QUIET)
+    assert len(score.assumed) == 2
+    assert "upright/unit/light" in score.assumed[1]
+    (told,) = evaluate(
+        toolkit, [path], dataset="quarters", split="test", progress=QUIET, convention=Convention(ink="dark")
+    )
+    assert len(told.assumed) == 1
+    assert told.accuracy < score.accuracy
+
+
+def test_classes_are_matched_by_character(toolkit: Toolkit, reader: Path) -> None:
+    (before,) = evaluate(toolkit, [reader], dataset="quarters", split="test", progress=QUIET)
+    card = read_card(reader)
+    assert card is not None
+    write_card(reader, dataclasses.replace(card, classes=("b", "a", "d", "c")))
+    (after,) = evaluate(toolkit, [reader], dataset="quarters", split="test", progress=QUIET)
+    assert after.accuracy < before.accuracy / 2
+    write_card(reader, dataclasses.replace(card, classes=("w", "x", "y", "z")))
+    with pytest.raises(IncompatibleModelsError, match="does not know 4 of the classes"):
+        evaluate(toolkit, [reader], dataset="quarters", split="test", progress=QUIET)
+
+
+def test_a_network_of_another_size_is_refused(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "two.h5", 1, noise=0.1, classes=2)
+    with pytest.raises(UnreadableInputError, match=r"2 outputs.*4 classes"):
+        evaluate(toolkit, [path], dataset="quarters", split="test", progress=QUIET)
+
+
+def test_a_picture_is_recognised_and_what_was_seen_is_saved(
+    toolkit: Toolkit, reader: Path, tmp_path: Path
+) -> None:
+    page = np.full((90, 90), 250, np.uint8)
+    page[20:70, 40:50] = 20
+    Image.fromarray(page).save(tmp_path / "stroke.png")
+    (answer,), _ = predict(toolkit, reader, [tmp_path / "stroke.png"], top=3, save_to=tmp_path / "seen")
+    assert [guess.probability for guess in answer.guesses] == sorted(
+        (guess.probability for guess in answer.guesses), reverse=True
+    )
+    assert len(answer.guesses) == 3
+    assert answer.seen is not None
+    with Image.open(answer.seen) as seen:
+        assert (seen.size, seen.mode) == ((28, 28), "L")
+    with pytest.raises(MissingInputError, match=r"none\.png"):
+        predict(toolkit, reader, [tmp_path / "none.png"])
+    with pytest.raises(UsageError, match="top is 0"):
+        predict(toolkit, reader, [tmp_path / "stroke.png"], top=0)
+
+
+def test_a_model_without_a_card_answers_in_numbers(toolkit: Toolkit, tmp_path: Path) -> None:
+    recogniser = recogniser_of(open_model(toolkit, save_reader(tmp_path / "bare.h5", 1, noise=0.01)))
+    assert recogniser.classes == ("0", "1", "2", "3")
+    bright = np.zeros((1, 28, 28), np.uint8)
+    bright[0, :14, 14:] = 255
+    assert recogniser.recognise(bright, 1)[0][0].character == "1"
+
+
+def test_an_export_is_proved_on_real_images_and_has_a_card(toolkit: Toolkit, reader: Path) -> None:
+    exported = export(toolkit, reader, to="onnx")
+    assert exported.path == reader.with_suffix(".onnx")
+    assert [item.state for item in verify_models(toolkit, [exported.path])] == ["ok"]
+    data = toolkit.data.open("quarters", "test")
+    session = onnxruntime.InferenceSession(exported.path.read_bytes())
+    images = (data.images[:50] / np.float32(255)).astype(np.float32)[..., np.newaxis]
+    (probabilities,) = session.run(None, {session.get_inputs()[0].name: images})
+    assert (probabilities.argmax(axis=1) == data.labels[:50]).mean() > 0.4
+    scores = evaluate(toolkit, [reader, exported.path], dataset=None, split="test", progress=QUIET)
+    assert scores[0].accuracy == scores[1].accuracy
+
+
+def test_an_export_never_replaces_its_source(toolkit: Toolkit, reader: Path) -> None:
+    before = reader.read_bytes()
+    with pytest.raises(UsageError, match="its own source"):
+        export(toolkit, reader, to="h5")
+    with pytest.raises(UsageError, match=r"writes \.onnx files"):
+        export(toolkit, reader, to="onnx", out=reader.with_name("x.h5"))
+    with pytest.raises(UsageError, match="nonsense"):
+        export(toolkit, reader, to="onnx", options=("nonsense=1",))
+    assert reader.read_bytes() == before
+
+
+def test_a_failed_export_leaves_the_old_file(toolkit: Toolkit, reader: Path, tmp_path: Path) -> None:
+    export(toolkit, reader, to="onnx")
+    target = reader.with_suffix(".onnx")
+    before = target.read_bytes()
+    with pytest.raises(MissingInputError, match="no-such-data"):
+        export(toolkit, reader, to="onnx", dataset="no-such-data")
+    assert target.read_bytes() == before
+    assert not list(tmp_path.rglob("*.staging*"))
