@@ -1,0 +1,75 @@
+"""HDF5's global heaps, looked at before HDF5 does.
+
+Texts in attributes stand in global heaps: rows of objects, each saying how long it is. In a damaged
+heap an object may say that it has no length at all, and HDF5 1.14 then steps from it to itself
+for ever, in C code that nothing can interrupt. A thousand files with flipped bits hold about one
+such heap.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from toolkit.errors import UnreadableInputError
+from toolkit_keras.image import Image
+
+_SIGNATURE = b"GCOL"
+_COLLECTION = struct.Struct("<4sB3sQ")
+_OBJECT = struct.Struct("<HHIQ")
+_CHUNK = 8 << 20
+_LARGEST = 64 << 20
+
+
+def check_global_heaps(image: Image, where: str) -> None:
+    """Walk every global heap as HDF5 will.
+
+    Args:
+        image: An HDF5 file.
+        where: The file's name, for the error message.
+
+    Raises:
+        UnreadableInputError: If an object leads nowhere, or out of its heap.
+    """
+    with image.open() as stream:
+        for start in list(_places(stream)):
+            if not _is_sound(stream, start, image.size):
+                raise UnreadableInputError(
+                    f"{where}: the heap of texts at byte {start:,} is damaged",
+                    hint="the file is damaged; get or make it again",
+                )
+
+
+def _places(stream: BinaryIO) -> Iterator[int]:
+    """Where heaps begin: wherever their signature stands."""
+    position, tail = 0, b""
+    stream.seek(0)
+    while chunk := stream.read(_CHUNK):
+        part = tail + chunk
+        found = part.find(_SIGNATURE)
+        while found >= 0:
+            yield position - len(tail) + found
+            found = part.find(_SIGNATURE, found + 1)
+        position += len(chunk)
+        tail = part[-len(_SIGNATURE) + 1 :]
+
+
+def _is_sound(stream: BinaryIO, start: int, size: int) -> bool:
+    """Whether HDF5 would get to the heap's end; what it refuses by itself, it may."""
+    stream.seek(start)
+    head = stream.read(_COLLECTION.size)
+    if len(head) < _COLLECTION.size:
+        return True
+    _, version, _, length = _COLLECTION.unpack(head)
+    if version != 1 or start + length > size or length > _LARGEST:
+        return version != 1 or length <= _LARGEST
+    content = head + stream.read(max(0, length - len(head)))
+    position = _COLLECTION.size
+    while position + _OBJECT.size <= length:
+        index, _, _, bytes_in_it = _OBJECT.unpack_from(content, position)
+        step = bytes_in_it if index == 0 else _OBJECT.size + (bytes_in_it + 7) // 8 * 8
+        if step == 0 or position + step > length:
+            return False
+        position += step
+    return True
