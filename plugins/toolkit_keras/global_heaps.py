@@ -2,8 +2,7 @@
 
 Texts in attributes stand in global heaps: rows of objects, each saying how long it is. In a damaged
 heap an object may say that it has no length at all, and HDF5 1.14 then steps from it to itself
-for ever, in C code that nothing can interrupt. A thousand files with flipped bits hold about one
-such heap.
+for ever, in C code that nothing can interrupt. One flipped bit is enough.
 """
 
 from __future__ import annotations
@@ -62,8 +61,10 @@ def _is_sound(stream: BinaryIO, start: int, size: int) -> bool:
     if len(head) < _COLLECTION.size:
         return True
     _, version, _, length = _COLLECTION.unpack(head)
-    if version != 1 or start + length > size or length > _LARGEST:
-        return version != 1 or length <= _LARGEST
+    if version != 1 or start + length > size:
+        return True
+    if length > _LARGEST:
+        return False
     content = head + stream.read(max(0, length - len(head)))
     position = _COLLECTION.size
     while position + _OBJECT.size <= length:

@@ -13,6 +13,7 @@ from toolkit.model import Model, TensorRole
 from toolkit_keras.assembly import Expected, fits, guessed_role, wire
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
 from toolkit_keras.configuration import load_json, parse_network, refuse_code
+from toolkit_keras.global_heaps import check_global_heaps
 from toolkit_keras.image import FileImage
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.legacy_order import legacy_order
@@ -54,6 +55,7 @@ def read_h5(path: Path) -> Model:
 def _read(path: Path) -> Model:
     image = FileImage(path)
     require_hdf5(image, path.name)
+    check_global_heaps(image, path.name)
     with SafeHdf5(image, path.name) as file:
         config = file.text((), "model_config")
         if config is None:

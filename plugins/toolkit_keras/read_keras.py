@@ -14,6 +14,7 @@ from toolkit.model import Model, TensorRole
 from toolkit_keras.assembly import Expected, fits, guessed_role, wire
 from toolkit_keras.build import CARD_MEMBER, Placed, build_model
 from toolkit_keras.configuration import MAX_CONFIG_BYTES, load_json, parse_network, refuse_code
+from toolkit_keras.global_heaps import check_global_heaps
 from toolkit_keras.image import FileImage, Image, MemoryImage
 from toolkit_keras.modernise import modernise
 from toolkit_keras.naming import naming
@@ -67,6 +68,7 @@ def _read(path: Path) -> Model:
     description = modernise(raw, str(metadata.get("keras_version", "")))
     network = parse_network(description)
     wiring = wire(network)
+    check_global_heaps(weights, path.name)
     with SafeHdf5(weights, path.name) as file:
         root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
         groups = dict(layer_groups(network, root))

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
-from toolkit_keras.global_heaps import check_global_heaps
 from toolkit_keras.image import Image
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -67,7 +66,6 @@ class SafeHdf5:
         self._where = where
         self._size = image.size
         self._groups: dict[tuple[str, ...], h5py.Group] = {}
-        check_global_heaps(image, where)
         self._stream = image.open()
         try:
             with self._damage("it"):

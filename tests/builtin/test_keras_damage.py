@@ -208,6 +208,28 @@ def test_cut_off_and_flipped_files(suffix: str, how: str, tmp_path: Path) -> Non
         assert outcomes.get("read", 0) <= 0.05 * EACH, "the archive's checksums find flipped bits"
 
 
+def test_a_heap_that_would_never_end_is_found_before_hdf5_walks_it(tmp_path: Path) -> None:
+    """HDF5 1.14 steps over a heap's objects by their sizes, and stands still at a size of nothing."""
+    path = write_h5(tmp_path / "a.h5", configuration())
+    content = bytearray(path.read_bytes())
+    first_object = content.find(b"GCOL") + 16
+    content[first_object : first_object + 16] = bytes(16)
+    path.write_bytes(content)
+    program = (
+        "import sys\nfrom pathlib import Path\n"
+        "from test_keras_damage import use\nprint(use(Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "UnreadableInputError"
+
+
 STRANGE: list[Any] = [
     *(None, True, False, 0, 1, -1, 7, 10**9, 10**40, 0.5, float("inf"), float("nan"), "", "same", "softmax"),
     *(
