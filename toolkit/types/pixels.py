@@ -1,0 +1,63 @@
+"""How a model wants its pixels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from toolkit.errors import UsageError
+
+Orientation = Literal["upright", "transposed"]
+Scale = Literal["unit", "raw", "standard"]
+Ink = Literal["light", "dark"]
+
+_CONVENTION = re.compile(
+    r"(?P<orientation>upright|transposed)"
+    r"/(?P<scale>unit|raw|standard\((?P<mean>-?[0-9]+(?:\.[0-9]+)?),(?P<deviation>[0-9]+(?:\.[0-9]+)?)\))"
+    r"/(?P<ink>light|dark)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How a model wants its pixels.
+
+    Attributes:
+        orientation: ``upright`` as a person reads, or ``transposed`` as in EMNIST's own files.
+        scale: ``unit`` is x/255 in [0, 1], ``raw`` is 0 to 255, ``standard`` is
+            (x/255 - mean) / deviation.
+        ink: ``light`` strokes on a dark ground, or ``dark`` strokes on a light ground.
+        mean: Subtracted under ``standard``; in units of x/255.
+        deviation: Divided by under ``standard``; in units of x/255, above 0.
+    """
+
+    orientation: Orientation = "upright"
+    scale: Scale = "unit"
+    ink: Ink = "light"
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def __str__(self) -> str:
+        scale = f"standard({self.mean:g},{self.deviation:g})" if self.scale == "standard" else self.scale
+        return f"{self.orientation}/{scale}/{self.ink}"
+
+    @classmethod
+    def parse(cls, text: str) -> Convention:
+        """The inverse of ``str``: ``transposed/unit/light``, ``upright/standard(0.1307,0.3081)/light``.
+
+        Raises:
+            UsageError: If it is none.
+        """
+        found = _CONVENTION.fullmatch(text.replace(" ", ""))
+        if found is None or (found["deviation"] is not None and float(found["deviation"]) <= 0):
+            raise UsageError(
+                f"convention {text!r} is not understood",
+                hint="orientation/scale/ink, such as upright/unit/light, transposed/raw/dark "
+                "or upright/standard(0.1307,0.3081)/light",
+            )
+        orientation: Orientation = "transposed" if found["orientation"] == "transposed" else "upright"
+        ink: Ink = "dark" if found["ink"] == "dark" else "light"
+        if found["deviation"] is not None:
+            return cls(orientation, "standard", ink, float(found["mean"]), float(found["deviation"]))
+        return cls(orientation, "raw" if found["scale"] == "raw" else "unit", ink)

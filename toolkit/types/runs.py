@@ -1,0 +1,39 @@
+"""Listeners that hear what happens in a training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """Something that happened in a training.
+
+    Attributes:
+        kind: ``started``, ``epoch`` (one is over), ``finished`` or ``failed``.
+        run: The run's folder.
+        epoch: Epochs done so far.
+        epochs: Epochs planned.
+        metrics: After an epoch: loss, accuracy, val_loss, val_accuracy, learning_rate,
+            images_per_second, seconds. After the end also test_accuracy.
+        details: At the start the run's configuration; after a failure ``error``.
+    """
+
+    kind: Literal["started", "epoch", "finished", "failed"]
+    run: Path
+    epoch: int = 0
+    epochs: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunListener:
+    """Hears what happens in every training. An exception silences it for the rest of the run."""
+
+    name: str
+    summary: str
+    hear: Callable[[RunEvent], None]
