@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def rows_of(toolkit: Toolkit, split: SplitName, count: int) -> Iterator[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page, "sh")], ids=lambda page: page.name)
 def test_the_commands_of_the_documentation_run(page: Path, small_emnist: Path, tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
-    subprocess.run(["cp", "-r", str(small_emnist), str(workspace)], check=True)
+    shutil.copytree(small_emnist, workspace)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     script = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for text in snippets(page, "sh"):
@@ -93,7 +94,8 @@ def test_the_commands_of_the_documentation_run(page: Path, small_emnist: Path, t
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if snippets(page, "python")], ids=lambda page: page.name
 )
-def test_the_python_of_the_documentation_runs(page: Path, tmp_path: Path) -> None:
+def test_the_python_of_the_documentation_runs(page: Path, small_emnist: Path, tmp_path: Path) -> None:
+    shutil.copy(small_emnist / "picture.png", tmp_path)
     for text in snippets(page, "python"):
         done = subprocess.run(
             [sys.executable, "-c", text],

@@ -311,7 +311,12 @@ LABELS = np.array([0, 1, 2], np.uint8)
         (idx(IMAGES), b"\0\0\x08\x01" + bytes(4), UnreadableInputError, "received a header of none"),
         (idx(IMAGES), b"\0\0\x08\x01" + b"\xff" * 4, LimitReachedError, "at most 2,000,000 images"),
         (idx(IMAGES), b"\0\0\x08\x01\0\x1e\0\0", UnreadableInputError, "promises 1,966,080 bytes"),
-        (gzip.compress(idx(IMAGES), mtime=0)[:-4], idx(LABELS), UnreadableInputError, "images: truncated gzip"),
+        (
+            gzip.compress(idx(IMAGES), mtime=0)[:-4],
+            idx(LABELS),
+            UnreadableInputError,
+            "images: truncated gzip",
+        ),
     ],
 )
 def test_a_damaged_idx_file_is_told(

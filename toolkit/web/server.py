@@ -32,6 +32,8 @@ def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> No
         ConfigurationError: If the address cannot be used.
     """
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    # A request that waits for a thread is no event; the limits say how long the queue may grow.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with _listen(settings.host, settings.port) as listener:
         server = waitress.create_server(app, sockets=[listener], **limits(settings.limits))
         try:
