@@ -84,6 +84,27 @@ class Recogniser:
             for row, order in zip(probabilities, best, strict=True)
         )
 
+    def recognise_picture(
+        self, picture: Path | bytes, top: int, ink: PictureInk = "auto"
+    ) -> tuple[tuple[Guess, ...], NDArray[np.uint8]]:
+        """The best guesses for the one character in a picture.
+
+        Args:
+            picture: A PNG or JPEG file, or its content.
+            top: How many guesses, 1 or above.
+            ink: Whether the strokes are light or dark, or to be found out.
+
+        Returns:
+            The guesses, best first, and the (28, 28) uint8 glyph that was made of the picture.
+
+        Raises:
+            MissingInputError: If there is no such file.
+            UnreadableInputError: If it is no picture, or holds no ink.
+            LimitReachedError: If it has too many bytes or pixels.
+        """
+        glyph = prepare_picture(picture, ink=ink)
+        return self.recognise(glyph[np.newaxis], top)[0], glyph
+
 
 def load_recogniser(toolkit: Toolkit, path: Path, convention: Convention | None = None) -> Recogniser:
     """Read a model and make it ready.
@@ -144,9 +165,9 @@ def predict(
     recogniser = load_recogniser(toolkit, path, convention)
     predictions = []
     for picture in pictures:
-        glyph = prepare_picture(picture, ink=ink)
+        guesses, glyph = recogniser.recognise_picture(picture, top, ink)
         seen = None if save_to is None else _save(glyph, save_to / f"{picture.stem}.28x28.png")
-        predictions.append(Prediction(picture.name, recogniser.recognise(glyph[np.newaxis], top)[0], seen))
+        predictions.append(Prediction(picture.name, guesses, seen))
     return tuple(predictions), recogniser.assumed
 
 

@@ -320,15 +320,14 @@ def _prove(model_format: ModelFormat, staging: Path, target: Path, digest: str) 
 def _leave_beside(
     toolkit: Toolkit, source: DatasetSource, classes: Sequence[str], trained: TrainedRun
 ) -> tuple[Path, Path]:
-    """Publish the class mapping and the plot in the run's folder and in the working directory."""
+    """Publish the class mapping and the plot in the working directory, as they stand in the run's folder."""
     root = toolkit.workspace.root
-    mapping = "".join(f"{index}: {name}\n" for index, name in enumerate(classes))
-    plot = trained.history_plot.read_bytes()
-    names = f"class_mapping_{source.name}.txt", f"training_history_{source.name}.png"
+    mapping = f"class_mapping_{source.name}.txt"
     for folder in (trained.folder, root):
-        publish_text(folder / names[0], mapping)
-        publish_bytes(folder / names[1], plot)
-    return root / names[0], root / names[1]
+        publish_text(folder / mapping, "".join(f"{index}: {name}\n" for index, name in enumerate(classes)))
+    plot = root / trained.history_plot.name
+    publish_bytes(plot, trained.history_plot.read_bytes())
+    return root / mapping, plot
 
 
 def _order_to_json(order: TrainOrder) -> str:

@@ -95,10 +95,9 @@ class RunFolder:
         """The network after its best epoch so far."""
         return self.path / "model.h5"
 
-    @property
-    def history_plot(self) -> Path:
-        """Accuracy and loss over the epochs."""
-        return self.path / "history.png"
+    def history_plot(self, dataset: str) -> Path:
+        """Accuracy and loss over the epochs, named as the users of the original project know it."""
+        return self.path / f"training_history_{dataset}.png"
 
     @property
     def confusion_plot(self) -> Path:

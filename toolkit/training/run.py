@@ -114,7 +114,8 @@ def _train(
     confusion = _confusion(shown, scores.predicted)
     where = f"{len(shown):,} {'test' if judged is not None else 'validation'} images"
     title = f"{network.name} on {request.fit.name}"
-    draw_history(folder.history_plot, outcome.records, best_epoch=outcome.best_epoch, title=title)
+    history_plot = folder.history_plot(request.fit.name)
+    draw_history(history_plot, outcome.records, best_epoch=outcome.best_epoch, title=title)
     draw_confusion(folder.confusion_plot, confusion, request.fit.classes, title=f"{title}, {where}")
     publish_text(folder.confusion_table, confusion_csv(confusion, request.fit.classes))
     records = outcome.records
@@ -131,7 +132,7 @@ def _train(
         validation_images=len(request.validation),
         test_accuracy=None if judged is None else scores.accuracy,
         test_images=0 if judged is None else len(judged),
-        history_plot=folder.history_plot,
+        history_plot=history_plot,
         confusion_plot=folder.confusion_plot,
         confusion_table=folder.confusion_table,
         seconds=sum(record.seconds for record in records),

@@ -8,7 +8,6 @@ from typing import Any
 import flask
 from flask import Blueprint, Response, request
 
-from toolkit.data import prepare_picture
 from toolkit.errors import MissingInputError
 from toolkit.model.sidecar import card_path
 from toolkit.operations.models import FoundModel, find_models
@@ -41,9 +40,9 @@ def blueprint(state: WebState) -> Blueprint:
     @routes.post("/predict")
     def predict() -> Response:
         name, top = _model_name(), _top(state)
-        glyph = prepare_picture(picture(state.settings.limits))
+        content = picture(state.settings.limits)
         recogniser = _recogniser(state, recognisers, name)
-        (guesses,) = recogniser.recognise(glyph[None], top)
+        guesses, _ = recogniser.recognise_picture(content, top)
         return flask.jsonify(
             model=name,
             classes=[{"class": guess.character, "probability": guess.probability} for guess in guesses],
