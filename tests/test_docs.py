@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from docs.generate import PAGES as PAGES_MADE
 from toolkit.operations import Toolkit
 from toolkit.store import Workspace
 from toolkit.types import SplitName
@@ -106,3 +107,8 @@ def test_the_python_of_the_documentation_runs(page: Path, small_emnist: Path, tm
             check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stderr[-4000:]}"
+
+
+@pytest.mark.parametrize("name", sorted(PAGES_MADE))
+def test_the_generated_pages_are_those_of_the_code(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == PAGES_MADE[name](), "run `make docs`"

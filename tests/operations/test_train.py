@@ -1,0 +1,131 @@
+"""The verb ``train``: from a data set's name to a model with its card, and on after an interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from quarters import CLASSES, quarters_plugin
+
+import toolkit_keras
+from toolkit import hookimpl
+from toolkit.errors import MissingInputError, PlanRefusedError, PluginError, UnreadableInputError, UsageError
+from toolkit.model import weights_digest
+from toolkit.operations.context import Toolkit
+from toolkit.operations.opening import open_model
+from toolkit.operations.train import TrainOrder, resume, train
+from toolkit.store import Workspace
+from toolkit.testing import catalog_of
+from toolkit.types import Architecture, BuildRequest, SilentProgress
+
+if TYPE_CHECKING:
+    import keras
+
+QUIET = SilentProgress()
+SMALL = ("batch_size=256", "patience=0")
+
+
+def tiny_plugin() -> SimpleNamespace:
+    def build(request: BuildRequest) -> keras.Model:
+        import keras
+
+        return keras.Sequential(
+            [
+                keras.Input(request.input_shape, name="image"),
+                keras.layers.AveragePooling2D(7, name="pool"),
+                keras.layers.BatchNormalization(name="norm"),
+                keras.layers.Flatten(name="flatten"),
+                keras.layers.Dense(
+                    request.classes,
+                    activation="softmax",
+                    name="classes",
+                    kernel_initializer=keras.initializers.GlorotUniform(seed=request.seed),
+                ),
+            ],
+            name="tiny",
+        )
+
+    @hookimpl
+    def toolkit_architectures() -> Iterable[Architecture]:
+        yield Architecture(name="tiny", summary="one dense layer", build=build)
+
+    return SimpleNamespace(toolkit_architectures=toolkit_architectures)
+
+
+@pytest.fixture
+def toolkit(tmp_path: Path) -> Toolkit:
+    catalog = catalog_of(toolkit_keras, quarters_plugin(), tiny_plugin())
+    return Toolkit(Workspace(tmp_path), lambda: catalog)
+
+
+@pytest.mark.train
+def test_a_training_leaves_model_card_mapping_plot_and_run(toolkit: Toolkit, tmp_path: Path) -> None:
+    done = train(toolkit, TrainOrder(dataset="quarters", epochs=2, options=SMALL, seed=3), QUIET)
+    assert done.model == tmp_path / "models" / "emnist_quarters_model.h5"
+    model = open_model(toolkit, done.model)
+    card = model.card
+    assert (card.classes, card.architecture, card.dataset, card.seed) == (CLASSES, "tiny", "quarters", 3)
+    assert card.weights_digest == done.weights_digest == weights_digest(model.tensors)
+    assert card.validation_accuracy == done.validation_accuracy
+    assert card.metrics["test_accuracy"] == done.test_accuracy
+    assert card.settings["epochs"] == 2
+    assert (tmp_path / "class_mapping_quarters.txt").read_text() == "0: a\n1: b\n2: c\n3: d\n"
+    names = {path.name for path in done.run.iterdir()}
+    assert names >= {
+        "order.json", "config.json", "history.csv", "training_history_quarters.png",
+        "class_mapping_quarters.txt", "confusion.png", "model.h5", "checkpoint",
+    }  # fmt: skip
+    assert (tmp_path / "training_history_quarters.png").read_bytes().startswith(b"\x89PNG")
+
+    again = resume(toolkit, done.run.name, QUIET)
+    assert again.weights_digest == done.weights_digest
+
+    order = TrainOrder(
+        dataset="quarters", epochs=1, options=SMALL, start_from=done.model, name="tuned", seed=4
+    )
+    tuned = open_model(toolkit, train(toolkit, order, QUIET).model)
+    assert tuned.card.made_by == "fine-tune"
+    assert tuned.card.architecture == "tiny"
+    assert [parent.digest for parent in tuned.card.parents] == [done.weights_digest]
+
+    config = json.loads((done.run / "order.json").read_text())
+    (done.run / "order.json").write_text(json.dumps(config | {"seed": 9}))
+    with pytest.raises(PlanRefusedError, match="another seed"):
+        resume(toolkit, done.run.name, QUIET)
+    (done.run / "order.json").write_text("{}")
+    with pytest.raises(UnreadableInputError, match=r"order\.json"):
+        resume(toolkit, done.run.name, QUIET)
+
+
+@pytest.mark.parametrize(
+    ("order", "complaint"),
+    [
+        (TrainOrder(dataset="quarters", seed=-1), "seed is -1"),
+        (TrainOrder(dataset="quarters", name="../evil"), "is no name for a model"),
+        (TrainOrder(dataset="quarters", start_from=Path("a.h5"), architecture="tiny"), "exclude each other"),
+        (TrainOrder(dataset="quarters", options=("momentum=1",)), "momentum"),
+        (TrainOrder(dataset="quarters", epochs=0), "epochs"),
+    ],
+)
+def test_an_order_that_cannot_be_followed_is_refused(
+    toolkit: Toolkit, order: TrainOrder, complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        train(toolkit, order, QUIET)
+
+
+def test_what_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no data set"):
+        train(toolkit, TrainOrder(), QUIET)
+    with pytest.raises(MissingInputError, match="lettres"):
+        train(toolkit, TrainOrder(dataset="lettres"), QUIET)
+    with pytest.raises(PluginError, match="tinny"):
+        train(toolkit, TrainOrder(dataset="quarters", architecture="tinny"), QUIET)
+    with pytest.raises(MissingInputError, match=r"absent\.h5"):
+        train(toolkit, TrainOrder(dataset="quarters", start_from=tmp_path / "absent.h5"), QUIET)
+    with pytest.raises(MissingInputError, match="no such run"):
+        resume(toolkit, "yesterday", QUIET)
