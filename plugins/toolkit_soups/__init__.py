@@ -16,6 +16,7 @@ def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
         name="mean",
         summary="The plain mean of all ingredients (uniform soup)",
         merge=_mean,
+        rank=20,
     )
     yield MergeStrategy(
         name="weighted",
@@ -30,6 +31,7 @@ def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
         merge=_greedy,
         options=GreedyOptions,
         needs=frozenset({Need.SCORES, Need.EVALUATOR}),
+        rank=10,
     )
 
 

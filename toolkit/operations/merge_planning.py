@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import PlanRefusedError, UnsupportedError, UsageError
+from toolkit.errors import PlanRefusedError, PluginError, UnsupportedError, UsageError
 from toolkit.merging.matching import Candidate, Matched, match
 from toolkit.merging.plan import MergePlan, PlannedIngredient
 from toolkit.merging.problems import Problem
@@ -202,15 +202,26 @@ def _strategy(
 ) -> tuple[MergeStrategy, str]:
     if named is not None:
         return named, ""
-    if images.validation is not None:
-        return (
-            toolkit.catalog.merge_strategy("greedy"),
-            "strategy greedy, for there are validation images to choose the ingredients by",
+    with_images = images.validation is not None
+    chosen = _default_strategy(toolkit, with_images=with_images)
+    there_are = "there are" if with_images else "there are no"
+    return chosen, f"strategy {chosen.name}, for {there_are} validation images to choose the ingredients by"
+
+
+def _default_strategy(toolkit: Toolkit, *, with_images: bool) -> MergeStrategy:
+    """The first by rank whose needs can be met under its own defaults."""
+    met = {Need.SCORES, Need.EVALUATOR} if with_images else set()
+    possible = [
+        strategy
+        for strategy in toolkit.catalog.merge_strategies().values()
+        if strategy.exactly is None and strategy.needs_with(strategy.options()) <= met
+    ]
+    if not possible:
+        raise PluginError(
+            "no merge strategy can do with what is at hand",
+            hint="see toolkit plugins list, or name a --dataset",
         )
-    return (
-        toolkit.catalog.merge_strategy("mean"),
-        "strategy mean, for there are no validation images to choose the ingredients by",
-    )
+    return min(possible, key=lambda strategy: (strategy.rank, strategy.name))
 
 
 def _unmet(
@@ -315,7 +326,7 @@ def _hopeless(
 ) -> Prepared:
     """The plan where fewer than two models could be opened: nothing but the problems."""
     images = ChosenImages(None, None, "no data set was looked for, for the models cannot be merged")
-    strategy = named or toolkit.catalog.merge_strategy("mean")
+    strategy = named or _default_strategy(toolkit, with_images=False)
     options: Any = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
     matched = Matched((), (), None, tuple(found.problems), ())
     plan = _plan(order, strategy, options, matched, images, 0, out, found, images.reason)

@@ -133,6 +133,7 @@ class MergeStrategy:
         needs: What must be at hand; the host checks it before any work. Where that depends on
             the options, a function from an instance of them.
         exactly: The only number of ingredients that it takes; None for two or more.
+        rank: Where the user names none, the lowest whose needs can be met is taken.
     """
 
     name: str
@@ -141,6 +142,7 @@ class MergeStrategy:
     options: type = NoOptions
     needs: frozenset[Need] | Callable[[Any], frozenset[Need]] = frozenset()
     exactly: int | None = None
+    rank: int = 100
 
     def needs_with(self, options: object) -> frozenset[Need]:
         """What must be at hand under the given options."""
