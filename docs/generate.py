@@ -5,9 +5,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from docs.schemas import schema_of
+
+if TYPE_CHECKING:
+    from toolkit.options import OptionInfo
+    from toolkit.types import Architecture, DatasetLoader, Exporter, MergeStrategy
 
 FOLDER = Path(__file__).parent
 
@@ -56,7 +65,7 @@ def options_page() -> str:
     from toolkit.training.plan import TrainingOptions
 
     catalog = Catalog.load({})
-    kinds = {
+    kinds: dict[str, Mapping[str, Architecture | MergeStrategy | Exporter | DatasetLoader]] = {
         "Architectures": catalog.architectures(),
         "Merge strategies": catalog.merge_strategies(),
         "Exporters": catalog.exporters(),
@@ -73,20 +82,44 @@ def options_page() -> str:
     return "\n".join(lines)
 
 
-def _table(options: object) -> list[str]:
+def _table(options: Iterable[OptionInfo]) -> list[str]:
     rows = [
         f"| `{item.name}` | {item.type} | {'' if item.default is None else item.default} | {item.help} |"
-        for item in options  # type: ignore[attr-defined]
+        for item in options
     ]
     return ["| option | type | default | what it does |", "|---|---|---|---|", *rows] if rows else []
 
 
-PAGES = {"commands.md": commands_page, "options.md": options_page}
+def card_schema() -> str:
+    """The JSON schema of a card beside a model."""
+    from toolkit.model import Card
+
+    return _as_text(schema_of(Card, "The card of a model"))
+
+
+def report_schema() -> str:
+    """The JSON schema of a merge's report."""
+    from toolkit.merging.report import MergeReport
+
+    return _as_text(schema_of(MergeReport, "The report of a merge"))
+
+
+def _as_text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "options.md": options_page,
+    "schemas/card.schema.json": card_schema,
+    "schemas/report.schema.json": report_schema,
+}
 
 
 def main() -> None:
     """Write every generated page."""
     for name, page in PAGES.items():
+        (FOLDER / name).parent.mkdir(exist_ok=True)
         (FOLDER / name).write_text(page())
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
 from quarters import CLASSES, quarters_plugin, save_reader
@@ -34,7 +35,7 @@ from toolkit.merging.combine import combined, plain_mean
 from toolkit.merging.matching import candidate, match
 from toolkit.merging.scores import answers
 from toolkit.model import Card, Model, weights_digest
-from toolkit.model.sidecar import read_card, write_card
+from toolkit.model.sidecar import card_path, read_card, write_card
 from toolkit.operations.context import Toolkit
 from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
 from toolkit.operations.opening import open_model
@@ -46,6 +47,8 @@ from toolkit.types import (
     Need,
     SilentProgress,
 )
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 
 
 def needy_plugin() -> SimpleNamespace:
@@ -120,6 +123,19 @@ def test_the_card_tells_where_the_merge_comes_from(run: Run, family: list[Path],
     assert card.validation_accuracy == outcome.report.scores[0].accuracy
     assert card.settings == {"strategy": "mean", "options": {}, "recalibrated_on": 5000}
     assert str(outcome.path.parent) not in card.to_json()
+
+
+def test_card_and_report_follow_their_published_schemas(run: Run, family: list[Path]) -> None:
+    outcome = run(*family, test=True)
+    assert outcome.path is not None
+    assert outcome.document is not None
+    for path, name in ((card_path(outcome.path), "card"), (outcome.document, "report")):
+        schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        document = json.loads(path.read_text())
+        jsonschema.validate(document, schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(document | {"schema": 99}, schema)
 
 
 def test_relatives_average_to_more_than_the_best_of_them(run: Run, family: list[Path]) -> None:
