@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
 from toolkit.errors import MissingInputError, UnreadableInputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _COMPRESSED_READ = 256 * 1024
-_GZIP_WINDOW = 31  # zlib's code for "a gzip header and trailer, largest window"
+_GZIP_WINDOW = 31  # the code of zlib for "a gzip header and trailer, largest window"
 
 DOWNLOAD_AGAIN = "the file is damaged or was not copied whole: copy or download it again"
 
@@ -50,7 +52,7 @@ class GzipStream:
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
         self._path = path
-        self._member = zlib.decompressobj(_GZIP_WINDOW)
+        self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
         self._waiting = b""
         self._begun = False
 
@@ -76,7 +78,7 @@ class GzipStream:
         self._begun = True
         try:
             piece = self._member.decompress(self._waiting, at_most)
-        except zlib.error as error:
+        except IsalError as error:  # type: ignore[misc]  # isal's stubs take the class for an instance
             raise UnreadableInputError(
                 f"{self._path}: not readable as gzip near compressed byte {self._file.tell():,}: {error}",
                 hint=DOWNLOAD_AGAIN,
@@ -85,7 +87,7 @@ class GzipStream:
         if self._member.eof:
             # Members may follow one another, and zeros may pad the end.
             self._waiting = self._member.unused_data.lstrip(b"\0")
-            self._member = zlib.decompressobj(_GZIP_WINDOW)
+            self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
             self._begun = False
         elif end_of_file and not piece:
             raise UnreadableInputError(
