@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LONG = {"train"}
+LONG = {"soup", "train"}
 
 
 def main() -> int:

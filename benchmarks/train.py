@@ -1,10 +1,10 @@
-"""What a given time of training reaches, for each architecture; then a soup of three fine-tunings.
+"""What a given time of training reaches, for each architecture.
 
 Every training is a `toolkit train` of its own in a folder of its own. A first epoch measures how
 many images a second the architecture learns on this machine; the time given then says how many
 epochs that is.
 
-    python -m benchmarks.train --dataset byclass [--minutes 10] [--arch NAME]… [--no-soup] [--output json]
+    python -m benchmarks.train --dataset byclass [--minutes 10] [--arch NAME]… [--output json]
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-RATES = (0.0005, 0.001, 0.002)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,36 +86,21 @@ def main() -> None:
     parser.add_argument("--dataset", default="glyphs", help="name or path; glyphs is always there")
     parser.add_argument("--minutes", type=float, default=10.0, help="of learning, for each architecture")
     parser.add_argument("--arch", action="append", help="by default compact-cnn and emnist-cnn")
-    parser.add_argument("--soup", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--output", choices=["text", "json"], default="text")
     asked = parser.parse_args()
     dataset = str(Path(asked.dataset).resolve()) if Path(asked.dataset).exists() else asked.dataset
     architectures = asked.arch or ["compact-cnn", "emnist-cnn"]
     rows: list[Trained] = []
-    soup: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
         for architecture in architectures:
             epochs = affordable_epochs(workspace, dataset, architecture, asked.minutes * 60)
             order = ["--dataset", dataset, "--arch", architecture, "--epochs", str(epochs)]
             rows.append(train(workspace, architecture, *order, "-o", "patience=0"))
-        if asked.soup:
-            ancestor = workspace / "models" / f"{architectures[0]}.h5"
-            for seed, rate in enumerate(RATES, 1):
-                order = ["--dataset", dataset, "--from", str(ancestor), "--epochs", "2", "--seed", str(seed)]
-                rows.append(train(workspace, f"fine-tuned-{seed}", *order, "-o", f"learning_rate={rate}"))
-            tuned = [str(workspace / "models" / f"fine-tuned-{seed}.h5") for seed in (1, 2, 3)]
-            soup = toolkit(workspace, "merge", *tuned, "--strategy", "greedy", "--dataset", dataset, "--test")
     if asked.output == "json":
-        print(json.dumps({"trainings": [asdict(row) for row in rows], "soup": soup}, indent=2))
+        print(json.dumps({"trainings": [asdict(row) for row in rows]}, indent=2))
         return
     print(table(rows))
-    if soup:
-        print()
-        for score in soup["report"]["scores"]:
-            print(f"greedy soup, {score['split']}: {score['accuracy']:.2%} of {score['images']:,} images")
-        for key in ("verdict", "test_verdict"):
-            print(soup["report"][key]["sentence"])
 
 
 if __name__ == "__main__":
