@@ -13,7 +13,7 @@ from isal.igzip_lib import IsalError
 from toolkit.errors import MissingInputError, UnreadableInputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_COMPRESSED_READ = 256 * 1024
+_COMPRESSED_READ = 64 * 1024  # what is left of it is copied with each piece
 _GZIP_WINDOW = 31  # the code of zlib for "a gzip header and trailer, largest window"
 
 DOWNLOAD_AGAIN = "the file is damaged or was not copied whole: copy or download it again"
