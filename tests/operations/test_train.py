@@ -119,8 +119,9 @@ def test_an_order_that_cannot_be_followed_is_refused(
 
 
 def test_what_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
+    without_data = Toolkit(Workspace(tmp_path), lambda: catalog_of(toolkit_keras, tiny_plugin()))
     with pytest.raises(MissingInputError, match="no data set"):
-        train(toolkit, TrainOrder(), QUIET)
+        train(without_data, TrainOrder(), QUIET)
     with pytest.raises(MissingInputError, match="lettres"):
         train(toolkit, TrainOrder(dataset="lettres"), QUIET)
     with pytest.raises(PluginError, match="tinny"):
