@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError
-from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream, open_bytes
+from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream, GzipStream, open_bytes
 from toolkit_emnist.csv_exact import A_LABEL, BadCellError, number_in, parse_odd_rows, shown
 from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
 from toolkit_emnist.mapping import LabelMapping
 
 MAX_IMAGES = 2_000_000
-BLOCK = 128 * 1024  # bytes: a block, its digits and its masks fit a core's own cache
+BLOCK = 256 * 1024  # bytes: a block, its digits and its masks fit a core's own cache
+_SMALLEST_BLOCK = 80 * 1024  # holds the longest line
+_BLOCKS_IN_ARRAY = 72  # what the blocks under way take is then less than the array itself
+_ARRAY_IN_TEXT, _ARRAY_IN_GZIP = 0.4, 2.5  # bytes of the array for each byte of the file, in EMNIST
 _LONGEST_LINE = 64 * 1024
 _GROWTH = 1.2
 
@@ -79,9 +82,10 @@ def _let_freed_memory_be_reused() -> None:
 def _blocks_of_lines(stream: ByteStream, path: Path) -> Iterator[NDArray[np.uint8]]:
     """The text in blocks: ``PAD`` newlines, then whole lines, the last one ended too."""
     rest: NDArray[np.uint8] = np.empty(0, np.uint8)
+    size = _block_size(path, stream)
     while True:
         begin = PAD + len(rest)
-        block = np.empty(begin + BLOCK, np.uint8)
+        block = np.empty(begin + size, np.uint8)
         block[:PAD] = ord("\n")
         block[PAD:begin] = rest
         end = begin + stream.read_into(block[begin:].data)
@@ -101,6 +105,13 @@ def _blocks_of_lines(stream: ByteStream, path: Path) -> Iterator[NDArray[np.uint
         cut = longest + newline + 1
         rest = block[cut:end].copy()
         yield block[:cut]
+
+
+def _block_size(path: Path, stream: ByteStream) -> int:
+    """Large blocks are faster; small files get smaller ones, for memory is promised by the array."""
+    share = _ARRAY_IN_GZIP if isinstance(stream, GzipStream) else _ARRAY_IN_TEXT
+    fitting = int(path.stat().st_size * share) // _BLOCKS_IN_ARRAY
+    return min(BLOCK, max(_SMALLEST_BLOCK, fitting))
 
 
 def _padded(text: bytes) -> NDArray[np.uint8]:
