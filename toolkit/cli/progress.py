@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-BAR_WIDTH = 16
+BAR_WIDTH = 10
 SECONDS_BETWEEN_LINES = 10.0
 
 

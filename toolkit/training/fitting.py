@@ -172,8 +172,7 @@ class Fitting:
                 left = (images * (options.epochs - epoch) - done) / speed
                 request.progress.advance(
                     done,
-                    f"loss {total / done:.3f}  accuracy {correct / done:.1%}  "
-                    f"{speed:,.0f} images/s  {clock(left)} left",
+                    f"loss {total / done:.2f} acc {correct / done:.1%} {speed:,.0f}/s {clock(left)} left",
                 )
         request.progress.end()
         return total / images, correct / images, rate, max(time.monotonic() - started, 1e-9)
@@ -185,10 +184,10 @@ class Fitting:
         record, epochs = checkpoint.records[-1], self._request.options.epochs
         over = self._is_over(checkpoint)
         left = 0.0 if over else (epochs - record.epoch) * record.seconds
-        best = "  best so far" if checkpoint.best_epoch == record.epoch else ""
+        best = "  best" if checkpoint.best_epoch == record.epoch else ""
         self._request.progress.note(
-            f"epoch {record.epoch}/{epochs}  loss {record.loss:.3f}  accuracy {record.accuracy:.1%}  "
-            f"validation {record.val_accuracy:.2%}  {record.images_per_second:,.0f} images/s  "
+            f"epoch {record.epoch}/{epochs}  loss {record.loss:.3f}  acc {record.accuracy:.1%}  "
+            f"val {record.val_accuracy:.2%}  {record.images_per_second:,.0f} images/s  "
             f"{clock(left)} left{best}"
         )
         if over and record.epoch < epochs:
