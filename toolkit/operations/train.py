@@ -189,23 +189,26 @@ def _train(
     model_format = toolkit.catalog.format_of(target)
     fit, validation = toolkit.data.open(source, "fit"), toolkit.data.open(source, "validation")
     test = _test_images(toolkit, source, progress)
-    trained = run_training(
-        TrainingRequest(
-            architecture=architecture,
-            fit=fit,
-            validation=validation,
-            test=test,
-            folder=folder,
-            model_format=model_format,
-            architecture_options=own_options,
-            options=options,
-            seed=order.seed,
-            resume=resume,
-            start_from=start,
-            listeners=tuple(toolkit.catalog.run_listeners().values()),
-            progress=progress,
-        )
+    request = TrainingRequest(
+        architecture=architecture,
+        fit=fit,
+        validation=validation,
+        test=test,
+        folder=folder,
+        model_format=model_format,
+        architecture_options=own_options,
+        options=options,
+        seed=order.seed,
+        resume=resume,
+        start_from=start,
+        listeners=tuple(toolkit.catalog.run_listeners().values()),
+        progress=progress,
     )
+    try:
+        trained = run_training(request)
+    except KeyboardInterrupt:
+        progress.note(f"go on with: toolkit train --resume {folder.name}")
+        raise
     model = model_format.read(trained.model)
     card = _card(order, source, fit.classes, trained, start, architecture, options, own_options, target)
     if model_format.write is None:
