@@ -82,6 +82,8 @@ def test_a_picture_is_recognised_and_what_was_seen_is_saved(
     assert answer.seen is not None
     with Image.open(answer.seen) as seen:
         assert (seen.size, seen.mode) == ((28, 28), "L")
+    twice, _ = predict(toolkit, reader, [tmp_path / "stroke.png"] * 2, save_to=tmp_path / "both")
+    assert [item.seen and item.seen.name for item in twice] == ["stroke.28x28.png", "stroke-2.28x28.png"]
     with pytest.raises(MissingInputError, match=r"none\.png"):
         predict(toolkit, reader, [tmp_path / "none.png"])
     with pytest.raises(UsageError, match="top is 0"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,9 +165,13 @@ def predict(
         raise UsageError(f"top is {top}", hint="ask for 1 guess or more")
     recogniser = load_recogniser(toolkit, path, convention)
     predictions = []
+    stems: Counter[str] = Counter()
     for picture in pictures:
         guesses, glyph = recogniser.recognise_picture(picture, top, ink)
-        seen = None if save_to is None else _save(glyph, save_to / f"{picture.stem}.28x28.png")
+        stems[picture.stem] += 1
+        # Pictures of one name in several folders each keep what was seen of them.
+        number = f"-{stems[picture.stem]}" if stems[picture.stem] > 1 else ""
+        seen = None if save_to is None else _save(glyph, save_to / f"{picture.stem}{number}.28x28.png")
         predictions.append(Prediction(picture.name, guesses, seen))
     return tuple(predictions), recogniser.assumed
 
