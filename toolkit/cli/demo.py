@@ -34,12 +34,13 @@ def command(toolkit: Toolkit, folder: Path | None) -> None:
     """
     from toolkit.operations.demo import demo
 
-    done = demo(toolkit, folder or toolkit.workspace.root / "demo", toolkit.output.progress())
+    where = folder or toolkit.workspace.root / "demo"
+    done = demo(toolkit, where, toolkit.output.progress())
     toolkit.output.close()
-    toolkit.output.result(done, lambda console: _print(done, console))
+    toolkit.output.result(done, lambda console: _print(done, where, console))
 
 
-def _print(done: Demo, console: Console) -> None:
+def _print(done: Demo, folder: Path, console: Console) -> None:
     from rich.table import Table
 
     console.print()
@@ -48,14 +49,14 @@ def _print(done: Demo, console: Console) -> None:
     table.add_column("test", justify="right", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("file", overflow="fold")
+    table.add_column(f"file in {shown_path(folder)}/", overflow="fold")
     for step in done.steps:
         table.add_row(
             step.name,
             "" if step.score is None else f"{step.score:.2%}",
             f"{step.seconds:.1f}",
             step.detail,
-            shown_path(step.path),
+            step.path.relative_to(folder).as_posix(),
         )
     console.print(table)
     console.print()

@@ -118,9 +118,9 @@ def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
         _merging_step(merged, scores[3], merging_seconds),
         _exporting_step(exported, scores[4], exporting_seconds),
         Step(
-            f"recognise {len(pictures)} pictures",
+            "recognise",
             None,
-            f"{recognised} of {len(pictures)} right",
+            f"{recognised} of {len(pictures)} pictures",
             folder / "pictures",
             time.monotonic() - drawing,
         ),
@@ -171,7 +171,7 @@ def _training_steps(
         Step(
             "train" if number == 0 else "fine-tune",
             scores[number].accuracy,
-            f"{item.epochs} epochs, {item.images_per_second:,.0f} images/s",
+            f"{item.epochs} epochs, {item.images_per_second:,.0f}/s",
             item.model,
             seconds[number],
         )
