@@ -8,7 +8,6 @@ from pathlib import Path
 
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError
 from toolkit.model import Card, Model, weights_digest
-from toolkit.model.sidecar import read_card, verify_file
 from toolkit.model.topology import Layer
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
@@ -126,7 +125,7 @@ def show_model(toolkit: Toolkit, path: Path) -> ModelDetails:
     return ModelDetails(
         path=path,
         size=path.stat().st_size,
-        state=_state(path),
+        state=_state(model),
         card=model.card,
         digest=weights_digest(model.tensors),
         dialect=topology.dialect,
@@ -165,14 +164,14 @@ def _verified(toolkit: Toolkit, path: Path) -> Verified:
         return Verified(
             path, "damaged", f"{path}: weights digest {actual[:12]}…, the card says {recorded[:12]}…"
         )
-    return Verified(path, _state(path), "")
+    return Verified(path, _state(model), "")
 
 
 def _found(toolkit: Toolkit, file: FoundFile) -> FoundModel:
     name = toolkit.catalog.format_of(file.path).name
     try:
         model: Model = open_model(toolkit, file.path)
-        state = _state(file.path)
+        state = _state(model)
     except ToolkitError as error:
         state = "damaged" if isinstance(error, DamagedFileError) else "unreadable"
         return FoundModel(file.path, file.size, name, state, str(error), None, None, Card())
@@ -182,7 +181,6 @@ def _found(toolkit: Toolkit, file: FoundFile) -> FoundModel:
     )
 
 
-def _state(path: Path) -> str:
-    if read_card(path) is None:
-        return "no card"
-    return "ok" if verify_file(path) == "ok" else "no card"
+def _state(model: Model) -> str:
+    """Of a model that was opened: its file was compared with its card then, if there is one."""
+    return "ok" if model.card.file_sha256 else "no card"
