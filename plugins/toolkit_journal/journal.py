@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,9 @@ FILE_NAME = "events.jsonl"
 def write_down(event: RunEvent) -> None:
     """Append one event to the journal in its run's folder.
 
-    Each event is one ``write`` to a file that was opened for appending, so two processes never
-    mix their lines, and a kill leaves at most one line without its end: the next event begins on
-    a line of its own.
+    A writer holds the kernel's lock on the file from its look at the last byte to its write, so
+    two processes never mix their lines, and a kill leaves at most one line without its end: the
+    next event begins on a line of its own.
 
     Args:
         event: As the training tells it.
@@ -31,6 +33,10 @@ def write_down(event: RunEvent) -> None:
     line = json.dumps(_as_record(event), allow_nan=False).encode() + b"\n"
     descriptor = os.open(event.run / FILE_NAME, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
+        # Without it the look may meet another's line half-way: a file grows page by page.
+        # A file system that knows no locks costs a line, not the training.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         if _ends_within_a_line(descriptor):
             line = b"\n" + line
         _write_whole(descriptor, line)
