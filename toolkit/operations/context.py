@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toolkit.catalog import Catalog
     from toolkit.data import DataLibrary
     from toolkit.store import Workspace
@@ -24,10 +26,17 @@ class Toolkit:
     Args:
         workspace: The folder that holds models, data sets and runs.
         load_catalog: Loads the plugins; by default those of the installed entry points.
+        before_reading: Told each model file before it is read; refuses it by raising a ToolkitError.
     """
 
-    def __init__(self, workspace: Workspace, load_catalog: Callable[[], Catalog] = _load_catalog) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        load_catalog: Callable[[], Catalog] = _load_catalog,
+        before_reading: Callable[[Path], None] | None = None,
+    ) -> None:
         self.workspace = workspace
+        self.before_reading = before_reading
         self._load_catalog = load_catalog
 
     @cached_property

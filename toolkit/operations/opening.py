@@ -34,7 +34,14 @@ def open_model(toolkit: Toolkit, path: Path) -> Model:
         raise MissingInputError(
             f"{path}: no such model file", hint="`toolkit models find` lists the models that are here"
         )
-    model, beside = read_with_card(path, toolkit.catalog.format_of(path).read)
+    read = toolkit.catalog.format_of(path).read
+
+    def read_tried(file: Path) -> Model:
+        if toolkit.before_reading is not None:
+            toolkit.before_reading(file)
+        return read(file)
+
+    model, beside = read_with_card(path, read_tried)
     card = beside if beside is not None else model.card
     _check(card, model, path)
     return model.with_card(card)

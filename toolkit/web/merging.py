@@ -47,6 +47,9 @@ def merge_named(state: WebState, models: Any, output: Any) -> MergedModel:
     out = output_path(output or DEFAULT_OUTPUT, state.roots)
     with state.gate.enter(), ExitStack() as held:
         files = [held.enter_context(open_confined(name, state.roots)) for name in names]
+        state.read_first(
+            [file.path for file in files] if names else [model.file for model in listed_models(state)]
+        )
         order = MergeOrder(models=tuple(file.path for file in files), out=out)
         outcome = merge(state.toolkit, order, Deadline(state.settings.limits.merge_seconds))
         _check_unchanged(files)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from toolkit.errors import ConfigurationError
+from toolkit.operations.trial import TrialLimits
 
 TOKEN_VARIABLE = "TOOLKIT_TOKEN"  # noqa: S105 - the name of a variable
 _SHORTEST_TOKEN = 16
@@ -51,6 +52,8 @@ class WebSettings:
         token: What a client must send as ``Authorization: Bearer``; None on loopback alone.
         trusted_hosts: What the Host header may say, beside the server's own names.
         limits: Of every kind.
+        trial: What a model file may take of the child process that reads it first; None to read
+            files in the server's own process alone, where all of them are known to be good.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +61,7 @@ class WebSettings:
     token: str | None = field(default=None, repr=False)
     trusted_hosts: tuple[str, ...] = ()
     limits: WebLimits = WebLimits()
+    trial: TrialLimits | None = field(default_factory=TrialLimits)
 
     def __post_init__(self) -> None:
         token = self.token

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from toolkit.operations.context import Toolkit
+from toolkit.operations.trial import FileTrial
 from toolkit.store import Workspace
 from toolkit.web.heavy import HeavyGate
 from toolkit.web.settings import WebSettings
@@ -63,12 +63,14 @@ class WebState:
         toolkit: Plugins and workspace.
         settings: Of the server.
         gate: Before the heavy jobs.
+        trial: Reads model files before this process does; the toolkit asks it about each.
         plugin_problems: Why a plugin's routes are not there, by their name.
     """
 
     toolkit: Toolkit
     settings: WebSettings
     gate: HeavyGate
+    trial: FileTrial | None = None
     plugin_problems: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -76,7 +78,16 @@ class WebState:
         """With the installed plugins and the working directory where nothing else is given."""
         chosen = settings if settings is not None else WebSettings.from_environment()
         used = toolkit if toolkit is not None else Toolkit(Workspace(Path()))
-        return cls(used, chosen, HeavyGate(chosen.limits.retry_after_s))
+        gate = HeavyGate(chosen.limits.retry_after_s)
+        if chosen.trial is None:
+            return cls(used, chosen, gate)
+        trial = FileTrial(used.workspace, chosen.trial)
+        return cls(Toolkit(used.workspace, lambda: used.catalog, trial), chosen, gate, trial)
+
+    def read_first(self, files: Iterable[Path]) -> None:
+        """Let one child process try all the files that are about to be read, and not one each."""
+        if self.trial is not None:
+            self.trial.read_first(files)
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -87,12 +98,3 @@ class WebState:
     def folders(self) -> tuple[Path, ...]:
         """Folders that may stand in a message and are cut out of it."""
         return (self.toolkit.workspace.root,)
-
-
-def stamp(path: Path) -> tuple[int, int, int, int] | None:
-    """What changes when a file does; None where there is none."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

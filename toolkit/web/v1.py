@@ -13,10 +13,11 @@ from toolkit.model.sidecar import card_path
 from toolkit.operations.models import FoundModel, find_models
 from toolkit.operations.predict import Recogniser, load_recogniser
 from toolkit.store.confine import ConfinedFile, name_of, open_confined
+from toolkit.store.stamp import stamp
 from toolkit.web.body import picture
 from toolkit.web.listing import listed_models
 from toolkit.web.problems import refuse
-from toolkit.web.state import Recent, WebState, stamp
+from toolkit.web.state import Recent, WebState
 
 _ATTEMPTS = 5
 
@@ -30,10 +31,14 @@ def blueprint(state: WebState) -> Blueprint:
     @routes.get("/models")
     def models() -> Response:
         # Every file is compared with its digest, once for each state of the folder.
-        stamps = tuple(
-            (model.path, stamp(model.file), stamp(card_path(model.file))) for model in listed_models(state)
-        )
-        found = listings.get(stamps, lambda: find_models(state.toolkit))
+        listed = listed_models(state)
+        stamps = tuple((model.path, stamp(model.file), stamp(card_path(model.file))) for model in listed)
+
+        def look() -> tuple[FoundModel, ...]:
+            state.read_first(model.file for model in listed)
+            return find_models(state.toolkit)
+
+        found = listings.get(stamps, look)
         described = [_described(state, model) for model in found]
         return flask.jsonify(models=[model for model in described if model is not None])
 

@@ -1,0 +1,33 @@
+"""A model format whose files do to the process that reads them what a bug in a native library would."""
+
+import os
+import time
+
+from toolkit import hookimpl
+from toolkit.errors import UnreadableInputError
+from toolkit.types import ModelFormat
+
+
+def read(path):
+    match path.read_text():
+        case "crash":
+            os.abort()
+        case "circle":
+            path.with_suffix(".begun").touch()
+            time.sleep(3600)
+        case "memory":
+            bytearray(1 << 40)
+        case "disk":
+            path.with_suffix(".grown").write_bytes(b"x")
+        case "say":
+            print("crashed")
+    raise UnreadableInputError(f"{path}: no model")
+
+
+def write(model, path):
+    raise NotImplementedError
+
+
+@hookimpl
+def toolkit_model_formats():
+    yield ModelFormat(name="crash", summary="Harms its reader", suffixes=(".crash",), read=read, write=write)
