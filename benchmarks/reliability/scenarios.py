@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
+
+from toolkit.data.cache import DatasetCache, Divided, Splits
+from toolkit.data.dataset import Dataset
+from toolkit.data.fingerprint import Fingerprint
+from toolkit.errors import StorageError
 from toolkit.model import Card, Model, weights_digest
 from toolkit.model.sidecar import checked_card, publish_model, write_card
 from toolkit.store import publish_text
+from toolkit.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from toolkit.training.history import EpochRecord
 
 _OLD_TEXT = "the old content\n" * 40
 _NEW_TEXT = "the new content, which is longer\n" * 40
@@ -34,7 +42,7 @@ class Scenario:
 
 
 def text() -> Scenario:
-    """A text file: a report, a class mapping, a training history."""
+    """A text file: a report, a class mapping, a history, and every other text goes this way."""
 
     def state(folder: Path) -> str:
         content = (folder / "report.json").read_text()
@@ -110,6 +118,73 @@ def stranger() -> Scenario:
     )
 
 
+def checkpoint() -> Scenario:
+    """What a training goes on from."""
+    states = {1: "old", 2: "new"}
+
+    def put(folder: Path, epochs: int) -> None:
+        weights = {"conv/kernel": np.full((3, 3, 8), epochs, np.float32)}
+        records = tuple(
+            EpochRecord(epoch, 0.5, 0.8, 0.4, 0.9, 0.001, 1e4, 1.0) for epoch in range(1, epochs + 1)
+        )
+        write_checkpoint(
+            folder / "checkpoint", Checkpoint("configuration", records, epochs, weights, weights)
+        )
+
+    def state(folder: Path) -> str:
+        found = read_checkpoint(folder / "checkpoint")
+        if found is None or not np.all(found.state["conv/kernel"] == found.epochs):
+            return "no checkpoint, or one with another epoch's weights"
+        return states[found.epochs]
+
+    return Scenario("checkpoint", lambda folder: put(folder, 1), lambda folder: put(folder, 2), state)
+
+
+def cache() -> Scenario:
+    """The cache of a data set whose file has changed: old until the new entry is complete."""
+    fills = {"old": 1, "new": 2}
+
+    def key(which: str) -> Fingerprint:
+        return Fingerprint("emnist byclass train", "p" * 64, which * 10)
+
+    def made(which: str) -> Divided:
+        images = np.full((6, 28, 28), fills[which], np.uint8)
+        dataset = Dataset("byclass", ("0", "1"), images, np.arange(6, dtype=np.int32) % 2)
+        return Divided(dataset, {"fit": np.arange(4), "validation": np.arange(4, 6)})
+
+    def kept(folder: Path, which: str) -> Splits | None:
+        def not_there() -> Divided:
+            raise StorageError("whether the entry is written or not, what the caller got was right")
+
+        try:
+            return DatasetCache(folder).splits(key(which), not_there)
+        except StorageError:
+            return None
+
+    def put(folder: Path, which: str) -> None:
+        DatasetCache(folder).splits(key(which), lambda: made(which))
+
+    def write_new(folder: Path) -> None:
+        put(folder, "new")
+        if kept(folder, "new") is None:
+            raise StorageError("the new entry could not be kept: it may be that none is written")
+
+    def state(folder: Path) -> str:
+        for which in ("new", "old"):
+            found = kept(folder, which)
+            if found is not None:
+                right = np.all(found["fit"].images == fills[which]) and len(found["validation"]) == 2
+                return which if right else f"an entry called {which} with other images"
+        return "no entry"
+
+    return Scenario(
+        "data cache",
+        lambda folder: put(folder, "old"),
+        write_new,
+        state,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Two little models of one format that can be written, and how.
@@ -175,6 +250,7 @@ def plain_open() -> Iterator[None]:
         target: Path, *, verify: Callable[[Path], None] | None = None, suffix: str | None = None
     ) -> Iterator[Path]:
         del suffix
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         yield target
         if verify is not None:
@@ -183,13 +259,15 @@ def plain_open() -> Iterator[None]:
     with (
         mock.patch("toolkit.store.publish.publish", publish),
         mock.patch("toolkit.model.sidecar.publish", publish),
+        mock.patch("toolkit.training.checkpoint.publish", publish),
+        mock.patch("toolkit.data.cache.publish", publish),
     ):
         yield
 
 
 def built_in() -> tuple[Scenario, ...]:
     """Every scenario that needs no plugin."""
-    return (text(), card(), pair(), fresh_pair(), stranger())
+    return (text(), card(), pair(), fresh_pair(), stranger(), checkpoint(), cache())
 
 
 def _card_name(model: Path) -> str:

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT_PLUGINS = ("text", "card", "model and card", "model and card, new", "model over a stranger's")
+WITHOUT_PLUGINS = (
+    "text",
+    "card",
+    "model and card",
+    "model and card, new",
+    "model over a stranger's",
+    "checkpoint",
+    "data cache",
+)
 FORMATS = ("h5", "keras", "onnx")
 
 
@@ -47,7 +55,10 @@ def test_r1_killed_at_every_step_the_old_or_the_new_is_there(scenario: str) -> N
     assert row["old"] + row["new"] == row["trials"]
 
 
-@pytest.mark.parametrize("scenario", ["card", "model and card, new", "model over a stranger's", *FORMATS])
+@pytest.mark.parametrize(
+    "scenario",
+    ["card", "model and card, new", "model over a stranger's", "checkpoint", "data cache", *FORMATS],
+)
 def test_r1_killed_at_some_steps_of_every_writer(scenario: str) -> None:
     row = some(scenario, "kill", "--stride", "9")
 
@@ -56,7 +67,8 @@ def test_r1_killed_at_some_steps_of_every_writer(scenario: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "stride"), [("text", 1), ("model and card", 8), ("h5", 16), ("keras", 24)]
+    ("scenario", "stride"),
+    [("text", 1), ("model and card", 8), ("checkpoint", 2), ("data cache", 5), ("h5", 16), ("keras", 24)],
 )
 def test_r4_a_failing_call_costs_nothing_and_is_named(scenario: str, stride: int) -> None:
     row = some(scenario, "fault", "--stride", str(stride))

@@ -9,7 +9,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from toolkit.types import SplitName
 SCHEMA = 1
 _INDEX = "entry.json"
 _LONGEST_INDEX = 1024 * 1024
-_ROWS_AT_ONCE = 8_192
+_ROWS_AT_ONCE = 2_048  # fit a core's own cache
 _WAIT_FOR_OTHERS_S = 600.0
 
 _log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class DatasetCache:
             made = make()
             try:
                 _store(entry, key, made)
-            except StorageError as error:
+            except (StorageError, OSError) as error:
                 _log.warning("not cached: %s", error)
                 shutil.rmtree(entry, ignore_errors=True)
                 return made.splits()
@@ -107,9 +107,11 @@ class DatasetCache:
 
     def _forget_other_states(self, entry: Path, key: Fingerprint) -> None:
         """Remove what was kept of the same files before they changed; open maps stay valid."""
-        for old in self._folder.glob(f"{_slug(key.title)}-{key.place[:12]}-*"):
-            if old != entry and old.is_dir():
-                shutil.rmtree(old, ignore_errors=True)
+        # What cannot be removed takes room until somebody deletes the cache, and nothing else.
+        with suppress(OSError):
+            for old in self._folder.glob(f"{_slug(key.title)}-{key.place[:12]}-*"):
+                if old != entry and old.is_dir():
+                    shutil.rmtree(old)
 
 
 def _slug(title: str) -> str:
