@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.errors import UnsupportedError
+from toolkit_keras.configuration import KERAS_PACKAGES
 from toolkit_keras.emission import Emission, Value, elementwise
 from toolkit_keras.layer_kind import own_axis
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
@@ -92,6 +93,10 @@ def activation_of(settings: Settings, key: str = "activation") -> Activation:
     if not isinstance(value, dict):
         settings.wrong(key, "the name of a function")
     inner, kind = value.get("config"), str(value.get("class_name"))
+    module = str(value.get("module") or "keras")
+    if module.partition(".")[0] not in KERAS_PACKAGES:
+        # Keras writes its own functions by name alone; somebody's own may bear one of their names.
+        return Activation(f"custom {inner if isinstance(inner, str) else kind}")
     if isinstance(inner, str):
         return Activation(inner)
     if kind in _LAYERS and isinstance(inner, dict):
@@ -116,7 +121,8 @@ def emit_activation(emission: Emission, value: Value, activation: Activation) ->
         return value
     function = _FUNCTIONS.get(activation.name)
     if function is None:
-        emission.refuse(f"activation '{activation.name}'", ", ".join(sorted((*_FUNCTIONS, "linear"))))
+        supported = sorted({*_FUNCTIONS, "linear"} - {LEGACY_HARD_SIGMOID})
+        emission.refuse(f"activation '{activation.name}'", ", ".join(supported))
     return function(emission, value, activation.parameters)
 
 

@@ -23,6 +23,7 @@ _ROLES = {
     "moving_mean": TensorRole.RUNNING_MEAN,
     "moving_variance": TensorRole.RUNNING_VARIANCE,
 }
+_PACKED = ("int8", "int4", "float8", "gptq", "awq")
 _GENERATOR_STATES = ("seed_generator_state", "StateVar", "random_seed")
 
 
@@ -107,7 +108,8 @@ def wire(network: Network) -> Wiring:
         shape = None
         if kind is not None:
             settings = Settings(visit.layer.values, visit.name)
-            if visit.layer.kind != "InputLayer" and kind.inputs is not None and len(flows) != kind.inputs:
+            counted = visit.layer.kind != "InputLayer" and "constants" not in visit.call.options
+            if counted and kind.inputs is not None and len(flows) != kind.inputs:
                 given = f"is called on {len(flows)} tensors, a {kind.name} takes {kind.inputs}"
                 raise UnreadableInputError(
                     f"layer '{visit.name}' {given}",
@@ -142,7 +144,7 @@ def refuse_quantised(leaf: Leaf) -> None:
     """Refuse a layer whose weights Keras has packed into small integers."""
     policy = leaf.layer.values.get("dtype")
     name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
-    packed = any(word in str(name) for word in ("int8", "int4", "float8", "gptq", "awq"))
+    packed = str(name).startswith(_PACKED)
     if packed or (isinstance(policy, dict) and "Quantized" in str(policy.get("class_name"))):
         raise UnsupportedError(
             f"layer '{leaf.name}' is quantised ({name or 'by Keras'})",

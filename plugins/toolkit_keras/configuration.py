@@ -11,6 +11,7 @@ from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedE
 from toolkit_keras.network import Call, LayerNode, Network, Source
 
 MODEL_CLASSES = ("Sequential", "Functional", "Model")
+KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow")
 MAX_LAYERS = 2_000
 MAX_DEPTH = 20
 MAX_CONFIG_BYTES = 16 << 20
@@ -181,6 +182,11 @@ def _layer(entry: Any, model: str, depth: int, *, sequential: bool) -> LayerNode
     kind = entry.get("class_name")
     config = _mapping(entry, "config", f"a layer of model '{model}'")
     name = entry.get("name") or config.get("name")
+    if isinstance(kind, str) and name is None and not _is_keras_own(entry):
+        raise UnsupportedError(
+            f"model '{model}' contains a {kind[:100]!r}, a class that is not Keras' own",
+            hint="supported: models built of Keras' own layers",
+        )
     if not isinstance(kind, str) or not isinstance(name, str) or not name or len(name) > 1000:
         raise UnreadableInputError(f"model '{model}' has a layer without a class or a name", hint=_DAMAGED)
     if any(part in ("", ".", "..") for part in name.split("/")):
@@ -196,6 +202,13 @@ def _layer(entry: Any, model: str, depth: int, *, sequential: bool) -> LayerNode
         network=_network(kind, config, name, depth + 1) if nested else None,
         trainable=config.get("trainable", True) is not False,
     )
+
+
+def _is_keras_own(entry: Mapping[str, Any]) -> bool:
+    """Whether a class may be one of Keras'; other people's are registered, or stand in modules of theirs."""
+    module = str(entry.get("module") or "keras")
+    registered = f"{entry.get('class_name')} {entry.get('registered_name')}"
+    return module.partition(".")[0] in KERAS_PACKAGES and ">" not in registered
 
 
 def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
@@ -252,7 +265,9 @@ def _collect(value: Any, sources: list[Source], layer: str) -> list[Any]:
 
 
 def _legacy_call(node: list[Any], layer: str) -> Call:
-    """Keras 2: a list of ``[layer, call, output, options]``."""
+    """Keras 2: a list of ``[layer, call, output, options]``, or one of them alone under a TFOpLambda."""
+    if isinstance(node[0], str):
+        node = [node]
     sources = []
     options: dict[str, Any] = {}
     for entry in node:

@@ -269,6 +269,7 @@ OPERATIONS = (
             ("Exp", "exponential", ()),
         )
     ),
+    _activation_kind("ReLU", relu_of),
     *(
         kind
         for kind in KINDS

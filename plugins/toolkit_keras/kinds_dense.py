@@ -91,13 +91,19 @@ def _switched(settings: Settings, size: MaybeShape) -> tuple[Weight, ...]:
     return tuple(found)
 
 
+_RENORMALISATION = ("moving_stddev", "renorm_mean", "renorm_stddev")
+
+
 def _batch_weights(settings: Settings, inputs: Inputs) -> tuple[Weight, ...]:
     axis = _axis_of(settings, inputs[0])
     size = (None if axis is None else size_of(inputs[0], axis),)
+    # Training alone looks at what batch renormalisation counts besides.
+    renormalised = _RENORMALISATION if settings.flag("renorm", default=False) else ()
     return (
         *_switched(settings, size),
         Weight("moving_mean", size, TensorRole.RUNNING_MEAN, trainable=False),
         Weight("moving_variance", size, TensorRole.RUNNING_VARIANCE, trainable=False),
+        *(Weight(name, size, TensorRole.OTHER, trainable=False) for name in renormalised),
     )
 
 

@@ -147,6 +147,13 @@ def _input_attributes(settings: Settings, inputs: Inputs) -> Mapping[str, Any]:
     return {"shape": None if shape is None else list(shape)}
 
 
+def _emit_input(emission: Emission) -> Value:
+    kind = emission.settings.values.get("dtype") or "float32"
+    if "float" not in str(kind):
+        emission.refuse(f"an input of type {kind}", "inputs of type float32")
+    return emission.input
+
+
 _IDLE = (
     "ActivityRegularization",
     "AlphaDropout",
@@ -181,7 +188,7 @@ _IDLE = (
 )
 
 KINDS = (
-    LayerKind("InputLayer", _as_it_is, _input_shape, attributes=_input_attributes),
+    LayerKind("InputLayer", _emit_input, _input_shape, attributes=_input_attributes),
     LayerKind("Flatten", _emit_flatten, _flat_shape, attributes=_flat_attributes),
     LayerKind("Permute", _emit_permute, _permuted_shape, attributes=_permute_attributes),
     LayerKind("Reshape", _emit_reshape, _reshaped_shape, attributes=_reshape_attributes),

@@ -20,6 +20,22 @@ _DROPPED = {
     "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
     "BatchNormalization": ("virtual_batch_size", "fused", "adjustment"),
 }
+_OPERATIONS = {
+    **dict.fromkeys(
+        (
+            *("Add", "Average", "Concatenate", "Dot", "Exp", "Maximum", "Minimum", "Multiply", "Reshape"),
+            *("Subtract", "Tanh"),
+        ),
+        "keras.src.ops.numpy",
+    ),
+    **dict.fromkeys(
+        (
+            *("Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "LogSoftmax", "Relu", "Relu6", "Selu"),
+            *("Sigmoid", "Silu", "Softmax", "Softplus", "Softsign"),
+        ),
+        "keras.src.ops.nn",
+    ),
+}
 
 
 def modernise(config: Mapping[str, Any], keras_version: str) -> dict[str, Any]:
@@ -88,7 +104,21 @@ def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
         config = {key: _legacy_value(key, value) for key, value in config.items()}
         if kind == "LeakyReLU" and "alpha" in config:
             config["negative_slope"] = config.pop("alpha")
-    return entry | {"class_name": kind, "config": config}
+    return _with_operation_named(entry | {"class_name": kind, "config": config})
+
+
+def _with_operation_named(entry: dict[str, Any]) -> dict[str, Any]:
+    """An `.h5` file does not tell ``x + y`` from the layer Add, so Keras loads neither rightly.
+
+    A layer's configuration says whether it is trainable, a function's does not.
+    """
+    kind = entry["class_name"]
+    nodes = entry.get("inbound_nodes")
+    called_today = isinstance(nodes, list) and any(isinstance(node, dict) for node in nodes)
+    a_layer = bool({"trainable", "dtype"} & entry["config"].keys())
+    if entry.get("module") or kind not in _OPERATIONS or not called_today or a_layer:
+        return entry
+    return {"module": _OPERATIONS[kind], **entry, "registered_name": kind}
 
 
 def _legacy_value(key: str, value: Any) -> Any:

@@ -7,8 +7,11 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
+from toolkit_onnx.skeleton import without_weights
 
 BATCH_AXIS = "batch"
+_TRIED_BATCHES = (5, 7)
+_FREE_INITIALIZERS = 4  # the first version of the format in which an initializer need not be an input too
 
 
 def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -32,7 +35,7 @@ def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     dropped = _drop_training(copy)
     _lift_constants(copy.graph)
     _see_through_identities(copy.graph)
-    _single_input(copy.graph, where)
+    _single_input(copy, where)
     dropped += _single_output(copy.graph, where)
     _free_batch(copy, where)
     return copy, dropped
@@ -82,7 +85,8 @@ def _see_through_identities(graph: onnx.GraphProto) -> None:
             graph.node.remove(node)
 
 
-def _single_input(graph: onnx.GraphProto, where: str) -> None:
+def _single_input(model: onnx.ModelProto, where: str) -> None:
+    graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
@@ -94,6 +98,7 @@ def _single_input(graph: onnx.GraphProto, where: str) -> None:
     kept.CopyFrom(inputs[0])
     del graph.input[:]
     graph.input.append(kept)
+    model.ir_version = max(model.ir_version, _FREE_INITIALIZERS)
     if kept.type.tensor_type.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(kept.type.tensor_type.elem_type)
         raise UnsupportedError(
@@ -151,7 +156,7 @@ def _free_batch(model: onnx.ModelProto, where: str) -> None:
     first.dim_param = BATCH_AXIS
     declared = [axis.dim_value for axis in graph.output[0].type.tensor_type.shape.dim]
     shape = _output_shape(model, where)
-    if fixed is not None and shape[:1] != [BATCH_AXIS]:
+    if fixed is not None and shape[:1] != [BATCH_AXIS] and not _follows_any_batch(model, where):
         raise UnsupportedError(
             f"{where}: is made for exactly {fixed} image{'s' if fixed != 1 else ''} at a time",
             hint="export it with a dynamic batch axis",
@@ -196,9 +201,16 @@ def _attribute(node: NodeProto, name: str) -> int:
     return next((attribute.i for attribute in node.attribute if attribute.name == name), 0)
 
 
-def _output_shape(model: onnx.ModelProto, where: str) -> list[int | str | None]:
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
+def _follows_any_batch(model: onnx.ModelProto, where: str) -> bool:
+    """Whether the output is as long as the input: a -1 in a reshape has a length only once the batch has."""
+    return all(_output_shape(model, where, batch)[:1] == [batch] for batch in _TRIED_BATCHES)
+
+
+def _output_shape(model: onnx.ModelProto, where: str, batch: int | None = None) -> list[int | str | None]:
+    """The output's axes as they follow from the graph, for a batch of any size or of a given one."""
+    bare = without_weights(model)
+    if batch is not None:
+        bare.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
     del bare.graph.value_info[:]
     bare.graph.output[0].type.tensor_type.ClearField("shape")
     try:

@@ -87,7 +87,7 @@ def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, nam
     loggers = [logging.getLogger(each) for each in ("tf2onnx", "tensorflow")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)  # what fails is raised; they would print it besides
     try:
         converted, external = from_function(tf.function(run), input_signature=signature, opset=opset)
     except (ValueError, TypeError, KeyError, RuntimeError, AttributeError, NotImplementedError) as error:
@@ -101,8 +101,19 @@ def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, nam
             logger.setLevel(level)
     if external:
         raise UnsupportedError(f"{name}: tf2onnx wants to write tensors into other files")
+    _refuse_foreign_operators(converted, name)
     model: onnx.ModelProto = converted
     return model
+
+
+def _refuse_foreign_operators(converted: onnx.ModelProto, name: str) -> None:
+    """What tf2onnx does not know it leaves in the graph under TensorFlow's name, and goes on."""
+    unknown = sorted({node.op_type for node in converted.graph.node if not onnx.defs.has(node.op_type)})
+    if unknown:
+        raise UnsupportedError(
+            f"{name}: tf2onnx does not know TensorFlow's {', '.join(unknown)}",
+            hint="`--to onnx` does not need tf2onnx",
+        )
 
 
 def _ends_in_softmax(graph: EditableGraph) -> bool:

@@ -36,10 +36,10 @@ def export(request: ExportRequest) -> ExportResult:
     model = request.model
     graph = model.build_graph()
     unfolded = graph.bind(model.tensors)
-    if len(model.topology.output_shape) != 1:
+    if len(model.topology.output_shape) != 1 or model.topology.classes < 2:
         raise UnsupportedError(
             f"{model.name}: the network answers with shape {model.topology.output_shape}",
-            hint="networks that give one number a class can be exported",
+            hint="networks that give one number a class, of two classes or more, can be exported",
         )
     proto, folding = exportable(unfolded, graph, model, options)
     content, digest = signed(proto, model.card)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
 from toolkit.errors import UnreadableInputError
+from toolkit_onnx.skeleton import without_weights
 
 
 class EditableGraph:
@@ -151,7 +152,7 @@ def set_attribute(node: NodeProto, name: str, value: Any) -> None:
 
 def _inferred_shapes(model: onnx.ModelProto) -> dict[str, tuple[int | None, ...]]:
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(without_weights(model), data_prop=True)
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         raise UnreadableInputError(f"the graph's shapes contradict each other: {error}") from error
     shapes: dict[str, tuple[int | None, ...]] = {}

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError, Message  # type: ignore[import-
 from onnx import AttributeProto, NodeProto, TensorProto
 
 from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UnsupportedError
+from toolkit_onnx.skeleton import without_weights
 
 MAX_BYTES = 1 << 29
 MAX_NODES = 10_000
@@ -129,9 +130,7 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
         )
     if graph.sparse_initializer:
         raise UnsupportedError(f"{where}: holds sparse tensors", hint="export it with dense ones")
-    for domain in sorted(
-        {entry.domain for entry in model.opset_import} | {node.domain for node in graph.node}
-    ):
+    for domain in sorted({node.domain for node in graph.node}):
         if domain not in DOMAINS:
             raise UnsupportedError(
                 f"{where}: needs operators of the domain {domain!r}",
@@ -242,9 +241,8 @@ def _is_packed(tensor: TensorProto, held: int, declared: int) -> bool:
 
 def _check_sizes(model: onnx.ModelProto, where: str) -> None:
     """Refuse values that would not fit, as far as their shapes follow from the graph, for one image."""
-    single = onnx.ModelProto()
-    single.CopyFrom(model)
-    initializers = {tensor.name for tensor in single.graph.initializer}
+    single = without_weights(model)
+    initializers = {tensor.name for tensor in model.graph.initializer}
     for value in single.graph.input:
         if value.name not in initializers and value.type.tensor_type.shape.dim:
             value.type.tensor_type.shape.dim[0].dim_value = 1
@@ -260,7 +258,7 @@ def _check_sizes(model: onnx.ModelProto, where: str) -> None:
         ) from error
     known: dict[str, list[int | None]] = {}
     for value in (*single.graph.value_info, *single.graph.input, *single.graph.output):
-        if value.type.tensor_type.HasField("shape"):
+        if value.name not in initializers and value.type.tensor_type.HasField("shape"):
             axes = value.type.tensor_type.shape.dim
             known[value.name] = [axis.dim_value if axis.HasField("dim_value") else None for axis in axes]
     for name, shape in known.items():

@@ -18,7 +18,7 @@ from toolkit.errors import UnsupportedError
 from toolkit.model import Layer, Model, Tensors, TensorSpec, Topology
 from toolkit.model.graph import Binding, Graph
 from toolkit_onnx.canonical import canonical
-from toolkit_onnx.limits import checked, read_checked
+from toolkit_onnx.limits import DOMAINS, checked, read_checked
 from toolkit_onnx.metadata import read_card
 from toolkit_onnx.roles import given_name, layer_name, slot
 
@@ -126,7 +126,7 @@ def _axes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
 def _graph(proto: onnx.ModelProto, constants: list[TensorProto], bound: list[str]) -> Graph:
     bare = onnx.ModelProto()
     bare.ir_version = proto.ir_version
-    bare.opset_import.extend(proto.opset_import)
+    bare.opset_import.extend(entry for entry in proto.opset_import if entry.domain in DOMAINS)
     bare.graph.name = proto.graph.name or "network"
     bare.graph.node.extend(proto.graph.node)
     bare.graph.input.extend(proto.graph.input)

@@ -138,6 +138,17 @@ def rename_values(model: onnx.ModelProto, renamed: dict[str, str]) -> None:
         tensor.name = renamed.get(tensor.name, tensor.name)
 
 
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Name every node once; what the version converter inserts may bear the name of what it stands for."""
+    taken: set[str] = set()
+    for node in graph.node:
+        if not node.name or node.name in taken:
+            node.name = next(name for name in node.output if name)
+        while node.name in taken:
+            node.name += "_"
+        taken.add(node.name)
+
+
 def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProto:
     """The model in another version of ONNX' operators.
 
@@ -156,8 +167,7 @@ def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProt
             ) from error
     result = onnx.ModelProto()
     result.CopyFrom(converted)
-    for node in result.graph.node:
-        node.name = node.name or node.output[0]
+    _name_nodes(result.graph)
     del result.graph.value_info[:]
     opsets = [entry for entry in result.opset_import if entry.domain in ("", "ai.onnx.ml")]
     result.ir_version = max(helper.find_min_ir_version_for(opsets, ignore_unknown=True), 7)

@@ -123,6 +123,7 @@ ONE_LAYER: dict[str, Callable[[Any], list[Any]]] = {
     "batch norm bare": lambda nn: [nn.BatchNormalization(scale=False, center=False, epsilon=1e-2)],
     "batch norm without scale": lambda nn: [nn.BatchNormalization(scale=False)],
     "batch norm without center": lambda nn: [nn.BatchNormalization(center=False)],
+    "batch renorm": lambda nn: [nn.BatchNormalization(renorm=True)],
     "batch norm axis 1": lambda nn: [nn.BatchNormalization(axis=1)],
     "batch norm axis 2": lambda nn: [nn.Conv2D(4, 2), nn.BatchNormalization(axis=2), nn.Conv2D(4, 2)],
     "layer norm": lambda nn: [nn.LayerNormalization()],
@@ -243,6 +244,14 @@ def test_augmentation_that_keras_saves_as_an_archive_only(keras: Any, tmp_path: 
     )
     model.save(tmp_path / "a.keras")
     assert difference(model, read_keras(tmp_path / "a.keras")) == 0
+
+
+def test_functions_called_on_tensors_are_known_in_both_formats(keras: Any, tmp_path: Path) -> None:
+    start = keras.Input(IMAGE)
+    x = keras.layers.Conv2D(4, 3)(start)
+    y = x + keras.activations.relu(x, max_value=1.0) * keras.ops.sigmoid(x)
+    y = keras.activations.relu(keras.ops.maximum(y - keras.ops.tanh(x), keras.ops.gelu(x)))
+    check(keras, keras.Model(start, keras.layers.Dense(3)(keras.layers.Flatten()(y))), tmp_path)
 
 
 def test_gelu_by_tanh_and_other_functions_called_on_tensors(keras: Any, tmp_path: Path) -> None:

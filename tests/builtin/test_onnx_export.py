@@ -355,6 +355,37 @@ def test_other_opsets(opset, tmp_path):
     assert done.facts["opset"] == opset
 
 
+def test_nodes_that_a_newer_opset_puts_in_bear_names_of_their_own(tmp_path):
+    """Softmax before opset 13 flattened its input; where the rank is unknown, three nodes stand for it."""
+    net = Wiring(12)
+    x = net.flat(net.conv("x", 2, stride=2))
+    tail = net.add("Shape", x, shape=(2,))
+    x = net.add("Reshape", x, tail, shape=net.shapes[x])
+    done = export(request(net.model(net.dense(x, 5), softmax=False, card=Card(), opset=11), tmp_path))
+    assert done.facts["opset"] == 17
+    names = [node.name for node in onnx.load(done.path).graph.node]
+    assert len(names) == len(set(names))
+
+
+def test_rounding_of_large_scores_does_not_fail_an_export(tmp_path):
+    """On raw pixels scores reach the hundreds, where float32 itself is coarser than 1e-4."""
+    net = Wiring(13)
+    x = net.add("Relu", net.norm(net.conv(net.norm(net.conv("x", 8)), 8)))
+    model = net.model(net.dense(net.flat(x), 5), card=Card(convention=Convention(scale="raw")))
+    largest = 300
+    kernel = next(name for name in reversed([*model.tensors]) if name.endswith("kernel"))
+    scaled = {kernel: model.tensors.read(kernel) * np.float32(largest / 50)}
+    done = export(request(model.with_tensors(OverlaidTensors(model.tensors, scaled)), tmp_path))
+    assert done.facts["largest_logit_difference"] > 1e-4
+
+
+def test_a_network_with_a_single_answer_is_refused(tmp_path):
+    net = Wiring(14)
+    model = net.model(net.dense(net.flat("x"), 1), softmax=False, card=Card())
+    with pytest.raises(UnsupportedError, match=r"answers with shape \(1,\)"):
+        export(request(model, tmp_path))
+
+
 def test_a_photograph_network_is_exported_and_proved_on_noise(tmp_path):
     net = Wiring(9, (3, 32, 32))
     x = net.norm(net.conv("x", 4))

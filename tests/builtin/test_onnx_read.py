@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -164,6 +165,45 @@ def test_one_image_at_a_time_is_set_free():
     together = network.run(inputs)
     alone = np.concatenate([network.run(image[np.newaxis]) for image in inputs])
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("ir_version", [3, 8])
+def test_a_batch_is_set_free_where_only_its_size_tells_that_it_can_be(ir_version):
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["a"], strides=[2, 2]),
+        helper.make_node("Reshape", ["a", "shape"], ["f"]),  # PyTorch's x.view(-1, 588)
+        helper.make_node("Gemm", ["f", "w", "b"], ["y"]),
+    ]
+    tensors = [array("k", 3, 1, 2, 2), whole("shape", -1, 588), array("w", 588, 5), array("b", 5)]
+    proto = make(nodes, tensors, shape=(1, 1, 28, 28), outputs=(("y", (1, 5)),), opset=8)
+    proto.ir_version = ir_version
+    for tensor in tensors if ir_version == 3 else ():  # once every initializer had to be an input too
+        proto.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    network = Network.of(as_model(proto))
+    inputs = RNG.random((3, 1, 28, 28), dtype=np.float32)
+    alone = np.concatenate([network.run(image[np.newaxis]) for image in inputs])
+    np.testing.assert_allclose(network.run(inputs), alone, atol=1e-6)
+
+
+def test_a_foreign_domain_that_no_operator_is_of_does_not_matter():
+    proto = small()
+    proto.opset_import.append(helper.make_opsetid("pkg.onnxscript.torch_lib", 1))
+    assert Network.of(as_model(proto)).run(np.zeros((1, 1, 28, 28), np.float32)).shape == (1, 5)
+
+
+def test_shapes_are_inferred_without_the_weights(monkeypatch):
+    sizes = []
+    infer = onnx.shape_inference.infer_shapes
+
+    def measured(model, **options):
+        sizes.append(model.ByteSize())
+        return infer(model, **options)
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", measured)
+    proto = small()
+    as_model(proto).build_graph()
+    assert sizes
+    assert max(sizes) < proto.ByteSize() / 4
 
 
 def test_one_image_at_a_time_for_good_is_refused_by_name():
@@ -423,7 +463,7 @@ def test_damage_gives_a_result_or_an_error_never_a_traceback():
     results = errors = 0
     messages: set[str] = set()
     for content in damaged:
-        started = time.monotonic()
+        started = time.process_time()
         try:
             answers = Network.of(from_bytes(content, "damaged.onnx")).probabilities(image)
             assert answers.shape[0] == 2
@@ -431,7 +471,7 @@ def test_damage_gives_a_result_or_an_error_never_a_traceback():
         except ToolkitError as error:
             errors += 1
             messages.add(error.message)
-        assert time.monotonic() - started < 10
+        assert time.process_time() - started < 10
     assert results + errors == 400
     assert all(message.strip() for message in messages)
     assert errors > 200

@@ -129,6 +129,16 @@ def test_a_layer_that_only_keras_knows_is_proved_against_keras(keras, model, tmp
 
 
 @pytest.mark.train
+def test_an_operation_that_tf2onnx_leaves_as_it_is_is_named(keras, model, tmp_path, capfd):
+    network = keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(5, activation="gelu")]
+    )
+    with pytest.raises(UnsupportedError, match="tf2onnx does not know TensorFlow's Erfc"):
+        export(request(model, network, tmp_path))
+    assert "Erfc" not in capfd.readouterr().err
+
+
+@pytest.mark.train
 def test_a_conversion_that_answers_otherwise_is_not_written(keras, model, network, tmp_path, monkeypatch):
     right = conversion.simplify
 
