@@ -19,11 +19,30 @@ _GZIP_WINDOW = 31  # the code of zlib for "a gzip header and trailer, largest wi
 DOWNLOAD_AGAIN = "the file is damaged or was not copied whole: copy or download it again"
 
 
+class BrokenStreamError(UnreadableInputError):
+    """A stream that cannot be read to its end.
+
+    Args:
+        path: Of the file.
+        reason: What is wrong with it.
+        received: How many bytes of the target were filled before the place where it breaks off.
+    """
+
+    def __init__(self, path: Path, reason: str, received: int) -> None:
+        super().__init__(f"{path}: {reason}", hint=DOWNLOAD_AGAIN)
+        self.reason = reason
+        self.received = received
+
+
 class ByteStream(Protocol):
     """Bytes in order."""
 
     def read_into(self, target: memoryview) -> int:
-        """Fill ``target``; fewer bytes than it holds mean that the stream is over."""
+        """Fill ``target``; fewer bytes than it holds mean that the stream is over.
+
+        Raises:
+            BrokenStreamError: The stream breaks off.
+        """
 
 
 class PlainStream:
@@ -60,7 +79,7 @@ class GzipStream:
         """Fill ``target`` and return the number of bytes.
 
         Raises:
-            UnreadableInputError: The file ends too early, or its checksum does not fit.
+            BrokenStreamError: The file ends too early, or its checksum does not fit.
         """
         done = 0
         while done < len(target):
@@ -68,21 +87,19 @@ class GzipStream:
                 self._waiting = self._file.read(_COMPRESSED_READ)
             if not self._waiting and not self._begun:
                 break
-            piece = self._decompress(len(target) - done)
+            piece = self._decompress(len(target) - done, done)
             target[done : done + len(piece)] = piece
             done += len(piece)
         return done
 
-    def _decompress(self, at_most: int) -> bytes:
+    def _decompress(self, at_most: int, done: int) -> bytes:
         end_of_file = not self._waiting
         self._begun = True
         try:
             piece = self._member.decompress(self._waiting, at_most)
         except IsalError as error:  # type: ignore[misc]  # isal's stubs take the class for an instance
-            raise UnreadableInputError(
-                f"{self._path}: not readable as gzip near compressed byte {self._file.tell():,}: {error}",
-                hint=DOWNLOAD_AGAIN,
-            ) from error
+            reason = f"data not readable as gzip near compressed byte {self._file.tell():,}: {error}"
+            raise BrokenStreamError(self._path, reason, done) from error
         self._waiting = self._member.unconsumed_tail
         if self._member.eof:
             # Members may follow one another, and zeros may pad the end.
@@ -90,11 +107,10 @@ class GzipStream:
             self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
             self._begun = False
         elif end_of_file and not piece:
-            raise UnreadableInputError(
-                f"{self._path}: truncated gzip: the file ends after {self._file.tell():,} bytes,"
-                " inside its compressed data",
-                hint=DOWNLOAD_AGAIN,
+            reason = (
+                f"truncated gzip: the file ends after {self._file.tell():,} bytes, inside its compressed data"
             )
+            raise BrokenStreamError(self._path, reason, done)
         return piece
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from toolkit_emnist.csv_kernel import COLUMNS, Rows
 
 _NUMBER = re.compile(rb"0*(\d{1,9})(?:\.0*)?")
+_SCIENTIFIC = re.compile(rb"\d\.?\d{0,20}[eE][+-]?\d{1,2}")  # as NumPy's savetxt writes
 _LONGEST_SHOWN = 24
 
 A_LABEL = "a label from 0 to 255"
@@ -44,16 +45,22 @@ class _Spellings(dict[bytes, int]):
 
 
 def number_in(field: bytes) -> int | None:
-    """The whole number that a field holds, blanks, quotes and ``.0`` aside; None for anything else."""
+    """The whole number that a field holds, however it is written; None for anything else.
+
+    Blanks, quotes, ``.0`` and a power of ten (``5.5e+01``) are taken.
+    """
     bare = field.strip(b" \t\r")
     if len(bare) > 1 and bare[:1] == bare[-1:] == b'"':
         bare = bare[1:-1].strip(b" \t")
     match = _NUMBER.fullmatch(bare)
-    return int(match[1]) if match else None
+    if match:
+        return int(match[1])
+    number = float(bare) if _SCIENTIFIC.fullmatch(bare) else 0.5
+    return int(number) if number.is_integer() else None
 
 
 def parse_odd_rows(text: bytes) -> Rows:
-    """Parse lines of 785 numbers, which may be quoted, stand among blanks or end in ``.0``.
+    """Parse lines of 785 numbers, written in any way that :func:`number_in` takes.
 
     Raises:
         BadCellError: The first place that holds anything else.

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError
-from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream, GzipStream, open_bytes
+from toolkit_emnist.byte_stream import (
+    DOWNLOAD_AGAIN,
+    BrokenStreamError,
+    ByteStream,
+    GzipStream,
+    open_bytes,
+)
 from toolkit_emnist.csv_exact import A_LABEL, BadCellError, number_in, parse_odd_rows, shown
 from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
 from toolkit_emnist.mapping import LabelMapping
@@ -25,6 +31,8 @@ _BLOCKS_IN_ARRAY = 72  # what the blocks under way take is then less than the ar
 _ARRAY_IN_TEXT, _ARRAY_IN_GZIP = 0.4, 2.5  # bytes of the array for each byte of the file, in EMNIST
 _LONGEST_LINE = 64 * 1024
 _GROWTH = 1.2
+
+_NAMES_OF_LABELS = (b"label", b"labels", b"class", b"target", b"y")
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _FIRST_BYTES = {
@@ -57,16 +65,19 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
         LimitReachedError: More than ``MAX_IMAGES`` rows.
     """
     _let_freed_memory_be_reused()
+    collected = _CollectedRows(path, mapping)
     with open_bytes(path) as stream:
         blocks = _blocks_of_lines(stream, path)
-        first = next(blocks, None)
-        if first is None:
-            raise _wrong(path, 1, 1, f"rows of {COLUMNS} numbers", "an empty file")
-        first, header_lines = _without_header(first, path)
-        collected = _CollectedRows(path, mapping, header_lines)
-        for future in _parsed(chain((first,), blocks)):
-            collected.add(future)
-        return collected.result()
+        try:
+            first = next(blocks, None)
+            if first is None:
+                raise _wrong(path, 1, 1, f"rows of {COLUMNS} numbers", "an empty file")
+            first, collected.header_lines = _without_header(first, path)
+            for future in _parsed(chain((first,), blocks)):
+                collected.add(future)
+        except _BrokenRowError as error:
+            raise collected.broken_off(error) from error
+    return collected.result()
 
 
 def _let_freed_memory_be_reused() -> None:
@@ -79,6 +90,15 @@ def _let_freed_memory_be_reused() -> None:
     np.empty(16 * 1024 * 1024, np.uint8)
 
 
+class _BrokenRowError(UnreadableInputError):
+    """The stream broke off behind so many columns of a row; the whole rows before it were yielded."""
+
+    def __init__(self, broken: BrokenStreamError, columns: int) -> None:
+        super().__init__(broken.message, hint=broken.hint)
+        self.reason = broken.reason
+        self.columns = columns
+
+
 def _blocks_of_lines(stream: ByteStream, path: Path) -> Iterator[NDArray[np.uint8]]:
     """The text in blocks: ``PAD`` newlines, then whole lines, the last one ended too."""
     rest: NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -88,7 +108,14 @@ def _blocks_of_lines(stream: ByteStream, path: Path) -> Iterator[NDArray[np.uint
         block = np.empty(begin + size, np.uint8)
         block[:PAD] = ord("\n")
         block[PAD:begin] = rest
-        end = begin + stream.read_into(block[begin:].data)
+        try:
+            end = begin + stream.read_into(block[begin:].data)
+        except BrokenStreamError as error:
+            text = block[PAD : begin + error.received].tobytes()
+            whole = text.rfind(b"\n") + 1
+            if whole:
+                yield _padded(text[:whole])
+            raise _BrokenRowError(error, text.count(b",", whole)) from error
         if end < len(block):
             last = block[PAD:end].tobytes().rstrip(b" \t\r\n")
             if last:
@@ -126,13 +153,17 @@ def _without_header(first: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.ui
             raise _wrong(path, 1, 1, "a label", what)
     plain = text.removeprefix(_UTF8_MARK)
     line = plain[: plain.index(b"\n")]
-    header = _is_header(line.split(b","))
+    names = line.split(b",")
+    header = _is_header(names)
     if header:
-        columns = line.count(b",") + 1
+        columns = len(names)
         if columns != COLUMNS:
             raise _wrong(
                 path, 1, min(columns, COLUMNS) + 1, f"a header of {COLUMNS} columns", f"{columns} columns"
             )
+        last = names[-1].strip(b" \t\r\"'").lower()
+        if last in _NAMES_OF_LABELS:
+            raise _wrong(path, 1, columns, "the label in column 1 and a pixel here", shown(names[-1]))
         plain = plain[len(line) + 1 :]
     return (first if plain is text else _padded(plain)), int(header)
 
@@ -180,11 +211,12 @@ def _parse(block: NDArray[np.uint8]) -> Rows:
 class _CollectedRows:
     """Arrays that grow; ``realloc`` moves pages, not bytes, so growing needs no second copy."""
 
-    def __init__(self, path: Path, mapping: LabelMapping, header_lines: int) -> None:
+    header_lines = 0
+
+    def __init__(self, path: Path, mapping: LabelMapping) -> None:
         self._path = path
         self._mapping = mapping
         self._index = mapping.index_by_label()
-        self._header_lines = header_lines
         self._images = np.empty((0, SIDE, SIDE), np.uint8)
         self._labels = np.empty(0, np.int32)
         self._count = 0
@@ -211,6 +243,10 @@ class _CollectedRows:
         self._labels[self._count : end] = labels
         self._count = end
 
+    def broken_off(self, error: _BrokenRowError) -> UnreadableInputError:
+        """The error with the place, behind the rows that are there."""
+        return _wrong(self._path, self._line(0), error.columns + 1, "more of the file", error.reason)
+
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """All rows."""
         if not self._count:
@@ -219,7 +255,7 @@ class _CollectedRows:
         return self._images, self._labels
 
     def _line(self, row: int) -> int:
-        return self._header_lines + self._count + row + 1
+        return self.header_lines + self._count + row + 1
 
     def _resize(self, rows: int) -> None:
         # No view of either array has left this object yet.

@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def test_many_blocks_keep_their_order(tmp_path: Path, monkeypatch: pytest.Monkey
         ("quoted", lambda text: re.sub(rb"(\d+)", rb'"\1"', text)),
         ("blanks", lambda text: text.replace(b",", b" ,\t")),
         ("floats", lambda text: re.sub(rb"(\d+)", rb"\1.0", text)),
+        ("savetxt's floats", lambda text: re.sub(rb"\d+", lambda number: b"%.18e" % int(number[0]), text)),
         ("leading zeros", lambda text: re.sub(rb"(\d+)", rb"0000\1", text)),
         ("two leading zeros", lambda text: re.sub(rb"\b(\d)\b", rb"00\1", text)),
     ],
@@ -264,6 +266,10 @@ def test_rows_are_counted_with_the_header(tmp_path: Path) -> None:
         (gzip.compress(b"", mtime=0), "an empty file"),
         (b"label" + b",p" * 784 + b"\n", "nothing after the header"),
         (b"label,p0,p1\n1,2,3\n", "a header of 785 columns, received 3 columns"),
+        (
+            b"p," * 784 + b"label\n" + as_csv(some_cells(1)),
+            "row 1, column 785: expected the label in column 1",
+        ),
         (as_csv(some_cells(1)).decode().encode("utf-16"), "text in UTF-16"),
         (as_csv(some_cells(1)).decode().encode("utf-16-le"), "row 1, column 1: expected a label"),
         (b"PK\x03\x04rest\n", "a zip archive"),
@@ -288,10 +294,24 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.999])
-def test_a_truncated_gzip_is_told(tmp_path: Path, kept: float) -> None:
-    content = gzip.compress(as_csv(some_cells(200)))
-    with pytest.raises(UnreadableInputError, match="truncated gzip: the file ends after"):
-        read_csv(written(tmp_path, content[: int(kept * len(content))]), BYCLASS)
+def test_a_truncated_gzip_is_told_with_the_place(
+    tmp_path: Path, kept: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_reader, "BLOCK", 70_000)
+    header = b"label" + b",p" * 784 + b"\n"
+    content = gzip.compress(header + as_csv(some_cells(200)))
+    content = content[: int(kept * len(content))]
+    lines = zlib.decompressobj(31).decompress(content).split(b"\n")
+    place = f"row {len(lines)}, column {lines[-1].count(b',') + 1}: expected more of the file"
+    with pytest.raises(UnreadableInputError) as caught:
+        read_csv(written(tmp_path, content), BYCLASS)
+    assert f"{place}, received truncated gzip: the file ends after" in caught.value.message
+
+
+def test_a_gzip_that_ends_before_its_first_row_does_is_told_with_the_place(tmp_path: Path) -> None:
+    content = gzip.compress(as_csv(some_cells(1)))[:12]
+    with pytest.raises(UnreadableInputError, match=r"row 1, column \d+: .* truncated gzip"):
+        read_csv(written(tmp_path, content), BYCLASS)
 
 
 def test_a_gzip_whose_checksum_does_not_fit_is_told(tmp_path: Path) -> None:

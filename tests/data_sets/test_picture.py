@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from toolkit.data import picture_page, prepare_picture
+from toolkit.data.picture_clutter import connected_regions
 from toolkit.data.picture_container import PNG_SIGNATURE, exif_orientation
-from toolkit.data.picture_ink import connected_regions, otsu_threshold
+from toolkit.data.picture_fit import stroke_width
+from toolkit.data.picture_ink import otsu_threshold
 from toolkit.errors import (
     LimitReachedError,
     MissingInputError,
@@ -164,6 +166,66 @@ def test_noise_and_dust_are_left_out(plain: NDArray[np.uint8]) -> None:
     page = np.asarray(image, np.float64) + rng.normal(0, 10, (240, 320))
     seen = prepare_picture(encoded(Image.fromarray(page.clip(0, 255).astype(np.uint8))))
     assert difference(seen, plain) < 2 * CLOSE
+
+
+def lined(*, every: tuple[int, int], shade: int) -> Image.Image:
+    """A character on ruled or squared paper: a line every so many columns and rows, 0 for none."""
+    page = np.asarray(draw()).copy()
+    for lines, step in ((page, every[1]), (page.T, every[0])):
+        for line in range(step // 2, len(lines), step) if step else ():
+            lines[line : line + 2] = np.minimum(lines[line : line + 2], shade)
+    return Image.fromarray(page)
+
+
+def framed(edge: int, width: int) -> Image.Image:
+    page = draw()
+    box = (edge, edge, page.width - 1 - edge, page.height - 1 - edge)
+    ImageDraw.Draw(page).rectangle(box, outline=20, width=width)
+    return page
+
+
+def on_a_table(sheet: Image.Image, table: int) -> Image.Image:
+    page = Image.new("L", (sheet.width + 160, sheet.height + 120), table)
+    page.paste(sheet, (90, 70))
+    noise = np.random.default_rng(0).normal(0, 4, (page.height, page.width))
+    return Image.fromarray((np.asarray(page) + noise).clip(0, 255).astype(np.uint8))
+
+
+CLUTTER: dict[str, Callable[[], Image.Image]] = {
+    "ruled paper": lambda: lined(every=(0, 30), shade=190),
+    "squared paper": lambda: lined(every=(24, 24), shade=190),
+    "frame": lambda: framed(12, 3),
+    "frame at the edge": lambda: framed(0, 1),
+    "broad frame at the edge": lambda: framed(0, 12),
+    "sheet on a dark table": lambda: on_a_table(draw(), 70),
+    "dark card on white": lambda: on_a_table(draw(ink=235, paper=20), 250),
+    "very pale ink": lambda: draw(ink=222),
+}
+
+
+@pytest.mark.parametrize("clutter", CLUTTER)
+def test_what_surrounds_a_character_is_left_out(clutter: str, plain: NDArray[np.uint8]) -> None:
+    # Left in, it makes the character small, a difference of more than 50; short ends of lines stay.
+    assert difference(prepare_picture(encoded(CLUTTER[clutter]())), plain) < 4 * CLOSE
+
+
+@pytest.mark.parametrize("character", "0OQDBGAi■")
+def test_nothing_of_a_character_is_taken_for_a_frame(character: str) -> None:
+    sheet = prepare_picture(encoded(draw(character, height=160)))
+    told = prepare_picture(encoded(draw(character, height=160)), ink="dark")
+    assert np.array_equal(sheet, told)
+    assert sheet[14, :].max() > 100
+
+
+def test_thin_strokes_become_as_thick_as_emnist_s() -> None:
+    widths = []
+    for width in (1, 2, 4, 20):
+        page = Image.new("L", (200, 200), 255)
+        line = [(60, 50), (130, 45), (90, 95), (145, 130), (120, 160), (55, 165)]
+        ImageDraw.Draw(page).line(line, fill=0, width=width, joint="curve")
+        widths.append(stroke_width(prepare_picture(encoded(page)) / np.float32(255)))
+    assert min(widths) > 2.2
+    assert max(widths[:3]) < 3.4
 
 
 def test_the_dot_of_an_i_is_kept() -> None:

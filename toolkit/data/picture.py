@@ -14,8 +14,9 @@ def prepare_picture(
 ) -> NDArray[np.uint8]:
     """Make a picture of one character into an image like EMNIST's own.
 
-    Decoded, turned upright as EXIF says, freed from paper and shading, cropped to the ink,
-    fitted into 24 x 24 with its aspect kept, blurred as far as EMNIST's strokes are, centred.
+    Decoded, turned upright as EXIF says, freed from paper, shading and clutter, cropped to the
+    ink, fitted into 24 x 24 with its aspect kept, as thick and as blurred as EMNIST's strokes
+    are, its box in the middle.
 
     Args:
         source: A PNG or JPEG file, or its content; at most 10 MB and 25 megapixels.

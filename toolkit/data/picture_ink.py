@@ -1,4 +1,4 @@
-"""The ink on a page: which of two shades it is, freed from paper, shading and specks."""
+"""The ink on a page: which of two shades it is, freed from paper and shading."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.data.picture_clutter import is_sheet, without_clutter
 from toolkit.data.picture_page import border
 from toolkit.errors import UnreadableInputError
 from toolkit.types import Ink
@@ -15,20 +16,17 @@ Page = NDArray[np.float32]
 
 # Ink must differ from the paper by this share of the range between paper and black (or white),
 # and by this many deviations of the paper. Noise cut in two differs by fewer than 3.5.
-LEAST_CONTRAST = 0.08
+LEAST_CONTRAST = 0.04
 LEAST_SEPARATION = 4.0
+
+# Paper that was taken for ink covers more of the page than this.
+MOST_INK = 0.5
 
 # A border is believed when this share of it lies on one side of the threshold.
 CLEAR_BORDER = 0.8
 
-# Spots with less than this share of the ink of the largest connected stroke are dirt; the dot of
-# an i has about 0.1.
-SPECK = 0.02
-SPECK_LEVEL = 0.06
-
-# A smooth surface needs few samples, the distance between spots some more.
+# A smooth surface needs few samples.
 SURFACE_SIDE = 96
-REGION_SIDE = 256
 
 
 def find_ink(page: Page, *, ink: Ink | None, name: str) -> Page:
@@ -54,16 +52,25 @@ def find_ink(page: Page, *, ink: Ink | None, name: str) -> Page:
         Otsu, A threshold selection method from gray-level histograms, 1979.
     """
     likely = ink or decide_ink(page)
+    other: Ink = "light" if likely == "dark" else "dark"
     found = _ink_of(page, likely)
+    if found is not None and ink is None and is_sheet(found):
+        strokes = _ink_of(page, other)
+        if strokes is not None:
+            strokes, on_the_sheet = without_clutter(strokes)
+            if on_the_sheet:
+                return strokes
     if found is None and ink is None:
         # Under light from the middle the border is dark although the ink is, too.
-        found = _ink_of(page, "light" if likely == "dark" else "dark")
+        found = _ink_of(page, other)
+        if found is not None and found.mean() > MOST_INK:
+            found = None
     if found is None:
         raise UnreadableInputError(
             f"no ink was found in {name}",
             hint="one dark character on light paper, or light on dark, is read",
         )
-    return without_specks(found)
+    return without_clutter(found)[0]
 
 
 def _ink_of(page: Page, ink: Ink) -> Page | None:
@@ -172,41 +179,3 @@ def _fitted_surface(page: Page, where: NDArray[np.bool_], shape: tuple[int, ...]
     for weight, term in zip(weights, terms(shape[0], shape[1]), strict=True):
         surface += weight * term
     return surface.astype(np.float32)
-
-
-def without_specks(ink: Page) -> Page:
-    """Ink without the spots that hold almost none of it, and without what touches no stroke."""
-    step = max(1, -(-max(ink.shape) // REGION_SIDE))
-    height, width = -(-ink.shape[0] // step), -(-ink.shape[1] // step)
-    padded = np.zeros((height * step, width * step), np.float32)
-    padded[: ink.shape[0], : ink.shape[1]] = ink
-    blocks = padded.reshape(height, step, width, step)
-    labels = connected_regions(blocks.max((1, 3)) > SPECK_LEVEL)
-    amounts = np.bincount(labels.ravel(), weights=blocks.sum((1, 3), dtype=np.float64).ravel())
-    amounts[0] = 0
-    keep = amounts >= SPECK * amounts.max()
-    keep[0] = False
-    mask = keep[labels].repeat(step, axis=0).repeat(step, axis=1)[: ink.shape[0], : ink.shape[1]]
-    return np.where(mask, ink, np.float32(0))
-
-
-def connected_regions(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number the regions of a mask that hang together, corners included.
-
-    Returns:
-        The mask's shape; 0 outside, equal positive numbers inside one region.
-    """
-    height, width = mask.shape
-    labels = np.zeros((height + 2, width + 2), np.int64)
-    inner = labels[1:-1, 1:-1]
-    inner[mask] = np.flatnonzero(np.pad(mask, 1).ravel())
-    while True:
-        before = inner.copy()
-        rows = np.maximum(np.maximum(labels[:-2], labels[1:-1]), labels[2:])
-        around = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
-        # A number names a cell of the same region: taking over what that cell bears by now
-        # doubles the reach with every round.
-        inner[mask] = around[mask]
-        inner[mask] = labels.ravel()[inner[mask]]
-        if np.array_equal(before, inner):
-            return before
