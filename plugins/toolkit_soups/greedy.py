@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from toolkit.errors import UsageError
@@ -23,10 +24,10 @@ def merge(request: MergeRequest) -> MergeResult:
     if request.evaluate is None:
         raise UsageError("greedy scores every candidate on validation images", hint="give --dataset")
     order = sorted(range(len(request.ingredients)), key=lambda i: -(_accuracy(request, i)))
-    score_of = _Scorer(request.evaluate)
+    tried = _Tried(request.evaluate)
     counts = [0] * len(order)
     counts[order[0]] = 1
-    best = score_of(counts)
+    best = tried.score(counts)
     steps = [MergeStep(request.ingredients[order[0]].name, best, accepted=True)]
     for turn in range(options.passes):
         kept_any = False
@@ -35,7 +36,7 @@ def merge(request: MergeRequest) -> MergeResult:
             if counts[index] and (first_of_all or not options.replacement):
                 continue
             counts[index] += 1
-            score = score_of(counts)
+            score = tried.score(counts)
             kept = _is_better(score, best, options)
             steps.append(MergeStep(request.ingredients[index].name, score, accepted=kept))
             if kept:
@@ -44,20 +45,29 @@ def merge(request: MergeRequest) -> MergeResult:
                 counts[index] -= 1
         if not kept_any:
             break
-    return soup(_shares(counts), _notes(request, counts), steps)
+    notes = tuple(_notes(request, counts))
+    return dataclasses.replace(tried.soup(counts), notes=notes, steps=tuple(steps))
 
 
-class _Scorer:
+class _Tried:
     """Scores soups; one that was scored before is not scored again."""
 
     def __init__(self, evaluate: Callable[[MergeResult], float]) -> None:
         self._evaluate = evaluate
-        self._known: dict[tuple[float, ...], float] = {}
+        self._known: dict[tuple[float, ...], tuple[MergeResult, float]] = {}
 
-    def __call__(self, counts: Sequence[int]) -> float:
+    def score(self, counts: Sequence[int]) -> float:
+        return self._of(counts)[1]
+
+    def soup(self, counts: Sequence[int]) -> MergeResult:
+        """The very one that was scored, so that its host need not finish it again."""
+        return self._of(counts)[0]
+
+    def _of(self, counts: Sequence[int]) -> tuple[MergeResult, float]:
         shares = _shares(counts)
         if shares not in self._known:
-            self._known[shares] = self._evaluate(soup(shares))
+            candidate = soup(shares)
+            self._known[shares] = (candidate, self._evaluate(candidate))
         return self._known[shares]
 
 

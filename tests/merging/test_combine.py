@@ -99,6 +99,11 @@ def test_a_strategy_that_gives_nonsense_is_named(nets: Any) -> None:
     flat = MergeResult(lambda group: group.arrays[0][:1], (0.5, 0.5))
     with pytest.raises(PluginError, match=r"strategy odd made float32 \(1,\) of tensor norm/gamma"):
         combined(models, flat, "odd").tensors.read("norm/gamma")
+    listed = MergeResult(lambda group: group.arrays[0].tolist(), (0.5, 0.5))
+    with pytest.raises(
+        PluginError, match="strategy odd made list of tensor norm/gamma, expected a NumPy array"
+    ):
+        combined(models, listed, "odd").tensors.read("norm/gamma")
     huge = MergeResult(lambda group: group.arrays[0].astype(np.float64) * 1e300, (0.5, 0.5))
     with pytest.raises(IncompatibleModelsError, match=r"norm/gamma that are NaN or beyond float32"):
         combined(models, huge, "odd").tensors.read("norm/gamma")

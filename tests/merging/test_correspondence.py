@@ -136,6 +136,39 @@ def test_equal_layers_in_another_wiring_do_not_correspond(nets: Any) -> None:
     ]
 
 
+def shared(nets: Any, *, tail: str = "", swap: bool = False) -> Any:
+    """A layer that is called three times, through a dropout that is called twice."""
+    once, again = f"share{tail}", f"share{tail}#1"
+    ends = [f"share{tail}#2", once]
+    return nets.network(
+        nets.layer(f"input{tail}", "InputLayer"),
+        nets.layer(
+            once, "Dense", (f"input{tail}",), dense(4, 4), called_again_on=[[f"mix{tail}"], [f"drop{tail}#1"]]
+        ),
+        nets.layer(f"drop{tail}", "Dropout", (once,), called_again_on=[[again]]),
+        nets.layer(f"mix{tail}", "Dense", (f"drop{tail}",), dense(4, 4)),
+        nets.layer(
+            f"join{tail}",
+            "Concatenate",
+            (once, once),
+            called_on=ends[::-1] if swap else ends,
+        ),
+    ).topology
+
+
+def test_a_layer_that_is_called_again_is_matched_call_by_call(nets: Any) -> None:
+    first, second = shared(nets), shared(nets, tail="_1")
+    found = correspondence(first, second)
+    assert found is not None
+    assert found.layers == {name: f"{name}_1" for name in ("input", "share", "mix", "join")}
+    assert differences(first, second) == []
+    assert signature(first) == signature(second)
+    crossed = shared(nets, tail="_1", swap=True)
+    assert correspondence(first, crossed) is None
+    assert signature(first) != signature(crossed)
+    assert differences(first, crossed, "a.h5") == ["has the layers of a.h5, but connects them in another way"]
+
+
 def test_networks_of_two_dialects_do_not_correspond(nets: Any) -> None:
     keras = nets.network(nets.layer("input", "InputLayer"))
     onnx = nets.network(nets.layer("input", "InputLayer"), dialect="onnx")

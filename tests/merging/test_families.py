@@ -20,10 +20,11 @@ def model(
     *,
     value: float | None = None,
     outputs: int = 10,
+    dtype: type[np.floating[Any]] = np.float32,
     **card: Any,
 ) -> Candidate:
     filled = float(abs(hash_of(name))) if value is None else value
-    weights = {"kernel": np.full((2, outputs), filled, np.float32), "bias": np.zeros(outputs, np.float32)}
+    weights = {"kernel": np.full((2, outputs), filled, dtype), "bias": np.zeros(outputs, dtype)}
     metrics = {} if accuracy is None else {"validation_accuracy": accuracy}
     described = Card(metrics=metrics, classes=tuple("0123456789ABC"[:outputs]), **card)
     return candidate(name, nets.chain([f"dense_{name}"], [weights], card=described), 0)
@@ -53,8 +54,14 @@ def test_the_family_of_the_best_model_is_taken_best_first(nets: Any) -> None:
     )
     assert dict(found.left_out) == {
         "small-1": "belongs to the family of small-2",
-        "small-2": "belongs to the family of small-2",
+        "small-2": "belongs to another family, with small-1",
     }
+
+
+def test_models_of_another_number_type_are_no_relatives(nets: Any) -> None:
+    half = [model(nets, name, 0.9, dtype=np.float16) for name in ("half-1", "half-2")]
+    found = best_family([*half, model(nets, "single-1", 0.8), model(nets, "single-2", 0.8)])
+    assert names(found.members) == ["half-1", "half-2"]
 
 
 def test_the_best_model_without_relatives_is_passed_over(nets: Any) -> None:

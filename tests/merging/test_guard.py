@@ -50,11 +50,28 @@ def test_worse_is_said_plainly() -> None:
 
 def test_equal_and_unchanged_and_unmeasured() -> None:
     assert judge(first(5), {"a": first(5)}).outcome == "equal"
-    unchanged = judge(first(5), {"a": first(5)}, unchanged="a")
+    unchanged = judge(first(5), {"a": first(5)}, unchanged="a", because="a has all the weight")
     assert unchanged.outcome == "unchanged"
-    assert "the result is a unchanged" in unchanged.sentence
-    assert "recalibrated" in unmeasured(statistics_averaged=True).sentence
-    assert "recalibrated" not in unmeasured(statistics_averaged=False).sentence
+    assert unchanged.sentence == (
+        "a has all the weight, so the result is a unchanged: 0.50 % on 1,000 validation images."
+    )
+    unknown = unmeasured("no data set, as asked for", statistics_averaged=True).sentence
+    assert unknown == (
+        "Not measured, so nobody knows whether this merge helped: no data set, as asked for. "
+        "Its batch statistics were averaged, not recalibrated."
+    )
+    assert "recalibrated" not in unmeasured("no data set", statistics_averaged=False).sentence
+
+
+def test_an_ingredient_handed_over_that_is_not_the_best_is_said_not_to_be() -> None:
+    verdict = judge(
+        first(850), {"a": first(850), "b": first(860)}, unchanged="a", because="a has all the weight"
+    )
+    assert verdict.outcome == "worse"
+    assert verdict.sentence == (
+        "a has all the weight, so the result is a unchanged, which is NOT better than the best ingredient, "
+        "b: 85.00 % against 86.00 % on 1,000 validation images (-1.00 points)."
+    )
 
 
 def test_comparison_counts_images() -> None:

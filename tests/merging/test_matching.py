@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,22 @@ def test_only_unexplained_integers_are_a_problem(nets: Any) -> None:
 def test_copies_are_named_whatever_their_layers_are_called(nets: Any) -> None:
     first, copy = nets.chain(["dense"], [weights(1.0)]), nets.chain(["dense_9"], [weights(1.0)])
     matched = match(nets.candidates(first, copy, accuracies=[0.9, 0.8]))
-    assert matched.notes[0] == "b holds the same weights as a: they count twice"
+    assert matched.notes[0] == "b holds the same weights as a: each of them counts"
+
+
+def test_what_a_merge_does_not_keep_is_said(nets: Any) -> None:
+    models = [nets.chain(["dense"], [weights(value)]) for value in (1.0, 2.0, 3.0)]
+    optimizer, training = "the optimizer's state", "the training configuration"
+    with_state = [
+        dataclasses.replace(model, dropped=dropped)
+        for model, dropped in zip(models, ((optimizer, training), (optimizer, training), ()), strict=True)
+    ]
+    noted = match(nets.candidates(*with_state, accuracies=[0.9, 0.8, 0.7])).notes
+    assert f"{optimizer} and {training} of a, b are left out: a merge keeps only the network" in noted
+    noted = match(nets.candidates(*with_state[:2], accuracies=[0.9, 0.8])).notes
+    assert f"{optimizer} and {training} of every model are left out: a merge keeps only the network" in noted
+    noted = match(nets.candidates(*models, accuracies=[0.9, 0.8, 0.7])).notes
+    assert not any("left out" in note for note in noted)
 
 
 def test_one_stranger_among_many_is_the_one_that_is_reported(nets: Any) -> None:
@@ -131,7 +147,14 @@ def test_a_number_that_is_none_names_file_and_tensor(nets: Any, bad: float) -> N
 def test_names_are_as_short_as_they_can_be() -> None:
     assert unique_names([("m", "a.h5"), ("m", "b.h5")]) == ["a.h5", "b.h5"]
     assert unique_names([("x", "a.h5"), ("y", "a.h5"), ("y", "b.h5")]) == ["x/a.h5", "y/a.h5", "b.h5"]
-    assert unique_names([("x", "a.h5"), ("x", "a.h5")]) == ["x/a.h5", "x/a.h5 (2)"]
+    assert unique_names([("x", "a.h5"), ("x", "a.h5")]) == ["a.h5", "a.h5 (2)"]
+    assert unique_names([("/", "x", "a.h5"), ("/", "y", "a.h5"), ("/", "x", "a.h5")]) == [
+        "x/a.h5", "y/a.h5", "x/a.h5 (2)",
+    ]  # fmt: skip
+    assert unique_names([("\x1b[31ma.h5",), ("a\nb.h5",), ("a\tb.h5",)]) == [
+        "�[31ma.h5", "a�b.h5", "a�b.h5 (2)",
+    ]  # fmt: skip
+    assert unique_names([("/", "a.h5"), ("a.h5",), ("x", "a.h5")]) == ["a.h5", "a.h5 (2)", "x/a.h5"]
 
 
 def test_every_problem_is_listed_in_80_columns() -> None:

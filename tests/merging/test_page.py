@@ -140,7 +140,10 @@ def test_the_document_is_json_and_holds_no_absolute_path() -> None:
 @pytest.mark.parametrize(
     "accuracies", [[0.86], [0.0, 0.0], [1.0, 1.0], [0.86, 0.02], [0.8672, 0.8671, 0.867], [0.5, 0.1, 0.99]]
 )
-def test_every_mark_lies_inside_the_chart(accuracies: list[float]) -> None:
+@pytest.mark.parametrize(("narrow", "start", "end"), [(False, 249.0, 711.0), (True, 19.0, 341.0)])
+def test_every_mark_lies_inside_the_chart(
+    accuracies: list[float], *, narrow: bool, start: float, end: float
+) -> None:
     rows = [
         ChartRow(str(place), accuracy, max(0.0, accuracy - 0.005), min(1.0, accuracy + 0.005), place == 0)
         for place, accuracy in enumerate(accuracies)
@@ -151,6 +154,12 @@ def test_every_mark_lies_inside_the_chart(accuracies: list[float]) -> None:
         def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             places.extend(float(value or 0) for key, value in attrs if key in ("cx", "x1", "x2"))
 
-    Marks().feed(accuracy_chart(rows, "a title"))
+    Marks().feed(accuracy_chart(rows, "a title", narrow=narrow))
     assert places
-    assert all(249.0 <= place <= 711.0 for place in places)
+    assert all(start <= place <= end for place in places)
+
+
+def test_every_chart_is_there_for_a_phone_too() -> None:
+    text = page(report())
+    assert text.count('<svg class="wide"') == text.count('<svg class="narrow"') == 1
+    assert "svg.wide, .bar, .digest { display: none; } svg.narrow { display: block; }" in text

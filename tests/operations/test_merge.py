@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import h5py
 import jsonschema
 import numpy as np
 import pytest
-from quarters import CLASSES, quarters_plugin, save_reader
+from quarters import CLASSES, quarters_plugin, save_keras, save_reader
 
 import toolkit_keras
 import toolkit_onnx
@@ -31,6 +32,7 @@ from toolkit.errors import (
     UnsupportedError,
     UsageError,
 )
+from toolkit.merging import evaluator
 from toolkit.merging.combine import combined, plain_mean
 from toolkit.merging.matching import candidate, match
 from toolkit.merging.scores import answers
@@ -121,8 +123,31 @@ def test_the_card_tells_where_the_merge_comes_from(run: Run, family: list[Path],
     }
     assert card.weights_digest == weights_digest(open_model(toolkit, outcome.path).tensors)
     assert card.validation_accuracy == outcome.report.scores[0].accuracy
-    assert card.settings == {"strategy": "mean", "options": {}, "recalibrated_on": 5000}
+    images = len(toolkit.data.open("quarters", "fit"))
+    assert images < 5000, "all there are"
+    assert card.settings == {
+        "strategy": "mean",
+        "options": {},
+        "recalibrated_on": images,
+        "verdict": outcome.report.verdict.sentence,
+    }
     assert str(outcome.path.parent) not in card.to_json()
+
+
+def test_a_name_that_is_no_text_is_told_without_what_is_none(
+    run: Run, family: list[Path], toolkit: Toolkit
+) -> None:
+    odd = family[0].with_name("caf\udce9.h5")
+    try:
+        odd.write_bytes(family[0].read_bytes())
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    outcome = run(odd, family[1], strategy="mean", dataset="none")
+    assert outcome.path is not None
+    assert {parent.name for parent in open_model(toolkit, outcome.path).card.parents} == {
+        "caf�.h5",
+        "net-2.h5",
+    }
 
 
 def test_card_and_report_follow_their_published_schemas(run: Run, family: list[Path]) -> None:
@@ -187,6 +212,14 @@ def test_recalibrated_statistics_are_those_of_the_calibration_images(
 ) -> None:
     outcome = run(*family, strategy="mean", recalibrate=10**6)
     assert outcome.path is not None
+    assert outcome.report is not None
+    count = len(toolkit.data.open("quarters", "fit"))
+    assert outcome.report.recalibration.images == count
+    assert outcome.report.recalibration.sentence == (
+        f"batch statistics are recalibrated on all {count:,} unlabelled images of quarters's fit split: "
+        "there are no more"
+    )
+    assert open_model(toolkit, outcome.path).card.settings["recalibrated_on"] == count
     merged = open_model(toolkit, outcome.path)
     fit = toolkit.data.open("quarters", "fit").images.reshape(-1, 784) / 255.0
     names = list(merged.tensors)
@@ -242,13 +275,93 @@ def test_weights_of_ones_own_follow_the_order_in_which_models_are_named(
     assert {item.name: item.weight for item in report.ingredients} == {"net-3.h5": 0.75, "net-1.h5": 0.25}
 
 
-def test_copies_merge_to_the_model(run: Run, family: list[Path], toolkit: Toolkit) -> None:
-    copy = family[0].with_name("copy.h5")
-    copy.write_bytes(family[0].read_bytes())
-    report = run(family[0], copy, strategy="mean", dataset="none").report
+@pytest.mark.parametrize(
+    ("strategy", "option", "dataset"),
+    [
+        ("mean", (), "none"),
+        ("mean", (), "quarters"),
+        ("weighted", ("power=3",), "none"),
+        ("weighted", ("power=3",), "quarters"),
+        ("greedy", ("tie=accept-equal",), "quarters"),
+    ],
+)
+def test_copies_merge_to_the_model(
+    run: Run, family: list[Path], toolkit: Toolkit, strategy: str, option: tuple[str, ...], dataset: str
+) -> None:
+    renamed = save_reader(family[0].with_name("copy.h5"), 1, noise=0.12, suffix="_copy", dataset="quarters")
+    for path in (family[0], renamed):
+        card = open_model(toolkit, path).card
+        write_card(path, dataclasses.replace(card, metrics={"validation_accuracy": 0.5}))
+    report = run(family[0], renamed, strategy=strategy, options=option, dataset=dataset).report
     assert report is not None
-    assert report.weights_digest == weights_digest(open_model(toolkit, family[0]).tensors)
+    assert [item.weight for item in report.ingredients] == [0.5, 0.5]
+    assert report.weights_digest in {item.digest for item in report.ingredients}
+    assert report.recalibration.images == 0
     assert "all ingredients are copies of one model, and so is the result" in report.notes
+    if dataset != "none":
+        assert report.verdict.outcome == "unchanged"
+        assert report.verdict.sentence.startswith("All that was averaged are copies of ")
+
+
+def test_all_the_weight_on_an_ingredient_that_is_not_the_best(run: Run, tmp_path: Path) -> None:
+    good = save_reader(tmp_path / "good.h5", 1, noise=0.0, dataset="quarters")
+    bad = save_reader(tmp_path / "bad.h5", 2, noise=3.0, dataset="quarters")
+    report = run(good, bad, strategy="weighted", options=("weights=0,1",)).report
+    assert report is not None
+    assert report.verdict.outcome == "worse"
+    assert report.verdict.sentence.startswith(
+        "bad.h5 has all the weight, so the result is bad.h5 unchanged, which is NOT better than the best "
+        "ingredient, good.h5: "
+    )
+
+
+def test_every_candidate_is_recalibrated_and_scored_once(
+    run: Run, family: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"recalibrate": 0, "answers": 0}
+
+    def counted(name: str) -> None:
+        below = getattr(evaluator, name)
+
+        def call(*given: Any) -> Any:
+            counts[name] += 1
+            return below(*given)
+
+        monkeypatch.setattr(evaluator, name, call)
+
+    for name in counts:
+        counted(name)
+    report = run(*family, strategy="greedy").report
+    assert report is not None
+    candidates = len(report.steps) - 1
+    assert report.steps[-1].accepted, "the last one is handed over"
+    assert counts == {"recalibrate": candidates, "answers": len(family) + candidates}
+
+
+def test_networks_that_cannot_be_run_are_merged_without_images(run: Run, tmp_path: Path) -> None:
+    """A layer of an unknown kind that the cards' data set would have to go through."""
+    models = [tmp_path / f"{seed}.h5" for seed in (1, 2)]
+    for seed, path in enumerate(models):
+        kernel = np.random.default_rng(seed).normal(size=(784, 4))
+        dense = {"units": 4, "activation": "softmax", "use_bias": True}
+        save_keras(
+            path,
+            [
+                ("stranger", "Stranger", {"depth": 3}, {"scale": np.full(1, float(seed))}),
+                ("flatten", "Flatten", {}, {}),
+                ("dense", "Dense", dense, {"kernel": kernel, "bias": np.zeros(4)}),
+            ],
+        )
+        write_card(path, Card(classes=CLASSES, convention=Convention(), dataset="quarters"))
+    report = run(*models).report
+    assert report is not None
+    assert report.strategy == "mean"
+    assert report.verdict.outcome == "not measured"
+    assert "the network cannot be run" in report.verdict.sentence
+    assert "stranger (Stranger)" in report.verdict.sentence
+    with pytest.raises(UnsupportedError, match="Stranger") as caught:
+        run(*models, dataset="quarters", plan_only=True)
+    assert "--dataset none" in caught.value.hint
 
 
 def test_without_batch_normalisation_there_is_nothing_to_recalibrate(run: Run, tmp_path: Path) -> None:
@@ -326,6 +439,11 @@ def test_other_orders_that_cannot_be_followed(run: Run, family: list[Path], tmp_
         run(*family, out=family[0])
     with pytest.raises(MissingInputError):
         run(*family, dataset="nothing-of-that-name")
+    two_weights: dict[str, Any] = {"strategy": "weighted", "options": ("weights=1,2",)}
+    with pytest.raises(UsageError, match="strategy weighted: option weights has 2 values for 3 models"):
+        run(*family, **two_weights)
+    (problem,) = run(*family, **two_weights, plan_only=True).plan.problems
+    assert (problem.code, problem.model) == ("usage", "strategy weighted")
     with pytest.raises(UsageError, match="needs images"):
         run(*family, dataset="none", recalibrate=100)
     with pytest.raises(UsageError, match="--test needs a data set"):
@@ -380,8 +498,11 @@ def test_another_format_is_written_where_the_suffix_says_so(
 def test_a_format_that_cannot_hold_the_network_is_refused_before_any_work(
     run: Run, family: list[Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(UnsupportedError, match=r"merged\.onnx: a file of format onnx holds no keras network"):
+    with pytest.raises(
+        UnsupportedError, match=r"merged\.onnx: a file of format onnx holds no keras network"
+    ) as caught:
         run(*family, strategy="mean", dataset="none", out=tmp_path / "merged.onnx")
+    assert "ends in .h5, .hdf5, .keras;" in caught.value.hint
 
 
 # --- nothing named -------------------------------------------------------------------------

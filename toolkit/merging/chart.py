@@ -7,10 +7,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _ROW, _TOP, _BOTTOM = 800.0, 34.0, 6.0, 30.0
-_LEFT, _RIGHT = 250.0, 90.0
-_LONGEST_NAME = 32
+_TOP, _BOTTOM = 6.0, 30.0
 _STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Measures in the picture's own units.
+
+    Attributes:
+        row: Height of one network's row.
+        left: Where the axis begins.
+        right: What is left behind its end.
+        text: The text's base line below the row's top.
+        mark: The mark's middle below the row's top.
+        longest_name: In characters; what is longer is cut.
+        ticks: The most steps of the axis.
+    """
+
+    width: float
+    row: float
+    left: float
+    right: float
+    text: float
+    mark: float
+    longest_name: int
+    ticks: int
+
+
+_WIDE = _Layout(800.0, 34.0, 250.0, 90.0, text=22.0, mark=17.0, longest_name=32, ticks=6)
+_NARROW = _Layout(360.0, 52.0, 26.0, 26.0, text=20.0, mark=37.0, longest_name=30, ticks=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +58,7 @@ class ChartRow:
     merged: bool = False
 
 
-def accuracy_chart(rows: Sequence[ChartRow], title: str) -> str:
+def accuracy_chart(rows: Sequence[ChartRow], title: str, *, narrow: bool = False) -> str:
     """Dots with intervals on one axis, which spans what is to be told apart.
 
     The axis does not begin at zero, so there are no bars whose length would mislead; a network far
@@ -41,41 +67,49 @@ def accuracy_chart(rows: Sequence[ChartRow], title: str) -> str:
     Args:
         rows: One or more, top to bottom.
         title: For those who do not see the picture.
+        narrow: Whether it is for a phone: names stand above the marks, not beside them.
     """
-    start, stop, step = _axis(rows)
-    height = _TOP + _ROW * len(rows) + _BOTTOM
+    layout, kind = (_NARROW, "narrow") if narrow else (_WIDE, "wide")
+    start, stop, step = _axis(rows, layout)
+    height = _TOP + layout.row * len(rows) + _BOTTOM
 
     def x(share: float) -> float:
-        return _LEFT + (share - start) / (stop - start) * (_WIDTH - _LEFT - _RIGHT)
+        return layout.left + (share - start) / (stop - start) * (layout.width - layout.left - layout.right)
 
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH:g} {height:g}" role="img" font-size="14.5">',
+        f'<svg class="{kind}" viewBox="0 0 {layout.width:g} {height:g}" role="img" font-size="14.5">',
         f"<title>{escape(title)}</title>",
-        *_grid(start, stop, step, x, rows),
+        *_grid(layout, start, stop, step, x, rows),
     ]
     for index, row in enumerate(rows):
-        parts.append(_mark(row, _TOP + _ROW * (index + 0.5), start, x))
+        parts.append(_mark(layout, row, _TOP + layout.row * index, start, x))
     return "".join([*parts, "</svg>"])
 
 
-def _axis(rows: Sequence[ChartRow]) -> tuple[float, float, float]:
+def _axis(rows: Sequence[ChartRow], layout: _Layout) -> tuple[float, float, float]:
     """Start, end and step of the axis, 0 to 1: around the best, as far as networks near it reach."""
     best = max(row.accuracy for row in rows)
     near = [row for row in rows if row.accuracy >= best - 0.2] or list(rows)
     low, high = min(row.low for row in near), max(row.high for row in near)
-    step = next((step for step in _STEPS if (high - low) / step <= 6), _STEPS[-1])
+    step = next((step for step in _STEPS if (high - low) / step <= layout.ticks), _STEPS[-1])
     start = max(0.0, math.floor(low / step) * step)
     stop = min(1.0, math.ceil(high / step) * step)
     return (start, stop, step) if stop > start else (max(0.0, start - step), min(1.0, start + step), step)
 
 
 def _grid(
-    start: float, stop: float, step: float, x: Callable[[float], float], rows: Sequence[ChartRow]
+    layout: _Layout,
+    start: float,
+    stop: float,
+    step: float,
+    x: Callable[[float], float],
+    rows: Sequence[ChartRow],
 ) -> list[str]:
-    bottom = _TOP + _ROW * len(rows)
+    bottom = _TOP + layout.row * len(rows)
     digits = 0 if step >= 0.01 else 1 if step >= 0.001 else 2
     parts = [
-        f'<rect class="lane" x="0" y="{_TOP + _ROW * index:g}" width="{_WIDTH:g}" height="{_ROW:g}" rx="8"/>'
+        f'<rect class="lane" x="0" y="{_TOP + layout.row * index:g}" width="{layout.width:g}" '
+        f'height="{layout.row:g}" rx="8"/>'
         for index, row in enumerate(rows)
         if row.merged
     ]
@@ -90,10 +124,12 @@ def _grid(
     return parts
 
 
-def _mark(row: ChartRow, y: float, start: float, x: Callable[[float], float]) -> str:
+def _mark(layout: _Layout, row: ChartRow, top: float, start: float, x: Callable[[float], float]) -> str:
+    y, text = top + layout.mark, top + layout.text
     kind = "merged" if row.merged else "other"
     strong = ' class="strong"' if row.merged else ""
-    name = row.name if len(row.name) <= _LONGEST_NAME else row.name[: _LONGEST_NAME - 1] + "…"
+    longest = layout.longest_name
+    name = row.name if len(row.name) <= longest else row.name[: longest - 1] + "…"
     if row.accuracy < start:
         mark = f'<path class="{kind}" d="M{x(start) + 12:.1f} {y - 6:g}l-10 6l10 6z"/>'
     else:
@@ -104,7 +140,7 @@ def _mark(row: ChartRow, y: float, start: float, x: Callable[[float], float]) ->
             f'<circle class="{kind}" cx="{x(row.accuracy):.1f}" cy="{y:g}" r="6"/>'
         )
     return (
-        f'<g><text x="10" y="{y + 5:g}"{strong}>{escape(name)}</text>{mark}'
-        f'<text x="{_WIDTH - 10:g}" y="{y + 5:g}" text-anchor="end"{strong}>'
+        f'<g><text x="10" y="{text:g}"{strong}>{escape(name)}</text>{mark}'
+        f'<text x="{layout.width - 10:g}" y="{text:g}" text-anchor="end"{strong}>'
         f"{100 * row.accuracy:.2f} %</text></g>"
     )

@@ -55,7 +55,13 @@ class CombinedTensors(Tensors):
         arrays = tuple(item.model.tensors.read(name) for item in self._ingredients)
         if spec.role.is_statistic:
             return weighted_mean(arrays, self._result.weights)
-        merged = self._result.combine(TensorGroup(name, spec.role, arrays))
+        merged: object = self._result.combine(TensorGroup(name, spec.role, arrays))
+        if not isinstance(merged, np.ndarray):
+            raise PluginError(
+                f"strategy {self._strategy} made {type(merged).__name__} of tensor {name}, "
+                "expected a NumPy array",
+                hint="report it to the strategy's author",
+            )
         if merged.shape != spec.shape or not np.issubdtype(merged.dtype, np.floating):
             raise PluginError(
                 f"strategy {self._strategy} made {merged.dtype} {merged.shape} of tensor {name}, "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
 from toolkit.merging.correspondence import Correspondence
-from toolkit.model import Model, Tensors, TensorSpec
+from toolkit.model import Model, TensorRole, Tensors, TensorSpec
 
 
 class RenamedTensors(Tensors):
@@ -79,6 +79,23 @@ def is_finite(array: NDArray[Any]) -> bool:
         return True
     with np.errstate(invalid="ignore"):
         return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+def same_weights(first: Tensors, other: Tensors) -> bool:
+    """Whether two sets of tensors of the same names are equal, bit for bit.
+
+    As for the weights digest, random generator states are left out. The small ones are looked at
+    first, so that different models are told apart by reading little of them.
+    """
+    specs = [spec for spec in first.specs.values() if spec.role is not TensorRole.GENERATOR_STATE]
+    return all(
+        _bits(first.read(spec.name)) == _bits(other.read(spec.name))
+        for spec in sorted(specs, key=lambda spec: spec.size)
+    )
+
+
+def _bits(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
 
 
 def conform(model: Model, reference: Model, found: Correspondence) -> Model:

@@ -8,7 +8,6 @@ Where a network is symmetric, so that several layers share a colour, equal names
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import hashlib
 import json
@@ -37,6 +36,7 @@ _COMMUTATIVE = frozenset(
     {"Add", "Average", "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Multiply", "Sum"}
 )
 _INPUTS = frozenset({"Input", "InputLayer"})
+_CALLED_ON, _CALLED_AGAIN_ON = "called_on", "called_again_on"
 
 Label = Callable[[Layer], str]
 
@@ -115,27 +115,71 @@ def differences(first: Topology, other: Topology, called: str = "the first one")
 
 @dataclass(frozen=True, slots=True)
 class _Wiring:
-    """The layers that compute something, wired past those that do not."""
+    """The layers that compute something, call by call, wired past those that do not.
+
+    Attributes:
+        layers: By name.
+        calls: Every layer's calls, in order: one, or several where its weights are shared.
+        feeds: The calls that feed a call; each stands behind those that feed it.
+        users: The calls that a call feeds, each with the place in which it takes it.
+    """
 
     layers: Mapping[str, Layer]
-    consumers: Mapping[str, tuple[tuple[int, str], ...]]
+    calls: Mapping[str, tuple[str, ...]]
+    feeds: Mapping[str, tuple[str, ...]]
+    users: Mapping[str, tuple[tuple[int, str], ...]]
 
     @classmethod
     def of(cls, topology: Topology) -> _Wiring:
         stands_for: dict[str, str] = {}
         layers: dict[str, Layer] = {}
-        for layer in topology.layers:
-            inputs = tuple(stands_for.get(name, name) for name in layer.inputs)
-            if _does_nothing(layer):
-                stands_for[layer.name] = inputs[0]
-            else:
-                layers[layer.name] = dataclasses.replace(layer, inputs=inputs)
-        consumers: dict[str, list[tuple[int, str]]] = {name: [] for name in layers}
-        for layer in layers.values():
-            for slot, name in enumerate(layer.inputs):
-                if name in consumers:
-                    consumers[name].append((0 if layer.kind in _COMMUTATIVE else slot, layer.name))
-        return cls(layers, {name: tuple(users) for name, users in consumers.items()})
+        calls: dict[str, list[str]] = {}
+        feeds: dict[str, tuple[str, ...]] = {}
+        users: dict[str, list[tuple[int, str]]] = {}
+        for call, (layer, sources) in _in_order(_calls(topology)).items():
+            fed_by = tuple(stands_for.get(source, source) for source in sources)
+            if _does_nothing(layer) and len(fed_by) == 1:
+                stands_for[call] = fed_by[0]
+                continue
+            layers[layer.name] = layer
+            calls.setdefault(layer.name, []).append(call)
+            feeds[call], users[call] = fed_by, []
+            for slot, source in enumerate(fed_by):
+                if source in users:
+                    users[source].append((0 if layer.kind in _COMMUTATIVE else slot, call))
+        return cls(
+            layers,
+            {name: tuple(own) for name, own in calls.items()},
+            feeds,
+            {call: tuple(own) for call, own in users.items()},
+        )
+
+
+def _calls(topology: Topology) -> dict[str, tuple[Layer, tuple[str, ...]]]:
+    """Every call of every layer and what it is called on; the second call of ``conv`` is ``conv#1``."""
+    found: dict[str, tuple[Layer, tuple[str, ...]]] = {}
+    for layer in topology.layers:
+        first = layer.attributes.get(_CALLED_ON, layer.inputs)
+        for index, sources in enumerate((first, *layer.attributes.get(_CALLED_AGAIN_ON, ()))):
+            found[f"{layer.name}#{index}" if index else layer.name] = (layer, tuple(sources))
+    return found
+
+
+def _in_order(
+    calls: Mapping[str, tuple[Layer, tuple[str, ...]]],
+) -> dict[str, tuple[Layer, tuple[str, ...]]]:
+    """Each call behind those that feed it, otherwise in the order given."""
+    done: dict[str, tuple[Layer, tuple[str, ...]]] = {}
+    waiting = dict(calls)
+    while waiting:
+        ready = {
+            call: found
+            for call, found in waiting.items()
+            if not any(source in waiting and source != call for source in found[1])
+        }
+        done |= ready or waiting
+        waiting = {call: found for call, found in waiting.items() if call not in done}
+    return done
 
 
 def _does_nothing(layer: Layer) -> bool:
@@ -149,8 +193,12 @@ def _weights(layer: Layer) -> list[TensorSpec]:
 
 def _exact(layer: Layer) -> str:
     tensors = sorted((spec.role.value, list(spec.shape)) for spec in _weights(layer))
-    attributes = {} if layer.kind in _INPUTS else dict(layer.attributes)
-    return _hash(layer.kind, attributes, tensors)
+    return _hash(layer.kind, {} if layer.kind in _INPUTS else _attributes(layer), tensors)
+
+
+def _attributes(layer: Layer) -> dict[str, Any]:
+    """What a layer computes, without what it is called on: that is wiring, and bears names."""
+    return {k: v for k, v in layer.attributes.items() if k not in (_CALLED_ON, _CALLED_AGAIN_ON)}
 
 
 def _rough(layer: Layer) -> str:
@@ -165,17 +213,25 @@ def _hash(*parts: Any) -> str:
 def _refined(wiring: _Wiring, colors: Mapping[str, str]) -> dict[str, str]:
     """Colour until no further layer can be told from another one."""
     current = dict(colors)
+    layer_of = {call: name for name, calls in wiring.calls.items() for call in calls}
     while True:
         kinds = len(set(current.values()))
         above: dict[str, str] = {}
-        for name, layer in wiring.layers.items():
-            feeds = [above.get(feed, "") for feed in layer.inputs]
-            above[name] = _hash(current[name], sorted(feeds) if layer.kind in _COMMUTATIVE else feeds)
+        for call, sources in wiring.feeds.items():
+            name = layer_of[call]
+            feeds = [above.get(source, "") for source in sources]
+            above[call] = _hash(
+                current[name], sorted(feeds) if wiring.layers[name].kind in _COMMUTATIVE else feeds
+            )
         below: dict[str, str] = {}
-        for name in reversed(list(wiring.layers)):
-            users = sorted((slot, below[user]) for slot, user in wiring.consumers[name])
-            below[name] = _hash(current[name], users)
-        current = {name: _hash(above[name], below[name]) for name in wiring.layers}
+        for call in reversed(list(wiring.feeds)):
+            below[call] = _hash(
+                current[layer_of[call]], sorted((slot, below[user]) for slot, user in wiring.users[call])
+            )
+        current = {
+            name: _hash(*((above[call], below[call]) for call in calls))
+            for name, calls in wiring.calls.items()
+        }
         if len(set(current.values())) in (kinds, len(current)):
             return current
 
@@ -228,8 +284,9 @@ def _unlike(ours: Layer, theirs: Layer, called: str) -> Iterator[str]:
             yield f"{b.name} is {_shape(b.shape)}, {called}'s {a.name} is {_shape(a.shape)}"
     if ours.kind in _INPUTS or shapes_differ:  # attributes that say the same again: units, filters
         return
-    for key in sorted({*ours.attributes, *theirs.attributes}):
-        a_value, b_value = ours.attributes.get(key), theirs.attributes.get(key)
+    mine, other = _attributes(ours), _attributes(theirs)
+    for key in sorted({*mine, *other}):
+        a_value, b_value = mine.get(key), other.get(key)
         if _hash(a_value) != _hash(b_value):
             yield (
                 f"layer {theirs.name} ({theirs.kind}) has {key} {_value(b_value)}, "

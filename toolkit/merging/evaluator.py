@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 from toolkit.merging.combine import combined, only_ingredient
+from toolkit.merging.conform import same_weights
 from toolkit.merging.recalibrate import has_batch_statistics, recalibrate
 from toolkit.merging.scores import Answers, answers
 from toolkit.model import Model
 from toolkit.types import Convention, Ingredient, MergeResult, Progress, SplitName
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A candidate that was finished and scored; its model holds only its statistics in memory."""
+
+    result: MergeResult
+    model: Model
+    answers: Answers
+
+    def is_of(self, result: MergeResult) -> bool:
+        """Whether another result makes the same candidate, whatever is noted about it."""
+        return self.result.combine is result.combine and self.result.weights == result.weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,7 @@ class Evaluator:
         convention: How the networks want their pixels.
         progress: Told of what is scored.
         known: The ingredients' own answers on the validation images, in their order.
+        originals: For each ingredient the place of the first one with the same weights.
     """
 
     ingredients: tuple[Ingredient, ...]
@@ -39,12 +54,18 @@ class Evaluator:
     convention: Convention
     progress: Progress
     known: tuple[Answers, ...] = ()
+    originals: tuple[int, ...] = ()
+    _tried: list[_Tried] = field(init=False, default_factory=list, repr=False, compare=False)
 
     def finish(self, result: MergeResult) -> Model:
         """The candidate as it would be handed over.
 
         A candidate that is one of the ingredients keeps that one's own statistics, which are right.
         """
+        tried = self._already(result)
+        return self._finished(result) if tried is None else tried.model
+
+    def _finished(self, result: MergeResult) -> Model:
         model = combined(self.ingredients, result, self.strategy)
         if self.calibration is None or not self.recalibrates(result):
             return model
@@ -53,14 +74,35 @@ class Evaluator:
     def recalibrates(self, result: MergeResult) -> bool:
         """Whether a candidate's batch statistics are counted anew."""
         statistics = has_batch_statistics(self.ingredients[0].model)
-        return self.calibration is not None and statistics and only_ingredient(result) is None
+        return self.calibration is not None and statistics and self.alone(result) is None
+
+    def alone(self, result: MergeResult) -> int | None:
+        """The place of the one ingredient that the candidate is, alone or as a mean of its copies."""
+        alone = only_ingredient(result)
+        if alone is not None or not self.originals:
+            return alone
+        used = {original for original, weight in zip(self.originals, result.weights, strict=True) if weight}
+        if len(used) > 1:
+            return None
+        first = used.pop()
+        merged = combined(self.ingredients, result, self.strategy).tensors
+        return first if same_weights(merged, self.ingredients[first].model.tensors) else None
 
     def answers(self, result: MergeResult) -> Answers:
-        """What a finished candidate gets right on the validation images."""
-        alone = only_ingredient(result)
+        """What a finished candidate gets right on the validation images; each is looked at once."""
+        alone = self.alone(result)
         if alone is not None and self.known:
             return self.known[alone]
-        return answers(self.finish(result), self._images(), "validation", self.convention)
+        tried = self._already(result)
+        if tried is None:
+            model = self._finished(result)
+            found = answers(model, self._images(), "validation", self.convention)
+            tried = _Tried(result, model, found)
+            self._tried.append(tried)
+        return tried.answers
+
+    def _already(self, result: MergeResult) -> _Tried | None:
+        return next((tried for tried in self._tried if tried.is_of(result)), None)
 
     def accuracy(self, result: MergeResult) -> float:
         """The validation accuracy of a finished candidate, 0 to 1: what strategies select by."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from toolkit.merging.correspondence import signature
 from toolkit.merging.matching import Candidate
+from toolkit.model import TensorRole
 
 _NEVER_LEARNT = 0.5
 
@@ -51,7 +53,9 @@ def best_family(candidates: Sequence[Candidate]) -> Family:
         return Family((), reason, tuple(sorted(left_out)))
     chosen, *others = several
     for other in others:
-        left_out += [(item.name, f"belongs to the family of {other[0].name}") for item in other]
+        head, *rest = other
+        left_out.append((head.name, f"belongs to another family, with {_listed(rest)}"))
+        left_out += [(item.name, f"belongs to the family of {head.name}") for item in rest]
     return Family(tuple(chosen), _reason(chosen, others), tuple(sorted(left_out)))
 
 
@@ -68,8 +72,14 @@ def _usable(candidates: Sequence[Candidate], left_out: list[tuple[str, str]]) ->
 
 
 def _kinship(item: Candidate) -> tuple[object, ...]:
+    """What all members share: what a merge asks for, number types included."""
     card = item.model.card
-    return signature(item.model.topology), card.classes, card.convention
+    types = Counter(
+        (spec.role, spec.shape, spec.dtype.str)
+        for spec in item.model.tensors.specs.values()
+        if spec.role is not TensorRole.GENERATOR_STATE
+    )
+    return signature(item.model.topology), frozenset(types.items()), card.classes, card.convention
 
 
 def _worthy(group: Sequence[Candidate], left_out: list[tuple[str, str]]) -> list[Candidate]:
@@ -89,6 +99,11 @@ def _worthy(group: Sequence[Candidate], left_out: list[tuple[str, str]]) -> list
 
 def _standing(family: Sequence[Candidate]) -> tuple[bool, float, int]:
     return len(family) > 1, _accuracy(family[0]), len(family)
+
+
+def _listed(items: Sequence[Candidate]) -> str:
+    first = items[0].name
+    return first if len(items) == 1 else f"{first} and {len(items) - 1} more"
 
 
 def _accuracy(item: Candidate) -> float:

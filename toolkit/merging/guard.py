@@ -41,13 +41,16 @@ class Verdict:
         return self.outcome in ("better", "perhaps better")
 
 
-def judge(merged: Answers, ingredients: Mapping[str, Answers], *, unchanged: str = "") -> Verdict:
+def judge(
+    merged: Answers, ingredients: Mapping[str, Answers], *, unchanged: str = "", because: str = ""
+) -> Verdict:
     """Hold the merged model against the best of its ingredients, on the same images.
 
     Args:
         merged: What the merged model got right.
         ingredients: By name; the first of the best ones is the best one.
         unchanged: Name of the ingredient that the merge consists of, where it is only one.
+        because: Why it is only that one.
     """
     best = max(ingredients, key=lambda name: ingredients[name].score.accuracy)
     split, images = merged.score.split, merged.score.images
@@ -57,10 +60,17 @@ def judge(merged: Answers, ingredients: Mapping[str, Answers], *, unchanged: str
         f"{_percent(merged.score.accuracy)} against {_percent(ingredients[best].score.accuracy)} "
         f"on {images:,} {split} images"
     )
-    if unchanged:
-        outcome: Outcome = "unchanged"
+    outcome: Outcome
+    if unchanged and gain < 0:
+        outcome = "worse"
         sentence = (
-            f"No merge scored better than {unchanged} alone, so the result is {unchanged} unchanged: "
+            f"{because}, so the result is {unchanged} unchanged, which is NOT better than the best "
+            f"ingredient, {best}: {figures} ({_points(gain)})."
+        )
+    elif unchanged:
+        outcome = "unchanged"
+        sentence = (
+            f"{because}, so the result is {unchanged} unchanged: "
             f"{_percent(merged.score.accuracy)} on {images:,} {split} images."
         )
     elif comparison.gained == comparison.lost:
@@ -84,15 +94,16 @@ def judge(merged: Answers, ingredients: Mapping[str, Answers], *, unchanged: str
     return Verdict(outcome, sentence, best, split, gain, comparison)
 
 
-def unmeasured(*, statistics_averaged: bool) -> Verdict:
+def unmeasured(reason: str, *, statistics_averaged: bool) -> Verdict:
     """What to say where there were no images to measure the merge on.
 
     Args:
+        reason: Why there were none.
         statistics_averaged: Whether the network has batch statistics, which then are only averages.
     """
-    sentence = "Not measured: no data set was at hand, so nobody knows whether this merge helped."
+    sentence = f"Not measured, so nobody knows whether this merge helped: {reason}."
     if statistics_averaged:
-        sentence += " Its batch statistics were averaged, not recalibrated: give --dataset."
+        sentence += " Its batch statistics were averaged, not recalibrated."
     return Verdict("not measured", sentence)
 
 

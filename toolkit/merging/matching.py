@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.merging.conform import FiniteTensors, RenamedTensors, conform
+from toolkit.merging.conform import FiniteTensors, RenamedTensors, conform, same_weights
 from toolkit.merging.correspondence import Correspondence, correspondence, differences, signature
 from toolkit.merging.problems import Problem
 from toolkit.model import Model, TensorRole, TensorSpec, weights_digest
@@ -45,6 +45,8 @@ class Matched:
     Attributes:
         ingredients: The first is the one whose names, wiring and format the merge keeps: the most
             accurate one. Their order does not depend on how they were listed.
+        originals: For each ingredient the place of the first one with the same weights: its own,
+            unless it is a copy.
         classes: Characters by output index; empty where no card tells them.
         convention: How they want their pixels; None where no card tells it.
         problems: Everything that is in the way; empty if nothing is.
@@ -52,6 +54,7 @@ class Matched:
     """
 
     ingredients: tuple[Ingredient, ...]
+    originals: tuple[int, ...]
     classes: tuple[str, ...]
     convention: Convention | None
     problems: tuple[Problem, ...]
@@ -70,25 +73,31 @@ def candidate(name: str, model: Model, position: int) -> Candidate:
     return Candidate(name, kept, digest, position, model.card.validation_accuracy)
 
 
+def printable(name: str) -> str:
+    """A file's name with “�” for what a terminal would obey and what no text can hold."""
+    return "".join(character if character.isprintable() else "�" for character in name)
+
+
 def unique_names(models: Sequence[Sequence[str]]) -> list[str]:
     """Short names that tell files apart: the file's own, with as many folders as it takes.
+
+    A file that is given twice gets a number, not its whole path.
 
     Args:
         models: The parts of each path.
     """
-    names = ["/".join(parts[-1:]) for parts in models]
-    for depth in range(2, max((len(parts) for parts in models), default=0) + 1):
-        repeated = {name for name, count in Counter(names).items() if count > 1}
-        names = [
-            "/".join(parts[-depth:]) if name in repeated else name
-            for name, parts in zip(names, models, strict=True)
-        ]
+    paths = [tuple(part for part in parts if not part.startswith("/")) for parts in models]
+    names = {path: "/".join(path[-1:]) for path in paths}
+    for depth in range(2, max(map(len, paths), default=0) + 1):
+        counts = Counter(names.values())
+        names = {path: "/".join(path[-depth:]) if counts[name] > 1 else name for path, name in names.items()}
     seen: Counter[str] = Counter()
-    for index, name in enumerate(names):
+    found: list[str] = []
+    for path in paths:
+        name = printable(names[path])
         seen[name] += 1
-        if seen[name] > 1:
-            names[index] = f"{name} ({seen[name]})"
-    return names
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def match(candidates: Sequence[Candidate]) -> Matched:
@@ -116,9 +125,10 @@ def match(candidates: Sequence[Candidate]) -> Matched:
     cards = [item.model.card for item in ordered]
     classes = next((card.classes for card in cards if card.classes), ())
     convention = next((card.convention for card in cards if card.convention is not None), None)
-    notes = (*_copies(ingredients), *_unknown(ordered, classes, convention))
+    originals = _originals(ingredients)
+    notes = (*_copies(ingredients, originals), *_unknown(ordered, classes, convention), *_left_out(ordered))
     problems.sort(key=lambda problem: place[problem.model])
-    return Matched(tuple(ingredients), classes, convention, tuple(problems), notes)
+    return Matched(tuple(ingredients), originals, classes, convention, tuple(problems), notes)
 
 
 def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -210,19 +220,32 @@ def _few(values: Sequence[str]) -> str:
     return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"
 
 
-def _copies(ingredients: Sequence[Ingredient]) -> Iterator[str]:
-    """Say which models hold the same weights, whatever their layers are called."""
-    first_with: dict[str, str] = {}
-    for item in ingredients:
-        digest = _conformed_digest(item)
-        if digest in first_with:
-            yield f"{item.name} holds the same weights as {first_with[digest]}: they count twice"
-        first_with.setdefault(digest, item.name)
+def _originals(ingredients: Sequence[Ingredient]) -> tuple[int, ...]:
+    """Which ingredients hold the weights of an earlier one, whatever their layers are called."""
+    found: list[int] = []
+    for index, item in enumerate(ingredients):
+        firsts = (place for place in dict.fromkeys(found) if _same(ingredients[place], item))
+        found.append(next(firsts, index))
+    return tuple(found)
 
 
-def _conformed_digest(item: Ingredient) -> str:
-    renamed = isinstance(item.model.tensors, RenamedTensors)
-    return weights_digest(item.model.tensors) if renamed else item.digest
+def _same(first: Ingredient, other: Ingredient) -> bool:
+    ours, theirs = first.model.tensors, other.model.tensors
+    if isinstance(ours, RenamedTensors) or isinstance(theirs, RenamedTensors):
+        return same_weights(ours, theirs)
+    return first.digest == other.digest
+
+
+def _copies(ingredients: Sequence[Ingredient], originals: Sequence[int]) -> Iterator[str]:
+    for place, first in enumerate(ingredients):
+        copies = [
+            item.name
+            for index, (item, original) in enumerate(zip(ingredients, originals, strict=True))
+            if original == place != index
+        ]
+        if copies:
+            verb = "holds" if len(copies) == 1 else "hold"
+            yield f"{_listed(copies)} {verb} the same weights as {first.name}: each of them counts"
 
 
 def _unknown(
@@ -236,6 +259,21 @@ def _unknown(
     blind = [item.name for item in ordered if item.model.card.convention is None]
     if blind and convention is not None:
         yield f"{_listed(blind)}: no card tells the pixels' convention; taken to be {convention}"
+
+
+def _left_out(ordered: Sequence[Candidate]) -> Iterator[str]:
+    """What the files hold that no merge keeps, such as the optimizer's state."""
+    owners: dict[str, list[str]] = {}
+    for item in ordered:
+        for thing in item.model.dropped:
+            owners.setdefault(thing, []).append(item.name)
+    things: dict[tuple[str, ...], list[str]] = {}
+    for thing, names in owners.items():
+        things.setdefault(tuple(names), []).append(thing)
+    for holders, own in things.items():
+        whose = "every model" if len(holders) == len(ordered) else _listed(holders)
+        verb = "is" if len(own) == 1 else "are"
+        yield f"{' and '.join(own)} of {whose} {verb} left out: a merge keeps only the network"
 
 
 def _listed(names: Sequence[str]) -> str:

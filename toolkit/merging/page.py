@@ -61,7 +61,7 @@ td.name { overflow-wrap: anywhere; min-width: 9rem; font-weight: 550; }
 .yes { color: var(--good); } .no { color: var(--soft); }
 code { font: .86em ui-monospace, "SF Mono", Menlo, Consolas, monospace; color: var(--soft); }
 ul { margin: 0; padding-left: 1.15rem; } li + li { margin-top: .3rem; }
-svg { display: block; width: 100%; min-width: 34rem; height: auto; }
+svg { display: block; width: 100%; height: auto; } svg.narrow { display: none; }
 svg text { fill: var(--ink); font: inherit; }
 svg .soft { fill: var(--soft); } svg .grid { stroke: var(--line); }
 svg .other { fill: var(--other); stroke: var(--other); }
@@ -69,6 +69,10 @@ svg .merged { fill: var(--accent); stroke: var(--accent); }
 svg .lane { fill: var(--accent-soft); } svg .strong { font-weight: 650; }
 footer { color: var(--soft); font-size: .84rem; overflow-wrap: anywhere; }
 footer p { margin: .25rem 0; }
+@media (max-width: 40rem) {
+  svg.wide, .bar, .digest { display: none; } svg.narrow { display: block; }
+  body { padding: 1.5rem .8rem 3rem; } section { padding: 1.1rem 1rem; }
+  th, td { padding: .45rem .35rem; } td.name { min-width: 6rem; } }
 @media print { body { background: none; padding: 0; } section { break-inside: avoid; } }
 """
 
@@ -167,8 +171,8 @@ def _chart(report: MergeReport, split: SplitName) -> str:
     shown = [row for row in rows if row is not None]
     images = next(score.images for score in report.scores if score.split == split)
     title = f"Accuracy on {images:,} {split} images of {report.dataset}, with 95 % intervals"
-    chart = accuracy_chart(shown, title)
-    return f'<section><h2>{escape(title)}</h2><div class="scroll">{chart}</div></section>\n'
+    charts = accuracy_chart(shown, title) + accuracy_chart(shown, title, narrow=True)
+    return f"<section><h2>{escape(title)}</h2>{charts}</section>\n"
 
 
 def _row(name: str, scores: Sequence[Score], split: SplitName, *, merged: bool = False) -> ChartRow | None:
@@ -186,7 +190,7 @@ def _ingredients(report: MergeReport) -> str:
     rows = "".join(_ingredient(item, splits) for item in report.ingredients)
     return (
         '<section><h2>Ingredients</h2><div class="scroll"><table><thead><tr><th>model</th><th>share</th>'
-        f'{heads}<th class="n">weights digest</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'{heads}<th class="n digest">weights digest</th></tr></thead><tbody>{rows}</tbody></table>'
         "</div></section>\n"
     )
 
@@ -199,7 +203,7 @@ def _ingredient(item: IngredientReport, splits: Sequence[SplitName]) -> str:
     return (
         f'<tr><td class="name">{escape(item.name)}</td><td class="n" style="text-align:left">{bar}'
         f"{100 * item.weight:.1f} %</td>{cells}"
-        f'<td class="n"><code>{escape(item.digest[:12])}</code></td></tr>'
+        f'<td class="n digest"><code>{escape(item.digest[:12])}</code></td></tr>'
     )
 
 

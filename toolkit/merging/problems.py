@@ -46,7 +46,8 @@ def refusal(problems: Sequence[Problem]) -> ToolkitError:
     """
     codes = {problem.code for problem in problems}
     kind = _error_with(codes.pop()) if len(codes) == 1 else IncompatibleModelsError
-    hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
+    hints = (part for problem in problems for part in problem.hint.split("; ") if part)
+    hint = "; ".join(dict.fromkeys(hints))
     if len(problems) == 1:
         return kind(_sentence(problems[0]), hint=hint)
     lines = [f"{len(problems)} problems keep these models from being merged:", *listing(problems)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.data import Dataset
+from toolkit.errors import UnsupportedError
 from toolkit.model import Model, OverlaidTensors
 
 if TYPE_CHECKING:
@@ -20,6 +21,19 @@ CALIBRATION_IMAGES = 5000
 def has_batch_statistics(model: Model) -> bool:
     """Whether there is anything to recalibrate."""
     return any(spec.role.is_statistic for spec in model.tensors.specs.values())
+
+
+def recalibration_obstacle(model: Model) -> UnsupportedError | None:
+    """Why a network that can be run cannot be recalibrated; None where it can. Reads no tensor."""
+    from toolkit.engine.segments import SegmentedGraph
+
+    graph = model.build_graph()
+    statistics = {binding.tensor for binding in graph.bindings}
+    try:
+        SegmentedGraph(graph.proto, graph.input, model.topology.input_shape, statistics, model.name)
+    except UnsupportedError as error:
+        return error
+    return None
 
 
 def calibration_images(fit: Dataset, count: int, seed: int) -> NDArray[np.uint8]:

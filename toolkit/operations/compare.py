@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import UsageError
+from toolkit.merging.conform import conform, same_weights
 from toolkit.merging.correspondence import Correspondence, correspondence, differences
 from toolkit.model import Model, weights_digest
 from toolkit.operations.context import Toolkit
@@ -25,7 +26,7 @@ class Compared:
         first: Of the one file.
         second: Of the other file.
         same_topology: Whether one is the other under other names of layers.
-        same_weights: Whether they are the same model.
+        same_weights: Whether they are the same model, whatever its layers are called.
         differences: What keeps them from being merged, as sentences.
         cosine: Of the angle between their learnt weights, -1 to 1; None without a common topology.
         distance: Length of the difference of their learnt weights over the mean of their lengths;
@@ -76,7 +77,7 @@ def _compared(first: tuple[Path, Model], second: tuple[Path, Model], *, same: bo
         path,
         other_path,
         same_topology=True,
-        same_weights=same,
+        same_weights=same or same_weights(model.tensors, conform(other, model, found).tensors),
         differences=tuple(unlike),
         cosine=cosine,
         distance=distance,

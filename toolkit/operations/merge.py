@@ -10,10 +10,10 @@ from pathlib import Path
 
 from toolkit.data import Dataset
 from toolkit.errors import ProofError
-from toolkit.merging.combine import effective_number, only_ingredient, plain_mean
+from toolkit.merging.combine import effective_number, plain_mean
 from toolkit.merging.evaluator import Evaluator, labelled_for, measure_all
 from toolkit.merging.guard import Verdict, judge, unmeasured
-from toolkit.merging.matching import match
+from toolkit.merging.matching import match, printable
 from toolkit.merging.page import page
 from toolkit.merging.plan import MergePlan
 from toolkit.merging.problems import listing, refusal
@@ -64,6 +64,7 @@ class _Measured:
     of_ingredients: dict[SplitName, tuple[Answers, ...]]
     of_plain_mean: dict[SplitName, Answers]
     recalibrated: int
+    alone: int | None
 
 
 def merge(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> MergeOutcome:
@@ -119,27 +120,31 @@ def _carry_out(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress
             evaluate=evaluator.accuracy if Need.EVALUATOR in needs else None,
         )
     )
-    model = evaluator.finish(result)
-    recalibrated = prepared.recalibrate if evaluator.recalibrates(result) else 0
+    model, alone = evaluator.finish(result), evaluator.alone(result)
+    calibration = evaluator.calibration
+    recalibrated = len(calibration) if calibration is not None and evaluator.recalibrates(result) else 0
     if evaluator.validation is None:
-        return _Measured(model, result, ingredients, {}, {}, {}, recalibrated)
+        return _Measured(model, result, ingredients, {}, {}, {}, recalibrated, alone)
     answers: dict[SplitName, Answers] = {}
     of_ingredients: dict[SplitName, tuple[Answers, ...]] = {"validation": evaluator.known}
     of_plain_mean: dict[SplitName, Answers] = {}
     plain = dataclasses.replace(evaluator, calibration=None)
     compared = _is_something_else(result, recalibrated, len(ingredients))
     name = prepared.out.name
-    alone = only_ingredient(result)
     for split, images in _splits(toolkit, order, prepared, evaluator.validation):
         if split not in of_ingredients:
             of_ingredients[split] = measure_all(ingredients, images, evaluator.convention, progress, split)
-        own = None if alone is None else of_ingredients[split][alone]
-        answers[split] = own or look_at(model, images, split, evaluator.convention)
+        if split == "validation":
+            answers[split] = evaluator.answers(result)
+        elif alone is not None:
+            answers[split] = of_ingredients[split][alone]
+        else:
+            answers[split] = look_at(model, images, split, evaluator.convention)
         progress.note(f"{name}: {100 * answers[split].score.accuracy:.2f} % on {split}")
         if compared:
             mean = plain.finish(plain_mean(ingredients))
             of_plain_mean[split] = look_at(mean, images, split, evaluator.convention)
-    return _Measured(model, result, ingredients, answers, of_ingredients, of_plain_mean, recalibrated)
+    return _Measured(model, result, ingredients, answers, of_ingredients, of_plain_mean, recalibrated, alone)
 
 
 def _evaluator(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress: Progress) -> Evaluator:
@@ -152,7 +157,13 @@ def _evaluator(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress
         calibration = calibration_images(fit, prepared.recalibrate, order.seed)
     ingredients = prepared.matched.ingredients
     evaluator = Evaluator(
-        ingredients, prepared.strategy.name, prepared.images.validation, calibration, convention, progress
+        ingredients,
+        prepared.strategy.name,
+        prepared.images.validation,
+        calibration,
+        convention,
+        progress,
+        originals=prepared.matched.originals,
     )
     if evaluator.validation is None:
         return evaluator
@@ -162,9 +173,12 @@ def _evaluator(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress
         dataclasses.replace(item, accuracy=by_position[item.position].score.accuracy)
         for item in prepared.candidates
     ]
-    ordered = match(candidates).ingredients
+    ordered = match(candidates)
     return dataclasses.replace(
-        evaluator, ingredients=ordered, known=tuple(by_position[item.position] for item in ordered)
+        evaluator,
+        ingredients=ordered.ingredients,
+        known=tuple(by_position[item.position] for item in ordered.ingredients),
+        originals=ordered.originals,
     )
 
 
@@ -201,7 +215,7 @@ def _card(order: MergeOrder, prepared: Prepared, measured: _Measured) -> Card:
         metrics=metrics,
         made_by="merge",
         parents=tuple(
-            Parent(item.model.name, item.digest, weight)
+            Parent(printable(item.model.name), item.digest, weight)
             for item, weight in zip(measured.ingredients, measured.result.weights, strict=True)
             if weight > 0
         ),
@@ -209,6 +223,7 @@ def _card(order: MergeOrder, prepared: Prepared, measured: _Measured) -> Card:
             "strategy": prepared.strategy.name,
             "options": dict(prepared.plan.options),
             "recalibrated_on": measured.recalibrated,
+            "verdict": _verdicts(prepared, measured)["validation"].sentence,
         },
         seed=order.seed,
         weights_digest=weights_digest(measured.model.tensors),
@@ -248,9 +263,17 @@ def _report(
         )
         for index, item in enumerate(measured.ingredients)
     )
-    verdicts = _verdicts(measured)
+    verdicts = _verdicts(prepared, measured)
     topology = measured.model.topology
     notes = [*prepared.plan.notes, *measured.result.notes, *_remarks(ingredients, topology.classes)]
+    plain, merged = measured.of_plain_mean.get("validation"), measured.answers.get("validation")
+    if plain and merged and plain.score.accuracy > merged.score.accuracy:
+        notes.append(
+            f"the plain mean of all, not recalibrated, scores more: {100 * plain.score.accuracy:.2f} %; "
+            "--strategy mean --recalibrate off makes it"
+        )
+    if measured.alone is not None and 0.0 not in weights:
+        notes.append("all ingredients are copies of one model, and so is the result")
     if measured.result.steps and "test" not in verdicts:
         notes.append("the merge was chosen by these validation images, which flatters it; --test tells")
     return MergeReport(
@@ -278,29 +301,41 @@ def _report(
     )
 
 
-def _verdicts(measured: _Measured) -> dict[SplitName, Verdict]:
+def _verdicts(prepared: Prepared, measured: _Measured) -> dict[SplitName, Verdict]:
+    alone, names = measured.alone, [item.name for item in measured.ingredients]
     if not measured.answers:
-        return {"validation": unmeasured(statistics_averaged=has_batch_statistics(measured.model))}
-    alone = only_ingredient(measured.result)
-    names = [item.name for item in measured.ingredients]
+        averaged = alone is None and has_batch_statistics(measured.model)
+        return {"validation": unmeasured(prepared.images.reason, statistics_averaged=averaged)}
     return {
         split: judge(
             found,
             dict(zip(names, measured.of_ingredients[split], strict=True)),
             unchanged="" if alone is None else names[alone],
+            because="" if alone is None else _why_alone(measured.result, names[alone]),
         )
         for split, found in measured.answers.items()
     }
 
 
+def _why_alone(result: MergeResult, name: str) -> str:
+    if sum(weight != 0 for weight in result.weights) > 1:
+        return f"All that was averaged are copies of {name}"
+    return f"No candidate scored better than {name} alone" if result.steps else f"{name} has all the weight"
+
+
 def _recalibration(prepared: Prepared, measured: _Measured) -> Recalibration:
-    if prepared.recalibrate and not measured.recalibrated:
+    if measured.alone is not None and has_batch_statistics(measured.model):
         return Recalibration(
             0, "", "nothing was recalibrated: the result is one ingredient with its own statistics"
         )
-    return Recalibration(
-        measured.recalibrated, prepared.plan.dataset if measured.recalibrated else "", prepared.recalibration
-    )
+    dataset = prepared.plan.dataset if measured.recalibrated else ""
+    sentence = prepared.recalibration
+    if measured.recalibrated < prepared.recalibrate:
+        sentence = (
+            f"batch statistics are recalibrated on all {measured.recalibrated:,} unlabelled images "
+            f"of {dataset}'s fit split: there are no more"
+        )
+    return Recalibration(measured.recalibrated, dataset, sentence)
 
 
 def _remarks(ingredients: Sequence[IngredientReport], classes: int) -> list[str]:
@@ -318,6 +353,4 @@ def _remarks(ingredients: Sequence[IngredientReport], classes: int) -> list[str]
     else:
         why = "is no better than chance: it never learnt, or wants its pixels another way"
         remarks += [f"{name} {why}" for name in poor]
-    if len({item.digest for item in ingredients}) == 1:
-        remarks.append("all ingredients are copies of one model, and so is the result")
     return remarks

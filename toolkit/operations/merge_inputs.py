@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.data import Dataset
-from toolkit.errors import MissingInputError, ToolkitError, UsageError
+from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError
 from toolkit.merging.evaluator import labelled_for
 from toolkit.merging.families import best_family
 from toolkit.merging.matching import Candidate, Matched, candidate, unique_names
@@ -116,12 +116,16 @@ def choose_images(toolkit: Toolkit, wanted: str | None, matched: Matched, output
 
     Raises:
         MissingInputError: If the data set that was named is not there.
+        UnsupportedError: If the networks cannot be run on the images of the data set that was named.
         UsageError: If its classes are not the networks'.
     """
     if wanted == WITHOUT:
         return ChosenImages(None, None, "no data set, as asked for", asked_for=True)
     if wanted is not None:
         source = toolkit.data.find(wanted)
+        obstacle = _obstacle(matched)
+        if obstacle is not None:
+            raise UnsupportedError(obstacle.message, hint="merge without looking at images: --dataset none")
         validation = _validation(toolkit, source, matched, outputs)
         if validation is None:
             raise UsageError(
@@ -139,6 +143,9 @@ def choose_images(toolkit: Toolkit, wanted: str | None, matched: Matched, output
     else:
         likely = [source for source in sources if source.files and source.rank >= 0][:1]
         why = "which is here and has their classes"
+    obstacle = _obstacle(matched) if likely else None
+    if obstacle is not None:
+        return ChosenImages(None, None, f"no data set, for the network cannot be run: {obstacle.message}")
     for source in likely:
         validation = _validation(toolkit, source, matched, outputs)
         if validation is not None:
@@ -160,6 +167,19 @@ def _opened(toolkit: Toolkit, paths: Sequence[Path]) -> tuple[tuple[Candidate, .
         except ToolkitError as error:
             problems.append(Problem.of(name, error))
     return tuple(candidates), tuple(problems)
+
+
+def _obstacle(matched: Matched) -> UnsupportedError | None:
+    """Why the networks cannot be run on characters; None where they can."""
+    from toolkit.engine import require_character_network
+
+    model = matched.ingredients[0].model
+    try:
+        require_character_network(model.topology, model.name)
+        model.build_graph()
+    except UnsupportedError as error:
+        return error
+    return None
 
 
 def _validation(toolkit: Toolkit, source: DatasetSource, matched: Matched, outputs: int) -> Dataset | None:

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import PlanRefusedError, PluginError, UnsupportedError, UsageError
+from toolkit.errors import PlanRefusedError, PluginError, ToolkitError, UnsupportedError, UsageError
 from toolkit.merging.matching import Candidate, Matched, match
 from toolkit.merging.plan import MergePlan, PlannedIngredient
 from toolkit.merging.problems import Problem
-from toolkit.merging.recalibrate import CALIBRATION_IMAGES, has_batch_statistics
+from toolkit.merging.recalibrate import (
+    CALIBRATION_IMAGES,
+    has_batch_statistics,
+    recalibration_obstacle,
+)
 from toolkit.model.sidecar import read_card, verify_file
 from toolkit.operations.context import Toolkit
 from toolkit.operations.merge_inputs import (
@@ -23,7 +27,7 @@ from toolkit.operations.merge_inputs import (
     default_output,
 )
 from toolkit.options import options_as_json, parse_options
-from toolkit.types import MergeStrategy, ModelFormat, Need, Progress
+from toolkit.types import MergeRequest, MergeStrategy, ModelFormat, Need, Progress
 
 _CANNOT_GIVE = (Need.BASE, Need.GRADIENTS, Need.ACTIVATIONS)
 
@@ -122,7 +126,7 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
     matched = match(chosen.candidates)
     found.notes += matched.notes
     found.problems += matched.problems
-    found.problems += _unwritable(chosen, matched, model_format, out)
+    found.problems += _unwritable(toolkit, chosen, matched, model_format, out)
     matched = dataclasses.replace(matched, problems=tuple(found.problems))
     outputs = chosen.candidates[0].model.topology.classes
     images = _images(toolkit, order, matched, outputs, found)
@@ -132,6 +136,8 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
         found.choices.append(reason)
     options: Any = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
     found.problems += _unmet(strategy, options, matched, images, chosen)
+    if not found.problems:
+        found.problems += _objections(order, strategy, options, matched)
     count, why = _recalibration(order, matched, images)
     plan = _plan(order, strategy, options, matched, images, count, out, found, why)
     return Prepared(
@@ -153,16 +159,22 @@ def _writer(toolkit: Toolkit, out: Path) -> ModelFormat:
 
 
 def _unwritable(
-    chosen: ChosenModels, matched: Matched, model_format: ModelFormat, out: Path
+    toolkit: Toolkit, chosen: ChosenModels, matched: Matched, model_format: ModelFormat, out: Path
 ) -> Iterator[Problem]:
     """A network in a dialect that the output's format cannot hold."""
     first = matched.ingredients[0].model if matched.ingredients else chosen.candidates[0].model
     dialect = first.topology.dialect
     if model_format.dialects and dialect not in model_format.dialects:
+        able = (
+            one
+            for one in toolkit.catalog.model_formats().values()
+            if one.write and (not one.dialects or dialect in one.dialects)
+        )
+        suffixes = ", ".join(sorted(suffix for one in able for suffix in one.suffixes))
         yield Problem(
             out.name,
             f"a file of format {model_format.name} holds no {dialect} network",
-            "merge in the format of the ingredients, then `toolkit export` the result",
+            f"name an --out that ends in {suffixes}; `toolkit export` makes another format of it",
             UnsupportedError.code,
         )
 
@@ -265,6 +277,19 @@ def _unmet(
         )
 
 
+def _objections(
+    order: MergeOrder, strategy: MergeStrategy, options: Any, matched: Matched
+) -> Iterator[Problem]:
+    """What a strategy that needs nothing but the ingredients has against them, asked before any work."""
+    if strategy.needs_with(options):
+        return
+    classes = matched.ingredients[0].model.topology.classes
+    try:
+        strategy.merge(MergeRequest(matched.ingredients, classes, options, order.seed))
+    except ToolkitError as error:
+        yield Problem.of(f"strategy {strategy.name}", error)
+
+
 def _recalibration(order: MergeOrder, matched: Matched, images: ChosenImages) -> tuple[int, str]:
     if matched.problems:
         return 0, images.reason
@@ -279,8 +304,13 @@ def _recalibration(order: MergeOrder, matched: Matched, images: ChosenImages) ->
                 hint="name a data set with --dataset, or say --recalibrate off",
             )
         return 0, "batch statistics are only averaged: there are no images to recalibrate them on"
+    obstacle = recalibration_obstacle(matched.ingredients[0].model)
+    if obstacle is not None:
+        if order.recalibrate is not None:
+            raise type(obstacle)(obstacle.message, hint=f"{obstacle.hint}: say --recalibrate off")
+        return 0, f"batch statistics are only averaged: {obstacle.message}"
     count = CALIBRATION_IMAGES if order.recalibrate is None else order.recalibrate
-    where = f"{count:,} unlabelled images of {images.source.name}'s fit split"
+    where = f"{count:,} unlabelled image{'' if count == 1 else 's'} of {images.source.name}'s fit split"
     return count, f"batch statistics are recalibrated on {where}"
 
 
@@ -328,6 +358,6 @@ def _hopeless(
     images = ChosenImages(None, None, "no data set was looked for, for the models cannot be merged")
     strategy = named or _default_strategy(toolkit, with_images=False)
     options: Any = parse_options(strategy.options, order.options, owner=f"merge strategy {strategy.name!r}")
-    matched = Matched((), (), None, tuple(found.problems), ())
+    matched = Matched((), (), (), None, tuple(found.problems), ())
     plan = _plan(order, strategy, options, matched, images, 0, out, found, images.reason)
     return Prepared(plan, strategy, options, chosen.candidates, matched, images, 0, "", out, model_format)

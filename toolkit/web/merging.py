@@ -22,7 +22,7 @@ class MergedModel:
 
     Attributes:
         name: By which requests name the merged model.
-        message: What was merged, and how.
+        message: What was merged, how, and whether it helped.
     """
 
     name: str
@@ -55,7 +55,8 @@ def merge_named(state: WebState, models: Any, output: Any) -> MergedModel:
         _check_unchanged(files)
     name = name_of(out, state.roots) or out.name
     plan = outcome.plan
-    return MergedModel(name, f"{len(plan.ingredients)} models merged with strategy {plan.strategy}")
+    verdict = f". {outcome.report.verdict.sentence}" if outcome.report is not None else ""
+    return MergedModel(name, f"{len(plan.ingredients)} models merged with strategy {plan.strategy}{verdict}")
 
 
 def _checked_names(state: WebState, models: Any) -> list[str]:

@@ -1,0 +1,25 @@
+"""Two models beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from quarters import save_reader
+
+import toolkit_keras
+from toolkit.operations.compare import compare_models
+from toolkit.operations.context import Toolkit
+from toolkit.store import Workspace
+from toolkit.testing import catalog_of
+
+
+@pytest.mark.parametrize("suffix", ["", "_7"])
+def test_a_copy_is_the_same_model_whatever_its_layers_are_called(tmp_path: Path, suffix: str) -> None:
+    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(toolkit_keras))
+    first = save_reader(tmp_path / "first.h5", 1, noise=0.01)
+    copy = save_reader(tmp_path / "copy.h5", 1, noise=0.01, suffix=suffix)
+    relative = save_reader(tmp_path / "relative.h5", 2, noise=0.01, suffix=suffix)
+    pairs = [*compare_models(toolkit, [first, copy]), *compare_models(toolkit, [first, relative])]
+    same = {pair.second.stem: pair.same_weights for pair in pairs}
+    assert same == {"copy": True, "relative": False}
