@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -13,20 +14,41 @@ from quarters import CLASSES, quarters_plugin
 
 import toolkit_keras
 from toolkit import hookimpl
-from toolkit.errors import MissingInputError, PlanRefusedError, PluginError, UnreadableInputError, UsageError
+from toolkit.errors import (
+    BusyError,
+    MissingInputError,
+    PlanRefusedError,
+    PluginError,
+    UnreadableInputError,
+    UsageError,
+)
 from toolkit.model import weights_digest
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
 from toolkit.operations.train import TrainOrder, resume, train
-from toolkit.store import Workspace
+from toolkit.options import option
+from toolkit.store import Workspace, exclusive
 from toolkit.testing import catalog_of
-from toolkit.types import Architecture, BuildRequest, SilentProgress
+from toolkit.types import Architecture, BuildRequest, Convention, SilentProgress
 
 if TYPE_CHECKING:
     import keras
 
 QUIET = SilentProgress()
 SMALL = ("batch_size=256", "patience=0")
+
+
+class Notes(SilentProgress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@dataclass(frozen=True)
+class TinyOptions:
+    pool_size: int = option(14, help="of the pooling")
 
 
 def tiny_plugin() -> SimpleNamespace:
@@ -36,7 +58,7 @@ def tiny_plugin() -> SimpleNamespace:
         return keras.Sequential(
             [
                 keras.Input(request.input_shape, name="image"),
-                keras.layers.AveragePooling2D(7, name="pool"),
+                keras.layers.AveragePooling2D(request.options.pool_size, name="pool"),
                 keras.layers.BatchNormalization(name="norm"),
                 keras.layers.Flatten(name="flatten"),
                 keras.layers.Dense(
@@ -51,7 +73,7 @@ def tiny_plugin() -> SimpleNamespace:
 
     @hookimpl
     def toolkit_architectures() -> Iterable[Architecture]:
-        yield Architecture(name="tiny", summary="one dense layer", build=build)
+        yield Architecture(name="tiny", summary="one dense layer", build=build, options=TinyOptions)
 
     return SimpleNamespace(toolkit_architectures=toolkit_architectures)
 
@@ -63,8 +85,11 @@ def toolkit(tmp_path: Path) -> Toolkit:
 
 
 @pytest.mark.train
-def test_a_training_leaves_model_card_mapping_plot_and_run(toolkit: Toolkit, tmp_path: Path) -> None:
-    done = train(toolkit, TrainOrder(dataset="quarters", epochs=2, options=SMALL, seed=3), QUIET)
+def test_a_training_leaves_model_card_mapping_plot_and_run(
+    toolkit: Toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = TrainOrder(dataset="quarters", epochs=2, options=(*SMALL, "pool-size=7"), seed=3)
+    done = train(toolkit, order, QUIET)
     assert done.model == tmp_path / "models" / "emnist_quarters_model.h5"
     model = open_model(toolkit, done.model)
     card = model.card
@@ -73,6 +98,7 @@ def test_a_training_leaves_model_card_mapping_plot_and_run(toolkit: Toolkit, tmp
     assert card.validation_accuracy == done.validation_accuracy
     assert card.metrics["test_accuracy"] == done.test_accuracy
     assert card.settings["epochs"] == 2
+    assert card.settings["pool_size"] == 7
     assert (tmp_path / "class_mapping_quarters.txt").read_text() == "0: a\n1: b\n2: c\n3: d\n"
     names = {path.name for path in done.run.iterdir()}
     assert names >= {
@@ -92,6 +118,26 @@ def test_a_training_leaves_model_card_mapping_plot_and_run(toolkit: Toolkit, tmp
     assert tuned.card.architecture == "tiny"
     assert [parent.digest for parent in tuned.card.parents] == [done.weights_digest]
 
+    # The file in the run's folder has no card: a stranger's, for all that anybody knows.
+    wanted, notes = Convention("transposed", "raw", "dark"), Notes()
+    order = TrainOrder(
+        dataset="quarters",
+        epochs=1,
+        options=SMALL,
+        start_from=done.run / "model.h5",
+        name="foreign",
+        convention=wanted,
+    )
+    foreign = train(toolkit, order, notes)
+    assert open_model(toolkit, foreign.model).card.convention == wanted
+    assert "classes are taken from data set quarters" in notes.lines[0]
+    assert resume(toolkit, foreign.run.name, QUIET).weights_digest == foreign.weights_digest
+
+    monkeypatch.setattr("toolkit.operations.train._PATIENCE_S", 0.0)
+    with exclusive(done.model), pytest.raises(BusyError, match="emnist_quarters_model"):
+        resume(toolkit, done.run.name, notes)
+    assert notes.lines[-1] == f"go on with: toolkit train --resume {done.run.name}"
+
     config = json.loads((done.run / "order.json").read_text())
     (done.run / "order.json").write_text(json.dumps(config | {"seed": 9}))
     with pytest.raises(PlanRefusedError, match="another seed"):
@@ -108,14 +154,17 @@ def test_a_training_leaves_model_card_mapping_plot_and_run(toolkit: Toolkit, tmp
         (TrainOrder(dataset="quarters", name="../evil"), "is no name for a model"),
         (TrainOrder(dataset="quarters", start_from=Path("a.h5"), architecture="tiny"), "exclude each other"),
         (TrainOrder(dataset="quarters", options=("momentum=1",)), "momentum"),
-        (TrainOrder(dataset="quarters", epochs=0), "epochs"),
+        (TrainOrder(dataset="quarters", name="mine.H5"), r"ends with \.h5.*give mine;"),
+        (TrainOrder(dataset="quarters", epochs=0), "option epochs of the training is 0"),
+        (TrainOrder(dataset="quarters", convention=Convention()), "goes with --from"),
     ],
 )
-def test_an_order_that_cannot_be_followed_is_refused(
-    toolkit: Toolkit, order: TrainOrder, complaint: str
+def test_an_order_that_cannot_be_followed_is_refused_and_leaves_no_run(
+    toolkit: Toolkit, tmp_path: Path, order: TrainOrder, complaint: str
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
         train(toolkit, order, QUIET)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_what_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
@@ -124,9 +173,17 @@ def test_what_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
         train(without_data, TrainOrder(), QUIET)
     with pytest.raises(MissingInputError, match="lettres"):
         train(toolkit, TrainOrder(dataset="lettres"), QUIET)
-    with pytest.raises(PluginError, match="tinny"):
-        train(toolkit, TrainOrder(dataset="quarters", architecture="tinny"), QUIET)
+    for name in ("tinny", "../tinny", "tinny" * 99):
+        with pytest.raises(PluginError, match="tinny"):
+            train(toolkit, TrainOrder(dataset="quarters", architecture=name), QUIET)
     with pytest.raises(MissingInputError, match=r"absent\.h5"):
         train(toolkit, TrainOrder(dataset="quarters", start_from=tmp_path / "absent.h5"), QUIET)
-    with pytest.raises(MissingInputError, match="no such run"):
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(MissingInputError, match="no run was started yet"):
         resume(toolkit, "yesterday", QUIET)
+    (tmp_path / "runs" / "monday-0").mkdir(parents=True)
+    (tmp_path / "runs" / "monday-0" / "order.json").touch()
+    with pytest.raises(MissingInputError, match="did you mean monday-0"):
+        resume(toolkit, "munday-0", QUIET)
+    with pytest.raises(MissingInputError, match="an empty name: no such run"):
+        resume(toolkit, "", QUIET)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.errors import DamagedFileError, ToolkitError, UnsupportedError
+from toolkit.errors import DamagedFileError, StorageError, ToolkitError, UnsupportedError
 from toolkit.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolkit.training.history import EpochRecord, history_csv
 
@@ -75,3 +75,9 @@ def test_the_history_is_a_table_with_a_header() -> None:
     assert lines[0].split(",")[:5] == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     assert lines[2].startswith("2,0.5,0.5,1,0.8,0.001,")
     assert len(lines) == 4
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    with pytest.raises(StorageError, match="checkpoint could not be read"):
+        read_checkpoint(tmp_path / "checkpoint")

@@ -14,6 +14,7 @@ CONFIGURATION = RunConfiguration(
     dataset="byclass",
     fit_digest="00",
     fit_images=100,
+    validation_digest="01",
     validation_images=10,
     classes=("0", "é"),
     options={"epochs": 3},

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toolkit.errors import UnsupportedError
+from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import ArrayTensors, Model, TensorRole
 from toolkit.training.keras_bridge import keras_from_model, named_weights, save_keras
 from toolkit.types import BuildRequest
@@ -108,3 +109,48 @@ save_keras(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), Path(sy
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "m.h5").is_file()
+
+
+def test_values_that_are_no_numbers_are_refused(model: Model) -> None:
+    arrays = {name: (model.tensors.read(name).copy(), TensorRole.OTHER) for name in model.tensors}
+    arrays["conv/kernel"][0][0] = np.nan
+    broken = dataclasses.replace(model, tensors=ArrayTensors(arrays))
+    with pytest.raises(UnreadableInputError, match="conv/kernel holds values that are no numbers"):
+        keras_from_model(broken)
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import keras
+from toolkit.errors import StorageError
+from toolkit.store import publish
+from toolkit.training.keras_bridge import save_keras
+network = keras.Sequential([keras.Input((9,)), *(keras.layers.Dense(40) for _ in range(8))])
+for limit in (0, 2_000, 20_000, 60_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        with publish(Path(sys.argv[1])) as staging:
+            save_keras(network, staging)
+    except StorageError as error:
+        print(limit, error.message)
+"""
+
+
+def test_a_full_disk_is_said_in_one_line_and_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "model.h5"
+    target.write_bytes(b"the old one")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(target)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"{limit} {target} was not written: File too large" for limit in (0, 2_000, 20_000, 60_000)
+    ]
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model.h5"]
+    assert target.read_bytes() == b"the old one"

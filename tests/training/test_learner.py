@@ -116,3 +116,23 @@ def test_class_weights_and_smoothing_are_in_the_loss(tiny: ModuleType) -> None:
     result = learner.learn(dataset.images, dataset.labels, step=0, rate=0.0)
     assert result.loss == pytest.approx(expected.mean(), rel=1e-4)
     assert result.correct == (rows.argmax(axis=1) == dataset.labels).sum()
+
+
+def test_a_network_that_is_frozen_whole_is_refused(tiny: ModuleType) -> None:
+    network = tiny.build(BuildRequest(classes=4))
+    network.trainable = False
+    dataset = tiny.strokes(4, 0)
+    learner = _learner(network)
+    with pytest.raises(UnsupportedError, match="every layer of tiny is frozen"):
+        learner.learn(dataset.images, dataset.labels, step=0, rate=0.01)
+
+
+def test_many_trainings_in_one_process_are_no_reason_for_a_warning(
+    tiny: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = tiny.strokes(8, 0)
+    for seed in range(7):
+        learner = _learner(tiny.build(BuildRequest(classes=4, seed=seed)))
+        learner.learn(dataset.images, dataset.labels, step=0, rate=0.01)
+        learner.evaluate(dataset)
+    assert "retracing" not in caplog.text

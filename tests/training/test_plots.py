@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,3 +52,16 @@ def test_a_confusion_without_images_or_mistakes_is_drawn(tmp_path: Path) -> None
 def test_the_confusion_table_has_a_row_for_each_class_and_no_formulas() -> None:
     text = confusion_csv(np.array([[3, 1], [0, 2]]), ["=", "b"])
     assert text.splitlines() == ["is \\ taken for,'=,b", "'=,3,1", "b,0,2"]
+
+
+@pytest.mark.parametrize(("epochs", "span"), [(1, (0.5, 2.5)), (30, (0.5, 30.5))])
+def test_epochs_are_whole_numbers_also_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, span: tuple[float, float]
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("toolkit.training.plots._save", lambda figure, _: drawn.append(figure))
+    draw_history(tmp_path / "history.png", _records(epochs), best_epoch=1, title="a run")
+    for axes in drawn[0].axes:
+        assert axes.get_xlim() == span
+        low, high = span
+        assert all(tick == int(tick) for tick in axes.get_xticks() if low <= tick <= high)

@@ -177,6 +177,28 @@ def test_resuming_another_training_is_refused(tiny: ModuleType, tmp_path: Path) 
         train(tiny.request_in(tmp_path, resume=True, seed=8))
     with pytest.raises(PlanRefusedError, match="another fit_digest"):
         train(tiny.request_in(tmp_path, resume=True, options=SHORT, fit=tiny.strokes(200, 9)))
+    with pytest.raises(PlanRefusedError, match="another validation_digest"):
+        train(tiny.request_in(tmp_path, resume=True, options=SHORT, validation=tiny.strokes(80, 9)))
+
+
+def test_a_run_that_lost_its_configuration_keeps_its_checkpoint(tiny: ModuleType, tmp_path: Path) -> None:
+    done = train(tiny.request_in(tmp_path, options=SHORT))
+    (tmp_path / "config.json").unlink()
+    assert train(tiny.request_in(tmp_path, options=SHORT, resume=True)).records == done.records
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(PlanRefusedError, match="another training"):
+        train(tiny.request_in(tmp_path, options=SHORT, resume=True, seed=8))
+    assert read_checkpoint(tmp_path / "checkpoint") is not None
+
+
+def test_a_run_resumed_on_other_processors_says_so(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny.request_in(tmp_path, options=SHORT))
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "99")
+    notes = Notes()
+    train(tiny.request_in(tmp_path, options=SHORT, resume=True, progress=notes))
+    assert "other versions or processors" in notes.lines[0]
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_model_stays(tiny: ModuleType, tmp_path: Path) -> None:

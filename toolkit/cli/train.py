@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
 from toolkit.cli.output import shown_path
+from toolkit.cli.parameters import INPUT_PATH, convention_option
 from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.train import Trained
+    from toolkit.types import Convention
+
+_SETTLED = {"dataset", "arch", "epochs", "seed", "start_from", "convention", "name", "options"}
 
 
 @click.command("train")
@@ -27,10 +32,11 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "start_from",
-    type=click.Path(path_type=Path),
+    type=INPUT_PATH,
     metavar="MODEL",
     help="Fine-tune this model instead of starting anew.",
 )
+@convention_option
 @click.option("--name", metavar="NAME", help="Of the model file under models/, without suffix.")
 @click.option("--resume", metavar="RUN", help="Go on with this run, a folder under runs/.")
 @options_option("the training or the architecture")
@@ -43,6 +49,7 @@ def command(
     epochs: int | None,
     seed: int,
     start_from: Path | None,
+    convention: Convention | None,
     name: str | None,
     resume: str | None,
     options: tuple[str, ...],
@@ -56,16 +63,28 @@ def command(
     from toolkit.operations.train import resume as resume_run
 
     if resume is not None:
-        if any((dataset, arch, epochs, start_from, name, options)):
-            raise UsageError(
-                "--resume goes on with what the run was started with", hint="give it without other options"
-            )
+        _refuse_changes(click.get_current_context())
         trained = resume_run(toolkit, resume, toolkit.output.progress())
     else:
-        order = TrainOrder(dataset, arch, options, epochs, seed, start_from, name)
+        order = TrainOrder(dataset, arch, options, epochs, seed, start_from, name, convention)
         trained = train(toolkit, order, toolkit.output.progress())
 
     toolkit.output.result(trained, lambda console: _print(trained, console))
+
+
+def _refuse_changes(context: click.Context) -> None:
+    """Nothing of a run can be changed; what the environment says is for new ones."""
+    typed = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in _SETTLED
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if typed:
+        raise UsageError(
+            f"--resume goes on with what the run was started with, received {', '.join(typed)}",
+            hint="give it without other options, or start a new run",
+        )
 
 
 def _print(done: Trained, console: Console) -> None:

@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import difflib
 import re
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import MissingInputError, PluginError, ProofError, UnreadableInputError, UsageError
+from toolkit.errors import BusyError, MissingInputError, PluginError, ProofError, StorageError, UsageError
 from toolkit.model import Card, Model, Parent, weights_digest
 from toolkit.model.sidecar import publish_model
 from toolkit.operations.context import Toolkit
-from toolkit.operations.opening import open_model
+from toolkit.operations.opening import described, open_model
+from toolkit.operations.train_order import ORDER_FILE, TrainOrder, read_order, write_order
 from toolkit.options import describe_options, options_as_json, parse_options
 from toolkit.store import exclusive, publish_bytes, publish_text
+from toolkit.store.faults import storage_error
 from toolkit.types import Architecture, DatasetSource, ModelFormat, NoOptions, Progress
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
-    from toolkit.training import TrainedRun, TrainingOptions
+    from toolkit.training import TrainedRun, TrainingOptions, TrainingRequest
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ORDER = "order.json"
+__all__ = ["TrainOrder", "Trained", "resume", "train"]
 
-
-@dataclass(frozen=True, slots=True)
-class TrainOrder:
-    """What to train.
-
-    Attributes:
-        dataset: Name or path; None for the best that is found.
-        architecture: Name; None for the default, or for the model that is fine-tuned.
-        options: ``key=value`` for the training or for the architecture.
-        epochs: 1 or above; None for the training's default.
-        seed: 0 or above.
-        start_from: A model file to fine-tune.
-        name: Of the model file, without suffix; None for ``emnist_<data set>_model``.
-    """
-
-    dataset: str | None = None
-    architecture: str | None = None
-    options: tuple[str, ...] = ()
-    epochs: int | None = None
-    seed: int = 0
-    start_from: Path | None = None
-    name: str | None = None
+_PATIENCE_S = 60.0  # for another who publishes under the same name
+_UNFIT_FOR_A_FOLDER = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +84,15 @@ def train(toolkit: Toolkit, order: TrainOrder, progress: Progress) -> Trained:
         ConfigurationError: If TensorFlow is not installed.
         StorageError: If the disk refuses.
     """
-    _check(order)
+    order.check()
     source = toolkit.data.find(order.dataset)
     if order.dataset is None:
         progress.note(f"data set {source.name}: {source.summary}; --dataset chooses another")
-    folder = _new_run(toolkit, source, order)
-    publish_text(
-        folder / _ORDER, _order_to_json(dataclasses.replace(order, dataset=order.dataset or source.name))
-    )
-    return _train(toolkit, order, source, folder, progress, resume=False)
+    plan = _plan(toolkit, order, source, progress)
+    # Only now: what cannot be trained leaves no run behind.
+    folder = _new_run(toolkit, plan)
+    write_order(folder, order, source, toolkit.workspace)
+    return _train(toolkit, plan, folder, progress, resume=False)
 
 
 def resume(toolkit: Toolkit, run: str, progress: Progress) -> Trained:
@@ -124,109 +107,127 @@ def resume(toolkit: Toolkit, run: str, progress: Progress) -> Trained:
         MissingInputError: If there is no such run.
         PlanRefusedError: If the data or the options are no longer those of the run.
     """
-    folder = next(
-        (path for path in (Path(run), toolkit.workspace.runs / run) if (path / _ORDER).is_file()), None
-    )
-    if folder is None:
-        runs = sorted(path.parent.name for path in toolkit.workspace.runs.glob(f"*/{_ORDER}"))
-        raise MissingInputError(
-            f"{run}: no such run",
-            hint=f"there are: {', '.join(runs[-5:])}" if runs else "no run was started yet",
-        )
-    order = _order_from_json(folder / _ORDER)
-    return _train(toolkit, order, toolkit.data.find(order.dataset), folder, progress, resume=True)
+    folder = _run_folder(toolkit, run)
+    order = read_order(folder)
+    plan = _plan(toolkit, order, toolkit.data.find(order.dataset), progress)
+    return _train(toolkit, plan, folder, progress, resume=True)
 
 
-def _check(order: TrainOrder) -> None:
-    if order.seed < 0:
-        raise UsageError(f"seed is {order.seed}", hint="give 0 or above")
-    if order.name is not None and not _NAME.fullmatch(order.name):
-        raise UsageError(
-            f"{order.name!r} is no name for a model",
-            hint="letters, digits, dots, dashes and underscores, 64 at most; the suffix comes by itself",
-        )
-    if order.start_from is not None and order.architecture is not None:
-        raise UsageError(
-            "--from and --arch exclude each other", hint="a fine-tuning keeps the architecture of its model"
-        )
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """An order with everything found that it names.
+
+    Attributes:
+        request: All of it but the run's folder and whether it is resumed.
+    """
+
+    order: TrainOrder
+    source: DatasetSource
+    request: TrainingRequest
+    target: Path
+    write: Callable[[Model, Path], None]
 
 
-def _new_run(toolkit: Toolkit, source: DatasetSource, order: TrainOrder) -> Path:
-    what = order.start_from.stem if order.start_from is not None else order.architecture or "default"
-    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{source.name}-{what}-{order.seed}"
-    runs = toolkit.workspace.runs
-    runs.mkdir(parents=True, exist_ok=True)
-    for number in range(1, 1000):
-        folder = runs / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise UsageError(f"{runs}: a thousand runs of one second", hint="clear the folder")
+def _plan(toolkit: Toolkit, order: TrainOrder, source: DatasetSource, progress: Progress) -> _Plan:
+    from toolkit.training import TrainingRequest, check_request
+    from toolkit.training.framework import require_framework
 
-
-def _train(
-    toolkit: Toolkit,
-    order: TrainOrder,
-    source: DatasetSource,
-    folder: Path,
-    progress: Progress,
-    *,
-    resume: bool,
-) -> Trained:
-    from toolkit.training import TrainingRequest
-    from toolkit.training import train as run_training
-
+    require_framework()
     start = None if order.start_from is None else open_model(toolkit, order.start_from)
     architecture = None if start is not None else _architecture(toolkit, order.architecture)
     options, own_options = _options(order, architecture)
-    target = toolkit.workspace.models / f"{order.name or f'emnist_{source.name}_model'}.h5"
+    target = _target(toolkit, order, source)
     if order.start_from is not None and target.resolve() == order.start_from.resolve():
         raise UsageError(
             f"{target}: the fine-tuned model would replace the one it starts from", hint="give it a --name"
         )
     model_format = toolkit.catalog.format_of(target)
-    fit, validation = toolkit.data.open(source, "fit"), toolkit.data.open(source, "validation")
-    test = _test_images(toolkit, source, progress)
+    if model_format.write is None:
+        raise PluginError(f"model format {model_format.name} does not write", hint="enable its plugin")
     request = TrainingRequest(
         architecture=architecture,
-        fit=fit,
-        validation=validation,
-        test=test,
-        folder=folder,
+        fit=toolkit.data.open(source, "fit"),
+        validation=toolkit.data.open(source, "validation"),
+        test=_test_images(toolkit, source, progress),
+        folder=toolkit.workspace.runs,
         model_format=model_format,
         architecture_options=own_options,
         options=options,
         seed=order.seed,
-        resume=resume,
         start_from=start,
         listeners=tuple(toolkit.catalog.run_listeners().values()),
         progress=progress,
     )
+    check_request(request)
+    if start is not None:
+        known, assumed = described(start, request.fit.classes, order.convention, f"data set {source.name}")
+        request = dataclasses.replace(request, start_from=known)
+        for sentence in assumed:
+            progress.note(sentence)
+    return _Plan(order, source, request, target, model_format.write)
+
+
+def _target(toolkit: Toolkit, order: TrainOrder, source: DatasetSource) -> Path:
+    name = order.name or f"emnist_{source.name}_model"
+    for model_format in toolkit.catalog.model_formats().values():
+        for suffix in model_format.suffixes:
+            if name.lower().endswith(suffix):
+                raise UsageError(
+                    f"--name {name} ends with {suffix}, and the model's file would be {name}.h5",
+                    hint=f"give {name[: -len(suffix)]}; `toolkit export` writes other formats",
+                )
+    return toolkit.workspace.models / f"{name}.h5"
+
+
+def _run_folder(toolkit: Toolkit, run: str) -> Path:
+    runs = toolkit.workspace.runs
+    for path in (Path(run), runs / run) if run else ():
+        # A run that is named from within, as `.`, has its name all the same.
+        folder = path if path.name else path.resolve()
+        if (folder / ORDER_FILE).is_file():
+            return folder
+    names = sorted(path.parent.name for path in runs.glob(f"*/{ORDER_FILE}"))
+    near = difflib.get_close_matches(run, names, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise MissingInputError(
+        f"{run or 'an empty name'}: no such run",
+        hint=f"{guess}the last ones are {', '.join(names[-5:])}" if names else "no run was started yet",
+    )
+
+
+def _new_run(toolkit: Toolkit, plan: _Plan) -> Path:
+    start_from = plan.order.start_from
+    what = start_from.stem if start_from is not None else plan.order.architecture or "default"
+    label = _UNFIT_FOR_A_FOLDER.sub("-", f"{plan.source.name}-{what}")[:120]
+    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{label}-{plan.order.seed}"
+    runs = toolkit.workspace.runs
     try:
+        runs.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1000):
+            folder = runs / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise storage_error(error, runs, "takes no new run") from error
+    raise UsageError(f"{runs}: a thousand runs of one second", hint="clear the folder")
+
+
+def _train(toolkit: Toolkit, plan: _Plan, folder: Path, progress: Progress, *, resume: bool) -> Trained:
+    from toolkit.training import train as run_training
+
+    request = dataclasses.replace(plan.request, folder=folder, resume=resume)
+    classes = request.fit.classes
+    with _resumable(toolkit, folder, progress, KeyboardInterrupt, StorageError):
         trained = run_training(request)
-    except KeyboardInterrupt:
-        progress.note(f"go on with: toolkit train --resume {folder.name}")
-        raise
-    model = model_format.read(trained.model)
-    card = _card(order, source, fit.classes, trained, start, architecture, options, own_options, target)
-    if model_format.write is None:
-        raise PluginError(f"model format {model_format.name} does not write", hint="enable its plugin")
-    writer = model_format.write
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(target):
-        publish_model(
-            target,
-            lambda staging: writer(model.with_card(card.embedded()), staging),
-            card,
-            verify=lambda staging: _prove(model_format, staging, target, trained.weights_digest),
-        )
-    mapping, plot = _leave_beside(toolkit, source, fit.classes, trained)
+    with _resumable(toolkit, folder, progress, KeyboardInterrupt, StorageError, BusyError):
+        card = _card(plan, classes, trained)
+        _publish(plan, trained, card)
+        mapping, plot = _leave_beside(toolkit, plan.source, classes, trained)
     return Trained(
-        model=target,
+        model=plan.target,
         run=folder,
-        dataset=source.name,
+        dataset=plan.source.name,
         architecture=card.architecture,
         parameters=trained.parameters,
         epochs=len(trained.records),
@@ -241,6 +242,31 @@ def _train(
         history_plot=plot,
         confusion_plot=trained.confusion_plot,
     )
+
+
+@contextmanager
+def _resumable(
+    toolkit: Toolkit, folder: Path, progress: Progress, *reasons: type[BaseException]
+) -> Iterator[None]:
+    """Say how to go on with a run that ends for one of these reasons, none of which lies in it."""
+    try:
+        yield
+    except reasons:
+        run = folder.name if folder.parent == toolkit.workspace.runs else shlex.quote(str(folder))
+        progress.note(f"go on with: toolkit train --resume {run}")
+        raise
+
+
+def _publish(plan: _Plan, trained: TrainedRun, card: Card) -> None:
+    target, model_format = plan.target, plan.request.model_format
+    model = model_format.read(trained.model)
+    with exclusive(target, wait_s=_PATIENCE_S):
+        publish_model(
+            target,
+            lambda staging: plan.write(model.with_card(card.embedded()), staging),
+            card,
+            verify=lambda staging: _prove(model_format, staging, target, trained.weights_digest),
+        )
 
 
 def _test_images(toolkit: Toolkit, source: DatasetSource, progress: Progress) -> Dataset | None:
@@ -264,30 +290,26 @@ def _options(order: TrainOrder, architecture: Architecture | None) -> tuple[Trai
     """Give each ``key=value`` to the training or to the architecture, whichever has the key."""
     from toolkit.training import TrainingOptions
 
+    def key(pair: str) -> str:
+        return pair.partition("=")[0].strip().replace("-", "_")
+
     own_type = NoOptions if architecture is None else architecture.options
     own_keys = {item.name for item in describe_options(own_type)}
-    own = tuple(pair for pair in order.options if pair.partition("=")[0].strip() in own_keys)
+    own = tuple(pair for pair in order.options if key(pair) in own_keys)
     rest = tuple(pair for pair in order.options if pair not in own)
     if order.epochs is not None:
         rest = (*rest, f"epochs={order.epochs}")
     training = "the training"
-    if own_keys:
+    if own_keys and not {key(pair) for pair in rest} <= {
+        item.name for item in describe_options(TrainingOptions)
+    }:
         training += f" (and {', '.join(sorted(own_keys))} of the architecture)"
     owner = "" if architecture is None else f"architecture {architecture.name}"
     return parse_options(TrainingOptions, rest, owner=training), parse_options(own_type, own, owner=owner)
 
 
-def _card(
-    order: TrainOrder,
-    source: DatasetSource,
-    classes: Sequence[str],
-    trained: TrainedRun,
-    start: Model | None,
-    architecture: Architecture | None,
-    options: TrainingOptions,
-    own_options: Any,
-    target: Path,
-) -> Card:
+def _card(plan: _Plan, classes: Sequence[str], trained: TrainedRun) -> Card:
+    start, architecture = plan.request.start_from, plan.request.architecture
     metrics = {
         "validation_accuracy": trained.validation_accuracy,
         "validation_images": float(trained.validation_images),
@@ -296,7 +318,7 @@ def _card(
         metrics |= {"test_accuracy": trained.test_accuracy, "test_images": float(trained.test_images)}
     parents = () if start is None else (Parent(start.name, weights_digest(start.tensors)),)
     return Card(
-        name=target.stem,
+        name=plan.target.stem,
         classes=tuple(classes),
         convention=trained.convention,
         architecture=architecture.name
@@ -304,12 +326,12 @@ def _card(
         else start.card.architecture
         if start
         else "",
-        dataset=source.name,
+        dataset=plan.source.name,
         metrics=metrics,
         made_by="fine-tune" if parents else "train",
         parents=parents,
-        settings=options_as_json(options) | options_as_json(own_options),
-        seed=order.seed,
+        settings=options_as_json(plan.request.options) | options_as_json(plan.request.architecture_options),
+        seed=plan.order.seed,
         weights_digest=trained.weights_digest,
     )
 
@@ -331,24 +353,3 @@ def _leave_beside(
     plot = root / trained.history_plot.name
     publish_bytes(plot, trained.history_plot.read_bytes())
     return root / mapping, plot
-
-
-def _order_to_json(order: TrainOrder) -> str:
-    document = dataclasses.asdict(order)
-    document["start_from"] = None if order.start_from is None else order.start_from.as_posix()
-    return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-
-
-def _order_from_json(path: Path) -> TrainOrder:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        start = data["start_from"]
-        return TrainOrder(
-            **{
-                **data,
-                "options": tuple(data["options"]),
-                "start_from": None if start is None else Path(start),
-            }
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise UnreadableInputError(f"{path}: not a run's order: {error}", hint="start a new run") from error

@@ -6,7 +6,7 @@ from toolkit.training.folder import RunConfiguration, RunFolder
 from toolkit.training.history import EpochRecord
 from toolkit.training.plan import TrainingOptions
 from toolkit.training.request import TrainedRun, TrainingRequest
-from toolkit.training.run import train
+from toolkit.training.run import check_request, train
 
 __all__ = [
     "EpochRecord",
@@ -15,5 +15,6 @@ __all__ = [
     "TrainedRun",
     "TrainingOptions",
     "TrainingRequest",
+    "check_request",
     "train",
 ]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import DamagedFileError, StorageError, UnsupportedError
 from toolkit.store import publish
+from toolkit.store.faults import storage_error
 from toolkit.training.history import EpochRecord
 
 _MAGIC = b"toolkit checkpoint 1\n"
@@ -90,6 +91,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
     Raises:
         DamagedFileError: If it is not what was written.
+        StorageError: If it cannot be read.
         UnsupportedError: If it is of another version of the toolkit.
     """
     if not path.exists():
@@ -108,7 +110,10 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 def _content(path: Path) -> bytes:
     """The body of a checkpoint file whose digest fits; nothing else is ever parsed."""
-    whole = path.read_bytes()
+    try:
+        whole = path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path, "could not be read") from error
     if not whole.startswith(_MAGIC):
         if whole.startswith(_MAGIC.split(b" 1", maxsplit=1)[0]):
             raise UnsupportedError(

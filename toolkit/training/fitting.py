@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Fitting:
 
         Raises:
             DamagedFileError: If the checkpoint is damaged.
-            PlanRefusedError: If it is of another training.
+            PlanRefusedError: If the checkpoint is of another training, or this one diverges.
             StorageError: If the disk refuses.
         """
         checkpoint = self._resumed()
@@ -95,6 +96,7 @@ class Fitting:
             return None
         checkpoint = read_checkpoint(self._folder.checkpoint)
         if checkpoint is None:
+            self._request.progress.note("there is no checkpoint yet: beginning with epoch 1")
             return None
         if checkpoint.configuration != self._configuration:
             raise PlanRefusedError(
@@ -116,9 +118,12 @@ class Fitting:
     def _epoch(self, before: Checkpoint | None) -> Checkpoint:
         records = () if before is None else before.records
         started = time.monotonic()
-        loss, accuracy, rate, learning_seconds = self._learn(len(records))
+        loss, accuracy, rate, speed = self._learn(before)
+        learnt = time.monotonic()
         self._learner.settle_statistics(self._sample)
         scores = self._learner.evaluate(self._request.validation)
+        judging = time.monotonic() - learnt
+        self._expect_finite("validation loss", scores.loss, before)
         record = EpochRecord(
             epoch=len(records) + 1,
             loss=loss,
@@ -126,7 +131,7 @@ class Fitting:
             val_loss=scores.loss,
             val_accuracy=scores.accuracy,
             learning_rate=rate,
-            images_per_second=len(self._request.fit) / learning_seconds,
+            images_per_second=speed,
             seconds=time.monotonic() - started,
         )
         records = (*records, record)
@@ -141,49 +146,69 @@ class Fitting:
         checkpoint = Checkpoint(self._configuration, records, best_epoch, state, best)
         write_checkpoint(self._folder.checkpoint, checkpoint)
         self._write_history(records)
-        self._report(checkpoint)
+        self._report(checkpoint, len(self._request.fit) / speed + judging)
         return checkpoint
 
-    def _learn(self, epoch: int) -> tuple[float, float, float, float]:
+    def _learn(self, before: Checkpoint | None) -> tuple[float, float, float, float]:
         """One pass over the fit images.
 
         Returns:
-            Mean loss, accuracy, the last learning rate, and seconds.
+            Mean loss, accuracy, the last learning rate, and images a second.
         """
         request, options = self._request, self._request.options
+        epoch = 0 if before is None else before.epochs
         images = len(request.fit)
         request.progress.begin(f"epoch {epoch + 1}/{options.epochs}", images, "images")
         done = correct = 0
         total = 0.0
-        rate = 0.0
+        rate = speed = 0.0
         started = announced = time.monotonic()
+        timed = 0  # images; the first step of a process compiles the network, and says nothing of its pace
         batches = epoch_batches(request.fit, options.batch_size, seed=request.seed, epoch=epoch)
         for index, (pixels, labels) in enumerate(batches):
             step = epoch * self._steps + index
             rate = self._schedule.rate(step)
             result = self._learner.learn(pixels, labels, step=step, rate=rate)
+            self._expect_finite("loss", result.loss, before)
             done += len(labels)
             total += result.loss * len(labels)
             correct += result.correct
             now = time.monotonic()
+            speed = (done - timed) / max(now - started, 1e-9)
             if now - announced >= _ANNOUNCED_EVERY or done == images:
                 announced = now
-                speed = done / max(now - started, 1e-9)
-                left = (images * (options.epochs - epoch) - done) / speed
-                request.progress.advance(
-                    done,
-                    f"loss {total / done:.2f} acc {correct / done:.1%} {speed:,.0f}/s {clock(left)} left",
-                )
+                detail = f"loss {total / done:.2f} acc {correct / done:.1%}"
+                if index > 0 or done == images:
+                    left = (images * (options.epochs - epoch) - done) / speed
+                    detail += f" {speed:,.0f}/s {clock(left)} left"
+                request.progress.advance(done, detail)
+            if index == 0 and done < images:
+                started, timed = now, done
         request.progress.end()
-        return total / images, correct / images, rate, max(time.monotonic() - started, 1e-9)
+        return total / images, correct / images, rate, speed
+
+    def _expect_finite(self, what: str, value: float, before: Checkpoint | None) -> None:
+        """Stop a training that diverged: nothing good comes after it, and the checkpoint is from before.
+
+        Raises:
+            PlanRefusedError: If the value is no number.
+        """
+        if math.isfinite(value):
+            return
+        epoch = 1 if before is None else before.epochs + 1
+        kept = f", or take {self._folder.model}, the best so far" if before is not None else ""
+        raise PlanRefusedError(
+            f"the training diverged in epoch {epoch}: the {what} is {value}",
+            hint=f"start a new run with a learning_rate below {self._schedule.highest:g}{kept}",
+        )
 
     def _write_history(self, records: tuple[EpochRecord, ...]) -> None:
         publish_text(self._folder.history, history_csv(records))
 
-    def _report(self, checkpoint: Checkpoint) -> None:
+    def _report(self, checkpoint: Checkpoint, seconds_an_epoch: float) -> None:
         record, epochs = checkpoint.records[-1], self._request.options.epochs
         over = self._is_over(checkpoint)
-        left = 0.0 if over else (epochs - record.epoch) * record.seconds
+        left = 0.0 if over else (epochs - record.epoch) * seconds_an_epoch
         best = "  best" if checkpoint.best_epoch == record.epoch else ""
         self._request.progress.note(
             f"epoch {record.epoch}/{epochs}  loss {record.loss:.3f}  acc {record.accuracy:.1%}  "

@@ -25,6 +25,7 @@ class RunConfiguration:
         architecture_options: As JSON values.
         dataset: Name of the data set.
         fit_digest: SHA-256 over the fit images and labels.
+        validation_digest: The same of the validation images.
         fit_images: Their number.
         validation_images: Number of validation images.
         classes: Characters by label.
@@ -32,6 +33,7 @@ class RunConfiguration:
         seed: 0 or above.
         start_from: Name of the model that is fine-tuned; empty when there is none.
         start_digest: Its weights digest.
+        convention: How the network wants its pixels.
         versions: Of what computes: a run goes on bit for bit only with the same ones.
         schema: Number of this layout.
     """
@@ -41,12 +43,14 @@ class RunConfiguration:
     dataset: str
     fit_digest: str
     fit_images: int
+    validation_digest: str
     validation_images: int
     classes: tuple[str, ...]
     options: Mapping[str, Any]
     seed: int
     start_from: str = ""
     start_digest: str = ""
+    convention: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 

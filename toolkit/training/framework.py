@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
@@ -10,6 +11,22 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from toolkit.errors import ConfigurationError
+
+_NEEDED = ("tensorflow", "keras")
+_HINT = "pip install 'modelops-toolkit[train]'"
+
+
+def require_framework() -> None:
+    """Refuse at once what could not be trained later; imports nothing.
+
+    Raises:
+        ConfigurationError: If TensorFlow or Keras is not installed.
+    """
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"training needs {' and '.join(missing)}, which this environment does not have", hint=_HINT
+        )
 
 
 def load_tensorflow() -> ModuleType:
@@ -34,7 +51,7 @@ def load_tensorflow() -> ModuleType:
     except ImportError as error:
         raise ConfigurationError(
             f"TensorFlow cannot be imported: {error}",
-            hint="pip install 'modelops-toolkit[train]'",
+            hint=_HINT,
         ) from error
     return sys.modules["tensorflow"]
 
@@ -67,7 +84,7 @@ def _standard_error_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # an interruption is no reason to show it
             held.seek(0)
             os.write(real, held.read())
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.errors import UnsupportedError
+from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model, TensorRole
 from toolkit.training.framework import load_tensorflow
 
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 
 # A description is built only of these: none of them runs code or opens a file that it names.
 _LAYER_NAMES = """
-Activation Add Average AveragePooling2D BatchNormalization CenterCrop Concatenate Conv2D Conv2DTranspose
-Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten Functional GaussianDropout GaussianNoise
-GlobalAveragePooling2D GlobalMaxPooling2D GroupNormalization InputLayer LayerNormalization LeakyReLU
-MaxPooling2D Maximum Minimum Model Multiply PReLU Permute RandomContrast RandomRotation
-RandomTranslation RandomZoom ReLU Rescaling Reshape SeparableConv2D Sequential Softmax SpatialDropout2D
-Subtract UpSampling2D ZeroPadding2D
+Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D
+BatchNormalization Bidirectional CenterCrop Concatenate Conv1D Conv2D Conv2DTranspose Cropping2D Dense
+DepthwiseConv2D Dot Dropout ELU Embedding Flatten Functional GRU GaussianDropout GaussianNoise
+GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D GroupNormalization
+InputLayer LSTM LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D Maximum Minimum Model
+MultiHeadAttention Multiply Normalization PReLU Permute RMSNormalization RandomBrightness RandomContrast
+RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape
+Resizing SeparableConv2D Sequential SimpleRNN Softmax SpatialDropout1D SpatialDropout2D Subtract
+TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D
 """
 _PART_NAMES = """
 Constant DTypePolicy GlorotNormal GlorotUniform HeNormal HeUniform Identity L1 L1L2 L2 LecunNormal
@@ -49,6 +53,7 @@ def keras_from_model(model: Model) -> keras.Model:
     Raises:
         UnsupportedError: If it is no Keras model, has a layer or a part that is not known, or
             tensors that do not fit its description.
+        UnreadableInputError: If a tensor holds NaN or infinity.
         ConfigurationError: If TensorFlow is not installed.
     """
     topology = model.topology
@@ -88,16 +93,26 @@ def save_keras(network: keras.Model, path: Path) -> None:
     Raises:
         StorageError: Through ``publish``, if the disk refuses.
     """
-    import logging
+    if path.suffix != ".h5":
+        network.save(os.fspath(path))
+        return
+    with path.open("xb") as file:
+        file.write(_as_hdf5(network))
 
-    # Keras calls .h5 a legacy format, in a line for each file.
-    chatter = logging.getLogger("absl")
-    level = chatter.level
-    chatter.setLevel(logging.ERROR)
-    try:
-        network.save(os.fspath(path), include_optimizer=False)
-    finally:
-        chatter.setLevel(level)
+
+def _as_hdf5(network: keras.Model) -> bytes:
+    """What Keras would write into an ``.h5`` file.
+
+    Made in memory: where a disk is full, HDF5 is left with objects that it can neither write nor
+    close, complains of each, and may end the whole process with a segmentation fault.
+    """
+    import h5py
+    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
+
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        save_model_to_hdf5(network, file, include_optimizer=False)
+    return content.getvalue()
 
 
 def named_weights(network: keras.Model) -> Iterator[tuple[str, Any]]:
@@ -133,6 +148,11 @@ def _set_weights(network: keras.Model, model: Model) -> None:
             raise UnsupportedError(
                 f"{model.name}: {name} has shape {array.shape}, its description wants {tuple(weight.shape)}",
                 hint="the file is not what Keras wrote: train or merge it anew",
+            )
+        if not np.isfinite(array).all():
+            raise UnreadableInputError(
+                f"{model.name}: {name} holds values that are no numbers",
+                hint="its training diverged: take another model",
             )
         weight.assign(np.asarray(array, dtype=np.float32))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +92,8 @@ class Learner:
         self._optimizer.build(network.trainable_variables)
         _seed_generators(network, seed)
         self._gives_logits = gives_logits
-        self._step = self._compile_step(options, weights)
+        self._options = options
+        self._weights = weights
         self._probabilities = self._compile_probabilities()
         self._settler = StatisticsSettler(network, self._pixels)
 
@@ -105,6 +107,9 @@ class Learner:
             labels: (b,) int32.
             step: Number of steps before this one in the whole training; seeds the augmentation.
             rate: Learning rate.
+
+        Raises:
+            UnsupportedError: If all layers of the network are frozen.
         """
         import tensorflow as tf
 
@@ -175,13 +180,18 @@ class Learner:
         # By place, not by Keras' names, which count the networks that a process has made.
         return [(f"{part}/{index:04d}", item) for index, item in enumerate(variables)]
 
-    def _compile_step(
-        self, options: TrainingOptions, weights: NDArray[np.float32]
-    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    @cached_property
+    def _step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         import tensorflow as tf
 
+        options, weights = self._options, self._weights
         classes = len(weights)
         network, optimizer, pixels = self.network, self._optimizer, self._pixels
+        if not network.trainable_variables:
+            raise UnsupportedError(
+                f"every layer of {network.name} is frozen: there is nothing to train",
+                hint="save it with trainable=True first",
+            )
         table = tf.constant(weights)
         kept = 1.0 - options.label_smoothing
 
@@ -209,7 +219,7 @@ class Learner:
             hits = tf.equal(tf.argmax(outputs, axis=1, output_type=tf.int32), labels)
             return loss, tf.math.count_nonzero(hits)
 
-        return step  # type: ignore[no-any-return]
+        return step.get_concrete_function()  # type: ignore[no-any-return]
 
     def _compile_probabilities(self) -> Callable[[tf.Tensor], tf.Tensor]:
         import tensorflow as tf
@@ -222,7 +232,7 @@ class Learner:
             outputs = tf.cast(network(pixels(unit), training=False), tf.float32)
             return tf.nn.softmax(outputs) if gives_logits else outputs
 
-        return probabilities  # type: ignore[no-any-return]
+        return probabilities.get_concrete_function()  # type: ignore[no-any-return]
 
     def _log_probabilities(self, outputs: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf

@@ -142,6 +142,7 @@ def _panel(
     )
     axes.set_title(label, loc="left", fontsize=10, color=_INK)
     axes.set_xlabel("epoch", color=_INK, fontsize=9)
+    axes.set_xlim(0.5, max(len(epochs), 2) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)

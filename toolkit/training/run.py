@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def train(request: TrainingRequest) -> TrainedRun:
         ConfigurationError: If TensorFlow is not installed.
         StorageError: If the disk refuses.
     """
-    _check(request)
+    check_request(request)
     folder = RunFolder(request.folder)
     audience = Audience(request.listeners, request.progress)
     done = 0
@@ -140,7 +141,12 @@ def _train(
     )
 
 
-def _check(request: TrainingRequest) -> None:
+def check_request(request: TrainingRequest) -> None:
+    """Look at whether images, classes and network fit together, before any work.
+
+    Raises:
+        UsageError: If they do not.
+    """
     for split, dataset in (("fit", request.fit), ("validation", request.validation)):
         if not len(dataset):
             raise UsageError(
@@ -176,12 +182,14 @@ def _configuration(request: TrainingRequest) -> RunConfiguration:
         dataset=request.fit.name,
         fit_digest=_images_digest(request.fit),
         fit_images=len(request.fit),
+        validation_digest=_images_digest(request.validation),
         validation_images=len(request.validation),
         classes=request.fit.classes,
         options=options_as_json(request.options),
         seed=request.seed,
         start_from="" if start is None else start.name,
         start_digest="" if start is None else weights_digest(start.tensors),
+        convention=str(_convention(request)),
         versions=_versions(),
     )
 
@@ -190,9 +198,11 @@ def _settle_configuration(
     request: TrainingRequest, folder: RunFolder, configuration: RunConfiguration
 ) -> None:
     """Write what the run is, or make sure that a resumed one is what it was."""
-    if not request.resume or not folder.configuration.exists():
+    if not request.resume:
         # A checkpoint of an earlier training must not stand beside another configuration.
         folder.checkpoint.unlink(missing_ok=True)
+    if not request.resume or not folder.configuration.exists():
+        # A resumed run that lost it goes on: its checkpoint says of which configuration it is.
         folder.write_configuration(configuration)
         return
     before = folder.read_configuration()
@@ -204,7 +214,8 @@ def _settle_configuration(
         )
     if before.versions != configuration.versions:
         request.progress.note(
-            "other versions than at the start of the run: the weights will not be the same bit for bit"
+            "other versions or processors than at the start of the run: "
+            "the weights will not be the same bit for bit"
         )
 
 
@@ -213,7 +224,7 @@ def _network(request: TrainingRequest) -> tuple[keras.Model, Convention, bool]:
     start = request.start_from
     if start is not None:
         network = keras_from_model(start)
-        return network, start.card.convention or Convention(), not start.build_graph().outputs_probabilities
+        return network, _convention(request), not start.build_graph().outputs_probabilities
     architecture = request.architecture
     if architecture is None:
         raise UsageError("nothing to train", hint="name an architecture or a model to start from")
@@ -222,7 +233,13 @@ def _network(request: TrainingRequest) -> tuple[keras.Model, Convention, bool]:
             classes=len(request.fit.classes), seed=request.seed, options=request.architecture_options
         )
     )
-    return network, architecture.convention, False
+    return network, _convention(request), False
+
+
+def _convention(request: TrainingRequest) -> Convention:
+    if request.start_from is not None:
+        return request.start_from.card.convention or Convention()
+    return Convention() if request.architecture is None else request.architecture.convention
 
 
 def _publish_model(network: keras.Model, target: Path, request: TrainingRequest) -> str:
@@ -267,4 +284,11 @@ def _versions() -> dict[str, str]:
         "python": ".".join(map(str, sys.version_info[:3])),
         "keras": importlib.metadata.version("keras"),
         "tensorflow": importlib.metadata.version("tensorflow"),
+        # Sums are split among threads, and their order is in the last bits.
+        "processors": os.environ.get("TF_NUM_INTRAOP_THREADS") or str(_processors()),
     }
+
+
+def _processors() -> int:
+    """How many this process may use; a container or `taskset` may leave it fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
