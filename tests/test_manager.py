@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -194,7 +196,7 @@ BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
     "options no dataclass": (
         "toolkit_merge_strategies",
         lambda: [MergeStrategy(name="s", summary="S", merge=one, options=dict)],
-        "options are declared by a dataclass",
+        "merge strategy 's': options are declared by a dataclass",
     ),
     "options without default": (
         "toolkit_merge_strategies",
@@ -210,6 +212,11 @@ BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
         "toolkit_merge_strategies",
         lambda: [MergeStrategy(name="s", summary="S", merge=one, exactly=1)],
         "exactly is 1",
+    ),
+    "rank a text": (
+        "toolkit_merge_strategies",
+        lambda: [MergeStrategy(name="s", summary="S", merge=one, rank="low")],  # type: ignore[arg-type]
+        "merge strategy 's': rank is str 'low', expected a number",
     ),
     "suffix without a dot": (
         "toolkit_exporters",
@@ -345,11 +352,53 @@ def test_what_a_plugin_prints_does_not_reach_stdout(capsys: pytest.CaptureFixtur
     assert "welcome" in captured.err
 
 
-def test_a_distribution_with_unreadable_metadata_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    information = tmp_path / "damaged-1.dist-info"
-    information.mkdir()
-    (information / "entry_points.txt").write_bytes(b"[toolkit]\n\xff\xfe = = =\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert set(by_name(load_plugins({}))) >= BUILTIN
+def test_an_error_that_is_no_exception_stays_inside_its_hook() -> None:
+    manager = PluginManager()
+    manager.register(_raising(GeneratorExit()), name="bad")
+    assert by_name(manager)["bad"].cause == "toolkit_exporters failed: GeneratorExit"
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (UnspeakableError(), "UnspeakableError: its text cannot be read: RuntimeError"),
+        (ValueError("\x1b[31mred\udcff\x07"), "ValueError: ?[31mred??"),
+        (ValueError("many words " * 100), "ValueError: many words many words"),
+        (ValueError("ends with:"), "ValueError: ends with:"),
+    ],
+)
+def test_a_cause_is_one_short_line_of_plain_text(error: Exception, said: str) -> None:
+    manager = PluginManager()
+    manager.register(_raising(error), name="bad")
+    cause = by_name(manager)["bad"].cause
+    assert cause.startswith(f"toolkit_exporters failed: {said}")
+    assert cause.isprintable()
+    assert len(cause) < 350
+
+
+def test_threads_that_ask_at_once_call_each_hook_once() -> None:
+    calls: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def toolkit_run_listeners() -> Iterable[RunListener]:
+        calls.append("listeners")
+        inside.set()
+        go_on.wait(60)
+        return [listener()]
+
+    manager = PluginManager()
+    manager.register(plugin(toolkit_run_listeners=toolkit_run_listeners), name="slow")
+    stdout = sys.stdout
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(manager.contributions, RUN_LISTENERS)
+        assert inside.wait(60)
+        second = pool.submit(manager.contributions, RUN_LISTENERS)
+        go_on.set()
+        assert first.result(60) == second.result(60) != ()
+    assert calls == ["listeners"]
+    assert sys.stdout is stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
@@ -75,6 +75,9 @@ def test_without_pairs_there_are_the_defaults() -> None:
         ("loud=perhaps", "option loud of strategy 'x' is 'perhaps', expected true or false"),
         ("colour=blue", "option colour of strategy 'x' is 'blue', expected one of red, green"),
         ("weights=1,two", "option weights of strategy 'x' is 'two', expected floats, separated by commas"),
+        ("share=1e400", "option share of strategy 'x' is inf, expected float from 0 to 1"),
+        ("floor=", "option floor of strategy 'x' is '', expected float, or none"),
+        ("=1", "strategy 'x' has no option ''"),
         ("rounds", "options of strategy 'x' are key=value, received 'rounds'"),
     ],
 )
@@ -127,6 +130,7 @@ def test_json_numbers_may_lack_or_have_a_point() -> None:
         {"share": None},
         {"title": 3},
         {"no": 1},
+        {"share": 10**400},
     ],
 )
 def test_json_of_another_type_is_refused(mapping: dict[str, object]) -> None:
@@ -188,6 +192,24 @@ def test_a_default_must_keep_its_own_rules() -> None:
         value: int = option(11, help="no", maximum=10)
 
     with pytest.raises(ConfigurationError, match="its default breaks its own rules"):
+        describe_options(Bad)
+
+
+def test_limits_are_for_numbers() -> None:
+    @dataclass(frozen=True)
+    class Bad:
+        value: str = option("a", help="no", minimum=1)
+
+    with pytest.raises(ConfigurationError, match=r"Bad\.value has a minimum or a maximum"):
+        describe_options(Bad)
+
+
+def test_a_field_that_cannot_be_set_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Bad:
+        value: int = field(default=1, init=False)
+
+    with pytest.raises(ConfigurationError, match=r"Bad\.value cannot be set"):
         describe_options(Bad)
 
 

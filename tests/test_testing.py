@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from toolkit import hookimpl
 from toolkit.catalog import Catalog
 from toolkit.errors import PluginError
+from toolkit.options import option
 from toolkit.testing import (
     catalog_of,
     check_architecture,
@@ -33,6 +34,7 @@ from toolkit.types import (
     Command,
     DatasetLoader,
     DatasetSource,
+    Exporter,
     Ingredient,
     MergeRequest,
     MergeResult,
@@ -53,6 +55,14 @@ def good(monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """The complete plugin of the documentation, by itself."""
     monkeypatch.syspath_prepend(GOOD)
     return catalog_of(importlib.import_module("toolkit_good"))
+
+
+@dataclass(frozen=True)
+class NeverMade:
+    value: int = option(1, help="anything")
+
+    def __post_init__(self) -> None:
+        raise ValueError("never")
 
 
 def module(**hooks: Callable[[], object]) -> ModuleType:
@@ -185,6 +195,21 @@ def test_options_without_help_are_found_out() -> None:
     assert found == [
         "merge strategy 'tried': option value has no help text; declare it with toolkit.options.option"
     ]
+
+
+def test_options_that_refuse_their_own_defaults_are_found_out() -> None:
+    found = problems(
+        toolkit_exporters=lambda: [
+            Exporter(
+                name="tried",
+                summary="Is tried",
+                suffix=".x",
+                export=lambda _: None,
+                options=NeverMade,  # type: ignore[arg-type, return-value]
+            )
+        ],
+    )
+    assert found == ["exporter 'tried': its options cannot be left as they are by default: ValueError: never"]
 
 
 def test_a_callable_that_takes_no_request_is_found_out() -> None:

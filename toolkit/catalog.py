@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from toolkit import declarations as kinds
 from toolkit.declarations import Kind
 from toolkit.errors import PluginError, UnsupportedError
+from toolkit.guarded import guarded
 from toolkit.manager import Contribution, PluginManager, PluginRecord, load_plugins
 from toolkit.types import (
     Architecture,
@@ -32,12 +33,16 @@ class Catalog:
     name: the plain name fails and names both owners, ``distribution:name`` picks one, and in the
     mappings each stands under that longer name.
 
+    A contribution has the declaration as the plugin made it; everything else hands out
+    declarations that the host may call, as :func:`toolkit.guarded.guarded` makes them.
+
     Args:
         plugins: Where the contributions come from.
     """
 
     def __init__(self, plugins: PluginManager) -> None:
         self._plugins = plugins
+        self._guarded: dict[tuple[str, str, str], Any] = {}
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Catalog:
@@ -83,9 +88,9 @@ class Catalog:
         """Everything of one kind by the name that picks it."""
         clashes = self.clashes(kind)
         return {
-            contribution.qualified_name
-            if contribution.name in clashes
-            else contribution.name: contribution.declaration
+            contribution.qualified_name if contribution.name in clashes else contribution.name: self._to_call(
+                contribution
+            )
             for contribution in self.contributions(kind)
         }
 
@@ -113,7 +118,7 @@ class Catalog:
         Raises:
             PluginError: If there is none, or more than one.
         """
-        return self.find(kind, name).declaration
+        return self._to_call(self.find(kind, name))
 
     def owner_of(self, kind: Kind[D], name: str) -> PluginRecord:
         """The plugin that a contribution came from.
@@ -213,7 +218,16 @@ class Catalog:
         best = [(suffix, contribution) for length, suffix, contribution in fitting if length == longest]
         if len(best) > 1:
             raise _ambiguous(kinds.MODEL_FORMATS, best[0][0], [contribution for _, contribution in best])
-        return best[0][1].declaration
+        return self._to_call(best[0][1])
+
+    def _to_call(self, contribution: Contribution[D]) -> D:
+        """The guarded declaration, the same one every time."""
+        owner = contribution.owner
+        key = (contribution.kind.hook, f"{owner.distribution}:{owner.name}", contribution.name)
+        if key not in self._guarded:
+            self._guarded[key] = guarded(contribution)
+        declaration: D = self._guarded[key]
+        return declaration
 
     def _unknown(self, kind: Kind[D], name: str) -> PluginError:
         names = sorted(self.all(kind))

@@ -15,7 +15,7 @@ from typing import Any
 
 from toolkit.catalog import Catalog
 from toolkit.declarations import KINDS, Kind
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, one_line
 from toolkit.manager import Contribution, PluginRecord
 from toolkit.options import describe_options
 from toolkit.types import Command, DatasetLoader, DatasetSource, MergeStrategy, ModelFormat, Routes
@@ -143,14 +143,23 @@ def _contribution_problems(contribution: Contribution[Any]) -> Iterator[str]:
         for described in describe_options(declaration.options):
             if not described.help.strip():
                 yield f"option {described.name} has no help text; declare it with toolkit.options.option"
+        yield from _default_options_problems(declaration.options)
     check = _BEHAVIOUR.get(kind.declaration)
     if check is None:
         return
-    # Everything that a stranger's code can raise is a finding here.
     try:
         yield from check(declaration)
-    except (Exception, SystemExit) as error:  # noqa: BLE001
-        yield f"its check failed: {type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - all that a stranger's code can raise is a finding
+        yield f"its check failed: {type(error).__name__}: {one_line(error)}"
+
+
+def _default_options_problems(options: type) -> Iterator[str]:
+    try:
+        options()
+    except Exception as error:  # noqa: BLE001 - a stranger's __post_init__ may fail in any way
+        yield f"its options cannot be left as they are by default: {type(error).__name__}: {one_line(error)}"
 
 
 def _signature_problems(kind: Kind[Any], field: str, function: Any) -> Iterator[str]:

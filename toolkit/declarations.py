@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from toolkit import types
+from toolkit.errors import ConfigurationError
 from toolkit.options import describe_options
 
 D = TypeVar("D")
@@ -86,7 +87,6 @@ def check_declaration(kind: Kind[D], declaration: object) -> D:
 
     Raises:
         BadDeclarationError: If it is of another type, or a field of it cannot be used.
-        ConfigurationError: If its options cannot be described.
     """
     expected = kind.declaration.__name__
     if not isinstance(declaration, kind.declaration):
@@ -108,7 +108,7 @@ def check_declaration(kind: Kind[D], declaration: object) -> D:
         if getattr(declaration, field) is not None:
             _callable(where, declaration, field)
     if hasattr(declaration, "options"):
-        describe_options(declaration.options)
+        _check_options(where, declaration.options)
     check = _PARTICULARS.get(kind.declaration)
     if check is not None:
         check(where, declaration)
@@ -119,6 +119,19 @@ def _callable(where: str, declaration: object, field: str) -> None:
     value = getattr(declaration, field)
     if not callable(value):
         raise BadDeclarationError(f"{where}: {field} is {_shown(value)}, expected a callable")
+
+
+def _check_options(where: str, options: type) -> None:
+    try:
+        describe_options(options)
+    except ConfigurationError as error:
+        raise BadDeclarationError(f"{where}: {error}") from error
+
+
+def _check_rank(where: str, rank: object) -> None:
+    # Ranks of several plugins are compared: one that is no number would break the choice for all.
+    if type(rank) not in (int, float):
+        raise BadDeclarationError(f"{where}: rank is {_shown(rank)}, expected a number")
 
 
 def _suffix(where: str, field: str, value: object) -> None:
@@ -138,6 +151,7 @@ def _check_architecture(where: str, architecture: types.Architecture) -> None:
     convention: object = architecture.convention
     if not isinstance(convention, types.Convention):
         raise BadDeclarationError(f"{where}: convention is {_shown(convention)}, expected a Convention")
+    _check_rank(where, architecture.rank)
 
 
 def _check_model_format(where: str, model_format: types.ModelFormat) -> None:
@@ -157,6 +171,7 @@ def _check_merge_strategy(where: str, strategy: types.MergeStrategy) -> None:
         )
     if strategy.exactly is not None and (type(strategy.exactly) is not int or strategy.exactly < 2):
         raise BadDeclarationError(f"{where}: exactly is {strategy.exactly!r}, expected None, 2 or more")
+    _check_rank(where, strategy.rank)
 
 
 def _check_exporter(where: str, exporter: types.Exporter) -> None:

@@ -12,6 +12,8 @@ from toolkit.errors import ConfigurationError
 GROUP = "toolkit"
 """The entry-point group, which is also the name of pluggy's project."""
 
+_UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
@@ -79,8 +81,8 @@ def installed_plugins() -> list[InstalledPlugin]:
 
     A distribution that is found twice (installed, and as a checkout in the working directory)
     counts once, as Python's import would have it: the first on the path. Neither does one
-    module under two names make two plugins. A distribution whose metadata cannot be read is
-    not ours to complain about.
+    module under two names make two plugins. Distributions without a name are told apart by their
+    modules. One whose entry points cannot be read is not ours to complain about.
 
     Returns:
         Sorted by entry point name, then by distribution.
@@ -92,7 +94,7 @@ def installed_plugins() -> list[InstalledPlugin]:
         if not plugins:
             continue
         normalized = re.sub(r"[-_.]+", "-", plugins[0].distribution).lower()
-        if normalized not in seen_distributions:
+        if normalized == _UNKNOWN or normalized not in seen_distributions:
             seen_distributions.add(normalized)
             found.extend(plugins)
     found.sort(key=lambda plugin: (plugin.name, plugin.distribution))
@@ -108,11 +110,20 @@ def _of_distribution(distribution: Distribution) -> Iterator[InstalledPlugin]:
         if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
             return
         entry_points = distribution.entry_points.select(group=GROUP)
-        name, version = distribution.metadata["Name"], distribution.version
     except Exception:  # noqa: BLE001 - anyone's damaged metadata, read by importlib
         return
+    name, version = _metadata(distribution, "Name"), _metadata(distribution, "Version")
     for entry_point in entry_points:
-        yield InstalledPlugin(entry_point, name or "unknown", version or "unknown")
+        yield InstalledPlugin(entry_point, name, version)
+
+
+def _metadata(distribution: Distribution, field: str) -> str:
+    """A field of the metadata; each version of Python fails in its own way where it is missing."""
+    try:
+        values = distribution.metadata.get_all(field)
+    except Exception:  # noqa: BLE001 - as above
+        return _UNKNOWN
+    return values[0] if values else _UNKNOWN
 
 
 def _names(text: str) -> frozenset[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_LONGEST_LINE = 300
+
 
 class ToolkitError(Exception):
     """An expected failure.
@@ -117,3 +119,22 @@ class LimitReachedError(ToolkitError):
 
     code = "limit"
     exit_status = 8
+
+
+def one_line(error: BaseException) -> str:
+    """What anyone's exception says, in one line that a terminal and a table can show.
+
+    Args:
+        error: Of a stranger's code: its text may be long, have several lines or control
+            characters, or raise in its turn.
+
+    Returns:
+        At most 300 characters; empty if the exception says nothing.
+    """
+    try:
+        text = str(error)
+    except Exception as failed:  # noqa: BLE001 - a stranger's __str__ may fail in any way
+        text = f"its text cannot be read: {type(failed).__name__}"
+    line = " ".join(text.split())
+    printable = "".join(character if character.isprintable() else "?" for character in line)
+    return printable if len(printable) <= _LONGEST_LINE else f"{printable[: _LONGEST_LINE - 1]}…"

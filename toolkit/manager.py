@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ import pluggy
 from toolkit import hookspecs
 from toolkit.declarations import KINDS, BadDeclarationError, Kind, check_declaration
 from toolkit.discovery import InstalledPlugin, PluginSettings, installed_plugins
-from toolkit.errors import PluginError
+from toolkit.errors import PluginError, one_line
 
 D = TypeVar("D")
 
@@ -85,6 +86,8 @@ class _Entry:
 class PluginManager:
     """The plugins that take part, and what became of the others.
 
+    Threads may ask for contributions at once: each hook is still called once.
+
     Args:
         settings: What the environment says about plugins.
     """
@@ -94,6 +97,8 @@ class PluginManager:
         self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._entries: list[_Entry] = []
+        # A hook may itself ask for contributions.
+        self._lock = threading.RLock()
 
     @property
     def records(self) -> tuple[PluginRecord, ...]:
@@ -145,15 +150,16 @@ class PluginManager:
         Calls the kind's hook in every plugin that has not been asked yet; a plugin whose hook
         raises or yields something that cannot be used is broken from then on.
         """
-        for entry in self._entries:
-            if entry.record.state == "loaded" and kind.hook not in entry.declarations:
-                self._call(entry, kind)
-        return tuple(
-            Contribution(kind, declaration.name, declaration, entry.record)
-            for entry in self._entries
-            if entry.record.state == "loaded"
-            for declaration in entry.declarations[kind.hook]
-        )
+        with self._lock:
+            for entry in self._entries:
+                if entry.record.state == "loaded" and kind.hook not in entry.declarations:
+                    self._call(entry, kind)
+            return tuple(
+                Contribution(kind, declaration.name, declaration, entry.record)
+                for entry in self._entries
+                if entry.record.state == "loaded"
+                for declaration in entry.declarations[kind.hook]
+            )
 
     def call_every_hook(self) -> None:
         """Ask for every kind, so that the records tell all there is to tell."""
@@ -174,9 +180,10 @@ class PluginManager:
                 plugin = import_plugin()
                 hooks = self._hooks_of(plugin)
                 self._pluggy.register(plugin, entry.key)
-        # A plugin is a stranger's code: whatever it raises, a call of sys.exit() included, is its
-        # own failure. Ctrl-C and SIGTERM pass.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except KeyboardInterrupt:
+            # Ctrl-C and SIGTERM are nobody's failure.
+            raise
+        except BaseException as error:  # noqa: BLE001 - a stranger's code, which may call sys.exit()
             self._break(entry, _import_cause(error), error)
             return entry.record
         entry.change(hooks=hooks)
@@ -207,7 +214,9 @@ class PluginManager:
                 for implementation in getattr(self._pluggy.hook, kind.hook).get_hookimpls():
                     if implementation.plugin_name == entry.key:
                         declarations.extend(_checked(kind, implementation.function()))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code, as above
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a stranger's code, as above
             self._break(entry, _hook_cause(kind, error), error)
             return
         entry.declarations[kind.hook] = tuple(declarations)
@@ -275,18 +284,19 @@ def _checked(kind: Kind[Any], result: object) -> list[Any]:
 
 def _import_cause(error: BaseException) -> str:
     if isinstance(error, BadDeclarationError | pluggy.PluginValidationError):
-        return _one_line(error)
-    return f"import failed: {type(error).__name__}: {_one_line(error)}"
+        return one_line(error)
+    return f"import failed: {_named(error)}"
 
 
 def _hook_cause(kind: Kind[Any], error: BaseException) -> str:
     if isinstance(error, BadDeclarationError | PluginError):
-        return _one_line(error)
-    return f"{kind.hook} failed: {type(error).__name__}: {_one_line(error)}"
+        return one_line(error)
+    return f"{kind.hook} failed: {_named(error)}"
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _named(error: BaseException) -> str:
+    text = one_line(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _since(started: float) -> str:

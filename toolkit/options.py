@@ -203,6 +203,8 @@ def _field(options_type: type, field: dataclasses.Field[Any], annotation: Any) -
         default = field.default_factory()
     else:
         raise ConfigurationError(f"{where} has no default", hint="declare it with toolkit.options.option")
+    if not field.init:
+        raise ConfigurationError(f"{where} cannot be set: init is False", hint="leave it out of the options")
 
     inner, nullable = _without_none(annotation)
     many = typing.get_origin(inner) is tuple
@@ -220,6 +222,8 @@ def _field(options_type: type, field: dataclasses.Field[Any], annotation: Any) -
         rules = dataclasses.replace(rules, choices=choices)
     if inner not in (int, float, str, bool):
         raise _unsupported(where, annotation)
+    if inner not in (int, float) and (rules.minimum, rules.maximum) != (None, None):
+        raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
 
     described = _Field(field.name, inner, many, nullable, default, rules)
     try:
@@ -291,7 +295,10 @@ def _from_json(field: _Field, value: Any, owner: str) -> Any:
 def _scalar_from_json(field: _Field, value: Any, owner: str) -> Any:
     # bool is an int to Python; in JSON it never stands for a number.
     if field.scalar is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise _unfit(field, value, owner) from error
     if field.scalar is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if type(value) is not field.scalar:

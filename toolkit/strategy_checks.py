@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import UnsupportedError
+from toolkit.errors import UnsupportedError, one_line
 from toolkit.model import (
     ArrayTensors,
     Card,
@@ -113,11 +113,10 @@ def strategy_problems(strategy: MergeStrategy) -> Iterator[str]:
         return
     number = strategy.exactly or 3
     for problems in (_merges_copies_to_themselves, _combines_purely, _repeats_itself):
-        # Everything that a stranger's code can raise is a finding here.
         try:
             yield from problems(strategy, number)
-        except Exception as error:  # noqa: BLE001
-            yield f"merge failed on small models: {type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - all that a stranger's code can raise is a finding
+            yield f"merge failed on small models: {type(error).__name__}: {one_line(error)}"
             return
 
 

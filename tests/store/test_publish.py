@@ -1,5 +1,6 @@
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,29 @@ def test_a_failing_check_leaves_the_old_file(tmp_path: Path) -> None:
 
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("leave", "said"),
+    [
+        (lambda staging: staging.symlink_to("elsewhere"), "a link"),
+        (lambda staging: (staging / "inner").mkdir(parents=True), "a folder"),
+        (os.mkfifo, "no regular file"),
+    ],
+)
+def test_a_writer_that_leaves_no_file_of_its_own_is_told_so(
+    leave: Callable[[Path], None], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").write_text("somebody's")
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with (
+        pytest.raises(StorageError, match=rf"a\.txt was not written: its writer left {said}"),
+        publish(target) as staging,
+    ):
+        leave(staging)
+    assert target.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "elsewhere"]
 
 
 def test_a_writer_that_writes_nothing_is_told_so(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -29,6 +30,10 @@ def plugin_blueprint() -> flask.Blueprint:
     @routes.get("/bug")
     def bug() -> str:
         raise RuntimeError("secret")
+
+    @routes.get("/exit")
+    def leave() -> str:
+        sys.exit("secret")
 
     @routes.before_app_request
     def greedy() -> None:
@@ -188,8 +193,9 @@ def test_plugins_routes_live_below_their_name(make_site: Callable[..., Site]) ->
     assert site.client.get("/plugins/other/").json["code"] == "not_found"
 
 
-def test_a_bug_in_a_plugins_route_tells_nothing(make_site: Callable[..., Site]) -> None:
-    answer = make_site(HELLO).client.get("/plugins/hello/bug")
+@pytest.mark.parametrize("route", ["bug", "exit"])
+def test_a_bug_in_a_plugins_route_tells_nothing(make_site: Callable[..., Site], route: str) -> None:
+    answer = make_site(HELLO).client.get(f"/plugins/hello/{route}")
 
     assert answer.status_code == 500
     assert answer.json["code"] == "bug"

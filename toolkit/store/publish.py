@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -115,19 +116,25 @@ def _settle(staging: Path, target: Path) -> None:
 
 
 def _open_written(staging: Path, target: Path) -> int:
+    hint = "report this to whoever wrote the model format or exporter"
     try:
-        return os.open(staging, os.O_RDONLY)
+        # Not followed: a link would be published in the place of what it points to.
+        kind = os.lstat(staging).st_mode
     except FileNotFoundError as error:
-        raise StorageError(
-            f"{target} was not written: its writer left no file",
-            hint="report this to whoever wrote the model format or exporter",
-        ) from error
+        raise StorageError(f"{target} was not written: its writer left no file", hint=hint) from error
+    if not stat.S_ISREG(kind):
+        what = "a link" if stat.S_ISLNK(kind) else "a folder" if stat.S_ISDIR(kind) else "no regular file"
+        raise StorageError(f"{target} was not written: its writer left {what}", hint=hint)
+    return os.open(staging, os.O_RDONLY)
 
 
 def _discard(staging: Path) -> None:
     # Whatever made the writing fail may make this fail as well; then a sweep removes it.
     with suppress(OSError):
-        staging.unlink(missing_ok=True)
+        if staging.is_dir() and not staging.is_symlink():
+            shutil.rmtree(staging)
+        else:
+            staging.unlink(missing_ok=True)
 
 
 def _flush(folder: Path) -> None:

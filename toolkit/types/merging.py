@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from toolkit.errors import PluginError
 from toolkit.types.options import NoOptions
 
 if TYPE_CHECKING:
@@ -145,5 +146,15 @@ class MergeStrategy:
     rank: int = 100
 
     def needs_with(self, options: object) -> frozenset[Need]:
-        """What must be at hand under the given options."""
-        return self.needs(options) if callable(self.needs) else self.needs
+        """What must be at hand under the given options.
+
+        Raises:
+            PluginError: If the strategy's function returns anything else.
+        """
+        needs: object = self.needs(options) if callable(self.needs) else self.needs
+        if not isinstance(needs, frozenset) or not all(isinstance(need, Need) for need in needs):
+            raise PluginError(
+                f"merge strategy {self.name!r}: needs are {needs!r}, expected a frozenset of Need",
+                hint="report it to the strategy's author",
+            )
+        return needs

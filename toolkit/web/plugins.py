@@ -49,7 +49,13 @@ def _app_of(routes: Routes, state: WebState) -> Flask:
 
 def _add(app: Flask, prefix: str, inner: Flask) -> None:
     def view(path: str = "") -> BaseResponse:
-        return BaseResponse.from_app(inner.wsgi_app, _below(request.environ, prefix, path), buffered=False)
+        try:
+            return BaseResponse.from_app(
+                inner.wsgi_app, _below(request.environ, prefix, path), buffered=False
+            )
+        except SystemExit as error:
+            # waitress would drop the connection without an answer.
+            raise RuntimeError(f"a route below {prefix} called sys.exit({error.code!r})") from error
 
     rules: Iterable[str] = (prefix, f"{prefix}/", f"{prefix}/<path:path>")
     for number, rule in enumerate(rules):

@@ -1,0 +1,180 @@
+"""Calls into plugins: what a stranger's callable raises or returns is laid at its own door."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from toolkit import hookimpl
+from toolkit.catalog import Catalog
+from toolkit.data import Dataset
+from toolkit.errors import PluginError, UnreadableInputError
+from toolkit.testing import catalog_of
+from toolkit.types import (
+    DatasetLoader,
+    DatasetSource,
+    Exporter,
+    ExportRequest,
+    ExportResult,
+    MergeRequest,
+    MergeResult,
+    MergeStrategy,
+    ModelFormat,
+)
+
+HERE = Path()
+
+
+def leaves(*_arguments: object) -> Any:
+    sys.exit(0)
+
+
+def returns(result: object) -> Callable[[object], Any]:
+    return lambda _request: result
+
+
+def raises(error: BaseException) -> Callable[[object], Any]:
+    def function(_request: object) -> Any:
+        raise error
+
+    return function
+
+
+def catalog(**functions: Callable[..., Any]) -> Catalog:
+    """One contribution of each kind, named ``odd``, with the given callables."""
+
+    def function(name: str) -> Callable[..., Any]:
+        return functions.get(name, leaves)
+
+    return catalog_of(
+        SimpleNamespace(
+            toolkit_dataset_loaders=hookimpl(
+                lambda: [
+                    DatasetLoader(name="odd", summary="Odd", detect=function("detect"), load=function("load"))
+                ]
+            ),
+            toolkit_model_formats=hookimpl(
+                lambda: [ModelFormat(name="odd", summary="Odd", suffixes=(".odd",), read=function("read"))]
+            ),
+            toolkit_merge_strategies=hookimpl(
+                lambda: [MergeStrategy(name="odd", summary="Odd", merge=function("merge"))]
+            ),
+            toolkit_exporters=hookimpl(
+                lambda: [Exporter(name="odd", summary="Odd", suffix=".odd", export=function("export"))]
+            ),
+            __name__="toolkit_odd",
+        ),
+        distribution="odd-dist",
+    )
+
+
+def call(field: str, function: Callable[..., Any]) -> Any:
+    plugins = catalog(**{field: function})
+    declaration = {
+        "load": plugins.dataset_loader,
+        "read": plugins.model_format,
+        "merge": plugins.merge_strategy,
+        "export": plugins.exporter,
+    }[field]("odd")
+    return getattr(declaration, field)(HERE)
+
+
+@pytest.mark.parametrize("field", ["load", "read", "merge", "export"])
+def test_sys_exit_in_a_plugin_does_not_end_the_program(field: str) -> None:
+    with pytest.raises(PluginError, match=rf"odd-dist 0\): {field} called sys\.exit\(0\)"):
+        call(field, leaves)
+
+
+ARRAY = np.zeros(1, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("field", "result", "said"),
+    [
+        ("load", None, "NoneType, expected a toolkit.data.Dataset"),
+        (
+            "load",
+            Dataset("x", ("a", "b"), cast(Any, [[1]]), cast(Any, [0])),
+            "holds list, expected NumPy arrays",
+        ),
+        ("read", {}, "dict, expected a toolkit.model.Model"),
+        ("merge", None, "NoneType, expected MergeResult"),
+        ("merge", MergeResult(cast(Any, ARRAY), (1.0,)), "combine is ndarray, expected a callable"),
+        ("merge", MergeResult(leaves, cast(Any, "half")), "weights are str, expected numbers"),
+        ("merge", MergeResult(leaves, (1.0,), notes=cast(Any, "a note")), "notes are no tuple of texts"),
+        ("merge", MergeResult(leaves, (1.0,), steps=cast(Any, ("a",))), "steps are no tuple of MergeStep"),
+        ("export", Path("file"), "PosixPath, expected ExportResult"),
+        ("export", ExportResult(HERE, cast(Any, None)), "facts are no mapping from names"),
+        ("export", ExportResult(HERE, cast(Mapping[str, Any], {3: 4})), "facts are no mapping from names"),
+    ],
+)
+def test_a_result_of_another_type_is_named_with_its_plugin(field: str, result: object, said: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        call(field, returns(result))
+    assert said in caught.value.message
+    assert "'odd' of the plugin toolkit_odd (odd-dist 0)" in caught.value.message
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug"), OSError(28, "full")])
+def test_what_a_plugin_raises_while_it_works_passes(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        call("export", raises(error))
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("detect", "said"),
+    [
+        (raises(KeyError("k")), "detect failed: KeyError: 'k'"),
+        (returns(None), "detect returned NoneType, expected a list or tuple of DatasetSource"),
+        (returns([1]), "detect returned int among its sources"),
+        (leaves, "detect called sys.exit(0)"),
+    ],
+)
+def test_a_detect_that_fails_finds_nothing_and_is_reported_once(
+    detect: Callable[..., Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    loader = catalog(detect=detect).dataset_loader("odd")
+    assert loader.detect(HERE) == loader.detect(HERE) == ()
+    (message,) = caplog.messages
+    assert said in message
+    assert "dataset loader 'odd' of the plugin toolkit_odd (odd-dist 0)" in message
+
+
+def test_a_detect_that_works_is_not_touched() -> None:
+    source = DatasetSource("data", "odd", "Data")
+    assert catalog(detect=returns([source])).dataset_loader("odd").detect(HERE) == (source,)
+
+
+def test_what_a_format_should_not_raise_is_an_error_of_its_plugin() -> None:
+    with pytest.raises(PluginError, match=r"model\.odd: read failed: KeyError: 'k'"):
+        catalog(read=raises(KeyError("k"))).format_of(Path("model.odd")).read(Path("model.odd"))
+    for expected in (UnreadableInputError("damaged"), OSError(5, "I/O"), MemoryError()):
+        with pytest.raises(type(expected)):
+            call("read", raises(expected))
+
+
+def test_a_strategy_whose_needs_are_nothing_known_is_named() -> None:
+    strategy = MergeStrategy(name="odd", summary="Odd", merge=leaves, needs=returns(["scores"]))
+    with pytest.raises(PluginError, match="merge strategy 'odd': needs are"):
+        strategy.needs_with(None)
+
+
+def test_a_contribution_keeps_the_declaration_of_its_plugin() -> None:
+    from toolkit.declarations import EXPORTERS
+
+    plugins = catalog(export=returns(None))
+    assert plugins.find(EXPORTERS, "odd").declaration.export(cast(ExportRequest, None)) is cast(Any, None)
+    assert plugins.exporter("odd") is plugins.exporters()["odd"]
+
+
+def test_requests_reach_the_plugin() -> None:
+    result = MergeResult(leaves, (1.0,))
+    merge = catalog(merge=returns(result)).merge_strategy("odd").merge
+    assert merge(cast(MergeRequest, None)) is result
