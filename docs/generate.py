@@ -20,21 +20,46 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 
+# Click leaves two columns of a terminal free.
+_HELP_WIDTH = 78
+_SHARED_BY_ALL_COMMANDS = """# Commands
+
+Made from the code by `make docs`.
+
+- The result goes to stdout, everything else to stderr.
+- `--output json` prints one JSON document, a failure's included:
+  `{"error": {"code": …, "message": …, "hint": …}}`.
+- An expected failure is one line; `--debug` shows its traceback.
+- Every option has an environment variable: `toolkit train --epochs 5` is
+  `TOOLKIT_TRAIN_EPOCHS=5 toolkit train`. What is typed goes before it.
+- `eval "$(_TOOLKIT_COMPLETE=bash_source toolkit)"` in `~/.bashrc` completes commands and options, and
+  `zsh_source` in `~/.zshrc` does the same; in fish, `_TOOLKIT_COMPLETE=fish_source toolkit | source`.
+"""
+
 
 def commands_page() -> str:
-    """Every command with its help text, as ``toolkit COMMAND --help`` prints it at 80 columns."""
+    """What all commands share, and the help of each, as it is printed on a terminal of 80 columns."""
     from toolkit.cli.main import toolkit as group
 
-    lines = [
-        "# Commands",
-        "",
-        "Made from the code by `make docs`. Each option can be given as an environment variable too:",
-        "`toolkit train --epochs 5` is `TOOLKIT_TRAIN_EPOCHS=5 toolkit train`.",
-        "",
-    ]
-    with click.Context(group, info_name="toolkit", terminal_width=80, max_content_width=80) as context:
+    lines = [_SHARED_BY_ALL_COMMANDS, *_statuses(), ""]
+    with click.Context(
+        group, info_name="toolkit", terminal_width=_HELP_WIDTH, help_option_names=["-h", "--help"]
+    ) as context:
         lines += _section(group, context, depth=2)
     return "\n".join(lines)
+
+
+def _statuses() -> list[str]:
+    from toolkit.errors import ToolkitError
+
+    codes: dict[int, list[str]] = {1: ["bug"], 130: ["interrupted"], 143: ["terminated"]}
+    kinds = [ToolkitError]
+    for kind in kinds:
+        kinds += [below for below in kind.__subclasses__() if below.__module__ == ToolkitError.__module__]
+        if kind is not ToolkitError and kind.code not in codes.setdefault(kind.exit_status, []):
+            codes[kind.exit_status].append(kind.code)
+    rows = [f"| {status} | {', '.join(f'`{code}`' for code in codes[status])} |" for status in sorted(codes)]
+    return ["| exit status | codes |", "|---:|---|", "| 0 | |", *rows]
 
 
 def _section(command: click.Command, context: click.Context, depth: int) -> list[str]:
@@ -51,9 +76,7 @@ def _section(command: click.Command, context: click.Context, depth: int) -> list
             child = command.get_command(context, name)
             if child is None:
                 continue
-            with click.Context(
-                child, info_name=name, parent=context, terminal_width=80, max_content_width=80
-            ) as below:
+            with click.Context(child, info_name=name, parent=context, terminal_width=_HELP_WIDTH) as below:
                 lines += _section(child, below, min(depth + 1, 4))
     return lines
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import filelock  # noqa: F401 - an import that a fault disturbs would be blamed on the writer
 import numpy as np
 
 from toolkit.data.cache import DatasetCache, Divided, Splits

@@ -24,8 +24,11 @@ from toolkit import errors, hookimpl
 from toolkit.catalog import Catalog
 from toolkit.cli.commands import BUILTIN_COMMANDS
 from toolkit.cli.context import Toolkit, options_option, pass_toolkit
+from toolkit.cli.failures import failure_of
 from toolkit.cli.main import toolkit as program
 from toolkit.manager import PluginManager
+from toolkit.operations.context import Toolkit as OperationsToolkit
+from toolkit.store import Workspace
 from toolkit.types import Command
 
 HEAVY = {
@@ -139,6 +142,13 @@ def test_help_lists_every_command_with_its_summary() -> None:
     assert max(len(line) for line in shown.splitlines()) <= 80
 
 
+@pytest.mark.parametrize("group", ["datasets", "models", "plugins"])
+def test_no_summary_is_cut_off(group: str) -> None:
+    commands = run(None, group, "--help").output.partition("Commands:")[2]
+    assert commands
+    assert "..." not in commands
+
+
 def test_help_loads_no_command() -> None:
     def load() -> NoReturn:
         raise AssertionError("the list of commands must not load one")
@@ -174,6 +184,10 @@ ENDS: list[tuple[BaseException, int, str]] = [
     (click.BadParameter("no"), 2, "usage"),
     (click.FileError("a.txt"), 3, "not_found"),
     (OSError(errno.ENOSPC, "No space left on device", "models/a.h5"), 7, "storage"),
+    (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300), 2, "usage"),
+    (OSError(errno.ENOTDIR, "Not a directory", "a.png/b"), 2, "usage"),
+    (UnicodeEncodeError("utf-8", "bad\udcff.h5", 3, 4, "surrogates not allowed"), 2, "usage"),
+    (UnicodeEncodeError("ascii", "ä", 0, 1, "ordinal not in range(128)"), 1, "bug"),
     (MemoryError(), 8, "limit"),
     (KeyboardInterrupt(), 130, "interrupted"),
     (click.Abort(), 130, "interrupted"),
@@ -190,6 +204,20 @@ def test_every_failure_has_its_status_and_its_code(error: BaseException, status:
     assert list(document) == ["error"]
     assert document["error"]["code"] == code
     assert set(document["error"]) == {"code", "message", "hint"}
+
+
+def test_an_input_without_permission_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever runs the tests may be root, who may read everything.
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    (tmp_path / "a.csv").touch()
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "a.csv"))
+    assert failure_of(error, debug=False).exit_status == 3
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "new.csv"))
+    assert failure_of(error, debug=False).exit_status == 7
+
+
+def test_commands_have_all_that_the_verbs_work_with(tmp_path: Path) -> None:
+    assert set(vars(OperationsToolkit(Workspace(tmp_path)))) <= set(dir(Toolkit()))
 
 
 def test_an_expected_failure_is_one_line_on_stderr() -> None:
@@ -400,7 +428,7 @@ def test_an_interruption_cleans_up_and_has_its_status(number: int, status: int, 
         assert process.stderr is not None
         assert process.stderr.readline() == "waiting\n"
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == status
     assert err.strip() == "cleaned up"
     assert json.loads(out)["error"]["code"] == code

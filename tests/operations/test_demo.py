@@ -51,6 +51,9 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(demo_module, "ANCESTOR_EPOCHS", 2)
     monkeypatch.setattr(demo_module, "RELATIVE_EPOCHS", 1)
     toolkit = Toolkit(Workspace(tmp_path))
+    somebodys = tmp_path / "demo" / "pictures" / "holiday.jpg"
+    somebodys.parent.mkdir(parents=True)
+    somebodys.write_bytes(b"not ours")
     done = demo(toolkit, tmp_path / "demo", SilentProgress())
     assert len(done.models) == 3
     assert set(done.scores) == {path.name for path in (*done.models, done.merged, done.onnx)}
@@ -62,6 +65,7 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pictures = sorted((tmp_path / "demo" / "pictures").glob("*.png"))
     right = sum(a == b for a, b in zip(read_alone(done.onnx, pictures), PICTURES, strict=True))
     assert right >= len(PICTURES) - 2
+    assert somebodys.read_bytes() == b"not ours"
 
 
 @pytest.mark.long

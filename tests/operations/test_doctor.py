@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from quarters import save_reader
 
 from toolkit.operations.context import Toolkit
@@ -41,12 +43,22 @@ def test_a_damaged_model_is_a_problem(toolkit: Toolkit, tmp_path: Path) -> None:
     assert "SHA-256" in found["net.h5"].detail
 
 
+def test_a_workspace_without_permission_is_a_problem(
+    toolkit: Toolkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "workspace" not in {item.subject for item in examine(toolkit)}
+    # Whoever runs the tests may be root, who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    found = {item.subject: item for item in examine(toolkit)}
+    assert found["workspace"].state == "problem"
+
+
 def test_what_a_killed_writer_left_is_removed(toolkit: Toolkit, tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
     subprocess.run([sys.executable, "-c", CRASH, str(models / "card.json")], check=False)
     assert len(list(models.iterdir())) == 1
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while list(models.iterdir()) and time.monotonic() < deadline:
         found = {item.subject: item for item in examine(toolkit)}
     assert not list(models.iterdir())

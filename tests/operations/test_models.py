@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,24 @@ def test_every_file_is_listed_and_the_bad_ones_say_why(toolkit: Toolkit, tmp_pat
 def test_a_folder_that_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="nowhere"):
         find_models(toolkit, [tmp_path / "nowhere"])
+
+
+def test_a_folder_is_no_model_file(toolkit: Toolkit, tmp_path: Path) -> None:
+    (tmp_path / "saved.h5").mkdir()
+    with pytest.raises(MissingInputError, match="a folder, not a model file"):
+        show_model(toolkit, tmp_path / "saved.h5")
+
+
+def test_what_may_not_be_read_is_said(
+    toolkit: Toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1)
+    # Whoever runs the tests may be root, who may read everything.
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    with pytest.raises(UnreadableInputError, match=r"net\.h5: Permission denied"):
+        show_model(toolkit, path)
+    with pytest.raises(UnreadableInputError, match="models: Permission denied"):
+        find_models(toolkit)
 
 
 def test_a_workspace_without_models_has_none(toolkit: Toolkit) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from toolkit.cli.output import Output
+from toolkit.cli.parameters import INPUT_PATH
 from toolkit.errors import MissingInputError
 from toolkit.operations.context import Toolkit as OperationsToolkit
 
@@ -36,6 +37,7 @@ class Toolkit(OperationsToolkit):
         # behind the command's name may still change it.
         self.output = Output()
         self.folder = Path()
+        self.before_reading = None
         self._load_catalog = load_catalog or _installed_catalog
 
     @property
@@ -210,7 +212,7 @@ COMMON_OPTIONS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "workspace": (
         ["--workspace"],
         {
-            "type": click.Path(file_okay=False, path_type=Path),
+            "type": INPUT_PATH,
             "metavar": "DIR",
             "callback": _set_workspace,
             "expose_value": False,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where to; by default demo/ in the workspace.",
+    help="A workspace of its own, made if it is missing; by default demo/.",
 )
 @common_options
 @pass_toolkit

@@ -9,7 +9,8 @@ import click
 
 from toolkit.cli.context import Toolkit, common_options, pass_toolkit
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import convention_option
+from toolkit.cli.parameters import INPUT_PATH, convention_option
+from toolkit.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from toolkit.operations.evaluate import Score
     from toolkit.types import Convention, SplitName
 
+_WEAKEST = 2
+
 
 @click.command("evaluate")
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL…")
+@click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL…")
 @click.option(
     "--dataset", metavar="NAME|PATH", help="By default the one that the first model was trained on."
 )
@@ -67,12 +70,12 @@ def _print(scores: tuple[Score, ...], console: Console) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("weakest", no_wrap=True)
     for score in scores:
-        weakest = "  ".join(f"{name} {recall:.0%}" for name, recall in score.weakest[:3])
+        weakest = "  ".join(f"{name} {recall:.0%}" for name, recall in score.weakest[:_WEAKEST])
         table.add_row(
             shown_path(score.model),
             f"{score.accuracy:.2%}",
-            f"{score.low:.2%} – {score.high:.2%}",
+            f"{score.low:.1%} – {score.high:.1%}",
             f"{score.log_loss:.4f}",
             weakest,
         )
-    console.print(table)
+    print_table(console, table)

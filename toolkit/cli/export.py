@@ -9,6 +9,7 @@ import click
 
 from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
 from toolkit.cli.output import shown_path
+from toolkit.cli.parameters import INPUT_PATH
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=INPUT_PATH)
 @click.option("--to", required=True, metavar="NAME", help="The exporter: onnx, onnx-tf2onnx, h5, keras, …")
 @click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="By default beside the model.")
 @click.option(
@@ -41,7 +42,16 @@ def command(
 
 def _print(exported: Exported, console: Console) -> None:
     console.print(f"{shown_path(exported.path)}  {exported.size / 1e6:.2f} MB, by {exported.exporter}")
-    for name, value in exported.facts.items():
-        shown = f"{value:.2g}" if isinstance(value, float) else str(value)
-        console.print(f"  {name.replace('_', ' ')}: {shown}")
-    console.print(f"  sha256: {exported.sha256}")
+    for name, value in {**exported.facts, "sha256": exported.sha256}.items():
+        line = f"  {name.replace('_', ' ')}: {_fact(value)}"
+        # A digest is for copying: it stays in one piece.
+        fits = console.soft_wrap or len(line) <= console.width
+        console.print(line if fits else line.replace(": ", ":\n    ", 1))
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.2g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

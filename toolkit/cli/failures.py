@@ -11,6 +11,7 @@ import textwrap
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +25,19 @@ if TYPE_CHECKING:
 
 BUG, USAGE, NOT_FOUND, STORAGE, LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 7, 8, 130, 143
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE)
+_DISK = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+)
+_NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+_SHOWN_OF_A_NAME = 40
 
 
 class Terminated(KeyboardInterrupt):
@@ -75,23 +88,19 @@ def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRec
         return Failure(
             "limit", "there is not enough memory", "use smaller inputs or fewer models", LIMIT, shown
         )
-    if isinstance(error, OSError) and error.errno in _DISK:
-        where = f"{error.filename}: " if error.filename else ""
-        return Failure(
-            "storage", f"{where}{error.strerror}", "check the disk and its permissions", STORAGE, shown
-        )
-    return _bug(error, plugins)
+    known = _system_failure(error, shown) if isinstance(error, OSError) else _nameless(error, shown)
+    return known or _bug(error, plugins)
 
 
 def report(failure: Failure, output: Output) -> None:
     """Print a failure: for people on stderr, for programs on stdout, where it is the only document."""
     if failure.traceback:
-        print(failure.traceback, file=sys.stderr, end="")
+        _say(failure.traceback.rstrip("\n"))
     if output.json and not output.answered:
         document = {"error": {"code": failure.code, "message": failure.message, "hint": failure.hint}}
         print(json.dumps(document, indent=2), flush=True)
     else:
-        print(_for_people(failure), file=sys.stderr, flush=True)
+        _say(_for_people(failure))
 
 
 def silence_broken_pipe() -> int:
@@ -108,6 +117,41 @@ def silence_broken_pipe() -> int:
             # What is left in the buffer would be written, and fail again, when Python ends.
             os.dup2(nowhere, stream.fileno())
     return STORAGE
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        # A log on a full disk: the exit status still says what happened.
+        return
+
+
+def _system_failure(error: OSError, shown: str) -> Failure | None:
+    """What the operating system refused; None for what should not have been asked of it."""
+    where = f"{error.filename}: " if error.filename else ""
+    message = f"{where}{error.strerror}"
+    if error.errno in _NO_PATH:
+        return Failure("usage", message, "choose another path", USAGE, shown)
+    if error.errno == errno.EACCES and isinstance(error.filename, str) and _may_not_be_read(error.filename):
+        return Failure("unreadable", message, "change its permissions", NOT_FOUND, shown)
+    if error.errno in _DISK:
+        return Failure("storage", message, "check the disk and its permissions", STORAGE, shown)
+    return None
+
+
+def _may_not_be_read(name: str) -> bool:
+    return Path(name).exists() and not os.access(name, os.R_OK)
+
+
+def _nameless(error: BaseException, shown: str) -> Failure | None:
+    """A file name whose bytes are no text, where text must be written."""
+    if not isinstance(error, UnicodeEncodeError) or error.reason != "surrogates not allowed":
+        return None
+    name = error.object[max(error.start - _SHOWN_OF_A_NAME, 0) : error.end + _SHOWN_OF_A_NAME]
+    return Failure("usage", f"a file name is not in UTF-8: {name!a}", "rename the file", USAGE, shown)
 
 
 def _bug(error: BaseException, plugins: Sequence[PluginRecord]) -> Failure:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import io
 import os
 import signal
 import sys
@@ -27,6 +26,7 @@ from toolkit.cli.context import (
     with_environment,
 )
 from toolkit.cli.failures import USAGE, Failure, Terminated, failure_of, report, silence_broken_pipe
+from toolkit.cli.streams import prepare_streams
 from toolkit.declarations import COMMANDS
 from toolkit.errors import PluginError, UsageError
 
@@ -141,7 +141,7 @@ class Commands(click.Group):
     "toolkit",
     cls=Commands,
     context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX, "help_option_names": ["-h", "--help"]},
-    epilog="Every option has an environment variable: TOOLKIT_OUTPUT, TOOLKIT_TRAIN_EPOCHS.",
+    epilog="Every option has an environment variable, such as TOOLKIT_OUTPUT or TOOLKIT_TRAIN_EPOCHS.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @program_options
@@ -151,10 +151,7 @@ def toolkit() -> None:
 
 def main() -> None:
     """Run the program of the command line and end the process."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A file name that is no text must not end a command that has done its work.
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     # Only the main thread may; an embedding program keeps its own handler.
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, _terminate)

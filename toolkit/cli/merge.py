@@ -10,6 +10,7 @@ import click
 
 from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
 from toolkit.cli.output import shown_path
+from toolkit.cli.parameters import INPUT_PATH
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,7 @@ class _Images(click.ParamType[int]):
 
 
 @click.command("merge", short_help="Make one model of several.")
-@click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=INPUT_PATH)
 @click.option(
     "--strategy", metavar="NAME", help="How; by default greedy with a data set at hand, mean without."
 )

@@ -9,6 +9,8 @@ import click
 
 from toolkit.cli.context import Toolkit, common_options, pass_toolkit
 from toolkit.cli.output import shown_path
+from toolkit.cli.parameters import INPUT_PATH
+from toolkit.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +30,7 @@ def command() -> None:
 
 
 @command.command("find")
-@click.argument("folders", nargs=-1, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR…]")
+@click.argument("folders", nargs=-1, type=INPUT_PATH, metavar="[DIR…]")
 @common_options
 @pass_toolkit
 def find(toolkit: Toolkit, folders: tuple[Path, ...]) -> None:
@@ -62,14 +64,14 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
             "" if accuracy is None else f"{accuracy:.2%}",
             Text(model.state, style="" if not model.problem else "red"),
         )
-    console.print(table)
+    print_table(console, table)
     for model in models:
         if model.problem:
             console.print(model.problem, style="red")
 
 
 @command.command("show")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=INPUT_PATH)
 @common_options
 @pass_toolkit
 def show(toolkit: Toolkit, model: Path) -> None:
@@ -129,8 +131,8 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "1"
 
 
-@command.command("compare")
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL MODEL…")
+@command.command("compare", short_help="Tell what models have in common.")
+@click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL MODEL…")
 @common_options
 @pass_toolkit
 def compare(toolkit: Toolkit, models: tuple[Path, ...]) -> None:
@@ -149,7 +151,6 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
         elif pair.cosine is not None and pair.distance is not None:
             console.print(
                 f"  the same network; weights at cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
-                "  (relatives near 1 and 0, strangers near 0 and 1.4)"
             )
         for difference in pair.differences[:_SHOWN]:
             console.print(f"  {pair.second.name} {difference}")
@@ -157,10 +158,13 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
             console.print(
                 f"  and {len(pair.differences) - _SHOWN} more differences; --output json lists them"
             )
+    if any(pair.cosine is not None and not pair.same_weights for pair in pairs):
+        console.print()
+        console.print("Relatives have a cosine near 1 and a distance near 0, strangers near 0 and 1.4.")
 
 
 @command.command("verify")
-@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="[MODEL…]")
+@click.argument("models", nargs=-1, type=INPUT_PATH, metavar="[MODEL…]")
 @common_options
 @pass_toolkit
 def verify(toolkit: Toolkit, models: tuple[Path, ...]) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from toolkit.types import Convention
+
+INPUT_PATH = click.Path(path_type=Path, readable=False)
+"""A file or folder to be read; whoever opens it says what is wrong with it, as of an input."""
 
 
 def _parsed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Convention | None:

@@ -21,7 +21,7 @@ def command() -> None:
     """List, show and check the plugins."""
 
 
-@command.command("list")
+@command.command("list", short_help="List every plugin and what it contributes.")
 @common_options
 @pass_toolkit
 def list_command(toolkit: Toolkit) -> None:
@@ -39,7 +39,7 @@ def list_command(toolkit: Toolkit) -> None:
             toolkit.output.warn(f"command {whose} is hidden by the built-in one; type {name}")
 
 
-@command.command("show")
+@command.command("show", short_help="Show a plugin or a contribution with its options.")
 @click.argument("name")
 @common_options
 @pass_toolkit
@@ -51,7 +51,7 @@ def show_command(toolkit: Toolkit, name: str) -> None:
     toolkit.output.result(details, lambda console: _show(details, console))
 
 
-@command.command("check")
+@command.command("check", short_help="Check that every plugin keeps its contract.")
 @common_options
 @pass_toolkit
 @click.pass_context

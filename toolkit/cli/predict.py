@@ -9,7 +9,7 @@ import click
 
 from toolkit.cli.context import Toolkit, common_options, pass_toolkit
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import convention_option
+from toolkit.cli.parameters import INPUT_PATH, convention_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from toolkit.operations.predict import PictureInk, Prediction
     from toolkit.types import Convention
 
+_GUESS = len("A 100.0%") + 3
+
 
 @click.command("predict")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE…")
+@click.argument("model", type=INPUT_PATH)
+@click.argument("images", nargs=-1, required=True, type=INPUT_PATH, metavar="IMAGE…")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Guesses a picture.")
 @click.option(
     "--ink",
@@ -61,7 +63,12 @@ def command(
 def _print(predictions: tuple[Prediction, ...], console: Console) -> None:
     width = max(len(prediction.picture) for prediction in predictions)
     for prediction in predictions:
-        guesses = "   ".join(f"{guess.character} {guess.probability:.1%}" for guess in prediction.guesses)
-        console.print(f"{prediction.picture:<{width}}  {guesses}")
+        guesses = [f"{guess.character} {guess.probability:.1%}" for guess in prediction.guesses]
+        room = len(guesses) if console.soft_wrap else (console.width - width - 2) // _GUESS
+        beside = max(room, 1)
+        for begin in range(0, len(guesses), beside):
+            name = "" if begin else prediction.picture
+            cells = (f"{guess:<{_GUESS}}" for guess in guesses[begin : begin + beside])
+            console.print(f"{name:<{width}}  {''.join(cells).rstrip()}")
         if prediction.seen is not None:
             console.print(f"{'':<{width}}  seen as {shown_path(prediction.seen)}")

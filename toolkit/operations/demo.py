@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -196,14 +195,12 @@ def _verdict(merged: MergeOutcome) -> str:
 
 def _draw(toolkit: Toolkit, folder: Path) -> list[Path]:
     """Write test images as pictures a person could have drawn: larger, dark ink on light paper."""
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     data = toolkit.data.open(DATASET, "test")
     paths = []
     for number, character in enumerate(PICTURES):
         index = int((data.labels == data.classes.index(character)).argmax())
-        path = folder / f"{number}.png"
+        path = folder / f"glyph-{number}.png"
         publish_bytes(path, _picture(data.images[index]))
         paths.append(path)
     return paths

@@ -22,14 +22,18 @@ _NEEDED = (
     "onnx",
     "onnxruntime",
     "pandas",
+    "isal",
     "click",
     "pluggy",
     "rich",
     "pillow",
     "matplotlib",
+    "filelock",
+    "protobuf",
 )
 _EXTRA = {
     "tensorflow": ("train", "training and fine-tuning"),
+    "keras": ("train", "training and fine-tuning"),
     "tf2onnx": ("convert", "export --to onnx-tf2onnx"),
     "flask": ("serve", "serving over HTTP"),
     "waitress": ("serve", "serving over HTTP"),
@@ -99,6 +103,8 @@ def _plugins(toolkit: Toolkit) -> Iterator[Finding]:
 
 def _workspace(toolkit: Toolkit) -> Iterator[Finding]:
     workspace = toolkit.workspace
+    if not os.access(workspace.root, os.W_OK | os.X_OK):
+        yield Finding("workspace", "problem", "may not be written to: change its permissions, or --workspace")
     free = shutil.disk_usage(workspace.root).free
     detail = f"{free / 1e9:.1f} GB free"
     yield Finding("disk", "problem" if free < _LITTLE_SPACE else "ok", detail)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError
+from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
 from toolkit.model import Card, Model, weights_digest
 from toolkit.model.topology import Layer
 from toolkit.operations.context import Toolkit
@@ -91,14 +92,19 @@ def model_files(toolkit: Toolkit, folders: Sequence[Path] = ()) -> list[FoundFil
 
     Raises:
         MissingInputError: If a folder that was named is not there.
+        UnreadableInputError: If one may not be read.
     """
     for folder in folders:
         if not folder.is_dir():
             raise MissingInputError(f"{folder}: no such folder", hint="name folders that hold model files")
+    roots = list(folders) or [toolkit.workspace.models]
+    for root in roots:
+        if root.is_dir() and not os.access(root, os.R_OK | os.X_OK):
+            raise UnreadableInputError(f"{root}: Permission denied", hint="change the folder's permissions")
     suffixes = sorted(
         {suffix for item in toolkit.catalog.model_formats().values() for suffix in item.suffixes}
     )
-    return find_files(list(folders) or [toolkit.workspace.models], suffixes)
+    return find_files(roots, suffixes)
 
 
 def find_models(toolkit: Toolkit, folders: Sequence[Path] = ()) -> tuple[FoundModel, ...]:

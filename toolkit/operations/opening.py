@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,12 +29,15 @@ def open_model(toolkit: Toolkit, path: Path) -> Model:
     Raises:
         MissingInputError: If there is no such file.
         DamagedFileError: If the file is not the one that its card was written for.
-        UnreadableInputError: If it is no model, or its card does not fit it.
+        UnreadableInputError: If it may not be read, is no model, or its card does not fit it.
     """
     if not path.is_file():
+        what = "a folder, not a model file" if path.is_dir() else "no such model file"
         raise MissingInputError(
-            f"{path}: no such model file", hint="`toolkit models find` lists the models that are here"
+            f"{path}: {what}", hint="`toolkit models find` lists the models that are here"
         )
+    if not os.access(path, os.R_OK):
+        raise UnreadableInputError(f"{path}: Permission denied", hint="change its permissions")
     read = toolkit.catalog.format_of(path).read
 
     def read_tried(file: Path) -> Model:

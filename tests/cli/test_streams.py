@@ -1,0 +1,58 @@
+"""Standard streams as odd as they come: closed, on a full disk, with few letters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = line.replace("toolkit", f"'{sys.executable}' -m toolkit", 1)
+    return subprocess.run(
+        ["bash", "-c", f"{command}; echo $?"], capture_output=True, text=True, cwd=folder, check=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("toolkit models find >&-", "0"),
+        ("toolkit models find >&- 2>&- <&-", "0"),
+        ("toolkit --output json models find >&-", "0"),
+        ("toolkit models nothing 2>&-", "2"),
+        ("toolkit models nothing 2>/dev/full", "2"),
+        ("toolkit models find >/dev/full", "7"),
+    ],
+)
+def test_a_stream_that_takes_nothing_changes_no_status(line: str, status: str, tmp_path: Path) -> None:
+    done = shell(line, tmp_path)
+    assert done.stdout.strip() == status
+    assert "Traceback" not in done.stderr
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    script = (
+        "import os\n"
+        "from toolkit.cli.streams import prepare_streams\n"
+        "prepare_streams()\n"
+        "print('nobody hears this')\n"
+        "raise SystemExit(os.open('file', os.O_CREAT | os.O_WRONLY))\n"
+    )
+    done = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, script], cwd=tmp_path, check=False
+    )
+    assert done.returncode >= 3
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+def test_an_encoding_without_our_letters_gets_its_own(run_toolkit: Callable[..., Any]) -> None:
+    done = run_toolkit("datasets", "list", environ={"PYTHONIOENCODING": "ascii"})
+    assert done.status == 0
+    assert "28x28" in done.out
+    unknown = run_toolkit("plugins", "show", "字", environ={"PYTHONIOENCODING": "ascii"})
+    assert (unknown.status, r"'\u5b57'" in unknown.err) == (2, True)

@@ -1,0 +1,48 @@
+"""Tables that lose nothing: not in a pipe, and not on a narrow terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_NAME = 24
+_GAP = 2
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table as wide as it has to be.
+
+    In a pipe every row is one line. On a terminal that is too narrow for the columns, each row
+    becomes a record: its first cell, and below it the others with their titles.
+
+    Args:
+        console: Where it goes.
+        table: Without a box; the first column names the row and may be folded, the others may not.
+    """
+    from rich.measure import Measurement
+
+    unlimited = console.options.update(max_width=10_000)
+    needed = [
+        max(Measurement.get(console, unlimited, cell).maximum for cell in (column.header, *column.cells))
+        for column in table.columns
+    ]
+    if console.soft_wrap:
+        width = sum(needed) + _GAP * len(needed)
+        for line in console.render_lines(table, unlimited.update(width=width), pad=False):
+            console.print("".join(segment.text for segment in line).rstrip(), style="")
+    elif min(needed[0], _NAME) + sum(needed[1:]) + _GAP * (len(needed) - 1) <= console.width:
+        console.print(table)
+    else:
+        _print_records(console, table)
+
+
+def _print_records(console: Console, table: Table) -> None:
+    first, *others = table.columns
+    for name, *values in zip(first.cells, *(column.cells for column in others), strict=True):
+        console.print(name, style="bold")
+        for column, value in zip(others, values, strict=True):
+            if str(value):
+                console.print(f"  {column.header}:", value)
