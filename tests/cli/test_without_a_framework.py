@@ -71,7 +71,7 @@ def test_no_framework_is_imported(workspace: Path, arguments: str) -> None:
 @pytest.mark.parametrize("arguments", ["train --dataset glyphs", "demo"])
 def test_what_needs_one_says_so_at_once(tmp_path: Path, arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.replace("standalone_mode=False", ""), *arguments.split()],
+        [sys.executable, "-c", PROGRAM.replace(", standalone_mode=False", ""), *arguments.split()],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -79,8 +79,8 @@ def test_what_needs_one_says_so_at_once(tmp_path: Path, arguments: str) -> None:
         timeout=120,
     )
     assert done.returncode == 2, done.stderr
-    error, hint = done.stderr.splitlines()[-2:]
-    assert error == "error: training needs tensorflow and keras, which this environment does not have"
-    assert "modelops-toolkit[train]" in hint
-    assert not (tmp_path / "runs").exists()
-    assert not (tmp_path / "demo").exists() or not any((tmp_path / "demo").rglob("runs/*"))
+    assert done.stderr.splitlines()[-1] == (
+        "error: training needs tensorflow and keras, which this environment does not have"
+        " (pip install 'modelops-toolkit[train]')"
+    )
+    assert not list(tmp_path.rglob("runs"))
