@@ -25,6 +25,7 @@ from toolkit.store.digest import file_sha256
 from toolkit.store.faults import storage_error
 from toolkit.store.locks import exclusive
 from toolkit.store.publish import publish, publish_text
+from toolkit.store.stamp import Stamp, stamp_of
 
 M = TypeVar("M")
 
@@ -261,15 +262,14 @@ def _restless(model_path: Path) -> StorageError:
     )
 
 
-def _stamp(path: Path) -> tuple[int, int, int, int]:
+def _stamp(path: Path) -> Stamp:
     """What differs once a file has been replaced."""
     try:
-        status = path.stat()
+        return stamp_of(path.stat())
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: there is no such file", hint="check the path") from error
     except OSError as error:
         raise storage_error(error, path, "could not be read") from error
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _names(model_path: Path) -> tuple[Path, Path]:

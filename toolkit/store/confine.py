@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import MissingInputError, PlanRefusedError, StorageError, UsageError
+from toolkit.store.stamp import Stamp, stamp, stamp_of
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_SEGMENTS = 4
@@ -40,18 +41,13 @@ class ConfinedFile:
     descriptor: int
 
     @property
-    def identity(self) -> tuple[int, int, int, int]:
-        """Device, number, size and time of change: differs once the file is another."""
-        status = os.fstat(self.descriptor)
-        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    def identity(self) -> Stamp:
+        """Differs once the file is another."""
+        return stamp_of(os.fstat(self.descriptor))
 
     def is_still_there(self) -> bool:
         """Whether the path still leads to this very file, so that what was read by path was it."""
-        try:
-            status = os.lstat(self.path)
-        except OSError:
-            return False
-        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) == self.identity
+        return stamp(self.path) == self.identity
 
 
 def is_name(name: str) -> bool:
