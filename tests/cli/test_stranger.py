@@ -85,6 +85,16 @@ def test_a_name_that_two_plugins_claim_is_picked_by_its_distribution(run_toolkit
     assert picked.document["error"]["code"] == "not_found"
 
 
+def test_what_a_plugin_prints_stays_out_of_the_document(
+    run_toolkit: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "talkative.crash").write_text("say")
+    done = run_toolkit("models", "find", "--output", "json", plugins=["native-crash"])
+    assert [model["state"] for model in done.document["models"]] == ["unreadable"]
+    assert "crashed\n" in done.err
+
+
 def test_its_options_are_checked(run_toolkit: Callable[..., Any]) -> None:
     done = run_toolkit("plugins", "show", "weights-table", "--output", "json", plugins=INSTALLED)
     (contribution,) = done.document["contributions"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -53,8 +54,22 @@ class Toolkit(OperationsToolkit):
         return self.catalog.records_so_far if "catalog" in vars(self) else ()
 
 
-pass_toolkit = click.make_pass_decorator(Toolkit, ensure=True)
-"""Gives a command's function the :class:`Toolkit` as its first argument."""
+_give_toolkit = click.make_pass_decorator(Toolkit, ensure=True)
+
+
+def pass_toolkit(function: F) -> F:
+    """Give a command's function the :class:`Toolkit` as its first argument.
+
+    Under ``--output json``, what others print meanwhile does not get into the document.
+    """
+
+    @_give_toolkit
+    @functools.wraps(function)
+    def run(toolkit: Toolkit, *arguments: Any, **options: Any) -> Any:
+        with toolkit.output.for_the_document_alone():
+            return function(toolkit, *arguments, **options)
+
+    return cast("F", run)
 
 
 def common_options(function: F) -> F:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from toolkit.cli.jsonable import shown_path, to_jsonable
@@ -38,6 +39,19 @@ class Output:
         self.debug = debug
         self.answered = False
         self._bar: BarProgress | None = None
+        self._document_to: TextIO | None = None
+
+    @contextmanager
+    def for_the_document_alone(self) -> Iterator[None]:
+        """Under ``--output json``, keep what plugins and libraries print off stdout."""
+        if not self.json:
+            yield
+            return
+        self._document_to, sys.stdout = sys.stdout, sys.stderr
+        try:
+            yield
+        finally:
+            sys.stdout, self._document_to = self._document_to, None
 
     def result(self, document: Any, text: Callable[[Console], None]) -> None:
         """Print the result of the command.
@@ -51,7 +65,7 @@ class Output:
         if self.json:
             text_of_document = json.dumps(to_jsonable(document), indent=2, allow_nan=False)
             self.answered = True
-            print(text_of_document, flush=True)
+            print(text_of_document, file=self._document_to or sys.stdout, flush=True)
         else:
             text(make_console(sys.stdout))
 
