@@ -187,3 +187,10 @@ def test_what_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
         resume(toolkit, "munday-0", QUIET)
     with pytest.raises(MissingInputError, match="an empty name: no such run"):
         resume(toolkit, "", QUIET)
+
+
+def test_the_data_set_that_was_found_is_said_with_the_reason(toolkit: Toolkit) -> None:
+    notes = Notes()
+    with pytest.raises(PluginError, match="nowhere"):
+        train(toolkit, TrainOrder(architecture="nowhere"), notes)
+    assert notes.lines[0].startswith("data set quarters, the only one here: ")

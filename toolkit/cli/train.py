@@ -88,15 +88,14 @@ def _refuse_changes(context: click.Context) -> None:
 
 
 def _print(done: Trained, console: Console) -> None:
-    kept = f"epoch {done.best_epoch} of {done.epochs}"
-    if done.test_accuracy is None:
-        console.print(f"validation accuracy {done.validation_accuracy:.2%} on {done.dataset} ({kept})")
-    else:
+    if done.test_accuracy is not None:
         console.print(
             f"test accuracy {done.test_accuracy:.2%} on {done.test_images:,} images of {done.dataset}"
-            f" (validation {done.validation_accuracy:.2%}, {kept})"
         )
+    best = f"{done.validation_accuracy:.2%} on validation"
+    console.print(f"best     epoch {done.best_epoch} of {done.epochs}, {best}")
     console.print(f"model    {shown_path(done.model)}, {done.parameters:,} parameters")
     console.print(f"plot     {shown_path(done.history_plot)}")
     console.print(f"mapping  {shown_path(done.mapping)}")
-    console.print(f"run      {shown_path(done.run)}, {done.images_per_second:,.0f} images a second")
+    console.print(f"run      {shown_path(done.run)}")
+    console.print(f"pace     {done.images_per_second:,.0f} images a second")

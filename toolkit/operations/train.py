@@ -87,7 +87,7 @@ def train(toolkit: Toolkit, order: TrainOrder, progress: Progress) -> Trained:
     order.check()
     source = toolkit.data.find(order.dataset)
     if order.dataset is None:
-        progress.note(f"data set {source.name}: {source.summary}; --dataset chooses another")
+        progress.note(f"data set {source.name}, {_why(toolkit)}: {source.summary}")
     plan = _plan(toolkit, order, source, progress)
     # Only now: what cannot be trained leaves no run behind.
     folder = _new_run(toolkit, plan)
@@ -111,6 +111,14 @@ def resume(toolkit: Toolkit, run: str, progress: Progress) -> Trained:
     order = read_order(folder)
     plan = _plan(toolkit, order, toolkit.data.find(order.dataset), progress)
     return _train(toolkit, plan, folder, progress, resume=True)
+
+
+def _why(toolkit: Toolkit) -> str:
+    """Why this data set was taken where none was named."""
+    names = [source.name for source in toolkit.data.sources() if source.rank >= 0]
+    if len(names) == 1:
+        return "the only one here"
+    return f"the first of {', '.join(names)}; --dataset names another"
 
 
 @dataclass(frozen=True, slots=True)
