@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+# Tests are imported by path, each for itself; what they share is imported by name.
+sys.path.insert(0, str(Path(__file__).parent))
+
 PLUGINS = Path(__file__).resolve().parents[1] / "data" / "plugins"
 
 

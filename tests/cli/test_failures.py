@@ -1,0 +1,153 @@
+"""Failures: statuses, codes, the line for people and the document for programs."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import pytest
+from try_out import raising, reporting, run
+
+from toolkit import errors
+from toolkit.cli.context import Toolkit, pass_toolkit
+from toolkit.cli.failures import failure_of
+
+ENDS: list[tuple[BaseException, int, str]] = [
+    (errors.UsageError("no"), 2, "usage"),
+    (errors.PlanRefusedError("no"), 2, "plan_refused"),
+    (errors.MissingInputError("no"), 3, "not_found"),
+    (errors.UnreadableInputError("no"), 3, "unreadable"),
+    (errors.IncompatibleModelsError("no"), 4, "incompatible_models"),
+    (errors.DamagedFileError("no"), 5, "damaged"),
+    (errors.BusyError("no"), 6, "busy"),
+    (errors.StorageError("no"), 7, "storage"),
+    (errors.LimitReachedError("no"), 8, "limit"),
+    (click.UsageError("no"), 2, "usage"),
+    (click.BadParameter("no"), 2, "usage"),
+    (click.FileError("a.txt"), 3, "not_found"),
+    (OSError(errno.ENOSPC, "No space left on device", "models/a.h5"), 7, "storage"),
+    (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300), 2, "usage"),
+    (OSError(errno.ENOTDIR, "Not a directory", "a.png/b"), 2, "usage"),
+    (UnicodeEncodeError("utf-8", "bad\udcff.h5", 3, 4, "surrogates not allowed"), 2, "usage"),
+    (UnicodeEncodeError("ascii", "ä", 0, 1, "ordinal not in range(128)"), 1, "bug"),
+    (MemoryError(), 8, "limit"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+    (click.Abort(), 130, "interrupted"),
+    (ValueError("a bug"), 1, "bug"),
+    (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "bug"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "code"), ENDS, ids=[repr(end[0]) for end in ENDS])
+def test_every_failure_has_its_status_and_its_code(error: BaseException, status: int, code: str) -> None:
+    result = run(raising(error), "try-out", "--output", "json")
+    assert result.exit_code == status
+    document = json.loads(result.stdout)
+    assert list(document) == ["error"]
+    assert document["error"]["code"] == code
+    assert set(document["error"]) == {"code", "message", "hint"}
+
+
+def test_an_input_without_permission_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever runs the tests may be root, who may read everything.
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    (tmp_path / "a.csv").touch()
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "a.csv"))
+    assert failure_of(error, debug=False).exit_status == 3
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "new.csv"))
+    assert failure_of(error, debug=False).exit_status == 7
+
+
+def test_an_expected_failure_is_one_line_on_stderr() -> None:
+    result = run(
+        raising(errors.DamagedFileError("a.h5: its digest differs", hint="train it anew")), "try-out"
+    )
+    assert result.stdout == ""
+    assert result.stderr == "error: a.h5: its digest differs (train it anew)\n"
+
+
+def test_debug_adds_the_traceback() -> None:
+    for arguments in (("--debug", "try-out"), ("try-out", "--debug")):
+        result = run(raising(errors.BusyError("held")), *arguments)
+        assert "Traceback (most recent call last)" in result.stderr
+        assert result.stderr.endswith("error: held\n")
+        assert result.exit_code == 6
+
+
+def test_a_bug_keeps_its_traceback_and_is_laid_at_the_plugins_door() -> None:
+    result = run(raising(ValueError("oh no")), "try-out")
+    assert result.exit_code == 1
+    assert "Traceback (most recent call last)" in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ValueError: oh no (this is a bug in the plugin tries (tries-dist 1.0)")
+
+
+def test_a_bug_of_ours_is_called_ours() -> None:
+    def load() -> click.Command:
+        @click.command()
+        @pass_toolkit
+        def command(toolkit: Toolkit) -> None:
+            toolkit.output.result(object(), lambda _console: None)
+
+        return command
+
+    result = run(load, "try-out", "--output", "json")
+    assert json.loads(result.stdout)["error"]["hint"] == "this is a bug; please report it with the traceback"
+
+
+def test_errors_while_arguments_are_parsed_are_json_too() -> None:
+    for arguments in (
+        ("--output", "json", "try-out", "--no-such"),
+        ("try-out", "--no-such", "--output=json"),
+        ("--output", "json", "--no-such"),
+        ("--output", "json", "trian"),
+        ("--output", "json"),
+        ("--output", "json", "plugins"),
+    ):
+        result = run(reporting, *arguments)
+        assert result.exit_code == 2, arguments
+        assert json.loads(result.stdout)["error"]["code"] == "usage"
+
+
+def test_a_failure_behind_the_result_makes_no_second_document() -> None:
+    @click.command()
+    @pass_toolkit
+    def command(toolkit: Toolkit) -> None:
+        toolkit.output.result({"done": True}, lambda _console: None)
+        raise errors.StorageError("the report could not be written")
+
+    result = run(lambda: command, "try-out", "--output", "json")
+    assert json.loads(result.stdout) == {"done": True}
+    assert result.stderr == "error: the report could not be written\n"
+    assert result.exit_code == 7
+
+
+def test_a_usage_error_says_where_help_is() -> None:
+    result = run(reporting, "try-out", "--times", "many")
+    assert result.stderr.startswith("error: Invalid value for '--times'")
+    assert result.stderr.endswith("(see toolkit try-out --help)\n")
+    assert result.exit_code == 2
+
+
+def test_an_unknown_command_names_the_nearest() -> None:
+    assert run(reporting, "trian").stderr == "error: there is no command 'trian' (did you mean train?)\n"
+
+
+def test_a_workspace_that_is_not_there_is_missing_input() -> None:
+    result = run(reporting, "--workspace", "nowhere", "try-out")
+    assert result.exit_code == 3
+    assert "nowhere: the workspace is no folder" in result.stderr
+
+
+def test_a_command_that_cannot_be_loaded_names_its_plugin() -> None:
+    def load() -> NoReturn:
+        raise ImportError("no module named left-pad")
+
+    result = run(load, "try-out")
+    assert result.exit_code == 2
+    assert "of the plugin tries (tries-dist 1.0) cannot be loaded: ImportError: no module" in result.stderr
+    assert "load returned a int" in run(lambda: 3, "try-out").stderr

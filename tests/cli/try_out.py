@@ -1,0 +1,73 @@
+"""The program in this process, with one plugin whose command is ``try-out``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import NoReturn
+
+import click
+from click.testing import CliRunner, Result
+
+from toolkit import hookimpl
+from toolkit.catalog import Catalog
+from toolkit.cli.context import Toolkit, options_option, pass_toolkit
+from toolkit.cli.main import toolkit as program
+from toolkit.manager import PluginManager
+from toolkit.types import Command
+
+
+def run(load: Callable[[], object] | None, *arguments: str, environ: dict[str, str] | None = None) -> Result:
+    """Run the program in this process with one plugin, whose command is ``try-out``."""
+
+    def toolkit_commands() -> Iterable[Command]:
+        if load is not None:
+            yield Command(name="try-out", summary="Tries things out", load=load)  # type: ignore[arg-type]
+
+    manager = PluginManager()
+    manager.register(
+        SimpleNamespace(__name__=__name__, toolkit_commands=hookimpl(toolkit_commands)),
+        name="tries",
+        distribution="tries-dist",
+        version="1.0",
+    )
+    return CliRunner().invoke(
+        program,
+        list(arguments),
+        obj=Toolkit(lambda: Catalog(manager)),
+        env=environ or {},
+        prog_name="toolkit",
+    )
+
+
+def raising(error: BaseException) -> Callable[[], click.Command]:
+    """A command that raises."""
+
+    @click.command("try-out")
+    def command() -> NoReturn:
+        raise error
+
+    return lambda: command
+
+
+def reporting() -> click.Command:
+    """A command that prints how it was called."""
+
+    @click.command("try-out")
+    @options_option("the thing")
+    @click.option("--times", type=int, default=1)
+    @pass_toolkit
+    def command(toolkit: Toolkit, options: tuple[str, ...], times: int) -> None:
+        """Try things out."""
+        output = toolkit.output
+        seen = {
+            "json": output.json,
+            "quiet": output.quiet,
+            "debug": output.debug,
+            "workspace": toolkit.workspace.root,
+            "options": options,
+            "times": times,
+        }
+        output.result(seen, lambda console: console.print(f"times {times}"))
+
+    return command

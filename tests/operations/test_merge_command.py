@@ -1,0 +1,55 @@
+"""``toolkit merge`` as a process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from quarters import save_reader
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import sys; from toolkit.cli.main import main\n"
+        "heavy = {'tensorflow', 'keras', 'onnxruntime'}\n"
+        "try:\n    main()\n"
+        "finally:\n    print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, "merge", *arguments],
+        cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_merges_without_a_framework_and_the_same_way_each_time(
+    family: list[Path], tmp_path: Path
+) -> None:
+    names = [str(path.relative_to(tmp_path)) for path in family]
+    digests = set()
+    for order in (names, names[::-1]):
+        done = command(tmp_path, *order, "--strategy", "mean", "--dataset", "none", "--output", "json")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        assert document["merged"] == "models/emnist_model.h5"
+        assert done.stderr.splitlines()[-1] == "[]", "no TensorFlow, no onnxruntime"
+        digests.add(document["report"]["weights_digest"])
+    assert len(digests) == 1
+
+
+def test_the_command_prints_a_plan_with_its_problems_and_exits_as_the_error_would(
+    family: list[Path], tmp_path: Path
+) -> None:
+    other = save_reader(tmp_path / "models" / "other.h5", 6, noise=0.1, classes=3, dataset="quarters")
+    done = command(tmp_path, str(family[0]), str(other), "--plan", "--output", "json")
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["plan"]["problems"][0]["code"] == "incompatible_models"
+    refused = command(tmp_path, str(family[0]), str(other), "--output", "json")
+    assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (4, "incompatible_models")
+
+
+def test_a_number_of_images_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    done = command(tmp_path, "a.h5", "b.h5", "--recalibrate", "some")
+    assert done.returncode == 2
+    assert "neither a number of images nor off" in done.stderr

@@ -1,0 +1,91 @@
+"""Other people's networks merged: relatives average well, and equal shapes prove nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from merge_orders import Run
+
+import toolkit_keras
+import toolkit_soups
+from toolkit.data import Dataset
+from toolkit.merging.combine import combined, plain_mean
+from toolkit.merging.matching import candidate, match
+from toolkit.merging.scores import answers
+from toolkit.model import Card, Model
+from toolkit.model.sidecar import write_card
+from toolkit.operations.context import Toolkit
+from toolkit.operations.merge import MergeOrder, merge
+from toolkit.operations.opening import open_model
+from toolkit.store import Workspace
+from toolkit.testing import catalog_of
+from toolkit.types import Convention, SilentProgress
+
+
+def test_the_letters_pair_averages_without_a_framework(shared: Path, run: Run, toolkit: Toolkit) -> None:
+    pair = [shared / "models" / f"khanhtran2000-letters{tail}.h5" for tail in ("", "-augmented")]
+    outcome = run(*pair, dataset="none")
+    assert outcome.path is not None
+    merged: Model = open_model(toolkit, outcome.path)
+    with h5py.File(pair[0]) as one, h5py.File(pair[1]) as two:
+        for name in merged.tensors:
+            layer, part = name.split("/")
+            place = f"model_weights/{layer}/{layer}/{part}:0"
+            expected = (one[place][()].astype(np.float64) + two[place][()]) / 2
+            assert np.array_equal(merged.tensors.read(name), expected.astype(np.float32)), name
+    assert merged.dropped == ()
+
+
+@pytest.fixture(scope="module")
+def byclass(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Toolkit:
+    """A workspace with the shared images, read once."""
+    import toolkit_emnist
+
+    root = tmp_path_factory.mktemp("byclass")
+    (root / "datasets").symlink_to(shared / "data" / "emnist")
+    return Toolkit(Workspace(root), lambda: catalog_of(toolkit_keras, toolkit_soups, toolkit_emnist))
+
+
+def test_the_letters_pair_averages_well(shared: Path, byclass: Toolkit) -> None:
+    """Relatives: their mean is about as good as each, on letters of either case."""
+    test = byclass.data.open("byclass", "test")
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    place = np.asarray([alphabet.find(name.lower()) for name in test.classes], np.int32)
+    labels = place[test.labels]
+    letters = np.flatnonzero(labels >= 0)[:2000]
+    images = Dataset("letters", tuple(alphabet), np.asarray(test.images[letters]), labels[letters])
+    names = ("letters", "letters-augmented")
+    found = [
+        candidate(name, open_model(byclass, shared / "models" / f"khanhtran2000-{name}.h5"), place)
+        for place, name in enumerate(names)
+    ]
+    pair = match(found).ingredients
+    each = [answers(item.model, images, "test", Convention()).score.accuracy for item in pair]
+    mean = combined(pair, plain_mean(pair), "mean")
+    merged = answers(mean, images, "test", Convention()).score.accuracy
+    assert min(each) > 0.93
+    assert merged > min(each) - 0.005
+
+
+def test_equal_shapes_prove_nothing_and_the_guard_says_so(
+    shared: Path, byclass: Toolkit, tmp_path: Path
+) -> None:
+    """Two networks of one shape by two authors, one of which never learnt."""
+    models = []
+    for name in ("kayode004-byclass.h5", "msbrdmr-byclass.h5"):
+        models.append(tmp_path / name)
+        models[-1].write_bytes((shared / "models" / name).read_bytes())
+        convention = Convention("transposed")
+        write_card(
+            models[-1], Card(classes=byclass.data.open("byclass", "test").classes, convention=convention)
+        )
+    for strategy, outcome in (("mean", "worse"), ("greedy", "unchanged")):
+        order = MergeOrder(tuple(models), strategy, dataset="byclass", out=tmp_path / f"{strategy}.h5")
+        report = merge(byclass, order, SilentProgress()).report
+        assert report is not None
+        assert report.verdict.outcome == outcome
+        assert report.verdict.best == "msbrdmr-byclass.h5"
+        assert any("kayode004-byclass.h5 is no better than chance" in note for note in report.notes)
