@@ -13,7 +13,7 @@ from toolkit.operations.trial import FileTrial, TrialLimits
 from toolkit.store import Workspace
 
 PLUGIN = Path(__file__).parent.parent / "data" / "plugins" / "native-crash"
-IMPATIENT = TrialLimits(seconds=1.0, start_seconds=120.0)
+IMPATIENT = TrialLimits(seconds=4.0, start_seconds=120.0)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def file(workspace: Workspace, name: str, what: str) -> Path:
     ("what", "error", "said"),
     [
         ("crash", UnreadableInputError, "a process that tried to read it crashed"),
-        ("circle", LimitReachedError, "reading it took longer than 1 s"),
+        ("circle", LimitReachedError, "reading it took longer than 4 s"),
         ("memory", LimitReachedError, "reading it took more than 1,024 MiB"),
         ("disk", UnreadableInputError, "crashed"),
     ],
@@ -52,6 +52,14 @@ def test_a_file_that_harms_its_reader_is_refused(
 @pytest.mark.parametrize("what", ["nothing", "say"])
 def test_what_does_no_harm_is_left_to_the_reader(workspace: Workspace, what: str) -> None:
     FileTrial(workspace, IMPATIENT)(file(workspace, "odd.crash", what))
+
+
+def test_secrets_are_kept_from_the_child(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(workspace, "curious.crash", "secret")
+    monkeypatch.setenv("SECRET", "1")
+    with pytest.raises(UnreadableInputError):
+        FileTrial(workspace, IMPATIENT)(path)
+    FileTrial(workspace, IMPATIENT, secrets=("SECRET",))(path)
 
 
 def test_a_file_that_is_gone_is_left_to_the_reader(workspace: Workspace) -> None:

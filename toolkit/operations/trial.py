@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +76,15 @@ class FileTrial:
     Args:
         workspace: Of the toolkit whose plugins read the files; the child loads the installed ones.
         limits: For one file.
+        secrets: Environment variables that are none of the child's business.
     """
 
-    def __init__(self, workspace: Workspace, limits: TrialLimits | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, limits: TrialLimits | None = None, secrets: Collection[str] = ()
+    ) -> None:
         self._workspace = workspace
         self._limits = limits or TrialLimits()
+        self._secrets = secrets
         self._outcomes: dict[Path, tuple[Stamp, Outcome]] = {}
         self._working = threading.BoundedSemaphore(2)
 
@@ -107,7 +111,7 @@ class FileTrial:
         with self._working:
             left = [(path, state) for path in paths if (state := self._untried(path)) is not None]
             while left:
-                with _Child(self._workspace, self._limits) as child:
+                with _Child(self._workspace, self._limits, self._secrets) as child:
                     while left and child.lives:
                         path, state = left.pop(0)
                         self._outcomes[path] = (state, child.read(path))
@@ -121,14 +125,15 @@ class FileTrial:
 class _Child:
     """The process that reads files for us, until one of them ends it."""
 
-    def __init__(self, workspace: Workspace, limits: TrialLimits) -> None:
+    def __init__(self, workspace: Workspace, limits: TrialLimits, secrets: Collection[str]) -> None:
         self._limits = limits
+        environ = {name: value for name, value in os.environ.items() if name not in secrets}
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(workspace.root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+            env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         )
         self.lives = True
 

@@ -13,7 +13,7 @@ from toolkit.operations.context import Toolkit
 from toolkit.operations.trial import FileTrial
 from toolkit.store import Workspace
 from toolkit.web.heavy import HeavyGate
-from toolkit.web.settings import WebSettings
+from toolkit.web.settings import TOKEN_VARIABLE, WebSettings
 
 V = TypeVar("V")
 
@@ -81,7 +81,7 @@ class WebState:
         gate = HeavyGate(chosen.limits.retry_after_s)
         if chosen.trial is None:
             return cls(used, chosen, gate)
-        trial = FileTrial(used.workspace, chosen.trial)
+        trial = FileTrial(used.workspace, chosen.trial, secrets=(TOKEN_VARIABLE,))
         return cls(Toolkit(used.workspace, lambda: used.catalog, trial), chosen, gate, trial)
 
     def read_first(self, files: Iterable[Path]) -> None:

@@ -19,6 +19,8 @@ def read(path):
             bytearray(1 << 40)
         case "disk":
             path.with_suffix(".grown").write_bytes(b"x")
+        case "secret" if "SECRET" in os.environ:
+            os.abort()
         case "say":
             print("crashed")
     raise UnreadableInputError(f"{path}: no model")
