@@ -63,7 +63,14 @@ def main() -> None:
     parser.add_argument("--dataset", default="glyphs", help="name or path; glyphs is always there")
     parser.add_argument("--epochs", type=int, default=8, help="of the ancestor")
     parser.add_argument("--tuning", type=int, default=6, help="epochs of each owner")
-    parser.add_argument("--rate", type=float, default=0.002, help="learning rate of each owner")
+    parser.add_argument(
+        "-o",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="for each owner's training",
+    )
     parser.add_argument("--keep", type=Path, help="a workspace to keep, with the merge's report in it")
     parser.add_argument("--output", choices=["text", "json"], default="text")
     asked = parser.parse_args()
@@ -74,9 +81,11 @@ def main() -> None:
         parts = deal(dataset, Path(scratch))
         ancestor = ["--dataset", str(parts[0]), "--epochs", str(asked.epochs)]
         rows: list[Trained] = [train(workspace, "ancestor", *ancestor)]
+        options = {"learning_rate": "0.002"} | dict(option.split("=", 1) for option in asked.options)
         start = ["--from", str(workspace / "models" / "ancestor.h5"), "--epochs", str(asked.tuning)]
         for owner in OWNERS:
-            own = ["--dataset", str(parts[owner]), "--seed", str(owner), "-o", f"learning_rate={asked.rate}"]
+            own = ["--dataset", str(parts[owner]), "--seed", str(owner)]
+            own += [word for pair in options.items() for word in ("-o", "=".join(pair))]
             rows.append(train(workspace, f"owner-{owner}", *start, *own))
         tuned = [str(workspace / "models" / f"owner-{owner}.h5") for owner in OWNERS]
         order = ["--strategy", "greedy", "--dataset", dataset, "--test"]
