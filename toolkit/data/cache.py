@@ -9,6 +9,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,11 +145,15 @@ def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str
         header, {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
     )
     digest = hashlib.sha256(header.getvalue())
-    with publish(path) as staging, staging.open("xb") as file:
+    with publish(path) as staging, staging.open("xb") as file, ThreadPoolExecutor(1) as beside:
         file.write(header.getvalue())
+        digested: Future[None] | None = None
         for begin in range(0, len(order), _ROWS_AT_ONCE):
             rows = array[order[begin : begin + _ROWS_AT_ONCE]].data.cast("B")
-            digest.update(rows)
+            if digested is not None:
+                digested.result()
+            # Digesting and writing take as long as each other, and neither holds the interpreter.
+            digested = beside.submit(digest.update, rows)
             file.write(rows)
     return {
         "shape": list(shape),
