@@ -63,6 +63,7 @@ def _print(done: Demo, folder: Path, console: Console) -> None:
     seen = "  ".join(prediction.guesses[0].character for prediction in done.pictures)
     console.print(f"read from the pictures: {seen}")
     console.print(done.verdict)
+    console.print(done.test_verdict)
     if done.report is not None:
         console.print(f"report: {shown_path(done.report)}")
     console.print(f"{done.seconds:.0f} seconds in all")

@@ -60,7 +60,8 @@ class Demo:
         pictures: What the ONNX model saw in pictures that no network was trained on.
         recognised: How many of them it got right.
         steps: In order.
-        verdict: What the merge says of itself.
+        verdict: What the merge says of itself, by the validation images that it was chosen by.
+        test_verdict: The same by the test images.
         seconds: Of the whole.
     """
 
@@ -73,6 +74,7 @@ class Demo:
     recognised: int
     steps: tuple[Step, ...]
     verdict: str
+    test_verdict: str
     seconds: float
 
 
@@ -97,8 +99,10 @@ def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
     progress.note("merging the three")
     merging = time.monotonic()
     merged_path = here.workspace.models / "emnist_model.h5"
-    merged = merge(here, MergeOrder(models=paths, dataset=DATASET, out=merged_path), progress)
+    merged = merge(here, MergeOrder(models=paths, dataset=DATASET, out=merged_path, test=True), progress)
     merging_seconds = time.monotonic() - merging
+    report = merged.report
+    assert report is not None
 
     progress.note("exporting ONNX")
     exporting = time.monotonic()
@@ -133,7 +137,8 @@ def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
         pictures=pictures,
         recognised=recognised,
         steps=steps,
-        verdict=_verdict(merged),
+        verdict=report.verdict.sentence,
+        test_verdict="" if report.test_verdict is None else report.test_verdict.sentence,
         seconds=time.monotonic() - started,
     )
 
@@ -186,11 +191,6 @@ def _merging_step(merged: MergeOutcome, score: Score, seconds: float) -> Step:
 
 def _exporting_step(exported: Exported, score: Score, seconds: float) -> Step:
     return Step("export", score.accuracy, f"{exported.size / 1e6:.2f} MB, proved", exported.path, seconds)
-
-
-def _verdict(merged: MergeOutcome) -> str:
-    report = merged.report
-    return "" if report is None or report.verdict is None else report.verdict.sentence
 
 
 def _draw(toolkit: Toolkit, folder: Path) -> list[Path]:
