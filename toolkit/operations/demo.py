@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DATASET = "glyphs"
-ANCESTOR_EPOCHS = 6
-RELATIVE_EPOCHS = 2
+# A short beginning together, and the larger part of the way apart at a full learning rate: relatives
+# that differ enough to have something to give each other.
+ANCESTOR_EPOCHS = 3
+RELATIVE_EPOCHS = 4
+RELATIVE_OPTIONS = ("learning_rate=0.004",)
 PICTURES = "A7gRkQ3m"
 _ZOOM = 8
 
@@ -151,6 +154,7 @@ def _train(toolkit: Toolkit, progress: Progress) -> tuple[list[Trained], list[fl
         *(
             TrainOrder(
                 dataset=DATASET,
+                options=RELATIVE_OPTIONS,
                 epochs=RELATIVE_EPOCHS,
                 seed=seed,
                 start_from=start,
