@@ -21,6 +21,17 @@ print("imported:", *sorted(loaded & {"tensorflow", "keras", "tf2onnx", "jax", "t
 """
 
 
+def run(program: str, arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments.split()],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
     folder = tmp_path_factory.mktemp("without")
@@ -56,28 +67,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
     ],
 )
 def test_no_framework_is_imported(workspace: Path, arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments.split()],
-        cwd=workspace,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run(PROGRAM, arguments, workspace)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "imported:", done.stderr
 
 
 @pytest.mark.parametrize("arguments", ["train --dataset glyphs", "demo"])
 def test_what_needs_one_says_so_at_once(tmp_path: Path, arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.replace(", standalone_mode=False", ""), *arguments.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run(PROGRAM.replace(", standalone_mode=False", ""), arguments, tmp_path)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1] == (
         "error: training needs tensorflow and keras, which this environment does not have"

@@ -62,6 +62,15 @@ def test_secrets_are_kept_from_the_child(workspace: Workspace, monkeypatch: pyte
     FileTrial(workspace, IMPATIENT, secrets=("SECRET",))(path)
 
 
+def test_a_module_in_the_working_directory_is_not_run(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace.root / "toolkit.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(workspace.root)
+    FileTrial(workspace, IMPATIENT)(file(workspace, "fine.crash", "fine"))
+    assert not (workspace.root / "ran").exists()
+
+
 def test_a_file_that_is_gone_is_left_to_the_reader(workspace: Workspace) -> None:
     FileTrial(workspace, IMPATIENT)(workspace.root / "gone.crash")
 

@@ -330,7 +330,7 @@ def _recalibration(prepared: Prepared, measured: _Measured) -> Recalibration:
         )
     dataset = prepared.plan.dataset if measured.recalibrated else ""
     sentence = prepared.recalibration
-    if measured.recalibrated < prepared.recalibrate:
+    if 0 < measured.recalibrated < prepared.recalibrate:
         sentence = (
             f"batch statistics are recalibrated on all {measured.recalibrated:,} unlabelled images "
             f"of {dataset}'s fit split: there are no more"

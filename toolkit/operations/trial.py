@@ -129,7 +129,8 @@ class _Child:
         self._limits = limits
         environ = {name: value for name, value in os.environ.items() if name not in secrets}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(workspace.root)],
+            # -P: nothing that lies in the working directory is taken for a module.
+            [sys.executable, "-P", "-m", __name__, str(workspace.root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
