@@ -58,9 +58,9 @@ def in_own_process(*arguments: str) -> dict[str, Any]:
 def build(architecture: str, path: Path) -> dict[str, Any]:
     import numpy as np
 
-    from toolkit.catalog import Catalog
+    from toolkit.declarations import BuildRequest
+    from toolkit.host.catalog import Catalog
     from toolkit.training.keras_bridge import save_keras
-    from toolkit.types import BuildRequest
 
     declared = Catalog.load().architecture(architecture)
     network = declared.build(BuildRequest(classes=62, options=declared.options()))
@@ -81,9 +81,9 @@ def build(architecture: str, path: Path) -> dict[str, Any]:
 
 
 def measure(exporter: str, model: Path, folder: Path) -> dict[str, Any]:
-    from toolkit.catalog import Catalog
+    from toolkit.declarations import ExportRequest
+    from toolkit.host.catalog import Catalog
     from toolkit.training.keras_bridge import keras_from_model
-    from toolkit.types import ExportRequest
 
     target = folder / f"{exporter}.onnx"
     target.unlink(missing_ok=True)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 import toolkit as host
-from toolkit.data import prepare_picture
 from toolkit.errors import ToolkitError
 from toolkit.operations.context import Toolkit
 from toolkit.operations.predict import load_recogniser
+from toolkit.pictures import prepare_picture
 from toolkit.store import Workspace
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 Glyph = NDArray[np.uint8]
 Draw = Callable[[Glyph, np.random.Generator], Glyph]

@@ -61,8 +61,8 @@ def built(path: Path) -> Path:
 def measure(path: Path, images: int, threads: int, budget: int) -> dict[str, Any]:
     import numpy as np
 
-    from toolkit.catalog import Catalog
     from toolkit.engine import batch_statistics
+    from toolkit.host.catalog import Catalog
 
     model = Catalog.load().format_of(path).read(path)
     noise = np.random.default_rng(0).integers(0, 256, (images, 28, 28), dtype=np.uint8)

@@ -83,7 +83,7 @@ def _section(command: click.Command, context: click.Context, depth: int) -> list
 
 def options_page() -> str:
     """The options of everything that plugins contribute, for ``-o key=value``."""
-    from toolkit.catalog import Catalog
+    from toolkit.host.catalog import Catalog
     from toolkit.options import describe_options
     from toolkit.training.plan import TrainingOptions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.manager import PluginManager, PluginRecord
+from toolkit.host.manager import PluginManager, PluginRecord
 
 
 def by_name(manager: PluginManager) -> dict[str, PluginRecord]:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from toolkit import hookimpl
-from toolkit.catalog import Catalog
-from toolkit.declarations import KINDS, MERGE_STRATEGIES
+from toolkit.declarations import MergeStrategy, ModelFormat
 from toolkit.errors import PluginError, UnsupportedError
-from toolkit.manager import PluginManager
-from toolkit.types import MergeStrategy, ModelFormat
+from toolkit.host.catalog import Catalog
+from toolkit.host.kinds import KINDS, MERGE_STRATEGIES
+from toolkit.host.manager import PluginManager
 
 
 def nothing(*_arguments: object) -> Any:

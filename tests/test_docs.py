@@ -16,7 +16,7 @@ from PIL import Image
 from docs.generate import PAGES as PAGES_MADE
 from toolkit.operations import Toolkit
 from toolkit.store import Workspace
-from toolkit.types import SplitName
+from toolkit.vocabulary import SplitName
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

@@ -12,11 +12,8 @@ import numpy as np
 import pytest
 
 from toolkit import hookimpl
-from toolkit.catalog import Catalog
 from toolkit.data import Dataset
-from toolkit.errors import PluginError, UnreadableInputError
-from toolkit.testing import catalog_of
-from toolkit.types import (
+from toolkit.declarations import (
     DatasetLoader,
     DatasetSource,
     Exporter,
@@ -27,6 +24,9 @@ from toolkit.types import (
     MergeStrategy,
     ModelFormat,
 )
+from toolkit.errors import PluginError, UnreadableInputError
+from toolkit.host.catalog import Catalog
+from toolkit.testing import catalog_of
 
 HERE = Path()
 
@@ -167,7 +167,7 @@ def test_a_strategy_whose_needs_are_nothing_known_is_named() -> None:
 
 
 def test_a_contribution_keeps_the_declaration_of_its_plugin() -> None:
-    from toolkit.declarations import EXPORTERS
+    from toolkit.host.kinds import EXPORTERS
 
     plugins = catalog(export=returns(None))
     assert plugins.find(EXPORTERS, "odd").declaration.export(cast(ExportRequest, None)) is cast(Any, None)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from plugin_records import by_name
 
-from toolkit.catalog import Catalog
-from toolkit.declarations import MERGE_STRATEGIES, RUN_LISTENERS
-from toolkit.discovery import installed_plugins
 from toolkit.errors import ConfigurationError, PluginError
-from toolkit.manager import load_plugins
+from toolkit.host.catalog import Catalog
+from toolkit.host.discovery import installed_plugins
+from toolkit.host.kinds import MERGE_STRATEGIES, RUN_LISTENERS
+from toolkit.host.manager import load_plugins
 
 PLUGINS = Path(__file__).parent / "data" / "plugins"
 BUILTIN = {"cnn", "emnist", "glyphs", "journal", "keras", "onnx", "sheet", "soups"}

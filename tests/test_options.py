@@ -7,9 +7,9 @@ from typing import Literal
 
 import pytest
 
+from toolkit.declarations import NoOptions
 from toolkit.errors import ConfigurationError, UsageError
 from toolkit.options import describe_options, option, options_as_json, options_from_mapping, parse_options
-from toolkit.types import NoOptions
 
 
 @dataclass(frozen=True)

@@ -16,21 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from toolkit import hookimpl
-from toolkit.catalog import Catalog
-from toolkit.errors import PluginError
-from toolkit.options import option
-from toolkit.testing import (
-    catalog_of,
-    check_architecture,
-    check_dataset,
-    check_plugin,
-    empty_catalog,
-    make_catalog,
-    plugin_problems,
-    run_events,
-    small_ingredients,
-)
-from toolkit.types import (
+from toolkit.declarations import (
     Command,
     DatasetLoader,
     DatasetSource,
@@ -43,6 +29,20 @@ from toolkit.types import (
     RunEvent,
     RunListener,
     TensorGroup,
+)
+from toolkit.errors import PluginError
+from toolkit.host.catalog import Catalog
+from toolkit.options import option
+from toolkit.testing import (
+    catalog_of,
+    check_architecture,
+    check_dataset,
+    check_plugin,
+    empty_catalog,
+    make_catalog,
+    plugin_problems,
+    run_events,
+    small_ingredients,
 )
 
 FIXTURES = (empty_catalog, make_catalog, run_events, small_ingredients)

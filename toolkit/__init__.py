@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from toolkit.hookspecs import hookimpl
+from toolkit.host.hookspecs import hookimpl
+from toolkit.version import __version__
 
 if TYPE_CHECKING:
     from toolkit.operations.public import open_dataset
 
 __all__ = ["__version__", "hookimpl", "open_dataset"]
-
-__version__ = "0.1.0"
 
 # Verbs for plugins; they stand above everything, so they are imported when they are asked for.
 _VERBS = {"open_dataset": "toolkit.operations.public"}

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from benchmarks.reliability.disturbances import Figures, scratch_folder
 from benchmarks.reliability.samples import keras_model
-from toolkit.catalog import Catalog
-from toolkit.model import weights_digest
-from toolkit.model.sidecar import publish_model, read_with_card
-from toolkit.store.sweep import sweep
+from toolkit.host.catalog import Catalog
+from toolkit.model.card_file import publish_model, read_with_card
+from toolkit.store.clean_staging import sweep
+from toolkit.tensors import weights_digest
 
 _MERGE = ("merge", "models/a.h5", "models/b.h5", "--strategy", "mean", "--dataset", "none")
 _EXPORT = ("export", "models/b.h5", "--to", "keras", "--out", "models/emnist_model.keras")

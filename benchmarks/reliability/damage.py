@@ -14,7 +14,7 @@ from benchmarks.reliability.scenarios import Sample
 from benchmarks.reliability.tracing import DONE, REFUSED, run_traced
 from toolkit.errors import DamagedFileError
 from toolkit.model import Card
-from toolkit.model.sidecar import publish_model, verify_file
+from toolkit.model.card_file import publish_model, verify_file
 
 _SECONDS = 10
 _MEMORY = 1 << 30  # bytes beyond what the process has already

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.reliability.scenarios import Scenario
 from benchmarks.reliability.tracing import CALLS, CHANGES, DONE, REFUSED, Outcome, run_traced
-from toolkit.store.sweep import sweep
+from toolkit.store.clean_staging import sweep
 
 FAULTS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
 

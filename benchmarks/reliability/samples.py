@@ -10,9 +10,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from toolkit.catalog import Catalog
-from toolkit.model import ArrayTensors, Card, Model, weights_digest
-from toolkit.types import Convention
+from toolkit.host.catalog import Catalog
+from toolkit.model import Card, Model
+from toolkit.tensors import ArrayTensors, weights_digest
+from toolkit.vocabulary import Convention
 
 CLASSES = tuple("0123456789")
 _LAYERS = (

@@ -11,13 +11,14 @@ from unittest import mock
 import filelock  # noqa: F401 - an import that a fault disturbs would be blamed on the writer
 import numpy as np
 
-from toolkit.data.cache import DatasetCache, Divided, Splits
 from toolkit.data.dataset import Dataset
-from toolkit.data.fingerprint import Fingerprint
 from toolkit.errors import StorageError
-from toolkit.model import Card, Model, weights_digest
-from toolkit.model.sidecar import checked_card, publish_model, write_card
+from toolkit.library.cache import DatasetCache, Divided, Splits
+from toolkit.library.fingerprint import Fingerprint
+from toolkit.model import Card, Model
+from toolkit.model.card_file import checked_card, publish_model, write_card
 from toolkit.store import publish_text
+from toolkit.tensors import weights_digest
 from toolkit.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolkit.training.history import EpochRecord
 
@@ -210,7 +211,7 @@ class Sample:
 def formats() -> tuple[Sample, ...]:
     """A sample of every format of the built-in plugins."""
     from benchmarks.reliability.samples import keras_model, onnx_model
-    from toolkit.catalog import Catalog
+    from toolkit.host.catalog import Catalog
 
     catalog = Catalog.load()
     makers = {"h5": keras_model, "keras": keras_model, "onnx": onnx_model}
@@ -259,9 +260,9 @@ def plain_open() -> Iterator[None]:
 
     with (
         mock.patch("toolkit.store.publish.publish", publish),
-        mock.patch("toolkit.model.sidecar.publish", publish),
+        mock.patch("toolkit.model.card_file.publish", publish),
         mock.patch("toolkit.training.checkpoint.publish", publish),
-        mock.patch("toolkit.data.cache.publish", publish),
+        mock.patch("toolkit.library.cache.publish", publish),
     ):
         yield
 

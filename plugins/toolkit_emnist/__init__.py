@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.hookspecs import hookimpl
+from toolkit.host.hookspecs import hookimpl
 from toolkit.types import DatasetLoader, DatasetSource, FetchRequest, LoadRequest
 
 if TYPE_CHECKING:

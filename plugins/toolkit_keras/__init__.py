@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.hookspecs import hookimpl
+from toolkit.host.hookspecs import hookimpl
 from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
 
 if TYPE_CHECKING:

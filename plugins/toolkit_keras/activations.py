@@ -9,7 +9,7 @@ from typing import Any
 
 from toolkit.errors import UnsupportedError
 from toolkit_keras.configuration import KERAS_PACKAGES
-from toolkit_keras.emission import Emission, Value, elementwise
+from toolkit_keras.graph_builder import Emission, Value, elementwise
 from toolkit_keras.layer_kind import own_axis
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
 from toolkit_keras.settings import Settings

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import Layer, TensorRole, TensorSpec, Topology
+from toolkit.graph import Layer, Topology
+from toolkit.tensors import TensorRole, TensorSpec
 from toolkit_keras.layer_kind import Inputs, MaybeShape, Weight
 from toolkit_keras.network import Leaf, Network, Visit, evaluate, leaves
 from toolkit_keras.registry import is_operation, kind_of

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
-from toolkit.model import Card, Model, TensorRole, Tensors, TensorSpec, parse_card
+from toolkit.model import Card, Model, parse_card
+from toolkit.tensors import TensorRole, Tensors, TensorSpec
 from toolkit_keras.assembly import Wiring, spec_of, topology_of
-from toolkit_keras.image import Image
+from toolkit_keras.byte_source import Image
 from toolkit_keras.naming import naming
 from toolkit_keras.network import Network
 from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
 
 if TYPE_CHECKING:
-    from toolkit.model.graph import Graph
+    from toolkit.graph.graph import Graph
 
 CARD_ATTRIBUTE = "toolkit_card"
 CARD_MEMBER = "toolkit_card.json"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.errors import ProofError, ToolkitError
-from toolkit.model import Model, weights_digest
+from toolkit.model import Model
+from toolkit.tensors import weights_digest
 from toolkit.types import ExportRequest, ExportResult
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from toolkit.errors import UnreadableInputError
-from toolkit_keras.image import Image
+from toolkit_keras.byte_source import Image
 
 _SIGNATURE = b"GCOL"
 _COLLECTION = struct.Struct("<4sB3sQ")

@@ -10,9 +10,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from toolkit.errors import LimitReachedError, UnsupportedError
-from toolkit.model import Topology
-from toolkit.model.graph import Binding, Graph, as_stored
-from toolkit_keras.emission import Emission, GraphBuilder, Operation, Value, as_keras, plain
+from toolkit.graph import Topology
+from toolkit.graph.graph import Binding, Graph, as_stored
+from toolkit_keras.graph_builder import Emission, GraphBuilder, Operation, Value, as_keras, plain
 from toolkit_keras.layer_kind import Inputs
 from toolkit_keras.network import Network, Visit, evaluate, leaves
 from toolkit_keras.registry import kind_of, supported_layers

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
-from toolkit.model import TensorRole
+from toolkit.tensors import TensorRole
 from toolkit_keras.activations import (
     Activation,
     activation_of,
@@ -21,7 +21,7 @@ from toolkit_keras.activations import (
     relu_of,
     softmax_of,
 )
-from toolkit_keras.emission import Emission, Value, as_keras, elementwise, lay, plain
+from toolkit_keras.graph_builder import Emission, Value, as_keras, elementwise, lay, plain
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight, own_axis
 from toolkit_keras.settings import Settings
 

@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
-from toolkit.model import TensorRole
+from toolkit.tensors import TensorRole
 from toolkit_keras.activations import activation_of, described_activation, emit_activation
-from toolkit_keras.emission import Emission, Value, channels_first, transposed
+from toolkit_keras.graph_builder import Emission, Value, channels_first, transposed
 from toolkit_keras.layer_kind import (
     Inputs,
     LayerKind,

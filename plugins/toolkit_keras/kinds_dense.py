@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import TensorRole
+from toolkit.tensors import TensorRole
 from toolkit_keras.activations import activation_of, described_activation, emit_activation
-from toolkit_keras.emission import (
+from toolkit_keras.graph_builder import (
     Emission,
     Value,
     as_keras,

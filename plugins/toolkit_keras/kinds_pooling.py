@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import UnreadableInputError
-from toolkit_keras.emission import Emission, Value, channels_first, plain
+from toolkit_keras.graph_builder import Emission, Value, channels_first, plain
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, channel_axis, require_rank, size_of
 from toolkit_keras.settings import Settings
 from toolkit_keras.windows import Window, padding_of, with_spatial

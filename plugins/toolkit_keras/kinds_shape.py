@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from toolkit.errors import UnreadableInputError
-from toolkit_keras.emission import Emission, Value, as_keras, flattened, plain
+from toolkit_keras.graph_builder import Emission, Value, as_keras, flattened, plain
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape
 from toolkit_keras.settings import Settings
 

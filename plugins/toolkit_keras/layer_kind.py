@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import TensorRole
+from toolkit.tensors import TensorRole
 from toolkit_keras.settings import Settings
 
 if TYPE_CHECKING:
-    from toolkit_keras.emission import Emission, Value
+    from toolkit_keras.graph_builder import Emission, Value
 
 Shape = tuple[int | None, ...]
 """Without the batch axis; None for a size that is not fixed."""

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import Model, TensorRole
+from toolkit.model import Model
+from toolkit.tensors import TensorRole
 from toolkit_keras.assembly import Expected, fits, guessed_role, wire
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
+from toolkit_keras.byte_source import FileImage
 from toolkit_keras.configuration import load_json, parse_network, refuse_code
 from toolkit_keras.global_heaps import check_global_heaps
-from toolkit_keras.image import FileImage
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.legacy_order import legacy_order
 from toolkit_keras.modernise import modernise

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
-from toolkit.model import Model, TensorRole
+from toolkit.model import Model
+from toolkit.tensors import TensorRole
 from toolkit_keras.assembly import Expected, fits, guessed_role, wire
 from toolkit_keras.build import CARD_MEMBER, Placed, build_model
+from toolkit_keras.byte_source import FileImage, Image, MemoryImage
 from toolkit_keras.configuration import MAX_CONFIG_BYTES, load_json, parse_network, refuse_code
 from toolkit_keras.global_heaps import check_global_heaps
-from toolkit_keras.image import FileImage, Image, MemoryImage
 from toolkit_keras.modernise import modernise
 from toolkit_keras.naming import naming
 from toolkit_keras.network import Network

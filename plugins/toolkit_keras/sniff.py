@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from toolkit.errors import UnreadableInputError
-from toolkit_keras.image import Image
+from toolkit_keras.byte_source import Image
 from toolkit_keras.safe_hdf5 import SIGNATURE
 
 _ZIP = b"PK\x03\x04"

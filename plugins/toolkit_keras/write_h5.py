@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnsupportedError
-from toolkit.model import Card, Model, Tensors
+from toolkit.model import Card, Model
+from toolkit.tensors import Tensors
 from toolkit_keras.build import CARD_ATTRIBUTE
 from toolkit_keras.legacy_order import legacy_order
 from toolkit_keras.network import Network

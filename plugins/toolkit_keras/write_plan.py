@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import Model, TensorRole
+from toolkit.model import Model
+from toolkit.tensors import TensorRole
 from toolkit_keras.assembly import Expected, wire
 from toolkit_keras.configuration import MODEL_CLASSES, parse_network
 from toolkit_keras.layer_kind import Weight
@@ -52,9 +53,9 @@ def plan_of(model: Model) -> Plan:
         UnsupportedError: If it is no Keras model, or cannot be said in today's Keras.
         UnreadableInputError: If its tensors do not fit its topology.
     """
-    if model.topology.dialect != "keras":
+    if model.dialect != "keras":
         raise UnsupportedError(
-            f"{model.name or 'the model'} is an {model.topology.dialect.upper()} model, "
+            f"{model.name or 'the model'} is an {model.dialect.upper()} model, "
             "which has no Keras configuration",
             hint="Keras files can be written of models read from Keras files; use `export --to onnx`",
         )

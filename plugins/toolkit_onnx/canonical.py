@@ -7,7 +7,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit_onnx.skeleton import without_weights
+from toolkit_onnx.without_weights import without_weights
 
 BATCH_AXIS = "batch"
 _TRIED_BATCHES = (5, 7)

@@ -17,8 +17,8 @@ from toolkit_onnx.direct import signed
 from toolkit_onnx.editing import EditableGraph
 from toolkit_onnx.options import ConvertOptions
 from toolkit_onnx.proof import Answers, Source, graph_source, prove
-from toolkit_onnx.roles import slot
 from toolkit_onnx.simplifying import INPUT, end_in_softmax, keep_promises, rename_values, simplify
+from toolkit_onnx.tensor_roles import slot
 
 if TYPE_CHECKING:
     import keras
@@ -39,19 +39,19 @@ def export(request: ExportRequest) -> ExportResult:
     """
     options = request.options if isinstance(request.options, ConvertOptions) else ConvertOptions()
     model = request.model
-    if request.keras_model is None or model.topology.dialect != "keras":
+    if request.keras_model is None or model.dialect != "keras":
         raise UnsupportedError(
-            f"{model.name}: a {model.topology.dialect} network cannot be built in Keras",
+            f"{model.name}: a {model.dialect} network cannot be built in Keras",
             hint="`--to onnx` exports it without Keras",
         )
     _require_packages(model.name)
     network = request.keras_model()
-    converted = _convert(network, model.topology.input_shape, options.opset, model.name)
+    converted = _convert(network, model.input_shape, options.opset, model.name)
     graph = EditableGraph(converted)
     simplify(graph)
     probabilities = _ends_in_softmax(graph)
     end_in_softmax(graph, already=probabilities)
-    proto = keep_promises(graph, model.topology.input_shape, model.topology.classes)
+    proto = keep_promises(graph, model.input_shape, model.classes)
     _name_by_place(proto)
     content, digest = signed(proto, model.card)
     sources = [_keras_source(network, probabilities=probabilities)]

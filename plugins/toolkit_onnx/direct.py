@@ -7,8 +7,8 @@ import dataclasses
 import onnx
 
 from toolkit.errors import UnsupportedError
+from toolkit.graph.graph import Graph
 from toolkit.model import Card, Model
-from toolkit.model.graph import Graph
 from toolkit.types import ExportRequest, ExportResult
 from toolkit_onnx.editing import EditableGraph
 from toolkit_onnx.folding import Folding, fold_batch_normalisation
@@ -36,9 +36,9 @@ def export(request: ExportRequest) -> ExportResult:
     model = request.model
     graph = model.build_graph()
     unfolded = graph.bind(model.tensors)
-    if len(model.topology.output_shape) != 1 or model.topology.classes < 2:
+    if len(model.output_shape) != 1 or model.classes < 2:
         raise UnsupportedError(
-            f"{model.name}: the network answers with shape {model.topology.output_shape}",
+            f"{model.name}: the network answers with shape {model.output_shape}",
             hint="networks that give one number a class, of two classes or more, can be exported",
         )
     proto, folding = exportable(unfolded, graph, model, options)
@@ -65,7 +65,7 @@ def exportable(
     simplify(editable)
     folding = fold_batch_normalisation(editable) if options.fold else Folding(0, _normalisations(editable))
     end_in_softmax(editable, already=graph.outputs_probabilities)
-    promised = keep_promises(editable, model.topology.input_shape, model.topology.classes)
+    promised = keep_promises(editable, model.input_shape, model.classes)
     return with_opset(promised, options.opset, model.name), folding
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
 from toolkit.errors import UnreadableInputError
-from toolkit_onnx.skeleton import without_weights
+from toolkit_onnx.without_weights import without_weights
 
 
 class EditableGraph:

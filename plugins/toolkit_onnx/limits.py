@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message  # type: ignore[import-
 from onnx import AttributeProto, NodeProto, TensorProto
 
 from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UnsupportedError
-from toolkit_onnx.skeleton import without_weights
+from toolkit_onnx.without_weights import without_weights
 
 MAX_BYTES = 1 << 29
 MAX_NODES = 10_000

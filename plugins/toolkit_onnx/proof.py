@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from toolkit.data.convention import apply_convention
 from toolkit.engine import Session, is_character_network, softmax, usable_processors
 from toolkit.errors import ProofError, ToolkitError
-from toolkit.model import Model, weights_digest
-from toolkit.model.graph import Graph
+from toolkit.graph.graph import Graph
+from toolkit.model import Model
+from toolkit.tensors import weights_digest
 from toolkit.types import Convention
 from toolkit_onnx.reading import from_bytes
 from toolkit_onnx.simplifying import BATCH_AXIS, INPUT, OUTPUT
@@ -255,8 +256,8 @@ def _showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
 def _images(model: Model, probe: NDArray[np.uint8] | None) -> dict[str, NDArray[np.float32]]:
     """Noise, and real images where there are some, as the network wants them."""
     rng = np.random.default_rng(0)
-    shape = model.topology.input_shape
-    if not is_character_network(model.topology):
+    shape = model.input_shape
+    if not is_character_network(model):
         return {"random": rng.random((_RANDOM, *shape), dtype=np.float32)}
     convention = model.card.convention or Convention()
     noise = rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnsupportedError
-from toolkit.model import Layer, Model, Tensors, TensorSpec, Topology
-from toolkit.model.graph import Binding, Graph
+from toolkit.graph import Layer, Topology
+from toolkit.graph.graph import Binding, Graph
+from toolkit.model import Model
+from toolkit.tensors import Tensors, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.limits import DOMAINS, checked, read_checked
 from toolkit_onnx.metadata import read_card
-from toolkit_onnx.roles import given_name, layer_name, slot
+from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
 _SHORT = 64  # constants up to this many elements stand in the topology, of longer ones a digest
 

@@ -23,9 +23,9 @@ def write(model: Model, path: Path) -> None:
     Raises:
         UnsupportedError: If the model came from another format.
     """
-    if model.topology.dialect != "onnx":
+    if model.dialect != "onnx":
         raise UnsupportedError(
-            f"{model.name}: a {model.topology.dialect} network cannot be kept as ONNX without changing it",
+            f"{model.name}: a {model.dialect} network cannot be kept as ONNX without changing it",
             hint="`toolkit export MODEL --to onnx` turns it into one",
         )
     proto = model.build_graph().bind(model.tensors)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import toolkit
-from toolkit.data import DataLibrary, Dataset
+from toolkit.data import Dataset
+from toolkit.library import DataLibrary
 from toolkit.types import SplitName
 
 

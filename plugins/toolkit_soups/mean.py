@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toolkit.model import weighted_mean
+from toolkit.tensors import weighted_mean
 from toolkit.types import MergeRequest, MergeResult, MergeStep
 
 

@@ -52,7 +52,7 @@ def difference(keras_model: Any, model: Model, seed: int = 7) -> float:
     random = np.random.default_rng(seed)
     worst = 0.0
     for batch in (1, 3):
-        x = random.normal(0, 1, (batch, *model.topology.input_shape)).astype(np.float32)
+        x = random.normal(0, 1, (batch, *model.input_shape)).astype(np.float32)
         expected = np.asarray(keras_model(x, training=False))
         result = run(model, x)
         assert result.shape == expected.shape

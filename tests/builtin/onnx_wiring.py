@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from toolkit.declarations import ExportRequest
 from toolkit.model import Card, Parent
-from toolkit.types import Convention, ExportRequest
+from toolkit.vocabulary import Convention
 from toolkit_onnx.options import DirectOptions
 from toolkit_onnx.reading import from_bytes
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import toolkit_cnn
-from toolkit.types import Architecture, BuildRequest
+from toolkit.declarations import Architecture, BuildRequest
 
 ARCHITECTURES = {architecture.name: architecture for architecture in toolkit_cnn.toolkit_architectures()}
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import toolkit_emnist
+from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
 from toolkit.errors import (
     LimitReachedError,
     MissingInputError,
@@ -19,7 +20,6 @@ from toolkit.errors import (
     UnreadableInputError,
     UnsupportedError,
 )
-from toolkit.types import DatasetLoader, DatasetSource, LoadRequest
 from toolkit_emnist.detection import detect
 from toolkit_emnist.idx_reader import read_idx
 from toolkit_emnist.mapping import STANDARD, mapping_of, read_mapping

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from toolkit.declarations import FetchRequest
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UsageError
-from toolkit.types import FetchRequest, SilentProgress
+from toolkit.vocabulary import SilentProgress
 from toolkit_emnist import fetching
 from toolkit_emnist.download import Archive, download
 from toolkit_emnist.fetching import ARCHIVE_NAME, fetch

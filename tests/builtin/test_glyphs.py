@@ -13,8 +13,9 @@ import pytest
 
 import toolkit_glyphs
 from toolkit.data import Dataset
+from toolkit.declarations import DatasetLoader, LoadRequest, MakeRequest
 from toolkit.errors import UsageError
-from toolkit.types import DatasetLoader, LoadRequest, MakeRequest, SilentProgress
+from toolkit.vocabulary import SilentProgress
 from toolkit_glyphs import faces
 from toolkit_glyphs.drawing import draw_glyphs
 from toolkit_glyphs.fields import glyph_fields, signed_distance

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.catalog import Catalog
-from toolkit.types import RunEvent
+from toolkit.declarations import RunEvent
+from toolkit.host.catalog import Catalog
 from toolkit_journal.journal import FILE_NAME, read_journal, write_down
 
 

@@ -21,7 +21,7 @@ from keras_files import (
     write_archive,
 )
 
-from toolkit.model import TensorRole
+from toolkit.tensors import TensorRole
 from toolkit_keras.read_keras import read_keras
 from toolkit_keras.snake_case import snake_case
 

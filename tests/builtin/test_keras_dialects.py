@@ -52,7 +52,7 @@ def test_a_sequential_without_input_layer(tmp_path: Path) -> None:
     old = sequential(first, layer("Flatten", "flat"), DENSE)
     model = read_h5(write_legacy(tmp_path / "old.h5", old, small_arrays()))
     today = read_h5(write_legacy(tmp_path / "today.h5", SMALL, small_arrays(), version="3.15.1"))
-    assert model.topology.input_shape == (4, 4, 1)
+    assert model.input_shape == (4, 4, 1)
     x = np.random.default_rng(1).normal(size=(3, 4, 4, 1)).astype(np.float32)
     assert np.array_equal(run(model, x), run(today, x))
     layers = model.topology.description["config"]["layers"]

@@ -71,7 +71,7 @@ def test_channels_first_computes_what_channels_last_does(keras: Any, tmp_path: P
     x = np.random.default_rng(0).normal(size=(3, 8, 7, 3)).astype(np.float32)
     expected = np.asarray(last(x, training=False))
     model = read_keras(tmp_path / "first.keras")
-    assert model.topology.input_shape == (3, 8, 7)
+    assert model.input_shape == (3, 8, 7)
     result = run(model, np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
     assert np.abs(result - expected).max() < TOLERANCE
     assert "Transpose" not in [node.op_type for node in model.build_graph().proto.graph.node][:-3]

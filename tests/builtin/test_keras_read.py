@@ -16,8 +16,9 @@ from keras_files import GROUPS, SMALL, read_any, run, small_arrays, weights_file
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import Card, TensorRole
-from toolkit.types import Convention
+from toolkit.model import Card
+from toolkit.tensors import TensorRole
+from toolkit.vocabulary import Convention
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
 
@@ -40,9 +41,9 @@ SHARED = {
 def test_a_shared_model_is_read_and_run(name: str, shared: Path) -> None:
     model = read_any(shared / "models" / name)
     classes, parameters = SHARED[name]
-    assert model.topology.input_shape == (28, 28, 1)
-    assert model.topology.classes == classes
-    assert model.topology.parameters == parameters
+    assert model.input_shape == (28, 28, 1)
+    assert model.classes == classes
+    assert model.parameters == parameters
     assert "the optimizer's state" in model.dropped
     outputs = run(model, np.random.default_rng(0).random((3, 28, 28, 1), dtype=np.float32))
     assert outputs.shape == (3, classes)
@@ -126,7 +127,7 @@ def test_the_topology_says_what_matters_at_inference_and_no_more(small: Path) ->
 
 
 def test_nothing_is_read_before_it_is_asked_for(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolkit_keras.image import Image
+    from toolkit_keras.byte_source import Image
 
     read: list[str] = []
     original = Image.read_array

@@ -18,9 +18,12 @@ import pytest
 from numpy.typing import NDArray
 
 import toolkit_keras
+from toolkit.declarations import ExportRequest
 from toolkit.errors import ProofError, UnreadableInputError, UnsupportedError
-from toolkit.model import ArrayTensors, Card, Model, OverlaidTensors, Tensors, Topology, weights_digest
-from toolkit.types import Convention, ExportRequest
+from toolkit.graph import Topology
+from toolkit.model import Card, Model
+from toolkit.tensors import ArrayTensors, OverlaidTensors, Tensors, weights_digest
+from toolkit.vocabulary import Convention
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
 from toolkit_keras.write_h5 import ATTRIBUTE_LIMIT, write_h5
@@ -244,7 +247,8 @@ def test_one_tensor_is_in_memory_at_a_time(suffix: str, tmp_path: Path) -> None:
 
 def in_memory(entries: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) -> Model:
     """A model of arrays, wired by a Sequential's configuration."""
-    from toolkit.model import Layer, TensorRole
+    from toolkit.graph import Layer
+    from toolkit.tensors import TensorRole
 
     tensors = ArrayTensors({name: (array, TensorRole.KERNEL) for name, array in arrays.items()})
     description = {"class_name": "Sequential", "config": {"name": "net", "layers": entries}}
@@ -361,7 +365,7 @@ def test_an_export_is_read_back_before_it_counts(name: str, trained: Path, tmp_p
     result = exporter(name).export(ExportRequest(model, tmp_path / f"out.{name}"))
     assert result.path == tmp_path / f"out.{name}"
     assert result.facts["weights_digest"] == weights_digest(model.tensors)
-    assert result.facts["parameters"] == model.topology.parameters
+    assert result.facts["parameters"] == model.parameters
 
 
 def test_an_export_that_is_not_what_its_source_is_fails(

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from toolkit.declarations import ExportRequest
 from toolkit.engine import Network
 from toolkit.model import Card
-from toolkit.types import Convention, ExportRequest
+from toolkit.vocabulary import Convention
 from toolkit_onnx.direct import export
 from toolkit_onnx.limits import MAX_BYTES, MAX_NODES, MAX_VALUE
 from toolkit_onnx.reading import from_bytes

@@ -16,8 +16,9 @@ from onnx_wiring import CARD, Wiring, emnist_like, kinds, request
 
 from toolkit.engine import Network
 from toolkit.errors import UnsupportedError
-from toolkit.model import Card, OverlaidTensors
-from toolkit.types import Convention
+from toolkit.model import Card
+from toolkit.tensors import OverlaidTensors
+from toolkit.vocabulary import Convention
 from toolkit_onnx.direct import export
 from toolkit_onnx.reading import from_bytes, read
 
@@ -158,7 +159,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from toolkit.types import ExportRequest
+from toolkit.declarations import ExportRequest
 from toolkit_onnx.direct import export
 from toolkit_onnx.reading import read
 export(ExportRequest(read(Path({source!r})), Path({target!r})))

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from onnx_wiring import emnist_like, request
 
 from toolkit.errors import ProofError
-from toolkit.model import OverlaidTensors
+from toolkit.tensors import OverlaidTensors
 from toolkit_onnx import direct
 from toolkit_onnx.direct import export
 from toolkit_onnx.options import DirectOptions

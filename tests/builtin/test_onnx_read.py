@@ -11,8 +11,9 @@ from onnx import helper, numpy_helper
 from onnx_files import RNG, array, as_model, make, small, whole
 
 from toolkit.engine import Network
-from toolkit.model import Card, OverlaidTensors, TensorRole, weights_digest
-from toolkit.types import Convention
+from toolkit.model import Card
+from toolkit.tensors import OverlaidTensors, TensorRole, weights_digest
+from toolkit.vocabulary import Convention
 from toolkit_onnx.reading import read
 from toolkit_onnx.writing import write
 
@@ -29,8 +30,8 @@ def test_tensors_bear_layers_and_roles():
         "fc/kernel": TensorRole.KERNEL,
     }
     assert model.tensors.specs["fc/kernel"].shape == (588, 5)
-    assert model.topology.dialect == "onnx"
-    assert (model.topology.input_shape, model.topology.output_shape) == ((1, 28, 28), (5,))
+    assert model.dialect == "onnx"
+    assert (model.input_shape, model.output_shape) == ((1, 28, 28), (5,))
 
 
 def test_layers_stand_in_order_with_attributes_and_inputs():
@@ -175,7 +176,7 @@ def test_of_several_outputs_the_scores_are_taken():
         helper.make_node("ReduceMax", ["y"], ["best"], axes=[1], keepdims=0),
     ]
     model = as_model(make(nodes, [array("w", 784, 5)], outputs=(("best", ("n",)), ("y", ("n", 5)))))
-    assert model.topology.output_shape == (5,)
+    assert model.output_shape == (5,)
     assert model.dropped == ("output best",)
 
 
@@ -197,8 +198,8 @@ def test_labels_without_a_card_are_classes():
 def test_a_real_pytorch_network_reads_letters(shared: Path):
     """Upright, dark ink; 27 outputs of which the first is unused."""
     model = read(shared / "models" / "abdo-eid-letters.onnx")
-    assert model.topology.input_shape == (1, 28, 28)
-    assert model.topology.classes == 27
+    assert model.input_shape == (1, 28, 28)
+    assert model.classes == 27
     assert list(model.tensors.specs)[:2] == ["conv1/kernel", "conv1/bias"]
     with (shared / "data" / "emnist" / "emnist-byclass-test.csv").open() as lines:
         rows = np.asarray([line.split(",") for _, line in zip(range(3000), lines, strict=False)], np.int64)

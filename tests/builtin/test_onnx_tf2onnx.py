@@ -10,9 +10,11 @@ import onnx
 import onnxruntime
 import pytest
 
+from toolkit.declarations import ExportRequest
 from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
-from toolkit.model import Card, Topology
-from toolkit.types import Convention, ExportRequest
+from toolkit.graph import Topology
+from toolkit.model import Card
+from toolkit.vocabulary import Convention
 from toolkit_onnx import conversion
 from toolkit_onnx.conversion import export
 from toolkit_onnx.direct import export as export_directly
@@ -155,7 +157,8 @@ def test_a_conversion_that_answers_otherwise_is_not_written(keras, model, networ
 
 
 def of_dialect(dialect):
-    from toolkit.model import ArrayTensors, Model
+    from toolkit.model import Model
+    from toolkit.tensors import ArrayTensors
 
     return Model(
         Topology(dialect, {}, (), (28, 28, 1), (5,)),

@@ -16,10 +16,11 @@ from PIL import Image
 
 import toolkit_glyphs
 import toolkit_sheet
-from toolkit.data import DataLibrary, Dataset
+from toolkit.data import Dataset
+from toolkit.declarations import DatasetLoader
 from toolkit.errors import MissingInputError, ToolkitError, UsageError
+from toolkit.library import DataLibrary
 from toolkit.store import Workspace
-from toolkit.types import DatasetLoader
 from toolkit_sheet.drawing import CELL, GAP, LABEL_WIDTH, MARGIN, draw_sheet, examples_of, sheet_png
 
 

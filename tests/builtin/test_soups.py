@@ -12,9 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolkit_soups
+from toolkit.declarations import (
+    Ingredient,
+    MergeRequest,
+    MergeResult,
+    MergeStep,
+    MergeStrategy,
+    Need,
+    TensorGroup,
+)
 from toolkit.errors import UsageError
-from toolkit.model import ArrayTensors, Card, Layer, Model, TensorRole, TensorSpec, Topology
-from toolkit.types import Ingredient, MergeRequest, MergeResult, MergeStep, MergeStrategy, Need, TensorGroup
+from toolkit.graph import Layer, Topology
+from toolkit.model import Card, Model
+from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 from toolkit_soups.options import GreedyOptions, WeightedOptions
 
 STRATEGIES = {strategy.name: strategy for strategy in toolkit_soups.toolkit_merge_strategies()}

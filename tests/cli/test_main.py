@@ -16,14 +16,14 @@ from click.testing import CliRunner, Result
 from try_out import reporting, run
 
 from toolkit import hookimpl
-from toolkit.catalog import Catalog
 from toolkit.cli.commands import BUILTIN_COMMANDS
 from toolkit.cli.context import Toolkit
 from toolkit.cli.main import toolkit as program
-from toolkit.manager import PluginManager
+from toolkit.declarations import Command
+from toolkit.host.catalog import Catalog
+from toolkit.host.manager import PluginManager
 from toolkit.operations.context import Toolkit as OperationsToolkit
 from toolkit.store import Workspace
-from toolkit.types import Command
 
 HEAVY = {
     "numpy",

@@ -16,7 +16,8 @@ from rich.console import Console
 from toolkit.cli.jsonable import to_jsonable
 from toolkit.cli.output import Output
 from toolkit.cli.progress import BarProgress, LineProgress
-from toolkit.types import Need, SilentProgress
+from toolkit.declarations import Need
+from toolkit.vocabulary import SilentProgress
 
 
 class Clock:

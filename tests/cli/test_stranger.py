@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toolkit.catalog import Catalog
+from toolkit.host.catalog import Catalog
 
 INSTALLED = ("good", "broken-import", "misspelt-hook", "name-taken")
 

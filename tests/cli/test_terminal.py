@@ -27,10 +27,10 @@ import sys, time
 from types import SimpleNamespace
 import click
 from toolkit import hookimpl
-from toolkit.catalog import Catalog
+from toolkit.host.catalog import Catalog
 from toolkit.cli import main
-from toolkit.manager import PluginManager
-from toolkit.types import Command
+from toolkit.host.manager import PluginManager
+from toolkit.declarations import Command
 
 @click.command()
 def wait():

@@ -10,11 +10,11 @@ import click
 from click.testing import CliRunner, Result
 
 from toolkit import hookimpl
-from toolkit.catalog import Catalog
 from toolkit.cli.context import Toolkit, options_option, pass_toolkit
 from toolkit.cli.main import toolkit as program
-from toolkit.manager import PluginManager
-from toolkit.types import Command
+from toolkit.declarations import Command
+from toolkit.host.catalog import Catalog
+from toolkit.host.manager import PluginManager
 
 
 def run(load: Callable[[], object] | None, *arguments: str, environ: dict[str, str] | None = None) -> Result:

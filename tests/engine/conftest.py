@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from toolkit.data import Dataset
-from toolkit.model import ArrayTensors, Card, Layer, Model, TensorRole, Topology
-from toolkit.model.graph import Binding, Graph, as_stored
+from toolkit.graph import Layer, Topology
+from toolkit.graph.graph import Binding, Graph, as_stored
+from toolkit.model import Card, Model
+from toolkit.tensors import ArrayTensors, TensorRole
 
 
 class NetworkBuilder:

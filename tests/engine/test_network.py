@@ -9,8 +9,9 @@ import pytest
 
 from toolkit.engine import Network, Session, is_character_network, softmax
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
-from toolkit.model import Card, OverlaidTensors
-from toolkit.types import Convention
+from toolkit.model import Card
+from toolkit.tensors import OverlaidTensors
+from toolkit.vocabulary import Convention
 
 
 def linear(build, shape=(784,), *, card=None, end=None, classes=5):
@@ -86,7 +87,7 @@ def test_memory_mapped_images_are_read_in_batches(build, images, tmp_path):
 
 def test_a_photograph_network_is_refused_by_name(build, images):
     model = linear(build, (224, 224, 3), card=Card(name="flowers"))
-    assert not is_character_network(model.topology)
+    assert not is_character_network(model)
     with pytest.raises(UnsupportedError, match=r"flowers.*224×224×3.*28×28×1, 1×28×28, 28×28, 784"):
         Network.of(model).probabilities(images)
 

@@ -10,13 +10,13 @@ from onnx.reference import ReferenceEvaluator
 from toolkit.data.convention import apply_convention
 from toolkit.engine import batch_statistics
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
-from toolkit.model import OverlaidTensors, TensorRole
-from toolkit.types import Convention
+from toolkit.tensors import OverlaidTensors, TensorRole
+from toolkit.vocabulary import Convention
 
 
 def brute_force(model, images, convention=None):
     """Each normalisation measured over all images at once, in NumPy, earlier ones updated before."""
-    inputs = apply_convention(images, convention or Convention(), model.topology.input_shape)
+    inputs = apply_convention(images, convention or Convention(), model.input_shape)
     graph = model.build_graph()
     proto = graph.bind(model.tensors)
     found = {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toolkit.engine import Network, batch_statistics
-from toolkit.model import OverlaidTensors
+from toolkit.tensors import OverlaidTensors
 
 pytestmark = pytest.mark.train
 

@@ -12,10 +12,12 @@ import onnx
 import pytest
 from onnx import helper
 
+from toolkit.declarations import Ingredient
+from toolkit.graph import Layer, Topology
+from toolkit.graph.graph import Binding, Graph
 from toolkit.merging.matching import Candidate, candidate, match
-from toolkit.model import ArrayTensors, Card, Layer, Model, TensorRole, TensorSpec, Topology
-from toolkit.model.graph import Binding, Graph
-from toolkit.types import Ingredient
+from toolkit.model import Card, Model
+from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 
 ROLES = {
     "kernel": TensorRole.KERNEL,

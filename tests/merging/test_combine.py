@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
+from toolkit.declarations import MergeResult, TensorGroup
 from toolkit.errors import IncompatibleModelsError, PluginError
 from toolkit.merging.combine import combined, effective_number, only_ingredient, plain_mean
-from toolkit.model import weighted_mean, weights_digest
-from toolkit.types import MergeResult, TensorGroup
+from toolkit.tensors import weighted_mean, weights_digest
 
 
 def soup(*weights: float) -> MergeResult:
@@ -131,8 +131,10 @@ MEMORY = """
 import resource, sys
 import numpy as np
 from toolkit.merging.combine import combined, plain_mean
-from toolkit.model import Card, Layer, Model, TensorRole, TensorSpec, Tensors, Topology
-from toolkit.types import Ingredient
+from toolkit.model import Card, Model
+from toolkit.graph import Layer, Topology
+from toolkit.tensors import TensorRole, TensorSpec, Tensors
+from toolkit.declarations import Ingredient
 
 COUNT, LAYERS, SIZE = int(sys.argv[1]), 40, 1 << 20
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.merging.correspondence import correspondence, differences, signature
+from toolkit.model.correspondence import correspondence, differences, signature
 
 
 def dense(inputs: int, outputs: int) -> dict[str, Any]:
@@ -19,11 +19,11 @@ def dense(inputs: int, outputs: int) -> dict[str, Any]:
 def test_two_trainings_of_one_process_are_matched_by_place(nets: Any) -> None:
     first = nets.chain(["conv2d", "conv2d_1"], [dense(4, 4), dense(4, 4)])
     second = nets.chain(["conv2d_1", "conv2d_2"], [dense(4, 4), dense(4, 4)])
-    found = correspondence(first.topology, second.topology)
+    found = correspondence(first, second)
     assert found is not None
     assert found.layers == {"input": "input", "conv2d": "conv2d_1", "conv2d_1": "conv2d_2"}
     assert found.tensors["conv2d_1/kernel"] == "conv2d_2/kernel"
-    assert signature(first.topology) == signature(second.topology)
+    assert signature(first) == signature(second)
 
 
 def two_branches(nets: Any, left: str, right: str, *, kind: str = "Add", swap: bool = False) -> Any:
@@ -41,14 +41,14 @@ def two_branches(nets: Any, left: str, right: str, *, kind: str = "Add", swap: b
 
 def test_names_break_the_tie_between_equal_branches(nets: Any) -> None:
     first, second = two_branches(nets, "left", "right"), two_branches(nets, "right", "left")
-    found = correspondence(first.topology, second.topology)
+    found = correspondence(first, second)
     assert found is not None
     assert all(name == answer for name, answer in found.layers.items())
 
 
 def test_a_branch_stays_whole_where_names_do_not_help(nets: Any) -> None:
     first, second = two_branches(nets, "left", "right"), two_branches(nets, "up", "down")
-    found = correspondence(first.topology, second.topology)
+    found = correspondence(first, second)
     assert found is not None
     assert found.layers["left_a"][:2] == found.layers["left_b"][:2]
     assert {found.layers["left_a"], found.layers["right_a"]} == {"up_a", "down_a"}
@@ -58,7 +58,7 @@ def test_the_order_of_a_sum_does_not_matter_and_that_of_a_concatenation_does(net
     for kind in ("Add", "Concatenate"):
         first = two_branches(nets, "left", "right", kind=kind)
         second = two_branches(nets, "left", "right", kind=kind, swap=True)
-        found = correspondence(first.topology, second.topology)
+        found = correspondence(first, second)
         assert found is not None
         crossed = found.layers["left_a"] == "right_a"
         assert crossed == (kind == "Concatenate")
@@ -75,17 +75,17 @@ def test_dropout_and_augmentation_are_looked_through(nets: Any) -> None:
         nets.layer("drop", "Dropout", ("shift",), state),
         nets.layer("dense_7", "Dense", ("drop",), dense(4, 3)),
     )
-    found = correspondence(plain.topology, dropped.topology)
+    found = correspondence(plain, dropped)
     assert found is not None
     assert found.tensors == {"dense/kernel": "dense_7/kernel", "dense/bias": "dense_7/bias"}
-    assert correspondence(dropped.topology, plain.topology) is not None
+    assert correspondence(dropped, plain) is not None
 
 
 def test_every_shape_that_differs_is_named(nets: Any) -> None:
     first = nets.chain(["dense", "head"], [dense(4, 8), dense(8, 62)])
     other = nets.chain(["dense_1", "head_1"], [dense(4, 8), dense(8, 47)])
-    assert correspondence(first.topology, other.topology) is None
-    assert differences(first.topology, other.topology, "a.h5") == [
+    assert correspondence(first, other) is None
+    assert differences(first, other, "a.h5") == [
         "head_1/kernel is 8×47, a.h5's head/kernel is 8×62",
         "head_1/bias is 47, a.h5's head/bias is 62",
     ]
@@ -96,7 +96,7 @@ def test_an_attribute_that_differs_is_named(nets: Any) -> None:
         return nets.network(
             nets.layer("input", "InputLayer"),
             nets.layer("dense", "Dense", ("input",), dense(4, 3), activation=activation),
-        ).topology
+        )
 
     assert differences(built("relu"), built("tanh"), "a.h5") == [
         'layer dense (Dense) has activation "tanh", a.h5\'s dense has "relu"'
@@ -111,11 +111,11 @@ def test_layers_that_one_has_and_the_other_has_not_are_named(nets: Any) -> None:
         nets.layer("pool", "MaxPooling2D", ("one",)),
         nets.layer("two", "Dense", ("pool",), dense(4, 4), activation="relu"),
     )
-    assert differences(first.topology, other.topology, "a.h5") == [
+    assert differences(first, other, "a.h5") == [
         "has 4 layers that compute, a.h5 has 3",
         "has layer pool (MaxPooling2D), which a.h5 has not",
     ]
-    assert differences(other.topology, first.topology, "b.h5") == [
+    assert differences(other, first, "b.h5") == [
         "has 3 layers that compute, b.h5 has 4",
         "lacks b.h5's layer pool (MaxPooling2D)",
     ]
@@ -128,7 +128,7 @@ def test_equal_layers_in_another_wiring_do_not_correspond(nets: Any) -> None:
             nets.layer("one", "Dense", ("input",), dense(4, 4)),
             nets.layer("two", "Dense", ("one",), dense(4, 4)),
             nets.layer("sum", "Add", ("two", feeds)),
-        ).topology
+        )
 
     assert correspondence(built("one"), built("input")) is None
     assert differences(built("one"), built("input"), "a.h5") == [
@@ -153,7 +153,7 @@ def shared(nets: Any, *, tail: str = "", swap: bool = False) -> Any:
             (once, once),
             called_on=ends[::-1] if swap else ends,
         ),
-    ).topology
+    )
 
 
 def test_a_layer_that_is_called_again_is_matched_call_by_call(nets: Any) -> None:
@@ -172,9 +172,7 @@ def test_a_layer_that_is_called_again_is_matched_call_by_call(nets: Any) -> None
 def test_networks_of_two_dialects_do_not_correspond(nets: Any) -> None:
     keras = nets.network(nets.layer("input", "InputLayer"))
     onnx = nets.network(nets.layer("input", "InputLayer"), dialect="onnx")
-    assert differences(keras.topology, onnx.topology, "a.h5") == [
-        "is an ONNX network, a.h5 is a Keras network"
-    ]
+    assert differences(keras, onnx, "a.h5") == ["is an ONNX network, a.h5 is a Keras network"]
 
 
 @settings(deadline=None)
@@ -198,7 +196,7 @@ def test_any_network_corresponds_to_itself_under_other_names(nets: Any, seed: in
                 )
                 for name, kind, feeds, width in plan
             )
-        ).topology
+        )
 
     first, second = built("a_"), built("b_")
     found = correspondence(first, second)

@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.merging.families import best_family
 from toolkit.merging.matching import Candidate, candidate
 from toolkit.model import Card
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 
 def model(

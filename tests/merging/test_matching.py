@@ -12,7 +12,7 @@ from toolkit.errors import DamagedFileError, IncompatibleModelsError, Unreadable
 from toolkit.merging.matching import candidate, match, unique_names
 from toolkit.merging.problems import Problem, refusal
 from toolkit.model import Card
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 
 def weights(value: float, outputs: int = 3, dtype: Any = np.float32) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 from onnx import helper
 
 from toolkit.data import Dataset
+from toolkit.graph.graph import Binding, Graph
 from toolkit.merging.recalibrate import calibration_images, recalibration_obstacle
-from toolkit.model.graph import Binding, Graph
 
 NORM = ("norm/gamma", "norm/beta", "norm/moving_mean", "norm/moving_variance")
 

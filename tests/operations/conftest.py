@@ -15,7 +15,7 @@ from toolkit.operations.context import Toolkit
 from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
 from toolkit.store import Workspace
 from toolkit.testing import catalog_of
-from toolkit.types import SilentProgress
+from toolkit.vocabulary import SilentProgress
 
 # Tests are imported by path, each for itself; what they share is imported by name.
 sys.path.insert(0, str(Path(__file__).parent))

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from toolkit import hookimpl
+from toolkit.declarations import MergeStrategy, Need
 from toolkit.operations.merge import MergeOutcome
-from toolkit.types import MergeStrategy, Need
 
 
 def needy_plugin() -> SimpleNamespace:

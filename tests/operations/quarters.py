@@ -13,9 +13,10 @@ import numpy as np
 
 from toolkit import hookimpl
 from toolkit.data import Dataset
+from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
 from toolkit.model import Card
-from toolkit.model.sidecar import write_card
-from toolkit.types import Convention, DatasetLoader, DatasetSource, LoadRequest
+from toolkit.model.card_file import write_card
+from toolkit.vocabulary import Convention
 
 CLASSES = ("a", "b", "c", "d")
 NOISE = 95.0

@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 
 from toolkit.data import Dataset
+from toolkit.declarations import DatasetLoader, DatasetSource, FetchRequest, LoadRequest, MakeRequest
 from toolkit.errors import BusyError, MissingInputError, StorageError, UsageError
 from toolkit.operations.context import Toolkit
 from toolkit.operations.datasets import get_dataset, list_datasets, make_dataset, show_dataset
 from toolkit.options import option
 from toolkit.store import Workspace, exclusive
-from toolkit.types import (
-    DatasetLoader,
-    DatasetSource,
-    FetchRequest,
-    LoadRequest,
-    MakeRequest,
-    SilentProgress,
-)
+from toolkit.vocabulary import SilentProgress
 
 QUIET = SilentProgress()
 

@@ -14,7 +14,7 @@ from toolkit.operations.context import Toolkit
 from toolkit.operations.demo import PICTURES, demo
 from toolkit.operations.models import verify_models
 from toolkit.store import Workspace
-from toolkit.types import SilentProgress
+from toolkit.vocabulary import SilentProgress
 
 # Nothing of the toolkit: what somebody does who was only handed the file.
 ALONE = """

@@ -15,11 +15,12 @@ from quarters import CLASSES, save_keras, save_reader
 
 from toolkit.errors import UnsupportedError
 from toolkit.merging import evaluator
-from toolkit.model import Card, weights_digest
-from toolkit.model.sidecar import card_path, write_card
+from toolkit.model import Card
+from toolkit.model.card_file import card_path, write_card
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
-from toolkit.types import Convention
+from toolkit.tensors import weights_digest
+from toolkit.vocabulary import Convention
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 

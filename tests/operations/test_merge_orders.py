@@ -20,11 +20,11 @@ from toolkit.errors import (
     UsageError,
 )
 from toolkit.model import Card
-from toolkit.model.sidecar import read_card, write_card
+from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
 from toolkit.store import exclusive
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 # --- what is refused -----------------------------------------------------------------------
 

@@ -16,13 +16,13 @@ from toolkit.merging.combine import combined, plain_mean
 from toolkit.merging.matching import candidate, match
 from toolkit.merging.scores import answers
 from toolkit.model import Card, Model
-from toolkit.model.sidecar import write_card
+from toolkit.model.card_file import write_card
 from toolkit.operations.context import Toolkit
 from toolkit.operations.merge import MergeOrder, merge
 from toolkit.operations.opening import open_model
 from toolkit.store import Workspace
 from toolkit.testing import catalog_of
-from toolkit.types import Convention, SilentProgress
+from toolkit.vocabulary import Convention, SilentProgress
 
 
 def test_the_letters_pair_averages_without_a_framework(shared: Path, run: Run, toolkit: Toolkit) -> None:

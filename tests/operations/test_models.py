@@ -10,7 +10,7 @@ import pytest
 from quarters import save_reader
 
 from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError, UsageError
-from toolkit.model.sidecar import read_card, write_card
+from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.compare import compare_models
 from toolkit.operations.context import Toolkit
 from toolkit.operations.models import find_models, show_model, verify_models

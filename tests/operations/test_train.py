@@ -14,6 +14,7 @@ from quarters import CLASSES, quarters_plugin
 
 import toolkit_keras
 from toolkit import hookimpl
+from toolkit.declarations import Architecture, BuildRequest
 from toolkit.errors import (
     BusyError,
     MissingInputError,
@@ -22,14 +23,14 @@ from toolkit.errors import (
     UnreadableInputError,
     UsageError,
 )
-from toolkit.model import weights_digest
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
 from toolkit.operations.train import TrainOrder, resume, train
 from toolkit.options import option
 from toolkit.store import Workspace, exclusive
+from toolkit.tensors import weights_digest
 from toolkit.testing import catalog_of
-from toolkit.types import Architecture, BuildRequest, Convention, SilentProgress
+from toolkit.vocabulary import Convention, SilentProgress
 
 if TYPE_CHECKING:
     import keras

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from toolkit.declarations import DatasetSource
 from toolkit.errors import UnreadableInputError
 from toolkit.operations.train_order import TrainOrder, read_order, write_order
 from toolkit.store import Workspace
-from toolkit.types import Convention, DatasetSource
+from toolkit.vocabulary import Convention
 
 SOURCE = DatasetSource("byclass", "emnist", "")
 STANDARD = Convention("transposed", "standard", "dark", 0.1307, 1e-05)

@@ -5,7 +5,7 @@ import pytest
 
 from toolkit.errors import MissingInputError, PlanRefusedError, ToolkitError, UsageError
 from toolkit.model import Card
-from toolkit.model.sidecar import publish_model
+from toolkit.model.card_file import publish_model
 from toolkit.store.confine import name_of, open_confined, output_path, resolve_name
 
 

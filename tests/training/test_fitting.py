@@ -16,7 +16,7 @@ from toolkit.training import RunFolder, TrainingOptions
 from toolkit.training.checkpoint import read_checkpoint
 from toolkit.training.fitting import Fitting, Outcome
 from toolkit.training.learner import Scores, StepResult
-from toolkit.types import SilentProgress
+from toolkit.vocabulary import SilentProgress
 
 COMPILING, STEP, EVALUATING = 30.0, 0.5, 2.0  # seconds
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.declarations import BuildRequest
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import ArrayTensors, Model, TensorRole
+from toolkit.model import Model
+from toolkit.tensors import ArrayTensors, TensorRole
 from toolkit.training.keras_bridge import keras_from_model, named_weights, save_keras
-from toolkit.types import BuildRequest
 
 pytestmark = pytest.mark.train
 

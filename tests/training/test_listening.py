@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit.declarations import RunEvent, RunListener
 from toolkit.training.listening import Audience
-from toolkit.types import RunEvent, RunListener, SilentProgress
+from toolkit.vocabulary import SilentProgress
 
 
 class Notes(SilentProgress):

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.declarations import ModelFormat, RunEvent, RunListener
 from toolkit.errors import DamagedFileError, PlanRefusedError, ProofError, UsageError
-from toolkit.model import Card, weights_digest
+from toolkit.model import Card
+from toolkit.tensors import weights_digest
 from toolkit.training import RunFolder, TrainedRun, TrainingOptions, train
 from toolkit.training.checkpoint import read_checkpoint
-from toolkit.types import Convention, ModelFormat, RunEvent, RunListener, SilentProgress
+from toolkit.vocabulary import Convention, SilentProgress
 
 pytestmark = pytest.mark.train
 

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.declarations import BuildRequest
 from toolkit.training import TrainingOptions
 from toolkit.training.learner import Learner
 from toolkit.training.statistics import clean_sample
-from toolkit.types import BuildRequest, Convention
+from toolkit.vocabulary import Convention
 
 pytestmark = pytest.mark.train
 

@@ -18,9 +18,12 @@ import h5py
 import numpy as np
 
 from toolkit.data import Dataset
-from toolkit.model import ArrayTensors, Card, Model, TensorRole, Topology
+from toolkit.declarations import Architecture, BuildRequest, ModelFormat
+from toolkit.graph import Topology
+from toolkit.model import Card, Model
+from toolkit.tensors import ArrayTensors, TensorRole
 from toolkit.training import TrainedRun, TrainingOptions, TrainingRequest, train
-from toolkit.types import Architecture, BuildRequest, ModelFormat, SilentProgress
+from toolkit.vocabulary import SilentProgress
 
 CLASSES = ("I", "-", "/", "o")
 

@@ -7,8 +7,8 @@ import flask
 import pytest
 from toy_site import Site, picture, routes_plugin
 
+from toolkit.declarations import Routes
 from toolkit.errors import ConfigurationError
-from toolkit.types import Routes
 from toolkit.web import WebSettings
 from toolkit.web.guard import OPEN_PATHS
 

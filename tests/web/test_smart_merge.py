@@ -6,7 +6,7 @@ import flask
 import pytest
 from toy_site import Site, add_model, make_toolkit
 
-from toolkit.model.sidecar import checked_card
+from toolkit.model.card_file import checked_card
 from toolkit.web import WebSettings, add_smart_merge_routes
 
 

@@ -17,23 +17,18 @@ from onnx import TensorProto, helper
 from PIL import Image, ImageDraw
 
 from toolkit import hookimpl
-from toolkit.catalog import Catalog
+from toolkit.declarations import MergeRequest, MergeResult, MergeStrategy, ModelFormat, Routes, TensorGroup
 from toolkit.errors import UnreadableInputError
-from toolkit.manager import PluginManager
-from toolkit.model import ArrayTensors, Card, Layer, Model, TensorRole, Topology, weights_digest
-from toolkit.model.graph import Binding, Graph
-from toolkit.model.sidecar import publish_model
+from toolkit.graph import Layer, Topology
+from toolkit.graph.graph import Binding, Graph
+from toolkit.host.catalog import Catalog
+from toolkit.host.manager import PluginManager
+from toolkit.model import Card, Model
+from toolkit.model.card_file import publish_model
 from toolkit.operations.context import Toolkit
 from toolkit.store import Workspace
-from toolkit.types import (
-    Convention,
-    MergeRequest,
-    MergeResult,
-    MergeStrategy,
-    ModelFormat,
-    Routes,
-    TensorGroup,
-)
+from toolkit.tensors import ArrayTensors, TensorRole, weights_digest
+from toolkit.vocabulary import Convention
 
 CLASSES = ("L", "R", "?")
 

@@ -15,8 +15,8 @@ from toolkit.errors import MissingInputError
 from toolkit.operations.context import Toolkit as OperationsToolkit
 
 if TYPE_CHECKING:
-    from toolkit.catalog import Catalog
-    from toolkit.manager import PluginRecord
+    from toolkit.host.catalog import Catalog
+    from toolkit.host.manager import PluginRecord
     from toolkit.store import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -163,7 +163,7 @@ def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
 
 
 def _installed_catalog() -> Catalog:
-    from toolkit.catalog import Catalog
+    from toolkit.host.catalog import Catalog
 
     return Catalog.load()
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.evaluate import Score
-    from toolkit.types import Convention, SplitName
+    from toolkit.vocabulary import Convention, SplitName
 
 _WEAKEST = 2
 

@@ -21,7 +21,7 @@ from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
     from toolkit.cli.output import Output
-    from toolkit.manager import PluginRecord
+    from toolkit.host.manager import PluginRecord
 
 BUG, USAGE, NOT_FOUND, STORAGE, LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 7, 8, 130, 143
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from toolkit import __version__
 from toolkit.cli.commands import BUILTIN_COMMANDS
 from toolkit.cli.context import (
     Toolkit,
@@ -27,11 +26,12 @@ from toolkit.cli.context import (
 )
 from toolkit.cli.failures import USAGE, Failure, Terminated, failure_of, report, silence_broken_pipe
 from toolkit.cli.streams import prepare_streams
-from toolkit.declarations import COMMANDS
 from toolkit.errors import PluginError, UsageError
+from toolkit.host.kinds import COMMANDS
+from toolkit.version import __version__
 
 if TYPE_CHECKING:
-    from toolkit.types import Command
+    from toolkit.declarations import Command
 
 
 ENVIRONMENT_PREFIX = "TOOLKIT"

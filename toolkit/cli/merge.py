@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.merging.plan import MergePlan
     from toolkit.merging.report import MergeReport
     from toolkit.operations.merge import MergeOutcome
-    from toolkit.types import SplitName
+    from toolkit.vocabulary import SplitName
 
 _STYLES = {"better": "green", "perhaps better": "yellow", "equal": "yellow", "worse": "bold red"}
 

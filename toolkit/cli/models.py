@@ -15,7 +15,7 @@ from toolkit.cli.tables import print_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.model import Layer
+    from toolkit.graph import Layer
     from toolkit.operations.compare import Compared
     from toolkit.operations.models import FoundModel, ModelDetails, Verified
 

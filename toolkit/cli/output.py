@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from toolkit.cli.jsonable import shown_path, to_jsonable
-from toolkit.types import SilentProgress
+from toolkit.vocabulary import SilentProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.cli.progress import BarProgress
-    from toolkit.types import Progress
+    from toolkit.vocabulary import Progress
 
 __all__ = ["Output", "shown_path", "to_jsonable"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 INPUT_PATH = click.Path(path_type=Path, readable=False)
 """A file or folder to be read; whoever opens it says what is wrong with it, as of an input."""

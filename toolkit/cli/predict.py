@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.predict import PictureInk, Prediction
-    from toolkit.types import Convention
+    from toolkit.vocabulary import Convention
 
 _GUESS = len("A 100.0%") + 3
 

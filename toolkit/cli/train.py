@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.train import Trained
-    from toolkit.types import Convention
+    from toolkit.vocabulary import Convention
 
 _SETTLED = {"dataset", "arch", "epochs", "seed", "start_from", "convention", "name", "options"}
 

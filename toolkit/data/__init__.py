@@ -1,11 +1,9 @@
-"""Data sets: images with labels and classes, their splits, their cache; pictures; conventions."""
+"""Data sets: images with labels and classes, their splits, and what a network gets to see of them."""
 
 from __future__ import annotations
 
 from toolkit.data.convention import apply_convention
 from toolkit.data.dataset import Dataset
-from toolkit.data.library import DataLibrary
-from toolkit.data.picture import prepare_picture
 from toolkit.data.splits import validation_mask
 
-__all__ = ["DataLibrary", "Dataset", "apply_convention", "prepare_picture", "validation_mask"]
+__all__ = ["Dataset", "apply_convention", "validation_mask"]

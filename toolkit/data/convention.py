@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnsupportedError, UsageError
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 INPUT_SHAPES = ((28, 28, 1), (1, 28, 28), (28, 28), (784,))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toolkit.data import Dataset
 from toolkit.engine.network import Network
 from toolkit.errors import IncompatibleModelsError, UsageError
-from toolkit.types import Convention, Progress, SilentProgress
+from toolkit.vocabulary import Convention, Progress, SilentProgress
 
 _STEP = 1024  # images between two signs of progress
 _NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution

@@ -11,39 +11,38 @@ from numpy.typing import NDArray
 from toolkit.data.convention import apply_convention
 from toolkit.engine.session import BATCH, Session
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
-from toolkit.model import Model, Topology
-from toolkit.model.graph import Graph
-from toolkit.types import Convention
+from toolkit.graph.graph import Graph
+from toolkit.model import Model
+from toolkit.vocabulary import Convention
 
 CHARACTER_SHAPES: tuple[tuple[int, ...], ...] = ((28, 28, 1), (1, 28, 28), (28, 28), (784,))
 """The inputs that a glyph of 28×28 grey pixels can be brought to, without the batch axis."""
 
 
-def is_character_network(topology: Topology) -> bool:
+def is_character_network(model: Model) -> bool:
     """Whether the network takes single glyphs of 28×28 and gives one number a class."""
-    return topology.input_shape in CHARACTER_SHAPES and len(topology.output_shape) == 1
+    return model.input_shape in CHARACTER_SHAPES and len(model.output_shape) == 1
 
 
-def require_character_network(topology: Topology, name: str) -> None:
+def require_character_network(model: Model) -> None:
     """Refuse a network that does not read single glyphs of 28×28.
 
     Args:
-        topology: Of the network.
-        name: Of the model, for the message.
+        model: Any network.
 
     Raises:
         UnsupportedError: Naming its input or output, and what is supported.
     """
-    if topology.input_shape not in CHARACTER_SHAPES:
+    if model.input_shape not in CHARACTER_SHAPES:
         supported = ", ".join(_axes(shape) for shape in CHARACTER_SHAPES)
         raise UnsupportedError(
-            f"{name}: the network takes inputs of {_axes(topology.input_shape)}, "
+            f"{model.name}: the network takes inputs of {_axes(model.input_shape)}, "
             f"not single-channel images of 28×28 ({supported})",
             hint="only networks for 28×28 characters can be run on characters",
         )
-    if len(topology.output_shape) != 1:
+    if len(model.output_shape) != 1:
         raise UnsupportedError(
-            f"{name}: the network answers with {_axes(topology.output_shape)}, not with one number a class",
+            f"{model.name}: the network answers {_axes(model.output_shape)}, not one number a class",
             hint="only networks that classify can be run on characters",
         )
 
@@ -69,7 +68,7 @@ class Network:
     def __init__(self, proto: onnx.ModelProto, graph: Graph, model: Model, *, threads: int) -> None:
         self._session = Session(proto, model.name, threads=threads)
         self._graph = graph
-        self._topology = model.topology
+        self._model = model
         self._name = model.name
         self._labels = model.card.classes
         self._convention = model.card.convention
@@ -98,7 +97,7 @@ class Network:
     @property
     def classes(self) -> int:
         """Number of outputs."""
-        return self._topology.classes
+        return self._model.classes
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ class Network:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of one image, without the batch axis."""
-        return self._topology.input_shape
+        return self._model.input_shape
 
     @property
     def convention(self) -> Convention | None:
@@ -133,7 +132,7 @@ class Network:
             UnreadableInputError: If it answers with something that is no number.
             UsageError: If the images are not (n, 28, 28) uint8.
         """
-        require_character_network(self._topology, self._name)
+        require_character_network(self._model)
         out = np.empty((len(images), self.classes), dtype=np.float32)
         for part, inputs in input_batches(images, convention or self._convention, self.input_shape):
             answers = self._answer(inputs)
@@ -160,7 +159,7 @@ class Network:
                 f"{self._name}: got inputs of {_axes(inputs.shape[1:])}, "
                 f"the network takes {_axes(self.input_shape)}"
             )
-        out = np.empty((len(inputs), *self._topology.output_shape), dtype=np.float32)
+        out = np.empty((len(inputs), *self._model.output_shape), dtype=np.float32)
         for start in range(0, len(inputs), BATCH):
             part = slice(start, start + BATCH)
             out[part] = self._answer(np.ascontiguousarray(inputs[part], dtype=np.float32))
@@ -170,7 +169,7 @@ class Network:
         answers: NDArray[np.float32] = self._session.run({self._graph.input: inputs}, (self._graph.output,))[
             0
         ]
-        expected = (len(inputs), *self._topology.output_shape)
+        expected = (len(inputs), *self._model.output_shape)
         if answers.shape != expected:
             raise UnreadableInputError(
                 f"{self._name}: the network answers {_axes(expected)} with {_axes(answers.shape)}",

@@ -15,9 +15,10 @@ from toolkit.engine.network import input_batches, require_character_network
 from toolkit.engine.segments import Cut, Normalisation, SegmentedGraph, moment_names
 from toolkit.engine.session import Session, usable_processors
 from toolkit.errors import UnreadableInputError, UsageError
-from toolkit.model import Model, Tensors
-from toolkit.model.graph import Binding
-from toolkit.types import Convention, Progress, SilentProgress
+from toolkit.graph.graph import Binding
+from toolkit.model import Model
+from toolkit.tensors import Tensors
+from toolkit.vocabulary import Convention, Progress, SilentProgress
 
 CACHE_BYTES = 256 << 20
 """Memory for activations that are kept between passes; half of it for each of two neighbouring cuts."""
@@ -61,11 +62,11 @@ def batch_statistics(
         UnsupportedError: If the network does not take glyphs of 28×28, or cannot be run.
         UnreadableInputError: If an activation is no number.
     """
-    require_character_network(model.topology, model.name)
+    require_character_network(model)
     graph = model.build_graph()
     bindings = {binding.tensor: binding for binding in graph.bindings}
     proto = graph.bind(model.tensors)
-    segmented = SegmentedGraph(proto, graph.input, model.topology.input_shape, bindings, model.name)
+    segmented = SegmentedGraph(proto, graph.input, model.input_shape, bindings, model.name)
     if not segmented.normalisations:
         return {}
     if len(images) == 0:
@@ -74,9 +75,7 @@ def batch_statistics(
         )
 
     def batches() -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        return input_batches(
-            images, convention or model.card.convention, model.topology.input_shape, batch=_BATCH
-        )
+        return input_batches(images, convention or model.card.convention, model.input_shape, batch=_BATCH)
 
     passes = _Passes(segmented, batches, len(images), threads or usable_processors(), cache_bytes // 2)
     told = progress or SilentProgress()

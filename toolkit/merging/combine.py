@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.declarations import Ingredient, MergeResult, TensorGroup
 from toolkit.errors import IncompatibleModelsError, PluginError
 from toolkit.merging.conform import is_finite
 from toolkit.merging.matching import is_constant
-from toolkit.model import Model, Tensors, TensorSpec, weighted_mean
-from toolkit.types import Ingredient, MergeResult, TensorGroup
+from toolkit.model import Model
+from toolkit.tensors import Tensors, TensorSpec, weighted_mean
 
 _FAITHFUL = 1e-6
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
-from toolkit.merging.correspondence import Correspondence
-from toolkit.model import Model, TensorRole, Tensors, TensorSpec
+from toolkit.model import Model
+from toolkit.model.correspondence import Correspondence
+from toolkit.tensors import TensorRole, Tensors, TensorSpec
 
 
 class RenamedTensors(Tensors):

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.data import Dataset
+from toolkit.declarations import Ingredient, MergeResult
 from toolkit.merging.combine import combined, only_ingredient
 from toolkit.merging.conform import same_weights
 from toolkit.merging.recalibrate import has_batch_statistics, recalibrate
 from toolkit.merging.scores import Answers, answers
 from toolkit.model import Model
-from toolkit.types import Convention, Ingredient, MergeResult, Progress, SplitName
+from toolkit.vocabulary import Convention, Progress, SplitName
 
 
 @dataclass(frozen=True, slots=True)

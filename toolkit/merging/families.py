@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from toolkit.merging.correspondence import signature
 from toolkit.merging.matching import Candidate
-from toolkit.model import TensorRole
+from toolkit.model.correspondence import signature
+from toolkit.tensors import TensorRole
 
 _NEVER_LEARNT = 0.5
 
@@ -79,7 +79,7 @@ def _kinship(item: Candidate) -> tuple[object, ...]:
         for spec in item.model.tensors.specs.values()
         if spec.role is not TensorRole.GENERATOR_STATE
     )
-    return signature(item.model.topology), frozenset(types.items()), card.classes, card.convention
+    return signature(item.model), frozenset(types.items()), card.classes, card.convention
 
 
 def _worthy(group: Sequence[Candidate], left_out: list[tuple[str, str]]) -> list[Candidate]:
@@ -87,7 +87,7 @@ def _worthy(group: Sequence[Candidate], left_out: list[tuple[str, str]]) -> list
     known = [item for item in group if item.accuracy is not None]
     if len(known) < 2:
         return list(group)
-    chance = 1.0 / group[0].model.topology.classes
+    chance = 1.0 / group[0].model.classes
     least = chance + _NEVER_LEARNT * (_accuracy(known[0]) - chance)
     for item in group:
         if item.accuracy is None:

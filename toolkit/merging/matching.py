@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.declarations import Ingredient
 from toolkit.merging.conform import FiniteTensors, RenamedTensors, conform, same_weights
-from toolkit.merging.correspondence import Correspondence, correspondence, differences, signature
 from toolkit.merging.problems import Problem
-from toolkit.model import Model, TensorRole, TensorSpec, weights_digest
-from toolkit.types import Convention, Ingredient
+from toolkit.model import Model
+from toolkit.model.correspondence import Correspondence, correspondence, differences, signature
+from toolkit.tensors import TensorRole, TensorSpec, weights_digest
+from toolkit.vocabulary import Convention
 
 _COUNTERS = frozenset({"count", "counter", "iterations", "num_batches_tracked", "seed_counter", "step"})
 
@@ -116,7 +118,7 @@ def match(candidates: Sequence[Candidate]) -> Matched:
     problems: list[Problem] = []
     ingredients: list[Ingredient] = []
     for item in ordered:
-        found = correspondence(reference.model.topology, item.model.topology)
+        found = correspondence(reference.model, item.model)
         own = list(_problems(item, reference, found))
         problems += own
         if found is not None and not own:
@@ -144,7 +146,7 @@ def _reference(ordered: Sequence[Candidate]) -> Candidate:
 
     So one stranger among many is one problem, whatever its place.
     """
-    kinds = [signature(item.model.topology) for item in ordered]
+    kinds = [signature(item.model) for item in ordered]
     counts = Counter(kinds)
     if len(counts) == 1:
         return ordered[0]
@@ -154,9 +156,9 @@ def _reference(ordered: Sequence[Candidate]) -> Candidate:
 def _problems(item: Candidate, reference: Candidate, found: Correspondence | None) -> Iterator[Problem]:
     first = reference.name
     if found is None:
-        for text in differences(reference.model.topology, item.model.topology, first):
+        for text in differences(reference.model, item.model, first):
             yield Problem(item.name, text, "merge networks of one architecture")
-        if reference.model.topology.classes != item.model.topology.classes:
+        if reference.model.classes != item.model.classes:
             return
     else:
         yield from _unlike_tensors(item, reference, found)

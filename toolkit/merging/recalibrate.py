@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 from toolkit.errors import UnsupportedError
-from toolkit.model import Model, OverlaidTensors
+from toolkit.model import Model
+from toolkit.tensors import OverlaidTensors
 
 if TYPE_CHECKING:
-    from toolkit.types import Convention
+    from toolkit.vocabulary import Convention
 
 CALIBRATION_IMAGES = 5000
 """How many images are plenty: more change the statistics of an EMNIST-size network by nothing."""
@@ -30,7 +31,7 @@ def recalibration_obstacle(model: Model) -> UnsupportedError | None:
     graph = model.build_graph()
     statistics = {binding.tensor for binding in graph.bindings}
     try:
-        SegmentedGraph(graph.proto, graph.input, model.topology.input_shape, statistics, model.name)
+        SegmentedGraph(graph.proto, graph.input, model.input_shape, statistics, model.name)
     except UnsupportedError as error:
         return error
     return None

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from toolkit import __version__
-from toolkit.merging.guard import Verdict
+from toolkit.declarations import MergeStep
 from toolkit.merging.scores import Score
-from toolkit.types import Convention, MergeStep
+from toolkit.merging.verdict import Verdict
+from toolkit.version import __version__
+from toolkit.vocabulary import Convention
 
 SCHEMA = 1
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 from toolkit.model import Model
-from toolkit.types import Convention, SplitName
+from toolkit.vocabulary import Convention, SplitName
 
 _STEP = 2048  # images read at a time
 _LEAST_PROBABILITY = float(np.finfo(np.float32).eps)

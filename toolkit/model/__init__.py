@@ -1,32 +1,8 @@
-"""The model as data: tensors, topology, card, graph."""
+"""One trained network as data: its tensors, its graph, and its card."""
 
 from __future__ import annotations
 
 from toolkit.model.card import Card, Parent, parse_card
 from toolkit.model.model import Model
-from toolkit.model.tensors import (
-    ArrayTensors,
-    OverlaidTensors,
-    TensorRole,
-    Tensors,
-    TensorSpec,
-    weighted_mean,
-    weights_digest,
-)
-from toolkit.model.topology import Layer, Topology
 
-__all__ = [
-    "ArrayTensors",
-    "Card",
-    "Layer",
-    "Model",
-    "OverlaidTensors",
-    "Parent",
-    "TensorRole",
-    "TensorSpec",
-    "Tensors",
-    "Topology",
-    "parse_card",
-    "weighted_mean",
-    "weights_digest",
-]
+__all__ = ["Card", "Model", "Parent", "parse_card"]

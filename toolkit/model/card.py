@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.errors import UnreadableInputError
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 SCHEMA = 1
 

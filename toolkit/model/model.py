@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.graph.topology import Topology
 from toolkit.model.card import Card
-from toolkit.model.tensors import Tensors
-from toolkit.model.topology import Topology
+from toolkit.tensors.tensors import Tensors
 
 if TYPE_CHECKING:
-    from toolkit.model.graph import Graph
+    from toolkit.graph.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,31 @@ class Model:
     def name(self) -> str:
         """The file's name, or the card's."""
         return self.path.name if self.path is not None else self.card.name
+
+    @property
+    def dialect(self) -> str:
+        """Whose description of the network the model keeps: ``keras`` or ``onnx``."""
+        return self.topology.dialect
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch axis: (28, 28, 1) or (1, 28, 28)."""
+        return self.topology.input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one output, without the batch axis: (62,)."""
+        return self.topology.output_shape
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs."""
+        return self.output_shape[-1]
+
+    @property
+    def parameters(self) -> int:
+        """Number of float elements, running statistics included."""
+        return sum(spec.size for spec in self.tensors.specs.values() if spec.is_float)
 
     def with_tensors(self, tensors: Tensors) -> Model:
         """The same network with other tensors; they bear the same names and shapes."""

@@ -12,10 +12,11 @@ import numpy as np
 
 from toolkit.errors import UsageError
 from toolkit.merging.conform import conform, same_weights
-from toolkit.merging.correspondence import Correspondence, correspondence, differences
-from toolkit.model import Model, weights_digest
+from toolkit.model import Model
+from toolkit.model.correspondence import Correspondence, correspondence, differences
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
+from toolkit.tensors import weights_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ def compare_models(toolkit: Toolkit, paths: Sequence[Path]) -> tuple[Compared, .
 
 def _compared(first: tuple[Path, Model], second: tuple[Path, Model], *, same: bool) -> Compared:
     (path, model), (other_path, other) = first, second
-    found = correspondence(model.topology, other.topology)
-    unlike = [*differences(model.topology, other.topology, path.name), *_cards_differ(model, other)]
+    found = correspondence(model, other)
+    unlike = [*differences(model, other, path.name), *_cards_differ(model, other)]
     if found is None:
         return Compared(path, other_path, same_topology=False, same_weights=same, differences=tuple(unlike))
     cosine, distance = _angle(model, other, found)

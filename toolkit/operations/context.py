@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toolkit.catalog import Catalog
-    from toolkit.data import DataLibrary
+    from toolkit.host.catalog import Catalog
+    from toolkit.library import DataLibrary
     from toolkit.store import Workspace
 
 
 def _load_catalog() -> Catalog:
-    from toolkit.catalog import Catalog
+    from toolkit.host.catalog import Catalog
 
     return Catalog.load()
 
@@ -47,6 +47,6 @@ class Toolkit:
     @cached_property
     def data(self) -> DataLibrary:
         """The data sets of the workspace."""
-        from toolkit.data import DataLibrary
+        from toolkit.library import DataLibrary
 
         return DataLibrary(self.catalog.dataset_loaders(), self.workspace)

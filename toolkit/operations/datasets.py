@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.declarations import DatasetLoader, FetchRequest, MakeRequest
 from toolkit.errors import MissingInputError, StorageError, UsageError
 from toolkit.operations.context import Toolkit
 from toolkit.options import parse_options
 from toolkit.store import exclusive
-from toolkit.types import DatasetLoader, FetchRequest, MakeRequest, Progress, SplitName
+from toolkit.vocabulary import Progress, SplitName
 
 SPLITS: tuple[SplitName, ...] = ("fit", "validation", "test")
 

@@ -15,7 +15,7 @@ from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
 from toolkit.operations.predict import Prediction, predict
 from toolkit.operations.train import Trained, TrainOrder, train
 from toolkit.store import Workspace, publish_bytes
-from toolkit.types import Progress
+from toolkit.vocabulary import Progress
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from typing import Literal
 
 from toolkit.operations.context import Toolkit
 from toolkit.operations.models import find_models
-from toolkit.store.sweep import sweep
+from toolkit.store.clean_staging import sweep
 
 State = Literal["ok", "note", "problem"]
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.declarations import DatasetSource
 from toolkit.errors import MissingInputError
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
-from toolkit.types import Convention, DatasetSource, Progress, SplitName
+from toolkit.vocabulary import Convention, Progress, SplitName
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.declarations import ExportRequest
 from toolkit.errors import MissingInputError, UsageError
 from toolkit.model import Card, Model
-from toolkit.model.sidecar import publish_model
+from toolkit.model.card_file import publish_model
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
 from toolkit.options import parse_options
 from toolkit.store import exclusive
-from toolkit.types import ExportRequest
 
 if TYPE_CHECKING:
     import keras

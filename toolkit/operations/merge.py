@@ -9,24 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.data import Dataset
+from toolkit.declarations import Ingredient, MergeRequest, MergeResult, Need
 from toolkit.errors import ProofError
 from toolkit.merging.combine import effective_number, plain_mean
 from toolkit.merging.evaluator import Evaluator, labelled_for, measure_all
-from toolkit.merging.guard import Verdict, judge, unmeasured
 from toolkit.merging.matching import match, printable
-from toolkit.merging.page import page
 from toolkit.merging.plan import MergePlan
 from toolkit.merging.problems import listing, refusal
 from toolkit.merging.recalibrate import calibration_images, has_batch_statistics
 from toolkit.merging.report import IngredientReport, MergeReport, Recalibration, versions
+from toolkit.merging.report_html import page
 from toolkit.merging.scores import Answers
 from toolkit.merging.scores import answers as look_at
-from toolkit.model import Card, Model, Parent, weights_digest
-from toolkit.model.sidecar import card_path, publish_model
+from toolkit.merging.verdict import Verdict, judge, unmeasured
+from toolkit.model import Card, Model, Parent
+from toolkit.model.card_file import card_path, publish_model
 from toolkit.operations.context import Toolkit
 from toolkit.operations.merge_planning import MergeOrder, Prepared, prepare
 from toolkit.store import exclusive, publish_text
-from toolkit.types import Convention, Ingredient, MergeRequest, MergeResult, Need, Progress, SplitName
+from toolkit.tensors import weights_digest
+from toolkit.vocabulary import Convention, Progress, SplitName
 
 __all__ = ["MergeOrder", "MergeOutcome", "listing", "merge", "refusal"]
 
@@ -114,7 +116,7 @@ def _carry_out(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress
     result = prepared.strategy.merge(
         MergeRequest(
             ingredients=ingredients,
-            classes=ingredients[0].model.topology.classes,
+            classes=ingredients[0].model.classes,
             options=prepared.options,
             seed=order.seed,
             evaluate=evaluator.accuracy if Need.EVALUATOR in needs else None,
@@ -264,8 +266,7 @@ def _report(
         for index, item in enumerate(measured.ingredients)
     )
     verdicts = _verdicts(prepared, measured)
-    topology = measured.model.topology
-    notes = [*prepared.plan.notes, *measured.result.notes, *_remarks(ingredients, topology.classes)]
+    notes = [*prepared.plan.notes, *measured.result.notes, *_remarks(ingredients, measured.model.classes)]
     plain, merged = measured.of_plain_mean.get("validation"), measured.answers.get("validation")
     if plain and merged and plain.score.accuracy > merged.score.accuracy:
         notes.append(
@@ -281,8 +282,8 @@ def _report(
         weights_digest=card.weights_digest,
         strategy=prepared.strategy.name,
         options=prepared.plan.options,
-        classes=topology.classes,
-        parameters=topology.parameters,
+        classes=measured.model.classes,
+        parameters=measured.model.parameters,
         convention=card.convention,
         dataset=prepared.plan.dataset,
         ingredients=ingredients,

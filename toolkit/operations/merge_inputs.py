@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.data import Dataset
+from toolkit.declarations import DatasetSource
 from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError
 from toolkit.merging.evaluator import labelled_for
 from toolkit.merging.families import best_family
@@ -16,7 +17,6 @@ from toolkit.merging.problems import Problem
 from toolkit.operations.context import Toolkit
 from toolkit.operations.models import model_files
 from toolkit.operations.opening import open_model
-from toolkit.types import DatasetSource
 
 WITHOUT = "none"
 """The name of no data set, for a merge that is to look at no images."""
@@ -175,7 +175,7 @@ def _obstacle(matched: Matched) -> UnsupportedError | None:
 
     model = matched.ingredients[0].model
     try:
-        require_character_network(model.topology, model.name)
+        require_character_network(model)
         model.build_graph()
     except UnsupportedError as error:
         return error

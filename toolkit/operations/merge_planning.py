@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from toolkit.declarations import MergeRequest, MergeStrategy, ModelFormat, Need
 from toolkit.errors import PlanRefusedError, PluginError, ToolkitError, UnsupportedError, UsageError
 from toolkit.merging.matching import Candidate, Matched, match
 from toolkit.merging.plan import MergePlan, PlannedIngredient
@@ -17,7 +18,7 @@ from toolkit.merging.recalibrate import (
     has_batch_statistics,
     recalibration_obstacle,
 )
-from toolkit.model.sidecar import read_card, verify_file
+from toolkit.model.card_file import read_card, verify_file
 from toolkit.operations.context import Toolkit
 from toolkit.operations.merge_inputs import (
     ChosenImages,
@@ -27,7 +28,7 @@ from toolkit.operations.merge_inputs import (
     default_output,
 )
 from toolkit.options import options_as_json, parse_options
-from toolkit.types import MergeRequest, MergeStrategy, ModelFormat, Need, Progress
+from toolkit.vocabulary import Progress
 
 _CANNOT_GIVE = (Need.BASE, Need.GRADIENTS, Need.ACTIVATIONS)
 
@@ -128,7 +129,7 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
     found.problems += matched.problems
     found.problems += _unwritable(toolkit, chosen, matched, model_format, out)
     matched = dataclasses.replace(matched, problems=tuple(found.problems))
-    outputs = chosen.candidates[0].model.topology.classes
+    outputs = chosen.candidates[0].model.classes
     images = _images(toolkit, order, matched, outputs, found)
     found.choices.append(f"scored on {images.reason}" if images.source else images.reason)
     strategy, reason = _strategy(toolkit, named, images)
@@ -163,7 +164,7 @@ def _unwritable(
 ) -> Iterator[Problem]:
     """A network in a dialect that the output's format cannot hold."""
     first = matched.ingredients[0].model if matched.ingredients else chosen.candidates[0].model
-    dialect = first.topology.dialect
+    dialect = first.dialect
     if model_format.dialects and dialect not in model_format.dialects:
         able = (
             one
@@ -283,7 +284,7 @@ def _objections(
     """What a strategy that needs nothing but the ingredients has against them, asked before any work."""
     if strategy.needs_with(options):
         return
-    classes = matched.ingredients[0].model.topology.classes
+    classes = matched.ingredients[0].model.classes
     try:
         strategy.merge(MergeRequest(matched.ingredients, classes, options, order.seed))
     except ToolkitError as error:
@@ -325,7 +326,7 @@ def _plan(
     found: _Findings,
     recalibration: str,
 ) -> MergePlan:
-    first = matched.ingredients[0].model.topology if matched.ingredients else None
+    first = matched.ingredients[0].model if matched.ingredients else None
     return MergePlan(
         strategy=strategy.name,
         options=options_as_json(options),

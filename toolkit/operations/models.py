@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
-from toolkit.model import Card, Model, weights_digest
-from toolkit.model.topology import Layer
+from toolkit.graph.topology import Layer
+from toolkit.model import Card, Model
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
 from toolkit.store import FoundFile, find_files
+from toolkit.tensors import weights_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +128,17 @@ def show_model(toolkit: Toolkit, path: Path) -> ModelDetails:
         UnreadableInputError: If it is no model.
     """
     model = open_model(toolkit, path)
-    topology = model.topology
     return ModelDetails(
         path=path,
         size=path.stat().st_size,
         state=_state(model),
         card=model.card,
         digest=weights_digest(model.tensors),
-        dialect=topology.dialect,
-        input_shape=topology.input_shape,
-        output_shape=topology.output_shape,
-        parameters=topology.parameters,
-        layers=topology.layers,
+        dialect=model.dialect,
+        input_shape=model.input_shape,
+        output_shape=model.output_shape,
+        parameters=model.parameters,
+        layers=model.topology.layers,
         dropped=model.dropped,
     )
 
@@ -181,10 +181,7 @@ def _found(toolkit: Toolkit, file: FoundFile) -> FoundModel:
     except ToolkitError as error:
         state = "damaged" if isinstance(error, DamagedFileError) else "unreadable"
         return FoundModel(file.path, file.size, name, state, str(error), None, None, Card())
-    topology = model.topology
-    return FoundModel(
-        file.path, file.size, name, state, "", topology.parameters, topology.classes, model.card
-    )
+    return FoundModel(file.path, file.size, name, state, "", model.parameters, model.classes, model.card)
 
 
 def _state(model: Model) -> str:

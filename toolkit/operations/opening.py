@@ -9,9 +9,9 @@ from pathlib import Path
 
 from toolkit.errors import MissingInputError, UnreadableInputError
 from toolkit.model import Card, Model
-from toolkit.model.sidecar import read_with_card
+from toolkit.model.card_file import read_with_card
 from toolkit.operations.context import Toolkit
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 
 def open_model(toolkit: Toolkit, path: Path) -> Model:
@@ -73,9 +73,9 @@ def described(
     card: Card = model.card
     names = card.classes
     if not names:
-        if len(classes) != model.topology.classes:
+        if len(classes) != model.classes:
             raise UnreadableInputError(
-                f"{model.name} has {model.topology.classes} outputs, {where} has {len(classes)} classes",
+                f"{model.name} has {model.classes} outputs, {where} has {len(classes)} classes",
                 hint="choose the data set that the model was trained on",
             )
         names = tuple(classes)
@@ -94,9 +94,8 @@ def _with(card: Card, classes: tuple[str, ...], convention: Convention) -> Card:
 
 
 def _check(card: Card, model: Model, path: Path) -> None:
-    if card.classes and len(card.classes) != model.topology.classes:
+    if card.classes and len(card.classes) != model.classes:
         raise UnreadableInputError(
-            f"{path}: the card names {len(card.classes)} classes, "
-            f"the network has {model.topology.classes} outputs",
+            f"{path}: the card names {len(card.classes)} classes, the network has {model.classes} outputs",
             hint="delete the card, or put the right one beside the model",
         )

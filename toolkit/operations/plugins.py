@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.contract_checks import Problem, problems_of
-from toolkit.declarations import KINDS
+from toolkit.contract.plugin_checks import Problem, problems_of
 from toolkit.errors import PluginError
-from toolkit.manager import Contribution, PluginRecord, State
+from toolkit.host.kinds import KINDS
+from toolkit.host.manager import Contribution, PluginRecord, State
 from toolkit.operations.context import Toolkit
 from toolkit.options import OptionInfo, describe_options
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from toolkit.data import prepare_picture
 from toolkit.errors import UsageError
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
+from toolkit.pictures import prepare_picture
 from toolkit.store import publish_bytes
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +127,7 @@ def recogniser_of(model: Model, convention: Convention | None = None) -> Recogni
     from toolkit.engine import Network
 
     known, assumed = described(
-        model, [str(index) for index in range(model.topology.classes)], convention, "the output numbers"
+        model, [str(index) for index in range(model.classes)], convention, "the output numbers"
     )
     card = known.card
     return Recogniser(Network.of(known), card.classes, card.convention or Convention(), assumed)

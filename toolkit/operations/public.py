@@ -7,7 +7,7 @@ from pathlib import Path
 from toolkit.data import Dataset
 from toolkit.operations.context import Toolkit
 from toolkit.store import Workspace
-from toolkit.types import SplitName
+from toolkit.vocabulary import SplitName
 
 
 def open_dataset(name: str | None, split: SplitName, workspace: str | Path = ".") -> Dataset:

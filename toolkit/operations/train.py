@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.declarations import Architecture, DatasetSource, ModelFormat, NoOptions
 from toolkit.errors import BusyError, MissingInputError, PluginError, ProofError, StorageError, UsageError
-from toolkit.model import Card, Model, Parent, weights_digest
-from toolkit.model.sidecar import publish_model
+from toolkit.model import Card, Model, Parent
+from toolkit.model.card_file import publish_model
 from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.train_order import ORDER_FILE, TrainOrder, read_order, write_order
 from toolkit.options import describe_options, options_as_json, parse_options
 from toolkit.store import exclusive, publish_bytes, publish_text
 from toolkit.store.faults import storage_error
-from toolkit.types import Architecture, DatasetSource, ModelFormat, NoOptions, Progress
+from toolkit.tensors import weights_digest
+from toolkit.vocabulary import Progress
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset

@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.declarations import DatasetSource
 from toolkit.errors import UnreadableInputError, UsageError
 from toolkit.store import Workspace, publish_text
-from toolkit.types import Convention, DatasetSource
+from toolkit.vocabulary import Convention
 
 ORDER_FILE = "order.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import MissingInputError, PlanRefusedError, StorageError, UsageError
-from toolkit.store.stamp import Stamp, stamp, stamp_of
+from toolkit.store.file_state import FileState, file_state, state_of
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_SEGMENTS = 4
@@ -41,13 +41,13 @@ class ConfinedFile:
     descriptor: int
 
     @property
-    def identity(self) -> Stamp:
+    def identity(self) -> FileState:
         """Differs once the file is another."""
-        return stamp_of(os.fstat(self.descriptor))
+        return state_of(os.fstat(self.descriptor))
 
     def is_still_there(self) -> bool:
         """Whether the path still leads to this very file, so that what was read by path was it."""
-        return stamp(self.path) == self.identity
+        return file_state(self.path) == self.identity
 
 
 def is_name(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from toolkit.declarations import RunEvent
 from toolkit.errors import PlanRefusedError
 from toolkit.store import publish_text
 from toolkit.training.batches import epoch_batches, steps_per_epoch
@@ -20,7 +21,6 @@ from toolkit.training.learner import Learner
 from toolkit.training.request import TrainingRequest
 from toolkit.training.schedule import WarmupCosine
 from toolkit.training.statistics import clean_sample
-from toolkit.types import RunEvent
 
 Heard = Callable[[RunEvent], None]
 _ANNOUNCED_EVERY = 0.1  # seconds between two reports of progress

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
-from toolkit.model import Model, TensorRole
+from toolkit.model import Model
+from toolkit.tensors import TensorRole
 from toolkit.training.framework import load_tensorflow
 
 if TYPE_CHECKING:
@@ -56,13 +57,12 @@ def keras_from_model(model: Model) -> keras.Model:
         UnreadableInputError: If a tensor holds NaN or infinity.
         ConfigurationError: If TensorFlow is not installed.
     """
-    topology = model.topology
-    if topology.dialect != "keras":
+    if model.dialect != "keras":
         raise UnsupportedError(
-            f"{model.name} is described in {topology.dialect}, not in Keras",
+            f"{model.name} is described in {model.dialect}, not in Keras",
             hint="training and fine-tuning take .h5 and .keras models",
         )
-    description = dict(topology.description)
+    description = dict(model.topology.description)
     _refuse_unknown(description, model.name)
     load_tensorflow()
     import keras

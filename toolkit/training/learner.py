@@ -17,7 +17,7 @@ from toolkit.training.augmentation import augment
 from toolkit.training.framework import load_tensorflow
 from toolkit.training.plan import TrainingOptions
 from toolkit.training.statistics import StatisticsSettler
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from toolkit.types import Progress, RunEvent, RunListener
+from toolkit.declarations import RunEvent, RunListener
+from toolkit.vocabulary import Progress
 
 _log = logging.getLogger(__name__)
 

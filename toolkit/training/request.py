@@ -8,18 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.data import Dataset
+from toolkit.declarations import Architecture, ModelFormat, NoOptions, RunListener
 from toolkit.model import Model
 from toolkit.training.history import EpochRecord
 from toolkit.training.plan import TrainingOptions
-from toolkit.types import (
-    Architecture,
-    Convention,
-    ModelFormat,
-    NoOptions,
-    Progress,
-    RunListener,
-    SilentProgress,
-)
+from toolkit.vocabulary import Convention, Progress, SilentProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

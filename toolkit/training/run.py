@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-import toolkit
 from toolkit.data import Dataset
+from toolkit.declarations import BuildRequest, RunEvent
 from toolkit.errors import PlanRefusedError, ProofError, UsageError
-from toolkit.model import weights_digest
 from toolkit.options import options_as_json
 from toolkit.store import exclusive, publish, publish_text
+from toolkit.tensors import weights_digest
 from toolkit.training.class_weights import class_weights
 from toolkit.training.fitting import Fitting, Heard
 from toolkit.training.folder import RunConfiguration, RunFolder
@@ -26,7 +26,8 @@ from toolkit.training.keras_bridge import keras_from_model, named_weights, save_
 from toolkit.training.learner import Learner
 from toolkit.training.listening import Audience
 from toolkit.training.request import TrainedRun, TrainingRequest
-from toolkit.types import BuildRequest, Convention, RunEvent
+from toolkit.version import __version__
+from toolkit.vocabulary import Convention
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,9 +166,9 @@ def check_request(request: TrainingRequest) -> None:
         return
     classes = request.fit.classes
     known = start.card.classes
-    if (known and known != classes) or start.topology.classes != len(classes):
+    if (known and known != classes) or start.classes != len(classes):
         raise UsageError(
-            f"{start.name} tells {start.topology.classes} classes apart, "
+            f"{start.name} tells {start.classes} classes apart, "
             f"data set {request.fit.name} has {len(classes)}{' others' if known else ''}",
             hint="fine-tune on a data set with the model's classes in the model's order",
         )
@@ -280,7 +281,7 @@ def _confusion(dataset: Dataset, predicted: NDArray[np.int32]) -> NDArray[np.int
 
 def _versions() -> dict[str, str]:
     return {
-        "toolkit": toolkit.__version__,
+        "toolkit": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
         "keras": importlib.metadata.version("keras"),
         "tensorflow": importlib.metadata.version("tensorflow"),

@@ -9,7 +9,7 @@ import flask
 from flask import Flask, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from toolkit.types import Routes
+from toolkit.declarations import Routes
 from toolkit.web import problems
 from toolkit.web.problems import logger
 from toolkit.web.state import WebState

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from toolkit.errors import ConfigurationError
-from toolkit.operations.trial import TrialLimits
+from toolkit.sandbox.sandbox import SandboxLimits
 
 TOKEN_VARIABLE = "TOOLKIT_TOKEN"  # noqa: S105 - the name of a variable
 _SHORTEST_TOKEN = 16
@@ -61,7 +61,7 @@ class WebSettings:
     token: str | None = field(default=None, repr=False)
     trusted_hosts: tuple[str, ...] = ()
     limits: WebLimits = WebLimits()
-    trial: TrialLimits | None = field(default_factory=TrialLimits)
+    trial: SandboxLimits | None = field(default_factory=SandboxLimits)
 
     def __post_init__(self) -> None:
         token = self.token

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from toolkit.operations.context import Toolkit
-from toolkit.operations.trial import FileTrial
+from toolkit.sandbox.sandbox import Sandbox
 from toolkit.store import Workspace
 from toolkit.web.heavy import HeavyGate
 from toolkit.web.settings import TOKEN_VARIABLE, WebSettings
@@ -70,7 +70,7 @@ class WebState:
     toolkit: Toolkit
     settings: WebSettings
     gate: HeavyGate
-    trial: FileTrial | None = None
+    trial: Sandbox | None = None
     plugin_problems: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -81,7 +81,7 @@ class WebState:
         gate = HeavyGate(chosen.limits.retry_after_s)
         if chosen.trial is None:
             return cls(used, chosen, gate)
-        trial = FileTrial(used.workspace, chosen.trial, secrets=(TOKEN_VARIABLE,))
+        trial = Sandbox(used.workspace, chosen.trial, secrets=(TOKEN_VARIABLE,))
         return cls(Toolkit(used.workspace, lambda: used.catalog, trial), chosen, gate, trial)
 
     def read_first(self, files: Iterable[Path]) -> None:

@@ -9,11 +9,11 @@ import flask
 from flask import Blueprint, Response, request
 
 from toolkit.errors import MissingInputError
-from toolkit.model.sidecar import card_path
+from toolkit.model.card_file import card_path
 from toolkit.operations.models import FoundModel, find_models
 from toolkit.operations.predict import Recogniser, load_recogniser
 from toolkit.store.confine import ConfinedFile, name_of, open_confined
-from toolkit.store.stamp import stamp
+from toolkit.store.file_state import file_state
 from toolkit.web.body import picture
 from toolkit.web.listing import listed_models
 from toolkit.web.problems import refuse
@@ -32,13 +32,15 @@ def blueprint(state: WebState) -> Blueprint:
     def models() -> Response:
         # Every file is compared with its digest, once for each state of the folder.
         listed = listed_models(state)
-        stamps = tuple((model.path, stamp(model.file), stamp(card_path(model.file))) for model in listed)
+        states = tuple(
+            (model.path, file_state(model.file), file_state(card_path(model.file))) for model in listed
+        )
 
         def look() -> tuple[FoundModel, ...]:
             state.read_first(model.file for model in listed)
             return find_models(state.toolkit)
 
-        found = listings.get(stamps, look)
+        found = listings.get(states, look)
         described = [_described(state, model) for model in found]
         return flask.jsonify(models=[model for model in described if model is not None])
 
@@ -75,7 +77,7 @@ def _recogniser(state: WebState, kept: Recent[Recogniser], name: str) -> Recogni
     """The model that a name means, ready; read again once its file or its card is another."""
     for _ in range(_ATTEMPTS):
         with open_confined(name, state.roots) as file:
-            key = (file.path, file.identity, stamp(card_path(file.path)))
+            key = (file.path, file.identity, file_state(card_path(file.path)))
             recogniser = kept.get(key, partial(_load, state, file))
             if file.is_still_there():
                 return recogniser

@@ -27,6 +27,4 @@ def export(request: ExportRequest) -> ExportResult:
         written = [row["tensor"] for row in csv.DictReader(file)]
     if written != list(specs):
         raise ProofError(f"{request.path.name}: {len(written)} of {len(specs)} tensors were written")
-    return ExportResult(
-        request.path, {"tensors": len(written), "parameters": request.model.topology.parameters}
-    )
+    return ExportResult(request.path, {"tensors": len(written), "parameters": request.model.parameters})

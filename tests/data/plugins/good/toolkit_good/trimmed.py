@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.model import weighted_mean
+from toolkit.tensors import weighted_mean
 from toolkit.types import MergeRequest, MergeResult, TensorGroup
 from toolkit_good.options import TrimmedMeanOptions
 

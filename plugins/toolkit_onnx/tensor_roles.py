@@ -1,0 +1,117 @@
+"""What a tensor of an ONNX graph is for, told by the operation that uses it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from onnx import NodeProto
+
+from toolkit.tensors import TensorRole
+
+_KERNEL = ("kernel", TensorRole.KERNEL)
+_BIAS = ("bias", TensorRole.BIAS)
+_SCALE = ("gamma", TensorRole.SCALE)
+_SHIFT = ("beta", TensorRole.SHIFT)
+
+_SLOTS: Mapping[str, Mapping[int, tuple[str, TensorRole]]] = {
+    "Conv": {1: _KERNEL, 2: _BIAS},
+    "ConvTranspose": {1: _KERNEL, 2: _BIAS},
+    "Gemm": {0: _KERNEL, 1: _KERNEL, 2: _BIAS},
+    "MatMul": {0: _KERNEL, 1: _KERNEL},
+    "BatchNormalization": {
+        1: _SCALE,
+        2: _SHIFT,
+        3: ("moving_mean", TensorRole.RUNNING_MEAN),
+        4: ("moving_variance", TensorRole.RUNNING_VARIANCE),
+    },
+    "InstanceNormalization": {1: _SCALE, 2: _SHIFT},
+    "LayerNormalization": {1: _SCALE, 2: _SHIFT},
+    "GroupNormalization": {1: _SCALE, 2: _SHIFT},
+    "PRelu": {1: ("alpha", TensorRole.OTHER)},
+    "LSTM": {1: _KERNEL, 2: ("recurrent_kernel", TensorRole.KERNEL), 3: _BIAS},
+    "GRU": {1: _KERNEL, 2: ("recurrent_kernel", TensorRole.KERNEL), 3: _BIAS},
+    "RNN": {1: _KERNEL, 2: ("recurrent_kernel", TensorRole.KERNEL), 3: _BIAS},
+}
+_ELEMENTWISE: Mapping[str, tuple[str, TensorRole]] = {
+    "Add": _BIAS,
+    "Sub": _BIAS,
+    "Mul": _SCALE,
+    "Div": _SCALE,
+}
+_LEARNT_TABLES = frozenset({"Concat", "Einsum", "Gather"})
+_QUANTISED = frozenset(
+    {
+        "ConvInteger",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "MatMulInteger",
+        "QLinearConv",
+        "QLinearMatMul",
+        "QuantizeLinear",
+    }
+)
+_WEIGHT_WORDS = frozenset(
+    (
+        "alpha",
+        "beta",
+        "bias",
+        "depthwise_kernel",
+        "embeddings",
+        "gamma",
+        "kernel",
+        "moving_mean",
+        "moving_variance",
+        "pointwise_kernel",
+        "recurrent_kernel",
+        "running_mean",
+        "running_var",
+        "scale",
+        "weight",
+    )
+)
+
+
+def slot(node: NodeProto, place: int, size: int, *, is_float: bool) -> tuple[str, TensorRole] | None:
+    """Name and role of a constant that a node takes as one of its inputs.
+
+    Args:
+        node: That uses it.
+        place: Which of the node's inputs it is.
+        size: Number of elements.
+        is_float: Whether it holds float32 numbers.
+
+    Returns:
+        None where the constant is part of what the node does, such as a shape, an axis or a bound.
+    """
+    if node.op_type in _QUANTISED:
+        return f"input_{place}", TensorRole.OTHER
+    if not is_float:
+        return None
+    known = _SLOTS.get(node.op_type, {}).get(place)
+    if known is not None:
+        return known
+    if node.op_type in _ELEMENTWISE and size > 1:
+        return _ELEMENTWISE[node.op_type]
+    if node.op_type in _LEARNT_TABLES and size > 1:
+        return f"table_{place}", TensorRole.OTHER
+    return None
+
+
+def given_name(initializer: str) -> tuple[str, str] | None:
+    """Layer and weight, where the initializer's own name says them: ``conv2d/kernel``, ``fc1.weight``."""
+    if re.fullmatch(r"[\w.\-]+(/[\w.\-]+)*", initializer) is None:
+        return None
+    layer, dot_or_slash, weight = re.match(r"(?:(.*)([/.]))?(.*)", initializer).groups()  # type: ignore[union-attr]
+    return (layer, weight) if dot_or_slash and layer and weight in _WEIGHT_WORDS else None
+
+
+def layer_name(node: NodeProto) -> str:
+    """A node's name as a layer's; empty where the file gives none.
+
+    PyTorch's ``/conv1/Conv`` is ``conv1``; signs that a name cannot hold become ``_``.
+    """
+    parts = [re.sub(r"[^\w.\-]", "_", part) for part in node.name.split("/") if part]
+    if len(parts) > 1 and re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):
+        parts.pop()
+    return "/".join(parts)

@@ -1,0 +1,207 @@
+"""Parts of data sets, kept as memory-mapped arrays; nothing in here cannot be made again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.data.dataset import Dataset
+from toolkit.errors import BusyError, StorageError
+from toolkit.library.fingerprint import Fingerprint
+from toolkit.store import exclusive, file_sha256, publish, publish_text
+from toolkit.vocabulary import SplitName
+
+SCHEMA = 1
+_INDEX = "entry.json"
+_LONGEST_INDEX = 1024 * 1024
+_ROWS_AT_ONCE = 2_048  # fit a core's own cache
+_WAIT_FOR_OTHERS_S = 600.0
+
+_log = logging.getLogger(__name__)
+
+Splits = Mapping[SplitName, Dataset]
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A part of a data set and which of its rows belong to which split.
+
+    Attributes:
+        dataset: The whole part.
+        rows: Indices of rows, ascending, by split.
+    """
+
+    dataset: Dataset
+    rows: Mapping[SplitName, NDArray[np.intp]]
+
+    def splits(self) -> Splits:
+        """The splits in memory; a split that is the whole part is not copied."""
+        whole = len(self.dataset)
+        return {
+            name: self.dataset if len(rows) == whole else self.dataset.take(rows)
+            for name, rows in self.rows.items()
+        }
+
+
+class DatasetCache:
+    """A folder of entries, one for each state of each part of a data set.
+
+    An entry is a folder with ``images.npy``, ``labels.npy`` and, written last, ``entry.json``,
+    which names shapes, types, digests, and how many rows belong to which split: rows of one
+    split follow one another. Without a readable ``entry.json`` that fits, there is no entry.
+
+    Args:
+        folder: Need not exist; may be deleted at any time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def splits(self, key: Fingerprint, make: Callable[[], Divided]) -> Splits:
+        """The splits of an entry, memory-mapped; made and kept first where there is no entry.
+
+        A second process that wants the same entry waits for the first one. Where the cache
+        cannot be written, a warning is logged and what was made is returned as it is.
+
+        Args:
+            key: Of the entry.
+            make: Loads the part; what it raises is passed on and leaves no entry.
+
+        Raises:
+            ToolkitError: Whatever ``make`` raises.
+        """
+        entry = self._folder / f"{_slug(key.title)}-{key.place[:12]}-{key.state[:24]}"
+        found = _open(entry, key)
+        if found is not None:
+            return found
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive(entry, wait_s=_WAIT_FOR_OTHERS_S))
+            except (BusyError, StorageError) as error:
+                _log.warning("not cached: %s", error)
+                return make().splits()
+            found = _open(entry, key)
+            if found is not None:
+                return found
+            made = make()
+            try:
+                _store(entry, key, made)
+            except (StorageError, OSError) as error:
+                _log.warning("not cached: %s", error)
+                shutil.rmtree(entry, ignore_errors=True)
+                return made.splits()
+            self._forget_other_states(entry, key)
+        return _open(entry, key) or made.splits()
+
+    def _forget_other_states(self, entry: Path, key: Fingerprint) -> None:
+        """Remove what was kept of the same files before they changed; open maps stay valid."""
+        # What cannot be removed takes room until somebody deletes the cache, and nothing else.
+        with suppress(OSError):
+            for old in self._folder.glob(f"{_slug(key.title)}-{key.place[:12]}-*"):
+                if old != entry and old.is_dir():
+                    shutil.rmtree(old)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower())[:60].strip("-")
+
+
+def _store(entry: Path, key: Fingerprint, made: Divided) -> None:
+    dataset = made.dataset
+    order = np.concatenate(list(made.rows.values()))
+    index = {
+        "schema": SCHEMA,
+        "state": key.state,
+        "name": dataset.name,
+        "classes": list(dataset.classes),
+        "splits": {name: len(rows) for name, rows in made.rows.items()},
+        "files": {
+            "images.npy": _write(entry / "images.npy", dataset.images, order),
+            "labels.npy": _write(entry / "labels.npy", dataset.labels, order),
+        },
+    }
+    content = json.dumps(index, indent=1)
+    publish_text(entry / _INDEX, f"{hashlib.sha256(content.encode()).hexdigest()}\n{content}")
+
+
+def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str, Any]:
+    """Publish rows in an order as a .npy file, a few at a time; what the index says about it."""
+    shape = (len(order), *array.shape[1:])
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
+    )
+    digest = hashlib.sha256(header.getvalue())
+    with publish(path) as staging, staging.open("xb") as file, ThreadPoolExecutor(1) as beside:
+        file.write(header.getvalue())
+        digested: Future[None] | None = None
+        for begin in range(0, len(order), _ROWS_AT_ONCE):
+            rows = array[order[begin : begin + _ROWS_AT_ONCE]].data.cast("B")
+            if digested is not None:
+                digested.result()
+            # Digesting and writing take as long as each other, and neither holds the interpreter.
+            digested = beside.submit(digest.update, rows)
+            file.write(rows)
+    return {
+        "shape": list(shape),
+        "dtype": array.dtype.str,
+        "sha256": digest.hexdigest(),
+        "signature": _signature(path),
+    }
+
+
+def _signature(path: Path) -> list[int]:
+    """What changes whenever a program writes to the file: its full digest need not be computed."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _open(entry: Path, key: Fingerprint) -> Splits | None:
+    """The splits, or None where there is no entry, or a damaged one, which is then made again."""
+    try:
+        with (entry / _INDEX).open("rb") as file:
+            recorded, _, content = file.read(_LONGEST_INDEX).partition(b"\n")
+        if hashlib.sha256(content).hexdigest().encode() != recorded:
+            return None
+        index = json.loads(content)
+        if index["schema"] != SCHEMA or index["state"] != key.state:
+            return None
+        images = _map(entry / "images.npy", index["files"]["images.npy"])
+        labels = _map(entry / "labels.npy", index["files"]["labels.npy"])
+        sizes: dict[SplitName, int] = index["splits"]
+        if images is None or labels is None or not len(images) == len(labels) == sum(sizes.values()):
+            return None
+        splits: dict[SplitName, Dataset] = {}
+        begin = 0
+        for name, size in sizes.items():
+            rows = slice(begin, begin + size)
+            splits[name] = Dataset(index["name"], tuple(index["classes"]), images[rows], labels[rows])
+            begin += size
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _log.info("%s: a damaged cache entry, ignored: %s", entry, error)
+        return None
+    return splits
+
+
+def _map(path: Path, recorded: dict[str, Any]) -> NDArray[Any] | None:
+    array = np.lib.format.open_memmap(path, mode="r")  # takes .npy only, and no objects
+    if list(array.shape) != recorded["shape"] or array.dtype.str != recorded["dtype"]:
+        return None
+    if _signature(path) != recorded["signature"] and file_sha256(path) != recorded["sha256"]:
+        return None
+    return np.asarray(array)

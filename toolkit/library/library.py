@@ -1,0 +1,178 @@
+"""The data sets of a workspace: found by the loaders, split, cached."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from toolkit.data.dataset import Dataset
+from toolkit.data.splits import validation_mask
+from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
+from toolkit.errors import MissingInputError, PluginError, UsageError
+from toolkit.library.cache import DatasetCache, Divided
+from toolkit.library.fingerprint import fingerprint
+from toolkit.vocabulary import SplitName
+
+if TYPE_CHECKING:
+    from toolkit.store import Workspace
+
+_GET_HINT = "put its files into datasets/, or download a data set with `toolkit datasets get`"
+
+
+class DataLibrary:
+    """Finds and opens data sets.
+
+    Args:
+        loaders: By name.
+        workspace: Where data sets are looked for and where the cache is.
+    """
+
+    def __init__(self, loaders: Mapping[str, DatasetLoader], workspace: Workspace) -> None:
+        self._loaders = loaders
+        self._workspace = workspace
+        self._cache = DatasetCache(workspace.cache / "datasets")
+
+    def sources(self) -> tuple[DatasetSource, ...]:
+        """All that is found, best first; of one data set in several folders, the first folder's."""
+        found: dict[tuple[str, str], DatasetSource] = {}
+        for folder in self._workspace.dataset_folders:
+            for loader, source in self._detect(folder):
+                found.setdefault((loader, source.name), source)
+        return _best_first(found.values())
+
+    def find(self, name_or_path: str | Path | None) -> DatasetSource:
+        """The data set that is meant.
+
+        Args:
+            name_or_path: ``byclass``, ``emnist-byclass``, a folder, a file of a data set; None
+                for the best that there is.
+
+        Raises:
+            MissingInputError: There is no such data set; lists those there are.
+            UsageError: The name fits data sets of several loaders.
+        """
+        if name_or_path is None:
+            named = [source for source in self.sources() if source.rank >= 0]
+            if not named:
+                raise MissingInputError(
+                    f"there is no data set in {self._workspace.datasets} nor elsewhere in the workspace",
+                    hint=_GET_HINT,
+                )
+            return named[0]
+        sources = self.sources()
+        name = str(name_or_path)
+        fitting = [source for source in sources if name.lower() in _names(source)]
+        if len(fitting) > 1:
+            # `glyphs` stays the loader's own after somebody has written it out as a CSV file.
+            namesakes = [source for source in fitting if source.loader == source.name]
+            if len(namesakes) == 1:
+                return namesakes[0]
+            raise UsageError(
+                f"{name!r} is the name of several data sets",
+                hint=f"name one of {', '.join(f'{source.loader}-{source.name}' for source in fitting)}",
+            )
+        if fitting:
+            return fitting[0]
+        if name and os.path.exists(name):  # noqa: PTH110 - Path.exists raises where a name is no path
+            return self._find_at(Path(name))
+        raise _unknown(name, sources)
+
+    def open(self, source: DatasetSource | str | Path | None, split: SplitName) -> Dataset:
+        """Load a split, from the cache where it is there.
+
+        Args:
+            source: As ``find`` returned it, or what ``find`` takes.
+            split: ``fit`` and ``validation`` are the two sides of the train file, ``test`` is the
+                test file.
+
+        Raises:
+            MissingInputError: There is no such data set, or it has no such part.
+            UnreadableInputError: A file is damaged.
+        """
+        if not isinstance(source, DatasetSource):
+            source = self.find(source)
+        loader = self._loader_of(source)
+        part: Literal["train", "test"] = "test" if split == "test" else "train"
+        if loader.cacheable:
+            key = fingerprint(source, part, loader)
+            return self._cache.splits(key, lambda: _load(loader, source, part))[split]
+        return _load(loader, source, part).splits()[split]
+
+    def _detect(self, folder: Path) -> list[tuple[str, DatasetSource]]:
+        return [(name, source) for name, loader in self._loaders.items() for source in loader.detect(folder)]
+
+    def _find_at(self, path: Path) -> DatasetSource:
+        folder = path if path.is_dir() else path.parent
+        # A computed data set is detected in every folder, which says nothing about this one.
+        sources = _best_first(source for _, source in self._detect(folder) if source.files)
+        if path.is_dir() and sources:
+            return sources[0]
+        for source in sources:
+            if any(file.samefile(path) for file in source.files.values()):
+                return source
+        what = "no data set in this folder" if path.is_dir() else "not a file of a data set that is known"
+        raise MissingInputError(
+            f"{path}: {what}; the loaders are {', '.join(self._loaders) or 'none'}",
+            hint="files go by their names: emnist-byclass-train.csv, emnist-byclass-test.csv",
+        )
+
+    def _loader_of(self, source: DatasetSource) -> DatasetLoader:
+        try:
+            return self._loaders[source.loader]
+        except KeyError as error:
+            raise PluginError(
+                f"{source.name}: there is no loader {source.loader!r}; there are {', '.join(self._loaders)}"
+            ) from error
+
+
+def _names(source: DatasetSource) -> set[str]:
+    name = source.name.lower()
+    return {name, f"{source.loader}-{name}".lower(), f"{source.loader}:{name}".lower()}
+
+
+def _best_first(sources: Iterable[DatasetSource]) -> tuple[DatasetSource, ...]:
+    return tuple(sorted(sources, key=lambda source: (source.rank < 0, source.rank, source.name)))
+
+
+def _unknown(name: str, sources: tuple[DatasetSource, ...]) -> MissingInputError:
+    there = [source.name for source in sources]
+    near = difflib.get_close_matches(name, there, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    return MissingInputError(
+        f"{name}: there is no such data set or file; there are {', '.join(there) or 'none'}",
+        hint=f"{guess}{_GET_HINT}",
+    )
+
+
+def _load(loader: DatasetLoader, source: DatasetSource, part: Literal["train", "test"]) -> Divided:
+    dataset = loader.load(LoadRequest(source, part, loader.options()))
+    _check(dataset, loader)
+    if part == "test":
+        return Divided(dataset, {"test": np.arange(len(dataset))})
+    mask = validation_mask(dataset.images)
+    return Divided(dataset, {"fit": np.flatnonzero(~mask), "validation": np.flatnonzero(mask)})
+
+
+def _check(dataset: Dataset, loader: DatasetLoader) -> None:
+    """A loader is a plugin: what it returns is looked at before it is trusted and kept."""
+    images, labels = dataset.images, dataset.labels
+    good = (
+        images.dtype == np.uint8
+        and images.shape[1:] == (28, 28)
+        and labels.dtype == np.int32
+        and labels.shape == images.shape[:1]
+        and len(labels) > 0
+        and int(labels.min()) >= 0
+        and int(labels.max()) < len(dataset.classes)
+    )
+    if not good:
+        raise PluginError(
+            f"the data set loader {loader.name!r} returned images {images.shape} of {images.dtype} and labels"
+            f" {labels.shape} of {labels.dtype} for {len(dataset.classes)} classes",
+            hint="expected images (n, 28, 28) uint8 and labels (n,) int32 below the number of classes",
+        )

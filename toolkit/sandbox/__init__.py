@@ -1,0 +1,1 @@
+"""Untrusted files are parsed in a child process with limits."""

@@ -1,0 +1,9 @@
+"""Terms that every layer uses: how a model expects its pixels, the splits of a data set, progress."""
+
+from __future__ import annotations
+
+from toolkit.vocabulary.convention import Convention, Ink, Orientation, Scale
+from toolkit.vocabulary.progress import Progress, SilentProgress
+from toolkit.vocabulary.splits import SplitName
+
+__all__ = ["Convention", "Ink", "Orientation", "Progress", "Scale", "SilentProgress", "SplitName"]
