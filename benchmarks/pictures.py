@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 import toolkit as host
 from toolkit.errors import ToolkitError
-from toolkit.operations.context import Toolkit
 from toolkit.operations.predict import load_recogniser
+from toolkit.operations.toolkit import Toolkit
 from toolkit.pictures import prepare_picture
 from toolkit.store import Workspace
 from toolkit.vocabulary import Convention

@@ -41,7 +41,7 @@ from toolkit_sheet.host import HasOutput, open_dataset
 @click.pass_context
 def command(context: click.Context, dataset: str | None, split: SplitName, per_class: int, out: Path) -> None:
     """Draw a contact sheet of a data set: a row for each class, examples beside its character."""
-    opened = open_dataset(context.obj, dataset, split)
+    opened = open_dataset(getattr(context.obj, "toolkit", None), dataset, split)
     publish_bytes(out, sheet_png(opened, per_class))
     text = f"{out}: {opened.name}, {split}, {len(opened.classes)} classes"
     if isinstance(context.obj, HasOutput) and context.obj.output.json:

@@ -13,7 +13,7 @@ import pytest
 from try_out import raising, reporting, run
 
 from toolkit import errors
-from toolkit.cli.context import Toolkit, pass_toolkit
+from toolkit.cli.context import CommandLine, pass_command_line
 from toolkit.cli.failures import failure_of
 
 ENDS: list[tuple[BaseException, int, str]] = [
@@ -89,9 +89,9 @@ def test_a_bug_keeps_its_traceback_and_is_laid_at_the_plugins_door() -> None:
 def test_a_bug_of_ours_is_called_ours() -> None:
     def load() -> click.Command:
         @click.command()
-        @pass_toolkit
-        def command(toolkit: Toolkit) -> None:
-            toolkit.output.result(object(), lambda _console: None)
+        @pass_command_line
+        def command(command_line: CommandLine) -> None:
+            command_line.output.result(object(), lambda _console: None)
 
         return command
 
@@ -115,9 +115,9 @@ def test_errors_while_arguments_are_parsed_are_json_too() -> None:
 
 def test_a_failure_behind_the_result_makes_no_second_document() -> None:
     @click.command()
-    @pass_toolkit
-    def command(toolkit: Toolkit) -> None:
-        toolkit.output.result({"done": True}, lambda _console: None)
+    @pass_command_line
+    def command(command_line: CommandLine) -> None:
+        command_line.output.result({"done": True}, lambda _console: None)
         raise errors.StorageError("the report could not be written")
 
     result = run(lambda: command, "try-out", "--output", "json")

@@ -10,7 +10,7 @@ import click
 from click.testing import CliRunner, Result
 
 from toolkit import hookimpl
-from toolkit.cli.context import Toolkit, options_option, pass_toolkit
+from toolkit.cli.context import CommandLine, options_option, pass_command_line
 from toolkit.cli.main import toolkit as program
 from toolkit.declarations import Command
 from toolkit.host.catalog import Catalog
@@ -34,7 +34,7 @@ def run(load: Callable[[], object] | None, *arguments: str, environ: dict[str, s
     return CliRunner().invoke(
         program,
         list(arguments),
-        obj=Toolkit(lambda: Catalog(manager)),
+        obj=CommandLine(lambda: Catalog(manager)),
         env=environ or {},
         prog_name="toolkit",
     )
@@ -56,15 +56,15 @@ def reporting() -> click.Command:
     @click.command("try-out")
     @options_option("the thing")
     @click.option("--times", type=int, default=1)
-    @pass_toolkit
-    def command(toolkit: Toolkit, options: tuple[str, ...], times: int) -> None:
+    @pass_command_line
+    def command(command_line: CommandLine, options: tuple[str, ...], times: int) -> None:
         """Try things out."""
-        output = toolkit.output
+        output = command_line.output
         seen = {
             "json": output.json,
             "quiet": output.quiet,
             "debug": output.debug,
-            "workspace": toolkit.workspace.root,
+            "workspace": command_line.toolkit.workspace.root,
             "options": options,
             "times": times,
         }

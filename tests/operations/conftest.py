@@ -11,8 +11,8 @@ import pytest
 import toolkit_keras
 import toolkit_onnx
 import toolkit_soups
-from toolkit.operations.context import Toolkit
 from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
 from toolkit.testing import catalog_of
 from toolkit.vocabulary import SilentProgress

@@ -9,7 +9,7 @@ from quarters import save_reader
 
 import toolkit_keras
 from toolkit.operations.compare import compare_models
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
 from toolkit.testing import catalog_of
 

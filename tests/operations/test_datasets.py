@@ -13,8 +13,8 @@ import pytest
 from toolkit.data import Dataset
 from toolkit.declarations import DatasetLoader, DatasetSource, FetchRequest, LoadRequest, MakeRequest
 from toolkit.errors import BusyError, MissingInputError, StorageError, UsageError
-from toolkit.operations.context import Toolkit
 from toolkit.operations.datasets import get_dataset, list_datasets, make_dataset, show_dataset
+from toolkit.operations.toolkit import Toolkit
 from toolkit.options import option
 from toolkit.store import Workspace, exclusive
 from toolkit.vocabulary import SilentProgress

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from toolkit.operations import demo as demo_module
-from toolkit.operations.context import Toolkit
 from toolkit.operations.demo import PICTURES, demo
 from toolkit.operations.models import verify_models
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
 from toolkit.vocabulary import SilentProgress
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from quarters import save_reader
 
-from toolkit.operations.context import Toolkit
 from toolkit.operations.doctor import examine
+from toolkit.operations.toolkit import Toolkit
 
 CRASH = """
 import os, signal, sys

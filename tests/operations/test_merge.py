@@ -17,8 +17,8 @@ from toolkit.errors import UnsupportedError
 from toolkit.merging import evaluator
 from toolkit.model import Card
 from toolkit.model.card_file import card_path, write_card
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Convention
 

@@ -21,8 +21,8 @@ from toolkit.errors import (
 )
 from toolkit.model import Card
 from toolkit.model.card_file import read_card, write_card
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import exclusive
 from toolkit.vocabulary import Convention
 

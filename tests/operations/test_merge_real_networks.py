@@ -17,9 +17,9 @@ from toolkit.merging.matching import candidate, match
 from toolkit.merging.scores import answers
 from toolkit.model import Card, Model
 from toolkit.model.card_file import write_card
-from toolkit.operations.context import Toolkit
 from toolkit.operations.merge import MergeOrder, merge
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
 from toolkit.testing import catalog_of
 from toolkit.vocabulary import Convention, SilentProgress

@@ -12,8 +12,8 @@ from quarters import save_reader
 from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError, UsageError
 from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.compare import compare_models
-from toolkit.operations.context import Toolkit
 from toolkit.operations.models import find_models, show_model, verify_models
+from toolkit.operations.toolkit import Toolkit
 
 
 def test_every_file_is_listed_and_the_bad_ones_say_why(toolkit: Toolkit, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from quarters import CLASSES, save_reader
 
 from toolkit.errors import IncompatibleModelsError, MissingInputError, UnreadableInputError, UsageError
 from toolkit.model.card_file import read_card, write_card
-from toolkit.operations.context import Toolkit
 from toolkit.operations.evaluate import evaluate
 from toolkit.operations.export import export
 from toolkit.operations.models import verify_models
 from toolkit.operations.opening import open_model
 from toolkit.operations.predict import predict, recogniser_of
+from toolkit.operations.toolkit import Toolkit
 from toolkit.vocabulary import Convention, SilentProgress
 
 QUIET = SilentProgress()

@@ -23,8 +23,8 @@ from toolkit.errors import (
     UnreadableInputError,
     UsageError,
 )
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import TrainOrder, resume, train
 from toolkit.options import option
 from toolkit.store import Workspace, exclusive

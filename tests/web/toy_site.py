@@ -25,7 +25,7 @@ from toolkit.host.catalog import Catalog
 from toolkit.host.manager import PluginManager
 from toolkit.model import Card, Model
 from toolkit.model.card_file import publish_model
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
 from toolkit.tensors import ArrayTensors, TensorRole, weights_digest
 from toolkit.vocabulary import Convention

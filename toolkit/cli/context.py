@@ -12,62 +12,50 @@ import click
 from toolkit.cli.output import Output
 from toolkit.cli.parameters import INPUT_PATH
 from toolkit.errors import MissingInputError
-from toolkit.operations.context import Toolkit as OperationsToolkit
+from toolkit.operations.toolkit import Toolkit
 
 if TYPE_CHECKING:
     from toolkit.host.catalog import Catalog
     from toolkit.host.manager import PluginRecord
-    from toolkit.store import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Toolkit(OperationsToolkit):
-    """What a command works with: the object of every Click context, made lazily.
+class CommandLine:
+    """The object of every Click context.
 
     Args:
-        load_catalog: Loads the plugins when the first command asks for them; None for those that
-            are installed.
+        load_catalog: Loads the plugins; None for those that are installed.
 
     Attributes:
-        output: Where the command's words go.
+        toolkit: Plugins and workspace.
+        output: Where the command prints.
     """
 
     def __init__(self, load_catalog: Callable[[], Catalog] | None = None) -> None:
-        # The workspace is made when it is asked for: `toolkit --help` needs none, and an option
-        # behind the command's name may still change it.
+        self.toolkit = Toolkit() if load_catalog is None else Toolkit(load_catalog=load_catalog)
         self.output = Output()
-        self.folder = Path()
-        self.before_reading = None
-        self._load_catalog = load_catalog or _installed_catalog
-
-    @property
-    def workspace(self) -> Workspace:  # type: ignore[override]  # read-only, and made from the folder
-        """The folder that holds models, data sets and runs."""
-        from toolkit.store import Workspace
-
-        return Workspace(self.folder)
 
     @property
     def plugins_seen(self) -> tuple[PluginRecord, ...]:
-        """The plugins, if anything has asked for them yet; loads none."""
-        return self.catalog.records_so_far if "catalog" in vars(self) else ()
+        """The plugins, if they have been used; loads none."""
+        return self.toolkit.catalog.records_so_far if "catalog" in vars(self.toolkit) else ()
 
 
-_give_toolkit = click.make_pass_decorator(Toolkit, ensure=True)
+_give_command_line = click.make_pass_decorator(CommandLine, ensure=True)
 
 
-def pass_toolkit(function: F) -> F:
-    """Give a command's function the :class:`Toolkit` as its first argument.
+def pass_command_line(function: F) -> F:
+    """Pass the :class:`CommandLine` to a command's function as its first argument.
 
-    Under ``--output json``, what others print meanwhile does not get into the document.
+    With ``--output json``, what plugins and libraries print is kept out of the document.
     """
 
-    @_give_toolkit
+    @_give_command_line
     @functools.wraps(function)
-    def run(toolkit: Toolkit, *arguments: Any, **options: Any) -> Any:
-        with toolkit.output.for_the_document_alone():
-            return function(toolkit, *arguments, **options)
+    def run(command_line: CommandLine, *arguments: Any, **options: Any) -> Any:
+        with command_line.output.for_the_document_alone():
+            return function(command_line, *arguments, **options)
 
     return cast("F", run)
 
@@ -75,7 +63,7 @@ def pass_toolkit(function: F) -> F:
 def common_options(function: F) -> F:
     """Add ``--output``, ``--quiet``, ``--debug`` and ``--workspace`` to a command.
 
-    Their values go to the context's :class:`Toolkit`, not to the function, so they mean the same
+    Their values go to the context's :class:`CommandLine`, not to the function, so they mean the same
     before and behind the command's name.
     """
     # Their environment variables are read by the program's own: a variable must not go before
@@ -139,9 +127,9 @@ def options_option(owner: str) -> Callable[[F], F]:
     )
 
 
-def toolkit_of(context: click.Context) -> Toolkit:
-    """The context's toolkit; made where a command runs without the program around it."""
-    return context.ensure_object(Toolkit)
+def command_line_of(context: click.Context) -> CommandLine:
+    """The context's command line; made where a command runs without the program around it."""
+    return context.ensure_object(CommandLine)
 
 
 def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
@@ -162,25 +150,19 @@ def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
     return Output(json=output.lower() == "json", debug=debug)
 
 
-def _installed_catalog() -> Catalog:
-    from toolkit.host.catalog import Catalog
-
-    return Catalog.load()
-
-
 def _set_output(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
-        toolkit_of(context).output.json = value == "json"
+        command_line_of(context).output.json = value == "json"
 
 
 def _set_quiet(context: click.Context, _parameter: click.Parameter, value: bool | None) -> None:  # noqa: FBT001 - Click's signature
     if value:
-        toolkit_of(context).output.quiet = True
+        command_line_of(context).output.quiet = True
 
 
 def _set_debug(context: click.Context, _parameter: click.Parameter, value: bool | None) -> None:  # noqa: FBT001 - Click's signature
     if value:
-        toolkit_of(context).output.debug = True
+        command_line_of(context).output.debug = True
 
 
 def _set_workspace(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
@@ -190,7 +172,7 @@ def _set_workspace(context: click.Context, _parameter: click.Parameter, value: P
         raise MissingInputError(
             f"{value}: the workspace is no folder", hint="create it, or choose another one"
         )
-    toolkit_of(context).folder = value
+    command_line_of(context).toolkit.folder = value
 
 
 COMMON_OPTIONS: dict[str, tuple[list[str], dict[str, Any]]] = {

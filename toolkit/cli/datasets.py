@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, options_option, pass_command_line
 from toolkit.cli.output import shown_path
 
 if TYPE_CHECKING:
@@ -27,23 +27,23 @@ def command() -> None:
 
 @command.command("list")
 @common_options
-@pass_toolkit
-def list_command(toolkit: Toolkit) -> None:
+@pass_command_line
+def list_command(command_line: CommandLine) -> None:
     """List the data sets that there are.
 
     They are looked for in datasets/, in data/ and in the workspace itself.
     """
     from toolkit.operations.datasets import list_datasets
 
-    datasets = list_datasets(toolkit)
-    toolkit.output.result({"datasets": datasets}, lambda console: _list(datasets, console))
+    datasets = list_datasets(command_line.toolkit)
+    command_line.output.result({"datasets": datasets}, lambda console: _list(datasets, console))
 
 
 @command.command("show")
 @click.argument("name", required=False)
 @common_options
-@pass_toolkit
-def show(toolkit: Toolkit, name: str | None) -> None:
+@pass_command_line
+def show(command_line: CommandLine, name: str | None) -> None:
     """Count the images of a data set by split and class.
 
     NAME is a data set's name, a folder or one of its files; without it, the one that training
@@ -51,8 +51,8 @@ def show(toolkit: Toolkit, name: str | None) -> None:
     """
     from toolkit.operations.datasets import show_dataset
 
-    details = show_dataset(toolkit, name)
-    toolkit.output.result(details, lambda console: _show(details, console))
+    details = show_dataset(command_line.toolkit, name)
+    command_line.output.result(details, lambda console: _show(details, console))
 
 
 @command.command("get")
@@ -65,8 +65,8 @@ def show(toolkit: Toolkit, name: str | None) -> None:
 )
 @click.option("--url", default="", help="Another place to download the same archive from.")
 @common_options
-@pass_toolkit
-def get(toolkit: Toolkit, variant: str, folder: Path | None, url: str) -> None:
+@pass_command_line
+def get(command_line: CommandLine, variant: str, folder: Path | None, url: str) -> None:
     """Download a data set.
 
     VARIANT is byclass, bymerge, balanced, letters, digits or mnist, all from NIST's archive.
@@ -74,8 +74,10 @@ def get(toolkit: Toolkit, variant: str, folder: Path | None, url: str) -> None:
     """
     from toolkit.operations.datasets import get_dataset
 
-    written = get_dataset(toolkit, variant, toolkit.output.progress(), folder=folder, url=url)
-    toolkit.output.result(written, lambda console: _written(written, console))
+    written = get_dataset(
+        command_line.toolkit, variant, command_line.output.progress(), folder=folder, url=url
+    )
+    command_line.output.result(written, lambda console: _written(written, console))
 
 
 @command.command("make")
@@ -90,9 +92,14 @@ def get(toolkit: Toolkit, variant: str, folder: Path | None, url: str) -> None:
 )
 @options_option("the data set")
 @common_options
-@pass_toolkit
+@pass_command_line
 def make(
-    toolkit: Toolkit, name: str, file_format: str, seed: int, folder: Path | None, options: tuple[str, ...]
+    command_line: CommandLine,
+    name: str,
+    file_format: str,
+    seed: int,
+    folder: Path | None,
+    options: tuple[str, ...],
 ) -> None:
     """Write a computed data set as files.
 
@@ -101,15 +108,15 @@ def make(
     from toolkit.operations.datasets import make_dataset
 
     written = make_dataset(
-        toolkit,
+        command_line.toolkit,
         name,
-        toolkit.output.progress(),
+        command_line.output.progress(),
         file_format=file_format,
         seed=seed,
         options=options,
         folder=folder,
     )
-    toolkit.output.result(written, lambda console: _written(written, console))
+    command_line.output.result(written, lambda console: _written(written, console))
 
 
 def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, pass_command_line
 from toolkit.cli.output import shown_path
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     help="A workspace of its own, made if it is missing; by default demo/.",
 )
 @common_options
-@pass_toolkit
-def command(toolkit: Toolkit, folder: Path | None) -> None:
+@pass_command_line
+def command(command_line: CommandLine, folder: Path | None) -> None:
     """Run the whole flow on the embedded data set, in about a minute.
 
     Trains a network and two fine-tunings of it on characters drawn from fonts, merges the three,
@@ -34,10 +34,10 @@ def command(toolkit: Toolkit, folder: Path | None) -> None:
     """
     from toolkit.operations.demo import demo
 
-    where = folder or toolkit.workspace.root / "demo"
-    done = demo(toolkit, where, toolkit.output.progress())
-    toolkit.output.close()
-    toolkit.output.result(done, lambda console: _print(done, where, console))
+    where = folder or command_line.toolkit.workspace.root / "demo"
+    done = demo(command_line.toolkit, where, command_line.output.progress())
+    command_line.output.close()
+    command_line.output.result(done, lambda console: _print(done, where, console))
 
 
 def _print(done: Demo, folder: Path, console: Console) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, pass_command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,16 +18,16 @@ _SIGNS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("PROBLE
 
 @click.command("doctor")
 @common_options
-@pass_toolkit
-def command(toolkit: Toolkit) -> None:
+@pass_command_line
+def command(command_line: CommandLine) -> None:
     """Look over the installation and the workspace, and remove what crashes left behind.
 
     Exits with 2 if something is to be mended.
     """
     from toolkit.operations.doctor import examine
 
-    findings = examine(toolkit)
-    toolkit.output.result({"findings": findings}, lambda console: _print(findings, console))
+    findings = examine(command_line.toolkit)
+    command_line.output.result({"findings": findings}, lambda console: _print(findings, console))
     if any(finding.state == "problem" for finding in findings):
         raise click.exceptions.Exit(2)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, pass_command_line
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH, convention_option
 from toolkit.cli.tables import print_table
@@ -35,9 +35,9 @@ _WEAKEST = 2
 )
 @convention_option
 @common_options
-@pass_toolkit
+@pass_command_line
 def command(
-    toolkit: Toolkit,
+    command_line: CommandLine,
     models: tuple[Path, ...],
     dataset: str | None,
     split: SplitName,
@@ -47,16 +47,16 @@ def command(
     from toolkit.operations.evaluate import evaluate
 
     scores = evaluate(
-        toolkit,
+        command_line.toolkit,
         models,
         dataset=dataset,
         split=split,
-        progress=toolkit.output.progress(),
+        progress=command_line.output.progress(),
         convention=convention,
     )
     for assumption in dict.fromkeys(text for score in scores for text in score.assumed):
-        toolkit.output.note(assumption)
-    toolkit.output.result({"scores": scores}, lambda console: _print(scores, console))
+        command_line.output.note(assumption)
+    command_line.output.result({"scores": scores}, lambda console: _print(scores, console))
 
 
 def _print(scores: tuple[Score, ...], console: Console) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, options_option, pass_command_line
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH
 
@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 )
 @options_option("the exporter")
 @common_options
-@pass_toolkit
+@pass_command_line
 def command(
-    toolkit: Toolkit, model: Path, to: str, out: Path | None, dataset: str | None, options: tuple[str, ...]
+    command_line: CommandLine,
+    model: Path,
+    to: str,
+    out: Path | None,
+    dataset: str | None,
+    options: tuple[str, ...],
 ) -> None:
     """Write a model for other programs.
 
@@ -36,8 +41,8 @@ def command(
     """
     from toolkit.operations.export import export
 
-    exported = export(toolkit, model, to=to, out=out, options=options, dataset=dataset)
-    toolkit.output.result(exported, lambda console: _print(exported, console))
+    exported = export(command_line.toolkit, model, to=to, out=out, options=options, dataset=dataset)
+    command_line.output.result(exported, lambda console: _print(exported, console))
 
 
 def _print(exported: Exported, console: Console) -> None:

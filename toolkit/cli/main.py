@@ -17,10 +17,10 @@ from click.shell_completion import CompletionItem
 
 from toolkit.cli.commands import BUILTIN_COMMANDS
 from toolkit.cli.context import (
-    Toolkit,
+    CommandLine,
+    command_line_of,
     program_options,
     settings_of,
-    toolkit_of,
     with_common_options,
     with_environment,
 )
@@ -32,6 +32,7 @@ from toolkit.version import __version__
 
 if TYPE_CHECKING:
     from toolkit.declarations import Command
+    from toolkit.operations.toolkit import Toolkit
 
 
 ENVIRONMENT_PREFIX = "TOOLKIT"
@@ -42,7 +43,7 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The built-in commands in the order of their use, then the plugins'."""
-        return [*BUILTIN_COMMANDS, *_plugin_commands(toolkit_of(ctx))]
+        return [*BUILTIN_COMMANDS, *_plugin_commands(command_line_of(ctx).toolkit)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Import a command.
@@ -56,13 +57,13 @@ class Commands(click.Group):
             command = importlib.import_module(builtin.module).command
             assert isinstance(command, click.Command)
         else:
-            command = _load_plugin_command(toolkit_of(ctx), cmd_name)
+            command = _load_plugin_command(command_line_of(ctx).toolkit, cmd_name)
         name = cmd_name.rpartition(":")[2].upper().replace("-", "_").replace(".", "_")
         return with_common_options(with_environment(command, f"{ENVIRONMENT_PREFIX}_{name}"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their summaries; loads none of them."""
-        toolkit = toolkit_of(ctx)
+        toolkit = command_line_of(ctx).toolkit
         with formatter.section("Commands"):
             formatter.write_dl([(name, builtin.summary) for name, builtin in BUILTIN_COMMANDS.items()])
         added = _plugin_commands(toolkit)
@@ -77,7 +78,9 @@ class Commands(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name from the summaries; loads none of them."""
         summaries = {name: builtin.summary for name, builtin in BUILTIN_COMMANDS.items()}
-        summaries |= {name: command.summary for name, command in _plugin_commands(toolkit_of(ctx)).items()}
+        summaries |= {
+            name: command.summary for name, command in _plugin_commands(command_line_of(ctx).toolkit).items()
+        }
         items = [
             CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)
         ]
@@ -99,15 +102,15 @@ class Commands(click.Group):
         and invoking stand under the same handlers.
         """
         arguments = list(sys.argv[1:] if args is None else args)
-        toolkit = extra.setdefault("obj", Toolkit())
-        toolkit.output = settings_of(arguments, os.environ)
+        command_line = extra.setdefault("obj", CommandLine())
+        command_line.output = settings_of(arguments, os.environ)
         try:
-            status, result = self._run(arguments, toolkit, prog_name or "toolkit", complete_var, extra)
+            status, result = self._run(arguments, command_line, prog_name or "toolkit", complete_var, extra)
             sys.stdout.flush()
         except BrokenPipeError:
             status, result = silence_broken_pipe(), None
         finally:
-            toolkit.output.close()
+            command_line.output.close()
         if standalone_mode:
             sys.exit(status)
         return result if status == 0 else status
@@ -115,25 +118,25 @@ class Commands(click.Group):
     def _run(
         self,
         arguments: list[str],
-        toolkit: Toolkit,
+        command_line: CommandLine,
         prog_name: str,
         complete_var: str | None,
         extra: dict[str, Any],
     ) -> tuple[int, Any]:
         try:
-            self._main_shell_completion({"obj": toolkit}, prog_name, complete_var)
+            self._main_shell_completion({"obj": command_line}, prog_name, complete_var)
             with self.make_context(prog_name, arguments, **extra) as context:
                 return 0, self.invoke(context)
         except click.exceptions.Exit as request:
             return request.exit_code, None
         except click.exceptions.NoArgsIsHelpError as request:
-            return _show_help(request, toolkit), None
+            return _show_help(request, command_line), None
         except (BrokenPipeError, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - every failure gets its line and its status here
-            toolkit.output.close()
-            failure = failure_of(error, debug=toolkit.output.debug, plugins=toolkit.plugins_seen)
-            report(failure, toolkit.output)
+            command_line.output.close()
+            failure = failure_of(error, debug=command_line.output.debug, plugins=command_line.plugins_seen)
+            report(failure, command_line.output)
             return failure.exit_status, None
 
 
@@ -203,11 +206,11 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
     return command
 
 
-def _show_help(request: click.exceptions.NoArgsIsHelpError, toolkit: Toolkit) -> int:
+def _show_help(request: click.exceptions.NoArgsIsHelpError, command_line: CommandLine) -> int:
     """A group was called without a command: people get its help, programs an error."""
-    if toolkit.output.json:
+    if command_line.output.json:
         hint = f"see {request.ctx.command_path} --help"
-        report(Failure("usage", "a command is missing", hint, USAGE), toolkit.output)
+        report(Failure("usage", "a command is missing", hint, USAGE), command_line.output)
     else:
         request.show()
     return USAGE

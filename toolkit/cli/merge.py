@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, options_option, pass_command_line
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH
 
@@ -69,9 +69,9 @@ class _Images(click.ParamType[int]):
 )
 @click.option("--test", is_flag=True, help="Score on the test split as well, once, at the end.")
 @common_options
-@pass_toolkit
+@pass_command_line
 def command(
-    toolkit: Toolkit,
+    command_line: CommandLine,
     models: tuple[Path, ...],
     strategy: str | None,
     options: tuple[str, ...],
@@ -91,9 +91,9 @@ def command(
     from toolkit.operations.merge import MergeOrder, merge, refusal
 
     order = MergeOrder(models, strategy, options, recalibrate, dataset, out, plan_only, seed, test)
-    outcome = merge(toolkit, order, toolkit.output.progress())
-    toolkit.output.close()
-    toolkit.output.result(_document(outcome), lambda console: _show(console, outcome))
+    outcome = merge(command_line.toolkit, order, command_line.output.progress())
+    command_line.output.close()
+    command_line.output.result(_document(outcome), lambda console: _show(console, outcome))
     if outcome.plan.problems:
         click.get_current_context().exit(refusal(outcome.plan.problems).exit_status)
 

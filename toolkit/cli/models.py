@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, pass_command_line
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH
 from toolkit.cli.tables import print_table
@@ -32,14 +32,14 @@ def command() -> None:
 @command.command("find")
 @click.argument("folders", nargs=-1, type=INPUT_PATH, metavar="[DIR…]")
 @common_options
-@pass_toolkit
-def find(toolkit: Toolkit, folders: tuple[Path, ...]) -> None:
+@pass_command_line
+def find(command_line: CommandLine, folders: tuple[Path, ...]) -> None:
     """List the models in folders, or in models/."""
     from toolkit.operations.models import find_models
 
-    models = find_models(toolkit, folders)
-    where = ", ".join(shown_path(folder) for folder in folders or (toolkit.workspace.models,))
-    toolkit.output.result({"models": models}, lambda console: _print_found(models, where, console))
+    models = find_models(command_line.toolkit, folders)
+    where = ", ".join(shown_path(folder) for folder in folders or (command_line.toolkit.workspace.models,))
+    command_line.output.result({"models": models}, lambda console: _print_found(models, where, console))
 
 
 def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -> None:
@@ -73,13 +73,13 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
 @command.command("show")
 @click.argument("model", type=INPUT_PATH)
 @common_options
-@pass_toolkit
-def show(toolkit: Toolkit, model: Path) -> None:
+@pass_command_line
+def show(command_line: CommandLine, model: Path) -> None:
     """Show a model's card, layers and tensors."""
     from toolkit.operations.models import show_model
 
-    details = show_model(toolkit, model)
-    toolkit.output.result(details, lambda console: _print_details(details, console))
+    details = show_model(command_line.toolkit, model)
+    command_line.output.result(details, lambda console: _print_details(details, console))
 
 
 def _print_details(details: ModelDetails, console: Console) -> None:
@@ -134,13 +134,13 @@ def _shape(shape: tuple[int, ...]) -> str:
 @command.command("compare", short_help="Tell what models have in common.")
 @click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL MODEL…")
 @common_options
-@pass_toolkit
-def compare(toolkit: Toolkit, models: tuple[Path, ...]) -> None:
+@pass_command_line
+def compare(command_line: CommandLine, models: tuple[Path, ...]) -> None:
     """Tell what every two of the models have in common, without running them."""
     from toolkit.operations.compare import compare_models
 
-    compared = compare_models(toolkit, models)
-    toolkit.output.result({"pairs": compared}, lambda console: _print_compared(compared, console))
+    compared = compare_models(command_line.toolkit, models)
+    command_line.output.result({"pairs": compared}, lambda console: _print_compared(compared, console))
 
 
 def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
@@ -166,16 +166,16 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
 @command.command("verify")
 @click.argument("models", nargs=-1, type=INPUT_PATH, metavar="[MODEL…]")
 @common_options
-@pass_toolkit
-def verify(toolkit: Toolkit, models: tuple[Path, ...]) -> None:
+@pass_command_line
+def verify(command_line: CommandLine, models: tuple[Path, ...]) -> None:
     """Compare files and weights with the digests in their cards.
 
     Exits with 5 if one is damaged, with 3 if one cannot be read.
     """
     from toolkit.operations.models import verify_models
 
-    verified = verify_models(toolkit, models)
-    toolkit.output.result({"models": verified}, lambda console: _print_verified(verified, console))
+    verified = verify_models(command_line.toolkit, models)
+    command_line.output.result({"models": verified}, lambda console: _print_verified(verified, console))
     states = {item.state for item in verified}
     if "damaged" in states:
         raise click.exceptions.Exit(_DAMAGED)

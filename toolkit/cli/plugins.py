@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, pass_command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,44 +23,44 @@ def command() -> None:
 
 @command.command("list", short_help="List every plugin and what it contributes.")
 @common_options
-@pass_toolkit
-def list_command(toolkit: Toolkit) -> None:
+@pass_command_line
+def list_command(command_line: CommandLine) -> None:
     """List every plugin: its state, what it contributes, and what is wrong with a broken one."""
     from toolkit.cli.main import hidden_commands
     from toolkit.operations.plugins import list_plugins
 
-    plugins = list_plugins(toolkit)
-    hidden = hidden_commands(toolkit)
-    toolkit.output.result(
+    plugins = list_plugins(command_line.toolkit)
+    hidden = hidden_commands(command_line.toolkit)
+    command_line.output.result(
         {"plugins": plugins, "hidden_commands": hidden}, lambda console: _list(plugins, console)
     )
-    if not toolkit.output.json:
+    if not command_line.output.json:
         for name, whose in hidden.items():
-            toolkit.output.warn(f"command {whose} is hidden by the built-in one; type {name}")
+            command_line.output.warn(f"command {whose} is hidden by the built-in one; type {name}")
 
 
 @command.command("show", short_help="Show a plugin or a contribution with its options.")
 @click.argument("name")
 @common_options
-@pass_toolkit
-def show_command(toolkit: Toolkit, name: str) -> None:
+@pass_command_line
+def show_command(command_line: CommandLine, name: str) -> None:
     """Show a plugin or a contribution: where it comes from, its options and their defaults."""
     from toolkit.operations.plugins import show_plugin
 
-    details = show_plugin(toolkit, name)
-    toolkit.output.result(details, lambda console: _show(details, console))
+    details = show_plugin(command_line.toolkit, name)
+    command_line.output.result(details, lambda console: _show(details, console))
 
 
 @command.command("check", short_help="Check that every plugin keeps its contract.")
 @common_options
-@pass_toolkit
+@pass_command_line
 @click.pass_context
-def check_command(context: click.Context, toolkit: Toolkit) -> None:
+def check_command(context: click.Context, command_line: CommandLine) -> None:
     """Check that every plugin keeps its contract; ends with status 2 if one does not."""
     from toolkit.operations.plugins import check_plugins
 
-    checks = check_plugins(toolkit)
-    toolkit.output.result(
+    checks = check_plugins(command_line.toolkit)
+    command_line.output.result(
         {"ok": not any(check.problems for check in checks), "plugins": checks},
         lambda console: _check(checks, console),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import Toolkit, common_options, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, pass_command_line
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH, convention_option
 
@@ -39,9 +39,9 @@ _GUESS = len("A 100.0%") + 3
     help="Save the 28×28 that the network sees there.",
 )
 @common_options
-@pass_toolkit
+@pass_command_line
 def command(
-    toolkit: Toolkit,
+    command_line: CommandLine,
     model: Path,
     images: tuple[Path, ...],
     top: int,
@@ -53,11 +53,11 @@ def command(
     from toolkit.operations.predict import predict
 
     predictions, assumed = predict(
-        toolkit, model, images, top=top, ink=ink, convention=convention, save_to=save_input
+        command_line.toolkit, model, images, top=top, ink=ink, convention=convention, save_to=save_input
     )
     for assumption in assumed:
-        toolkit.output.note(assumption)
-    toolkit.output.result({"predictions": predictions}, lambda console: _print(predictions, console))
+        command_line.output.note(assumption)
+    command_line.output.result({"predictions": predictions}, lambda console: _print(predictions, console))
 
 
 def _print(predictions: tuple[Prediction, ...], console: Console) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from toolkit.cli.context import Toolkit, common_options, options_option, pass_toolkit
+from toolkit.cli.context import CommandLine, common_options, options_option, pass_command_line
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH, convention_option
 from toolkit.errors import UsageError
@@ -41,9 +41,9 @@ _SETTLED = {"dataset", "arch", "epochs", "seed", "start_from", "convention", "na
 @click.option("--resume", metavar="RUN", help="Go on with this run, a folder under runs/.")
 @options_option("the training or the architecture")
 @common_options
-@pass_toolkit
+@pass_command_line
 def command(
-    toolkit: Toolkit,
+    command_line: CommandLine,
     dataset: str | None,
     arch: str | None,
     epochs: int | None,
@@ -64,12 +64,12 @@ def command(
 
     if resume is not None:
         _refuse_changes(click.get_current_context())
-        trained = resume_run(toolkit, resume, toolkit.output.progress())
+        trained = resume_run(command_line.toolkit, resume, command_line.output.progress())
     else:
         order = TrainOrder(dataset, arch, options, epochs, seed, start_from, name, convention)
-        trained = train(toolkit, order, toolkit.output.progress())
+        trained = train(command_line.toolkit, order, command_line.output.progress())
 
-    toolkit.output.result(trained, lambda console: _print(trained, console))
+    command_line.output.result(trained, lambda console: _print(trained, console))
 
 
 def _refuse_changes(context: click.Context) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 
 __all__ = ["Toolkit"]

@@ -14,8 +14,8 @@ from toolkit.errors import UsageError
 from toolkit.merging.conform import conform, same_weights
 from toolkit.model import Model
 from toolkit.model.correspondence import Correspondence, correspondence, differences
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.tensors import weights_digest
 
 

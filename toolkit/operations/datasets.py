@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.declarations import DatasetLoader, FetchRequest, MakeRequest
 from toolkit.errors import MissingInputError, StorageError, UsageError
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.options import parse_options
 from toolkit.store import exclusive
 from toolkit.vocabulary import Progress, SplitName

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.operations.context import Toolkit
 from toolkit.operations.evaluate import Score, evaluate
 from toolkit.operations.export import Exported, export
 from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
 from toolkit.operations.predict import Prediction, predict
+from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import Trained, TrainOrder, train
 from toolkit.store import Workspace, publish_bytes
 from toolkit.vocabulary import Progress

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from toolkit.operations.context import Toolkit
 from toolkit.operations.models import find_models
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store.clean_staging import sweep
 
 State = Literal["ok", "note", "problem"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from toolkit.declarations import DatasetSource
 from toolkit.errors import MissingInputError
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.vocabulary import Convention, Progress, SplitName
 
 

@@ -12,8 +12,8 @@ from toolkit.declarations import ExportRequest
 from toolkit.errors import MissingInputError, UsageError
 from toolkit.model import Card, Model
 from toolkit.model.card_file import publish_model
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.options import parse_options
 from toolkit.store import exclusive
 

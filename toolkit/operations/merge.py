@@ -24,8 +24,8 @@ from toolkit.merging.scores import answers as look_at
 from toolkit.merging.verdict import Verdict, judge, unmeasured
 from toolkit.model import Card, Model, Parent
 from toolkit.model.card_file import card_path, publish_model
-from toolkit.operations.context import Toolkit
 from toolkit.operations.merge_planning import MergeOrder, Prepared, prepare
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import exclusive, publish_text
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Convention, Progress, SplitName

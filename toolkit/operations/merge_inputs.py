@@ -14,9 +14,9 @@ from toolkit.merging.evaluator import labelled_for
 from toolkit.merging.families import best_family
 from toolkit.merging.matching import Candidate, Matched, candidate, unique_names
 from toolkit.merging.problems import Problem
-from toolkit.operations.context import Toolkit
 from toolkit.operations.models import model_files
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 
 WITHOUT = "none"
 """The name of no data set, for a merge that is to look at no images."""

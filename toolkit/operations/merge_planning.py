@@ -19,7 +19,6 @@ from toolkit.merging.recalibrate import (
     recalibration_obstacle,
 )
 from toolkit.model.card_file import read_card, verify_file
-from toolkit.operations.context import Toolkit
 from toolkit.operations.merge_inputs import (
     ChosenImages,
     ChosenModels,
@@ -27,6 +26,7 @@ from toolkit.operations.merge_inputs import (
     choose_models,
     default_output,
 )
+from toolkit.operations.toolkit import Toolkit
 from toolkit.options import options_as_json, parse_options
 from toolkit.vocabulary import Progress
 

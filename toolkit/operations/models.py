@@ -10,8 +10,8 @@ from pathlib import Path
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
 from toolkit.graph.topology import Layer
 from toolkit.model import Card, Model
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import FoundFile, find_files
 from toolkit.tensors import weights_digest
 

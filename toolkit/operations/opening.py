@@ -10,7 +10,7 @@ from pathlib import Path
 from toolkit.errors import MissingInputError, UnreadableInputError
 from toolkit.model import Card, Model
 from toolkit.model.card_file import read_with_card
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.vocabulary import Convention
 
 

@@ -12,7 +12,7 @@ from toolkit.contract.plugin_checks import Problem, problems_of
 from toolkit.errors import PluginError
 from toolkit.host.kinds import KINDS
 from toolkit.host.manager import Contribution, PluginRecord, State
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.options import OptionInfo, describe_options
 
 

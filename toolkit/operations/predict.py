@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from toolkit.errors import UsageError
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.pictures import prepare_picture
 from toolkit.store import publish_bytes
 from toolkit.vocabulary import Convention

@@ -17,8 +17,8 @@ from toolkit.declarations import Architecture, DatasetSource, ModelFormat, NoOpt
 from toolkit.errors import BusyError, MissingInputError, PluginError, ProofError, StorageError, UsageError
 from toolkit.model import Card, Model, Parent
 from toolkit.model.card_file import publish_model
-from toolkit.operations.context import Toolkit
 from toolkit.operations.opening import described, open_model
+from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train_order import ORDER_FILE, TrainOrder, read_order, write_order
 from toolkit.options import describe_options, options_as_json, parse_options
 from toolkit.store import exclusive, publish_bytes, publish_text

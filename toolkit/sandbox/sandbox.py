@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnreadableInputError
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
 from toolkit.store.file_state import FileState, file_state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import flask
 from flask import Flask, Response, request
 
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.web import legacy, plugins, problems, v1
 from toolkit.web.guard import Guard
 from toolkit.web.settings import WebSettings

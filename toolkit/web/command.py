@@ -5,9 +5,11 @@ The command line knows it by name only, as it knows plugins' commands: neither s
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 
 
 @click.command("serve")
@@ -27,7 +29,7 @@ from toolkit.operations.context import Toolkit
     help="A name by which clients reach this server, as in the Host header; may be given several times.",
 )
 @click.pass_obj
-def command(toolkit: Toolkit, host: str, port: int, allowed_hosts: tuple[str, ...]) -> None:
+def command(command_line: Any, host: str, port: int, allowed_hosts: tuple[str, ...]) -> None:
     """Serve the models over HTTP, until Ctrl-C.
 
     Listens on this machine alone unless --host says otherwise; then, and where you wish, clients
@@ -45,6 +47,7 @@ def command(toolkit: Toolkit, host: str, port: int, allowed_hosts: tuple[str, ..
         raise ConfigurationError(
             f"{error.name} is not installed", hint="pip install 'modelops-toolkit[serve]'"
         ) from error
+    toolkit: Toolkit = command_line.toolkit
     settings = WebSettings.from_environment(host, port, allowed_hosts)
     app = create_app(toolkit, settings)
 

@@ -7,7 +7,7 @@ from typing import Any
 import flask
 from flask import Blueprint, Flask, Response
 
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.web.body import json_object
 from toolkit.web.guard import Guard, harden
 from toolkit.web.listing import ListedModel, listed_models

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from toolkit.operations.context import Toolkit
+from toolkit.operations.toolkit import Toolkit
 from toolkit.sandbox.sandbox import Sandbox
 from toolkit.store import Workspace
 from toolkit.web.heavy import HeavyGate

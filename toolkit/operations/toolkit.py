@@ -1,43 +1,50 @@
-"""What every verb works with: the plugins and the folder."""
+"""The public Python API: the plugins, the workspace and one method for each verb."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from toolkit.host.catalog import Catalog
     from toolkit.library import DataLibrary
     from toolkit.store import Workspace
 
 
-def _load_catalog() -> Catalog:
+def _installed_catalog() -> Catalog:
     from toolkit.host.catalog import Catalog
 
     return Catalog.load()
 
 
 class Toolkit:
-    """The plugins and the workspace, each loaded when it is first asked for.
+    """The plugins and the workspace, each loaded when it is first used.
 
     Args:
-        workspace: The folder that holds models, data sets and runs.
+        workspace: Folder with models, data sets and runs.
         load_catalog: Loads the plugins; by default those of the installed entry points.
-        before_reading: Told each model file before it is read; refuses it by raising a ToolkitError.
+        before_reading: Called with each model file before it is read; refuses it by raising a
+            ToolkitError.
     """
 
     def __init__(
         self,
-        workspace: Workspace,
-        load_catalog: Callable[[], Catalog] = _load_catalog,
+        workspace: str | Path | Workspace = ".",
+        load_catalog: Callable[[], Catalog] = _installed_catalog,
         before_reading: Callable[[Path], None] | None = None,
     ) -> None:
-        self.workspace = workspace
+        self.folder = Path(workspace) if isinstance(workspace, str | Path) else workspace.root
         self.before_reading = before_reading
         self._load_catalog = load_catalog
+
+    @property
+    def workspace(self) -> Workspace:
+        """The folder with models, data sets and runs."""
+        from toolkit.store import Workspace
+
+        return Workspace(self.folder)
 
     @cached_property
     def catalog(self) -> Catalog:
