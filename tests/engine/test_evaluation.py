@@ -27,6 +27,7 @@ def test_agrees_with_counting_by_hand(build, dataset):
     answers = probabilities.argmax(axis=1)
     assert found.images == 90
     assert found.accuracy == np.mean(answers == dataset.labels)
+    np.testing.assert_array_equal(found.right, answers == dataset.labels)
     assert found.low < found.accuracy < found.high
     assert found.log_loss == pytest.approx(-np.log(probabilities[np.arange(90), dataset.labels]).mean())
     for true in range(5):
@@ -77,7 +78,7 @@ def test_labels_outside_the_classes_are_refused(build, dataset):
 
 
 def test_an_empty_data_set_is_refused(build, dataset):
-    with pytest.raises(UsageError, match="no image"):
+    with pytest.raises(UsageError, match="has no images"):
         evaluate(network(build), dataset.take(np.zeros(0, np.int64)))
 
 
@@ -88,7 +89,7 @@ def test_a_memory_mapped_data_set_in_several_steps(build, dataset, tmp_path):
     found = evaluate(network(build), mapped)
     assert found.confusion.sum() == found.images == 2500
     answers = network(build).probabilities(mapped.images).argmax(axis=1)
-    assert found.accuracy == np.mean(answers == labels)
+    np.testing.assert_array_equal(found.right, answers == labels)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How well a network does on labelled images."""
+"""Accuracy, loss and confusion of a network on labelled images."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from toolkit.engine.network import Network
 from toolkit.errors import IncompatibleModelsError, UsageError
 from toolkit.vocabulary import Convention, Progress, SilentProgress
 
-_STEP = 1024  # images between two signs of progress
+_STEP = 1024  # images between two progress updates
 _NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 _LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was counted on labelled images.
+    """Metrics of one network on labelled images.
 
     Attributes:
-        images: How many were looked at.
-        accuracy: Share that the network got right, 0 to 1.
+        images: Number of images.
+        accuracy: Share of correct predictions, 0 to 1.
         low: Lower end of the accuracy's 95 % Wilson interval.
         high: Upper end of it.
-        log_loss: Mean negative natural logarithm of the right class's probability, which counts
-            as no less than the smallest step of a float32 (1.2e-7).
-        confusion: (classes, classes) int64: rows are the true classes, columns the network's
-            answers, both in the order of its outputs.
+        log_loss: Mean negative natural logarithm of the true class's probability; probabilities
+            are clipped at the smallest step of a float32 (1.2e-7).
+        confusion: (classes, classes) int64: rows are true classes, columns predicted ones, both in
+            the order of the network's outputs.
+        right: (images,) bool: whether each image was predicted correctly, for paired tests.
     """
 
     images: int
@@ -39,21 +40,22 @@ class Evaluation:
     high: float
     log_loss: float
     confusion: NDArray[np.int64]
+    right: NDArray[np.bool_]
 
     @property
     def images_per_class(self) -> NDArray[np.int64]:
-        """(classes,) How many images each class has."""
+        """(classes,) Number of images of each class."""
         counts: NDArray[np.int64] = self.confusion.sum(axis=1)
         return counts
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """(classes,) Share of each class's images that the network got right; NaN without images."""
+        """(classes,) Share of each class's images that were predicted correctly; NaN without images."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """(classes,) Share of each answer that was right; NaN for answers that were never given."""
+        """(classes,) Share of each class's predictions that were correct; NaN if never predicted."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
 
@@ -63,44 +65,46 @@ def evaluate(
     convention: Convention | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Count what a network gets right.
+    """Evaluate a network on labelled images.
 
-    Images are read some at a time, so a memory-mapped data set need not fit in memory. Where the
-    network's card names its classes, labels are matched by character; where it does not, by number.
+    Images are read in parts, so a memory-mapped data set need not fit in memory. Labels are matched
+    with outputs by character, or by number if the network's card names no classes.
 
     Args:
-        network: Knows how many classes it tells apart.
-        dataset: With one image or more.
-        convention: How the network wants its pixels; by default what its card says.
+        network: Any network for characters.
+        dataset: One image or more.
+        convention: How the network expects its pixels; by default what its card says.
         progress: Told of images done and the accuracy so far.
 
     Raises:
-        IncompatibleModelsError: If the network cannot know some class that occurs.
-        UnsupportedError: If the network does not take single glyphs of 28×28.
+        IncompatibleModelsError: If a class that occurs in the data set is unknown to the network.
+        UnreadableInputError: If the network returns NaN or infinity.
+        UnsupportedError: If the network does not take single characters of 28×28.
         UsageError: If the data set is empty.
     """
     total = len(dataset)
     if total == 0:
-        raise UsageError(f"data set {dataset.name} holds no image", hint="choose another split or data set")
+        raise UsageError(f"data set {dataset.name} has no images", hint="choose another split or data set")
     outputs = _outputs_by_label(network, dataset)
-    told = progress or SilentProgress()
+    progress = progress or SilentProgress()
     confusion = np.zeros((network.classes, network.classes), dtype=np.int64)
+    right = np.empty(total, dtype=np.bool_)
     loss = 0.0
-    right = 0
-    told.begin(f"evaluating {network.name}", total, "images")
+    progress.begin(f"evaluating {network.name}", total, "images")
     for start in range(0, total, _STEP):
         part = slice(start, min(start + _STEP, total))
         truth = outputs[dataset.labels[part]]
         probabilities = network.probabilities(dataset.images[part], convention)
-        answers = probabilities.argmax(axis=1)
-        np.add.at(confusion, (truth, answers), 1)
+        predicted = probabilities.argmax(axis=1)
+        np.add.at(confusion, (truth, predicted), 1)
+        right[part] = predicted == truth
         of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
         loss -= float(np.log(np.clip(of_truth, _LEAST_PROBABILITY, 1.0)).sum())
-        right += int((answers == truth).sum())
-        told.advance(part.stop, f"accuracy {100 * right / part.stop:.2f} %")
-    told.end()
-    low, high = wilson_interval(right, total)
-    return Evaluation(total, right / total, low, high, loss / total, confusion)
+        progress.advance(part.stop, f"accuracy {100 * right[: part.stop].mean():.2f} %")
+    progress.end()
+    correct = int(right.sum())
+    low, high = wilson_interval(correct, total)
+    return Evaluation(total, correct / total, low, high, loss / total, confusion, right)
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
@@ -109,9 +113,6 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     Args:
         right: Number of successes, 0 to ``total``.
         total: Number of trials, 1 or above.
-
-    Returns:
-        Lower and upper end, within 0 and 1.
     """
     share = right / total
     spread = _NORMAL_95**2 / total
@@ -122,16 +123,16 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
 
 
 def _outputs_by_label(network: Network, dataset: Dataset) -> NDArray[np.int64]:
-    """(classes of the data set,) The network's output for each label; -1 where none occurs or fits."""
+    """(classes of the data set,) The network's output for each label; -1 for a class without output."""
     present = np.unique(np.asarray(dataset.labels))
     if present[0] < 0 or present[-1] >= len(dataset.classes):
         raise UsageError(f"data set {dataset.name} has labels outside its {len(dataset.classes)} classes")
     if not network.labels:
         if len(dataset.classes) != network.classes:
             raise IncompatibleModelsError(
-                f"{network.name} has {network.classes} outputs and no card that names them; "
+                f"{network.name} has {network.classes} outputs and no card with their classes; "
                 f"data set {dataset.name} has {len(dataset.classes)} classes",
-                hint="evaluate on the data set it was trained on, or put its card beside it",
+                hint="evaluate on the data set that it was trained on, or put its card beside it",
             )
         return np.arange(network.classes, dtype=np.int64)
     place = {character: index for index, character in enumerate(network.labels)}
@@ -139,9 +140,8 @@ def _outputs_by_label(network: Network, dataset: Dataset) -> NDArray[np.int64]:
     if unknown:
         raise IncompatibleModelsError(
             f"{network.name} does not know {len(unknown)} of the classes in data set {dataset.name}: "
-            + ", ".join(unknown[:10])
-            + (", …" if len(unknown) > 10 else ""),
-            hint="evaluate on a data set whose classes the model knows",
+            + ", ".join([*unknown[:10], *(["…"] if len(unknown) > 10 else [])]),
+            hint="evaluate on a data set with the model's classes",
         )
     return np.asarray([place.get(character, -1) for character in dataset.classes], dtype=np.int64)
 
