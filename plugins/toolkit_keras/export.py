@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.errors import ProofError, ToolkitError
 from toolkit.model import Model
-from toolkit.tensors import weights_digest
+from toolkit.tensors import RecordedTensors, weights_digest
 from toolkit.types import ExportRequest, ExportResult
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
@@ -29,7 +30,8 @@ def _export(
     request: ExportRequest, write: Callable[[Model, Path], None], read: Callable[[Path], Model]
 ) -> ExportResult:
     source = request.model
-    write(source, request.path)
+    recorded = RecordedTensors(source.tensors)
+    write(dataclasses.replace(source, tensors=recorded), request.path)
     try:
         written = read(request.path)
         digest = weights_digest(written.tensors)
@@ -37,7 +39,7 @@ def _export(
         raise ProofError(
             f"{request.path.name} cannot be read back: {error.message}", hint="report this"
         ) from error
-    if digest != weights_digest(source.tensors):
+    if digest != recorded.weights_digest():
         raise ProofError(
             f"{request.path.name} does not hold the weights of {source.name}", hint="report this"
         )

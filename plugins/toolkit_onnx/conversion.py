@@ -16,7 +16,7 @@ from toolkit.types import ExportRequest, ExportResult
 from toolkit_onnx.direct import signed
 from toolkit_onnx.editing import EditableGraph
 from toolkit_onnx.options import ConvertOptions
-from toolkit_onnx.proof import Answers, Source, graph_source, prove
+from toolkit_onnx.proof import Answers, Source, digest_of, graph_source, prove
 from toolkit_onnx.simplifying import INPUT, end_in_softmax, keep_promises, rename_values, simplify
 from toolkit_onnx.tensor_roles import slot
 
@@ -53,7 +53,7 @@ def export(request: ExportRequest) -> ExportResult:
     end_in_softmax(graph, already=probabilities)
     proto = keep_promises(graph, model.input_shape, model.classes)
     _name_by_place(proto)
-    content, digest = signed(proto, model.card)
+    content = signed(proto, model.card)
     sources = [_keras_source(network, probabilities=probabilities)]
     try:
         own = model.build_graph()
@@ -63,7 +63,8 @@ def export(request: ExportRequest) -> ExportResult:
         sources.append(graph_source(own.bind(model.tensors), own, model.name))
     facts = prove(content, model, sources, request.probe)
     request.path.write_bytes(content)
-    return ExportResult(request.path, {**facts, "softmax_added": not probabilities, "weights_digest": digest})
+    facts = {**facts, "softmax_added": not probabilities, "weights_digest": digest_of(content)}
+    return ExportResult(request.path, facts)
 
 
 def _require_packages(name: str) -> None:

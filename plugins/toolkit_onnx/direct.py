@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import onnx
 
 from toolkit.errors import UnsupportedError
@@ -42,7 +40,7 @@ def export(request: ExportRequest) -> ExportResult:
             hint="networks that give one number a class, of two classes or more, can be exported",
         )
     proto, folding = exportable(unfolded, graph, model, options)
-    content, digest = signed(proto, model.card)
+    content = signed(proto, model.card)
     facts = prove(content, model, [graph_source(unfolded, graph, model.name)], request.probe)
     request.path.write_bytes(content)
     return ExportResult(
@@ -52,7 +50,7 @@ def export(request: ExportRequest) -> ExportResult:
             "normalisations_folded": folding.folded,
             "normalisations_left": folding.left,
             "softmax_added": not graph.outputs_probabilities,
-            "weights_digest": digest,
+            "weights_digest": digest_of(content),
         },
     )
 
@@ -69,15 +67,11 @@ def exportable(
     return with_opset(promised, options.opset, model.name), folding
 
 
-def signed(proto: onnx.ModelProto, card: Card) -> tuple[bytes, str]:
-    """The file's bytes with its card in them, and the digest of its weights.
-
-    Folding makes other tensors of the model's, so the card in the file bears their digest.
-    """
+def signed(proto: onnx.ModelProto, card: Card) -> bytes:
+    """The file's bytes, with its card in its metadata."""
     sign(proto)
-    digest = digest_of(as_bytes(proto))
-    write_properties(proto, dataclasses.replace(card, weights_digest=digest))
-    return as_bytes(proto), digest
+    write_properties(proto, card)
+    return as_bytes(proto)
 
 
 def _normalisations(graph: EditableGraph) -> int:

@@ -76,8 +76,8 @@ class Card:
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
     def embedded(self) -> Card:
-        """The card as it stands inside the model's file, which cannot hold its own digest."""
-        return dataclasses.replace(self, file="", file_sha256="")
+        """The card inside the model's file: without digests, which are known once the file is written."""
+        return dataclasses.replace(self, file="", file_sha256="", weights_digest="")
 
 
 def parse_card(text: str | bytes, where: str) -> Card:

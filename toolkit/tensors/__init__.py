@@ -1,7 +1,8 @@
-"""Named arrays that are read when they are needed, their roles and their digest."""
+"""Named arrays that are read when they are needed, their roles and their digests."""
 
 from __future__ import annotations
 
+from toolkit.tensors.digest import RecordedTensors, tensor_digest, weights_digest
 from toolkit.tensors.tensors import (
     ArrayTensors,
     OverlaidTensors,
@@ -9,15 +10,16 @@ from toolkit.tensors.tensors import (
     Tensors,
     TensorSpec,
     weighted_mean,
-    weights_digest,
 )
 
 __all__ = [
     "ArrayTensors",
     "OverlaidTensors",
+    "RecordedTensors",
     "TensorRole",
     "TensorSpec",
     "Tensors",
+    "tensor_digest",
     "weighted_mean",
     "weights_digest",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ class TensorRole(Enum):
 
     @property
     def is_statistic(self) -> bool:
-        """Whether it was counted from data rather than learnt."""
+        """Whether it was measured on data, not learnt."""
         return self in (TensorRole.RUNNING_MEAN, TensorRole.RUNNING_VARIANCE)
 
 
@@ -38,9 +37,9 @@ class TensorSpec:
     """Name, shape, type and role of a tensor, known without reading it.
 
     Attributes:
-        name: ``layer/weight``; the layer of a nested model bears its parents' names before it.
+        name: ``layer/weight``; a nested model's name comes before its layers' names.
         shape: As the file has it.
-        dtype: Of NumPy; little endian.
+        dtype: NumPy's, little endian.
         role: What it is for.
     """
 
@@ -73,7 +72,7 @@ class Tensors(ABC):
         """Read one tensor.
 
         Raises:
-            UnreadableInputError: If the file does not hold what its header promised.
+            UnreadableInputError: If the file does not hold what its header promises.
         """
 
     def __iter__(self) -> Iterator[str]:
@@ -111,14 +110,14 @@ class OverlaidTensors(Tensors):
     """Tensors of which some are replaced by arrays in memory.
 
     Args:
-        below: The tensors beneath.
-        arrays: Replacements by name, of the same shape; cast to the type beneath.
+        below: The tensors to read where there is no replacement.
+        arrays: Replacements by name, of the same shape; cast to the original's type.
     """
 
     def __init__(self, below: Tensors, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, array in arrays.items():
             if array.shape != below.specs[name].shape:
-                raise ValueError(f"{name}: {array.shape} laid over {below.specs[name].shape}")
+                raise ValueError(f"{name}: shape {array.shape} in place of {below.specs[name].shape}")
         self._below = below
         self._arrays = {
             name: np.asarray(array, dtype=below.specs[name].dtype) for name, array in arrays.items()
@@ -130,28 +129,9 @@ class OverlaidTensors(Tensors):
         return self._below.specs
 
     def read(self, name: str) -> NDArray[Any]:
-        """The replacement where there is one, otherwise what lies beneath."""
+        """The replacement if there is one, otherwise the original."""
         array = self._arrays.get(name)
         return self._below.read(name) if array is None else array
-
-
-def weights_digest(tensors: Tensors) -> str:
-    """SHA-256 over sorted names, types, shapes and bytes: what “the same model” means.
-
-    Random generator states are left out: they say how often a network was run, not what it is.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(tensors.specs):
-        spec = tensors.specs[name]
-        if spec.role is TensorRole.GENERATOR_STATE:
-            continue
-        dtype = spec.dtype.newbyteorder("<")
-        digest.update(f"{name}\0{dtype.str}\0{spec.shape}\0".encode())
-        digest.update(np.ascontiguousarray(tensors.read(name), dtype=dtype).data)
-    return digest.hexdigest()
 
 
 def weighted_mean(
@@ -159,12 +139,11 @@ def weighted_mean(
 ) -> NDArray[np.floating[Any]]:
     """Mean of equal-shaped arrays, accumulated in float64 and cast back once.
 
-    Where all arrays are equal the result is that array, bit for bit. Needs no more memory than
-    one further array.
+    If all arrays are equal, the result is that array, bit for bit. Needs memory for one more array.
 
     Args:
         arrays: One or more, of one shape and float type.
-        weights: One per array, summing to 1; an array of weight 0 is not looked at.
+        weights: One per array, summing to 1; an array of weight 0 is ignored.
 
     Returns:
         An array of the same shape and type.
@@ -184,7 +163,7 @@ def weighted_mean(
             total += array[part] if uniform else weight * array[part].astype(np.float64)
         out[part] = total / len(used) if uniform else total
         if out.dtype.itemsize >= total.dtype.itemsize:
-            # float64 has no digits to spare: copies would not merge to themselves bit for bit.
+            # Rounding in float64 itself: copies would not merge to themselves bit for bit.
             first = used[0][0][part]
             same = np.logical_and.reduce([array[part] == first for array, _ in used])
             np.copyto(out[part], first, where=same)
