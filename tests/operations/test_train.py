@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from toolkit.errors import (
     UnreadableInputError,
     UsageError,
 )
+from toolkit.model.card_file import read_card
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import TrainOrder, resume, train
@@ -119,13 +121,18 @@ def test_a_training_leaves_model_card_mapping_plot_and_run(
     assert tuned.card.architecture == "tiny"
     assert [parent.digest for parent in tuned.card.parents] == [done.weights_digest]
 
-    # The file in the run's folder has no card: a stranger's, for all that anybody knows.
+    in_the_run = read_card(done.run / "model.h5")
+    assert in_the_run is not None
+    assert in_the_run.classes == card.classes
+    assert in_the_run.convention == card.convention
+
+    foreign_file = Path(shutil.copy(done.run / "model.h5", tmp_path / "without-a-card.h5"))
     wanted, notes = Convention("transposed", "raw", "dark"), Notes()
     order = TrainOrder(
         dataset="quarters",
         epochs=1,
         options=SMALL,
-        start_from=done.run / "model.h5",
+        start_from=foreign_file,
         name="foreign",
         convention=wanted,
     )

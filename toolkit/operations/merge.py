@@ -10,7 +10,6 @@ from pathlib import Path
 
 from toolkit.data import Dataset
 from toolkit.declarations import Ingredient, MergeRequest, MergeResult, Need
-from toolkit.errors import ProofError
 from toolkit.merging.combine import effective_number, plain_mean
 from toolkit.merging.evaluator import Evaluator, labelled_for, measure_all
 from toolkit.merging.matching import match, printable
@@ -23,11 +22,11 @@ from toolkit.merging.scores import Answers
 from toolkit.merging.scores import answers as look_at
 from toolkit.merging.verdict import Verdict, judge, unmeasured
 from toolkit.model import Card, Model, Parent
-from toolkit.model.card_file import card_path, publish_model
+from toolkit.model.card_file import card_path
+from toolkit.model.saving import save_model
 from toolkit.operations.merge_planning import MergeOrder, Prepared, prepare
 from toolkit.operations.toolkit import Toolkit
 from toolkit.store import exclusive, publish_text
-from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Convention, Progress, SplitName
 
 __all__ = ["MergeOrder", "MergeOutcome", "listing", "merge", "refusal"]
@@ -99,7 +98,7 @@ def merge(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> MergeOutco
         measured = _carry_out(toolkit, order, prepared, progress)
         progress.note("writing")
         card = _card(order, prepared, measured)
-        _publish(prepared, measured.model, card)
+        card = _publish(prepared, measured.model, card)
         report = _report(order, prepared, measured, card, time.monotonic() - started)
         stem = card_path(prepared.out).name.removesuffix(".card.json")
         document = prepared.out.with_name(f"{stem}.report.json")
@@ -228,7 +227,6 @@ def _card(order: MergeOrder, prepared: Prepared, measured: _Measured) -> Card:
             "verdict": _verdicts(prepared, measured)["validation"].sentence,
         },
         seed=order.seed,
-        weights_digest=weights_digest(measured.model.tensors),
     )
 
 
@@ -236,18 +234,10 @@ def _shared(values: Sequence[str]) -> str:
     return values[0] if len(set(values)) == 1 else ""
 
 
-def _publish(prepared: Prepared, model: Model, card: Card) -> None:
-    write, read, out = prepared.model_format.write, prepared.model_format.read, prepared.out
+def _publish(prepared: Prepared, model: Model, card: Card) -> Card:
+    write, read = prepared.model_format.write, prepared.model_format.read
     assert write is not None  # the plan refused a format that is only read
-
-    def verify(staging: Path) -> None:
-        if weights_digest(read(staging).tensors) != card.weights_digest:
-            raise ProofError(
-                f"{out}: what was written reads back as other weights; it was not published",
-                hint="write the merge in another format, and report this",
-            )
-
-    publish_model(out, lambda staging: write(model.with_card(card.embedded()), staging), card, verify)
+    return save_model(model.with_card(card), prepared.out, write=write, read=read)
 
 
 def _report(

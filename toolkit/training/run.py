@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 from toolkit.declarations import BuildRequest, RunEvent
-from toolkit.errors import PlanRefusedError, ProofError, UsageError
+from toolkit.errors import PlanRefusedError, UsageError
+from toolkit.model import Card
+from toolkit.model.saving import save_written
 from toolkit.options import options_as_json
-from toolkit.store import exclusive, publish, publish_text
-from toolkit.tensors import weights_digest
+from toolkit.store import exclusive, publish_text
+from toolkit.tensors import ArrayTensors, TensorRole, weights_digest
 from toolkit.training.class_weights import class_weights
 from toolkit.training.fitting import Fitting, Heard
 from toolkit.training.folder import RunConfiguration, RunFolder
@@ -103,7 +105,7 @@ def _train(
     )
 
     def keep() -> str:
-        return _publish_model(network, folder.model, request)
+        return _save(network, folder.model, request, convention)
 
     fitting = Fitting(request, learner, folder, configuration.digest(), keep=keep, heard=heard)
     outcome = fitting.fit()
@@ -243,27 +245,29 @@ def _convention(request: TrainingRequest) -> Convention:
     return Convention() if request.architecture is None else request.architecture.convention
 
 
-def _publish_model(network: keras.Model, target: Path, request: TrainingRequest) -> str:
-    """Write the network and prove that what was written is what was trained.
+def _save(network: keras.Model, target: Path, request: TrainingRequest, convention: Convention) -> str:
+    """Save the network with its card.
 
     Returns:
         Its weights digest.
     """
-    digest = ""
 
-    def verify(staging: Path) -> None:
-        nonlocal digest
-        written = request.model_format.read(staging).tensors
-        for name, weight in named_weights(network):
-            if not np.array_equal(written.read(name), weight.numpy()):
-                raise ProofError(
-                    f"{target} was not published: {name} reads back differently", hint="choose another disk"
-                )
-        digest = weights_digest(written)
-
-    with publish(target, verify=verify) as staging:
+    def write(staging: Path) -> str:
         save_keras(network, staging)
-    return digest
+        weights = {name: (weight.numpy(), TensorRole.OTHER) for name, weight in named_weights(network)}
+        return weights_digest(ArrayTensors(weights))
+
+    architecture, start = request.architecture, request.start_from
+    card = Card(
+        name=target.parent.name,
+        classes=request.fit.classes,
+        convention=convention,
+        architecture=start.card.architecture if start else architecture.name if architecture else "",
+        dataset=request.fit.name,
+        made_by="fine-tune" if start else "train",
+        seed=request.seed,
+    )
+    return save_written(target, card, write=write, read=request.model_format.read).weights_digest
 
 
 def _images_digest(dataset: Dataset) -> str:

@@ -1,0 +1,88 @@
+"""The one way to save a model: staged, read back, compared, and published with its card."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from toolkit.errors import ProofError, ToolkitError
+from toolkit.model.card import Card
+from toolkit.model.card_file import publish_model
+from toolkit.model.model import Model
+from toolkit.tensors import weights_digest
+
+
+def save_model(
+    model: Model, target: Path, *, write: Callable[[Model, Path], None], read: Callable[[Path], Model]
+) -> Card:
+    """Save a model with its card.
+
+    Args:
+        model: Its card is completed and published beside the file. A ``weights_digest`` in it
+            must be that of the tensors.
+        target: The model's file; replaced if it exists.
+        write: A format's writer.
+        read: The same format's reader, which reads the file back before it is published.
+
+    Returns:
+        The card with ``weights_digest``, ``file`` and ``file_sha256``.
+
+    Raises:
+        ProofError: If the file reads back with other weights than the model or its card has;
+            nothing is published then.
+        BusyError: If another process kept the card locked for a minute.
+        StorageError: If the disk refuses; the old model and its card are kept.
+    """
+
+    def write_and_digest(staging: Path) -> str:
+        write(model.with_card(model.card.embedded()), staging)
+        return weights_digest(model.tensors)
+
+    return save_written(target, model.card, write=write_and_digest, read=read)
+
+
+def save_written(
+    target: Path, card: Card, *, write: Callable[[Path], str], read: Callable[[Path], Model]
+) -> Card:
+    """Save what a function writes, which need not be a :class:`Model`: a Keras network, an export.
+
+    Args:
+        target: The model's file; replaced if it exists.
+        card: Completed and published beside the file. A ``weights_digest`` in it must be that of
+            what is written.
+        write: Writes to the staging path and returns the weights digest that the file must have.
+        read: Reads the file back before it is published.
+
+    Returns:
+        The card with ``weights_digest``, ``file`` and ``file_sha256``.
+
+    Raises:
+        As for :func:`save_model`.
+    """
+    expected = ""
+
+    def write_staging(staging: Path) -> None:
+        nonlocal expected
+        expected = write(staging)
+        if card.weights_digest not in ("", expected):
+            raise ProofError(
+                f"{target} was not saved: its card was made for other weights", hint="report this"
+            )
+
+    def verify(staging: Path) -> None:
+        try:
+            found = weights_digest(read(staging).tensors)
+        except ToolkitError as error:
+            raise ProofError(
+                f"{target} was not saved: it cannot be read back: {error.message}", hint="report this"
+            ) from error
+        if found != expected:
+            raise ProofError(
+                f"{target} was not saved: its weights read back differently",
+                hint="try again, or choose another format or disk",
+            )
+
+    return publish_model(
+        target, write_staging, lambda: dataclasses.replace(card, weights_digest=expected), verify
+    )
