@@ -60,9 +60,10 @@ def build(architecture: str, path: Path) -> dict[str, Any]:
 
     from toolkit.declarations import BuildRequest
     from toolkit.host.catalog import Catalog
+    from toolkit.host.kinds import ARCHITECTURES
     from toolkit.training.keras_bridge import save_keras
 
-    declared = Catalog.load().architecture(architecture)
+    declared = Catalog.load().get(ARCHITECTURES, architecture)
     network = declared.build(BuildRequest(classes=62, options=declared.options()))
     rng = np.random.default_rng(0)
     for layer in network.layers:
@@ -83,6 +84,7 @@ def build(architecture: str, path: Path) -> dict[str, Any]:
 def measure(exporter: str, model: Path, folder: Path) -> dict[str, Any]:
     from toolkit.declarations import ExportRequest
     from toolkit.host.catalog import Catalog
+    from toolkit.host.kinds import EXPORTERS
     from toolkit.training.keras_bridge import keras_from_model
 
     target = folder / f"{exporter}.onnx"
@@ -90,7 +92,7 @@ def measure(exporter: str, model: Path, folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     catalog = Catalog.load()
     read = catalog.format_of(model).read(model)
-    declared = catalog.exporter(exporter)
+    declared = catalog.get(EXPORTERS, exporter)
     request = ExportRequest(read, target, declared.options(), keras_model=lambda: keras_from_model(read))
     facts = declared.export(request).facts
     seconds = time.perf_counter() - started

@@ -84,15 +84,16 @@ def _section(command: click.Command, context: click.Context, depth: int) -> list
 def options_page() -> str:
     """The options of everything that plugins contribute, for ``-o key=value``."""
     from toolkit.host.catalog import Catalog
+    from toolkit.host.kinds import ARCHITECTURES, DATASET_LOADERS, EXPORTERS, MERGE_STRATEGIES
     from toolkit.options import describe_options
     from toolkit.training.plan import TrainingOptions
 
     catalog = Catalog.load({})
     kinds: dict[str, Mapping[str, Architecture | MergeStrategy | Exporter | DatasetLoader]] = {
-        "Architectures": catalog.architectures(),
-        "Merge strategies": catalog.merge_strategies(),
-        "Exporters": catalog.exporters(),
-        "Data sets": catalog.dataset_loaders(),
+        "Architectures": catalog.all(ARCHITECTURES),
+        "Merge strategies": catalog.all(MERGE_STRATEGIES),
+        "Exporters": catalog.all(EXPORTERS),
+        "Data sets": catalog.all(DATASET_LOADERS),
     }
     lines = ["# Options", "", "Made from the code by `make docs`: what `-o key=value` sets.", ""]
     lines += ["## toolkit train", "", *_table(describe_options(TrainingOptions)), ""]

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from toolkit.host.catalog import Catalog
+from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Model
 from toolkit.tensors import ArrayTensors, weights_digest
 from toolkit.vocabulary import Convention
@@ -51,7 +52,7 @@ def keras_model(name: str) -> Model:
             file.attrs["keras_version"] = "3.8.0"
             file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": _config()})
             _write_weights(file.create_group("model_weights"), name)
-        return _in_memory(Catalog.load().model_format("h5").read(path), name)
+        return _in_memory(Catalog.load().get(MODEL_FORMATS, "h5").read(path), name)
 
 
 def onnx_model(name: str) -> Model:
@@ -60,7 +61,7 @@ def onnx_model(name: str) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.onnx"
         path.write_bytes(keras.build_graph().bind(keras.tensors).SerializeToString())
-        return _in_memory(Catalog.load().model_format("onnx").read(path), name)
+        return _in_memory(Catalog.load().get(MODEL_FORMATS, "onnx").read(path), name)
 
 
 def _config() -> dict[str, Any]:

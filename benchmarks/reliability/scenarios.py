@@ -13,6 +13,7 @@ import numpy as np
 
 from toolkit.data.dataset import Dataset
 from toolkit.errors import StorageError
+from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.library.cache import DatasetCache, Divided, Splits
 from toolkit.library.fingerprint import Fingerprint
 from toolkit.model import Card, Model
@@ -217,7 +218,7 @@ def formats() -> tuple[Sample, ...]:
     makers = {"h5": keras_model, "keras": keras_model, "onnx": onnx_model}
     samples = []
     for name, make in makers.items():
-        declared = catalog.model_format(name)
+        declared = catalog.get(MODEL_FORMATS, name)
         assert declared.write is not None
         samples.append(
             Sample(name, declared.suffixes[0], make("old"), make("new"), declared.write, declared.read)

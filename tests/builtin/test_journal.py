@@ -12,15 +12,16 @@ import pytest
 
 from toolkit.declarations import RunEvent
 from toolkit.host.catalog import Catalog
+from toolkit.host.kinds import RUN_LISTENERS
 from toolkit_journal.journal import FILE_NAME, read_journal, write_down
 
 
 def test_the_journal_is_a_listener_of_trainings() -> None:
-    assert Catalog.load({}).run_listener("journal").summary.startswith("Appends every event")
+    assert Catalog.load({}).get(RUN_LISTENERS, "journal").summary.startswith("Appends every event")
 
 
 def test_every_event_is_a_line_with_its_time(tmp_path: Path) -> None:
-    hear = Catalog.load({}).run_listener("journal").hear
+    hear = Catalog.load({}).get(RUN_LISTENERS, "journal").hear
     hear(RunEvent("started", tmp_path, 0, 2, details={"seed": 1, "folder": tmp_path, "classes": ("0", "1")}))
     hear(RunEvent("epoch", tmp_path, 1, 2, {"loss": float("nan"), "accuracy": float(np.float32(0.5))}))
     hear(RunEvent("failed", tmp_path, 1, 2, details={"error": ValueError("no")}))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from toolkit.host.catalog import Catalog
+from toolkit.host.kinds import MODEL_FORMATS
 
 INSTALLED = ("good", "broken-import", "misspelt-hook", "name-taken")
 
@@ -51,7 +52,7 @@ def test_the_whole_flow_runs_on_what_the_plugin_brings(
     merged = run("merge", *ingredients, "--strategy", "trimmed-mean", "-o", "trim=1", "--recalibrate", "off")
     assert merged["merged"] == "models/emnist_model.h5"
     assert merged["report"]["strategy"] == "trimmed-mean"
-    read = Catalog.load({}).model_format("h5").read
+    read = Catalog.load({}).get(MODEL_FORMATS, "h5").read
     one, two, three = (read(tmp_path / name).tensors for name in ingredients)
     result = read(tmp_path / "models" / "emnist_model.h5").tensors
     for name in ("conv/kernel", "conv/bias", "norm/gamma", "classes/kernel"):

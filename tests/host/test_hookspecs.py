@@ -12,7 +12,7 @@ from toolkit.host import hookspecs
 from toolkit.host.kinds import KINDS
 from toolkit.host.manager import load_plugins
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
 GOOD = ROOT / "tests" / "data" / "plugins" / "good"
 HOOKS = {

@@ -6,6 +6,7 @@ import flask
 import pytest
 from toy_site import Site, add_model, make_toolkit
 
+from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model.card_file import checked_card
 from toolkit.web import WebSettings, add_smart_merge_routes
 
@@ -168,4 +169,4 @@ def test_a_workspace_without_models_is_no_error(make_site: Callable[..., Site]) 
     assert site.client.get("/find_models").json["all_models"] == 0
     answer = site.client.post("/smart_merge")
     assert answer.status_code in (404, 422)
-    assert make_toolkit(site.root).catalog.model_formats()
+    assert make_toolkit(site.root).catalog.all(MODEL_FORMATS)

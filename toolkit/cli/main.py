@@ -173,13 +173,13 @@ def hidden_commands(toolkit: Toolkit) -> dict[str, str]:
 def _plugin_commands(toolkit: Toolkit) -> dict[str, Command]:
     return {
         name: command
-        for name, command in toolkit.catalog.commands().items()
+        for name, command in toolkit.catalog.all(COMMANDS).items()
         if command.name not in BUILTIN_COMMANDS
     }
 
 
 def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
-    commands = toolkit.catalog.commands()
+    commands = toolkit.catalog.all(COMMANDS)
     if not any(name in (key, declared.name) for key, declared in commands.items()) and ":" not in name:
         names = [*BUILTIN_COMMANDS, *_plugin_commands(toolkit)]
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)

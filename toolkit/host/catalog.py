@@ -7,16 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolkit.declarations import (
-    Architecture,
-    Command,
-    DatasetLoader,
-    Exporter,
-    MergeStrategy,
-    ModelFormat,
-    Routes,
-    RunListener,
-)
+from toolkit.declarations import ModelFormat
 from toolkit.errors import PluginError, UnsupportedError
 from toolkit.host import kinds
 from toolkit.host.guarded import guarded
@@ -128,70 +119,6 @@ class Catalog:
         """
         return self.find(kind, name).owner
 
-    def dataset_loaders(self) -> Mapping[str, DatasetLoader]:
-        """Every loader of data sets."""
-        return self.all(kinds.DATASET_LOADERS)
-
-    def architectures(self) -> Mapping[str, Architecture]:
-        """Every architecture."""
-        return self.all(kinds.ARCHITECTURES)
-
-    def model_formats(self) -> Mapping[str, ModelFormat]:
-        """Every format of model files."""
-        return self.all(kinds.MODEL_FORMATS)
-
-    def merge_strategies(self) -> Mapping[str, MergeStrategy]:
-        """Every merge strategy."""
-        return self.all(kinds.MERGE_STRATEGIES)
-
-    def exporters(self) -> Mapping[str, Exporter]:
-        """Every exporter."""
-        return self.all(kinds.EXPORTERS)
-
-    def run_listeners(self) -> Mapping[str, RunListener]:
-        """Every listener of trainings."""
-        return self.all(kinds.RUN_LISTENERS)
-
-    def commands(self) -> Mapping[str, Command]:
-        """Every command that a plugin adds."""
-        return self.all(kinds.COMMANDS)
-
-    def routes(self) -> Mapping[str, Routes]:
-        """All routes that plugins add."""
-        return self.all(kinds.ROUTES)
-
-    def dataset_loader(self, name: str) -> DatasetLoader:
-        """The loader of that name; PluginError if there is none."""
-        return self.get(kinds.DATASET_LOADERS, name)
-
-    def architecture(self, name: str) -> Architecture:
-        """The architecture of that name; PluginError if there is none."""
-        return self.get(kinds.ARCHITECTURES, name)
-
-    def model_format(self, name: str) -> ModelFormat:
-        """The format of that name; PluginError if there is none."""
-        return self.get(kinds.MODEL_FORMATS, name)
-
-    def merge_strategy(self, name: str) -> MergeStrategy:
-        """The strategy of that name; PluginError if there is none."""
-        return self.get(kinds.MERGE_STRATEGIES, name)
-
-    def exporter(self, name: str) -> Exporter:
-        """The exporter of that name; PluginError if there is none."""
-        return self.get(kinds.EXPORTERS, name)
-
-    def run_listener(self, name: str) -> RunListener:
-        """The listener of that name; PluginError if there is none."""
-        return self.get(kinds.RUN_LISTENERS, name)
-
-    def command(self, name: str) -> Command:
-        """The command of that name; PluginError if there is none."""
-        return self.get(kinds.COMMANDS, name)
-
-    def routes_named(self, name: str) -> Routes:
-        """The routes of that name; PluginError if there are none."""
-        return self.get(kinds.ROUTES, name)
-
     def format_of(self, path: Path) -> ModelFormat:
         """The format of a model file, by the longest suffix that fits its name.
 
@@ -208,7 +135,9 @@ class Catalog:
         ]
         if not fitting:
             known = sorted(
-                suffix for model_format in self.model_formats().values() for suffix in model_format.suffixes
+                suffix
+                for model_format in self.all(kinds.MODEL_FORMATS).values()
+                for suffix in model_format.suffixes
             )
             raise UnsupportedError(
                 f"{path}: no model format has this suffix",

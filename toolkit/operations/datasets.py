@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.declarations import DatasetLoader, FetchRequest, MakeRequest
 from toolkit.errors import MissingInputError, StorageError, UsageError
+from toolkit.host.kinds import DATASET_LOADERS
 from toolkit.operations.toolkit import Toolkit
 from toolkit.options import parse_options
 from toolkit.store import exclusive
@@ -158,7 +159,7 @@ def get_dataset(
         BusyError: Another process downloads into the same folder.
         StorageError: The disk is full or refuses.
     """
-    loaders = toolkit.catalog.dataset_loaders()
+    loaders = toolkit.catalog.all(DATASET_LOADERS)
     fetchable = {known: loader for loader in loaders.values() for known in loader.fetchable}
     loader = fetchable.get(name)
     if loader is None or loader.fetch is None:
@@ -196,7 +197,7 @@ def make_dataset(
         StorageError: The disk is full or refuses.
     """
     makers: dict[str, DatasetLoader] = {
-        key: loader for key, loader in toolkit.catalog.dataset_loaders().items() if loader.make is not None
+        key: loader for key, loader in toolkit.catalog.all(DATASET_LOADERS).items() if loader.make is not None
     }
     loader = makers.get(name)
     if loader is None or loader.make is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.declarations import ExportRequest
 from toolkit.errors import MissingInputError, UsageError
+from toolkit.host.kinds import EXPORTERS
 from toolkit.model import Card, Model
 from toolkit.model.card_file import publish_model
 from toolkit.operations.opening import open_model
@@ -69,7 +70,7 @@ def export(
         UnsupportedError: If the network has a layer that the exporter does not know.
         BusyError: If somebody else is writing the same file.
     """
-    exporter = toolkit.catalog.exporter(to)
+    exporter = toolkit.catalog.get(EXPORTERS, to)
     chosen: Any = parse_options(exporter.options, options, owner=f"exporter {to}")
     target = out if out is not None else path.with_suffix(exporter.suffix)
     if target.suffix.lower() != exporter.suffix:

@@ -10,6 +10,7 @@ from typing import Any
 
 from toolkit.declarations import MergeRequest, MergeStrategy, ModelFormat, Need
 from toolkit.errors import PlanRefusedError, PluginError, ToolkitError, UnsupportedError, UsageError
+from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
 from toolkit.merging.matching import Candidate, Matched, match
 from toolkit.merging.plan import MergePlan, PlannedIngredient
 from toolkit.merging.problems import Problem
@@ -113,7 +114,7 @@ def prepare(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> Prepared
         PluginError: If there is no such strategy.
     """
     out = order.out if order.out is not None else default_output(toolkit)
-    named = None if order.strategy is None else toolkit.catalog.merge_strategy(order.strategy)
+    named = None if order.strategy is None else toolkit.catalog.get(MERGE_STRATEGIES, order.strategy)
     model_format = _writer(toolkit, out)
     _check_output(out, order)
     found = _Findings()
@@ -150,7 +151,10 @@ def _writer(toolkit: Toolkit, out: Path) -> ModelFormat:
     model_format = toolkit.catalog.format_of(out)
     if model_format.write is None:
         writable = sorted(
-            suffix for one in toolkit.catalog.model_formats().values() if one.write for suffix in one.suffixes
+            suffix
+            for one in toolkit.catalog.all(MODEL_FORMATS).values()
+            if one.write
+            for suffix in one.suffixes
         )
         raise UsageError(
             f"{out}: {model_format.name} files are only read",
@@ -168,7 +172,7 @@ def _unwritable(
     if model_format.dialects and dialect not in model_format.dialects:
         able = (
             one
-            for one in toolkit.catalog.model_formats().values()
+            for one in toolkit.catalog.all(MODEL_FORMATS).values()
             if one.write and (not one.dialects or dialect in one.dialects)
         )
         suffixes = ", ".join(sorted(suffix for one in able for suffix in one.suffixes))
@@ -226,7 +230,7 @@ def _default_strategy(toolkit: Toolkit, *, with_images: bool) -> MergeStrategy:
     met = {Need.SCORES, Need.EVALUATOR} if with_images else set()
     possible = [
         strategy
-        for strategy in toolkit.catalog.merge_strategies().values()
+        for strategy in toolkit.catalog.all(MERGE_STRATEGIES).values()
         if strategy.exactly is None and strategy.needs_with(strategy.options()) <= met
     ]
     if not possible:

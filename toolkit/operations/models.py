@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
 from toolkit.graph.topology import Layer
+from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Model
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
@@ -103,7 +104,7 @@ def model_files(toolkit: Toolkit, folders: Sequence[Path] = ()) -> list[FoundFil
         if root.is_dir() and not os.access(root, os.R_OK | os.X_OK):
             raise UnreadableInputError(f"{root}: Permission denied", hint="change the folder's permissions")
     suffixes = sorted(
-        {suffix for item in toolkit.catalog.model_formats().values() for suffix in item.suffixes}
+        {suffix for item in toolkit.catalog.all(MODEL_FORMATS).values() for suffix in item.suffixes}
     )
     return find_files(roots, suffixes)
 

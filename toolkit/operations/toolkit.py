@@ -54,6 +54,7 @@ class Toolkit:
     @cached_property
     def data(self) -> DataLibrary:
         """The data sets of the workspace."""
+        from toolkit.host.kinds import DATASET_LOADERS
         from toolkit.library import DataLibrary
 
-        return DataLibrary(self.catalog.dataset_loaders(), self.workspace)
+        return DataLibrary(self.catalog.all(DATASET_LOADERS), self.workspace)

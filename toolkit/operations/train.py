@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.declarations import Architecture, DatasetSource, NoOptions
 from toolkit.errors import BusyError, MissingInputError, PluginError, StorageError, UsageError
+from toolkit.host.kinds import ARCHITECTURES, MODEL_FORMATS, RUN_LISTENERS
 from toolkit.model import Card, Model, Parent
 from toolkit.model.saving import save_model
 from toolkit.operations.opening import described, open_model
@@ -165,7 +166,7 @@ def _plan(toolkit: Toolkit, order: TrainOrder, source: DatasetSource, progress: 
         options=options,
         seed=order.seed,
         start_from=start,
-        listeners=tuple(toolkit.catalog.run_listeners().values()),
+        listeners=tuple(toolkit.catalog.all(RUN_LISTENERS).values()),
         progress=progress,
     )
     check_request(request)
@@ -179,7 +180,7 @@ def _plan(toolkit: Toolkit, order: TrainOrder, source: DatasetSource, progress: 
 
 def _target(toolkit: Toolkit, order: TrainOrder, source: DatasetSource) -> Path:
     name = order.name or f"emnist_{source.name}_model"
-    for model_format in toolkit.catalog.model_formats().values():
+    for model_format in toolkit.catalog.all(MODEL_FORMATS).values():
         for suffix in model_format.suffixes:
             if name.lower().endswith(suffix):
                 raise UsageError(
@@ -284,8 +285,8 @@ def _test_images(toolkit: Toolkit, source: DatasetSource, progress: Progress) ->
 
 def _architecture(toolkit: Toolkit, name: str | None) -> Architecture:
     if name is not None:
-        return toolkit.catalog.architecture(name)
-    known = toolkit.catalog.architectures()
+        return toolkit.catalog.get(ARCHITECTURES, name)
+    known = toolkit.catalog.all(ARCHITECTURES)
     if not known:
         raise PluginError("no plugin brings an architecture", hint="see toolkit plugins list")
     return min(known.values(), key=lambda item: (item.rank, item.name))

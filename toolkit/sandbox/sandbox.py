@@ -30,6 +30,7 @@ from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnreadableInputError
+from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
 from toolkit.store.file_state import FileState, file_state
@@ -205,7 +206,7 @@ def _main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     toolkit = Toolkit(Workspace(Path(sys.argv[1])))
-    toolkit.catalog.model_formats()  # so that no file's time goes into loading the plugins
+    toolkit.catalog.all(MODEL_FORMATS)  # so that no file's time goes into loading the plugins
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     answers.write(f"{_READY}\n")

@@ -10,6 +10,7 @@ from flask import Flask, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from toolkit.declarations import Routes
+from toolkit.host.kinds import ROUTES
 from toolkit.web import problems
 from toolkit.web.problems import logger
 from toolkit.web.state import WebState
@@ -26,7 +27,7 @@ def mount(app: Flask, state: WebState) -> None:
     A blueprint can claim an app's every request and error. In an app of its own it claims its own,
     and the checks have been passed before a request gets there.
     """
-    for name, routes in state.toolkit.catalog.routes().items():
+    for name, routes in state.toolkit.catalog.all(ROUTES).items():
         try:
             inner = _app_of(routes, state)
         except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything

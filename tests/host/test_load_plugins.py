@@ -15,7 +15,7 @@ from toolkit.host.discovery import installed_plugins
 from toolkit.host.kinds import MERGE_STRATEGIES, RUN_LISTENERS
 from toolkit.host.manager import load_plugins
 
-PLUGINS = Path(__file__).parent / "data" / "plugins"
+PLUGINS = Path(__file__).parents[1] / "data" / "plugins"
 BUILTIN = {"cnn", "emnist", "glyphs", "journal", "keras", "onnx", "sheet", "soups"}
 
 
@@ -107,7 +107,7 @@ def test_an_allow_list_with_a_plugin_that_is_not_there_says_so() -> None:
 def test_the_deny_list_reaches_built_in_plugins() -> None:
     manager = load_plugins({"TOOLKIT_DISABLE_PLUGINS": "soups"})
     assert by_name(manager)["soups"].cause == "listed in TOOLKIT_DISABLE_PLUGINS"
-    assert "mean" not in Catalog(manager).merge_strategies()
+    assert "mean" not in Catalog(manager).all(MERGE_STRATEGIES)
 
 
 def test_plugin_errors_can_end_the_program(strangers: Callable[..., None]) -> None:

@@ -32,6 +32,7 @@ from toolkit.declarations import (
 )
 from toolkit.errors import PluginError
 from toolkit.host.catalog import Catalog
+from toolkit.host.kinds import ARCHITECTURES, DATASET_LOADERS, MERGE_STRATEGIES, RUN_LISTENERS
 from toolkit.options import option
 from toolkit.testing import (
     catalog_of,
@@ -46,7 +47,7 @@ from toolkit.testing import (
 )
 
 FIXTURES = (empty_catalog, make_catalog, run_events, small_ingredients)
-GOOD = Path(__file__).parent / "data" / "plugins" / "good"
+GOOD = Path(__file__).parents[1] / "data" / "plugins" / "good"
 Combine = Callable[[TensorGroup], NDArray[np.floating[Any]]]
 
 
@@ -98,7 +99,7 @@ def test_the_example_of_the_documentation_keeps_the_contract(monkeypatch: pytest
 
 
 def test_the_example_loads_a_data_set_that_keeps_the_contract(good: Catalog, tmp_path: Path) -> None:
-    loader = good.dataset_loader("stripes")
+    loader = good.get(DATASET_LOADERS, "stripes")
     (source,) = loader.detect(tmp_path)
     train, test = check_dataset(loader, source)
     assert (len(train), len(test)) == (600, 200)
@@ -108,7 +109,7 @@ def test_the_example_loads_a_data_set_that_keeps_the_contract(good: Catalog, tmp
 
 @pytest.mark.train
 def test_the_example_builds_a_network_that_keeps_the_contract(good: Catalog) -> None:
-    network = check_architecture(good.architecture("tiny-cnn"))
+    network = check_architecture(good.get(ARCHITECTURES, "tiny-cnn"))
     assert [layer.name for layer in network.layers] == ["conv", "norm", "flatten", "classes"]
 
 
@@ -116,8 +117,10 @@ def test_the_example_leaves_out_the_extremes(
     good: Catalog,
     small_ingredients: Callable[[tuple[int, ...]], tuple[Ingredient, ...]],
 ) -> None:
-    request = MergeRequest(small_ingredients((1, 2, 3)), 3, good.merge_strategy("trimmed-mean").options())
-    result = good.merge_strategy("trimmed-mean").merge(request)
+    request = MergeRequest(
+        small_ingredients((1, 2, 3)), 3, good.get(MERGE_STRATEGIES, "trimmed-mean").options()
+    )
+    result = good.get(MERGE_STRATEGIES, "trimmed-mean").merge(request)
     arrays = tuple(item.model.tensors.read("conv/bias") for item in request.ingredients)
     role = request.ingredients[0].model.tensors.specs["conv/bias"].role
     assert np.array_equal(result.combine(TensorGroup("conv/bias", role, arrays)), np.median(arrays, axis=0))
@@ -280,5 +283,5 @@ def test_fixtures_for_authors(
     ear = RunListener(name="ear", summary="Hears", hear=lambda event: heard.append(event.kind))
     catalog = make_catalog(module(toolkit_run_listeners=lambda: [ear]))
     for event in run_events:
-        catalog.run_listener("ear").hear(event)
+        catalog.get(RUN_LISTENERS, "ear").hear(event)
     assert heard == ["started", "epoch", "epoch", "finished"]

@@ -26,6 +26,7 @@ from toolkit.declarations import (
 )
 from toolkit.errors import PluginError, UnreadableInputError
 from toolkit.host.catalog import Catalog
+from toolkit.host.kinds import DATASET_LOADERS, EXPORTERS, KINDS, MERGE_STRATEGIES
 from toolkit.testing import catalog_of
 
 HERE = Path()
@@ -76,13 +77,8 @@ def catalog(**functions: Callable[..., Any]) -> Catalog:
 
 def call(field: str, function: Callable[..., Any]) -> Any:
     plugins = catalog(**{field: function})
-    declaration = {
-        "load": plugins.dataset_loader,
-        "read": plugins.model_format,
-        "merge": plugins.merge_strategy,
-        "export": plugins.exporter,
-    }[field]("odd")
-    return getattr(declaration, field)(HERE)
+    kind = next(kind for kind in KINDS if field in kind.callables)
+    return getattr(plugins.get(kind, "odd"), field)(HERE)
 
 
 @pytest.mark.parametrize("field", ["load", "read", "merge", "export"])
@@ -140,7 +136,7 @@ def test_what_a_plugin_raises_while_it_works_passes(error: BaseException) -> Non
 def test_a_detect_that_fails_finds_nothing_and_is_reported_once(
     detect: Callable[..., Any], said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loader = catalog(detect=detect).dataset_loader("odd")
+    loader = catalog(detect=detect).get(DATASET_LOADERS, "odd")
     assert loader.detect(HERE) == loader.detect(HERE) == ()
     (message,) = caplog.messages
     assert said in message
@@ -149,7 +145,7 @@ def test_a_detect_that_fails_finds_nothing_and_is_reported_once(
 
 def test_a_detect_that_works_is_not_touched() -> None:
     source = DatasetSource("data", "odd", "Data")
-    assert catalog(detect=returns([source])).dataset_loader("odd").detect(HERE) == (source,)
+    assert catalog(detect=returns([source])).get(DATASET_LOADERS, "odd").detect(HERE) == (source,)
 
 
 def test_what_a_format_should_not_raise_is_an_error_of_its_plugin() -> None:
@@ -167,14 +163,12 @@ def test_a_strategy_whose_needs_are_nothing_known_is_named() -> None:
 
 
 def test_a_contribution_keeps_the_declaration_of_its_plugin() -> None:
-    from toolkit.host.kinds import EXPORTERS
-
     plugins = catalog(export=returns(None))
     assert plugins.find(EXPORTERS, "odd").declaration.export(cast(ExportRequest, None)) is cast(Any, None)
-    assert plugins.exporter("odd") is plugins.exporters()["odd"]
+    assert plugins.get(EXPORTERS, "odd") is plugins.all(EXPORTERS)["odd"]
 
 
 def test_requests_reach_the_plugin() -> None:
     result = MergeResult(leaves, (1.0,))
-    merge = catalog(merge=returns(result)).merge_strategy("odd").merge
+    merge = catalog(merge=returns(result)).get(MERGE_STRATEGIES, "odd").merge
     assert merge(cast(MergeRequest, None)) is result

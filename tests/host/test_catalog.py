@@ -45,24 +45,24 @@ def catalog(**plugins: SimpleNamespace) -> Catalog:
 
 def test_contributions_are_found_by_name() -> None:
     found = catalog(a=strategies("mean", "median"), b=strategies("greedy"))
-    assert list(found.merge_strategies()) == ["greedy", "mean", "median"]
-    assert found.merge_strategy("median").summary == "The median"
+    assert list(found.all(MERGE_STRATEGIES)) == ["greedy", "mean", "median"]
+    assert found.get(MERGE_STRATEGIES, "median").summary == "The median"
     assert str(found.owner_of(MERGE_STRATEGIES, "greedy")) == "b (dist-b 1.0)"
 
 
 def test_the_distribution_may_stand_before_any_name() -> None:
-    assert catalog(a=strategies("mean")).merge_strategy("dist-a:mean").name == "mean"
+    assert catalog(a=strategies("mean")).get(MERGE_STRATEGIES, "dist-a:mean").name == "mean"
 
 
 def test_two_plugins_with_one_name_fail_in_that_name_only() -> None:
     clashing = catalog(a=strategies("mean", "median"), b=strategies("mean", "greedy"))
     with pytest.raises(PluginError) as caught:
-        clashing.merge_strategy("mean")
+        clashing.get(MERGE_STRATEGIES, "mean")
     assert caught.value.message == "merge strategy 'mean' is claimed by dist-a 1.0 and dist-b 1.0"
     assert caught.value.hint == "write dist-a:mean or dist-b:mean"
-    assert clashing.merge_strategy("median").name == "median"
+    assert clashing.get(MERGE_STRATEGIES, "median").name == "median"
     assert clashing.owner_of(MERGE_STRATEGIES, "dist-b:mean").name == "b"
-    assert list(clashing.merge_strategies()) == ["greedy", "dist-a:mean", "dist-b:mean", "median"]
+    assert list(clashing.all(MERGE_STRATEGIES)) == ["greedy", "dist-a:mean", "dist-b:mean", "median"]
 
 
 def test_a_clash_inside_one_distribution_is_solved_by_switching_one_off() -> None:
@@ -70,12 +70,12 @@ def test_a_clash_inside_one_distribution_is_solved_by_switching_one_off() -> Non
     for name in ("one", "two"):
         manager.register(strategies("mean"), name=name, distribution="both")
     with pytest.raises(PluginError, match="switch one of one, two off with TOOLKIT_DISABLE_PLUGINS"):
-        Catalog(manager).merge_strategy("mean")
+        Catalog(manager).get(MERGE_STRATEGIES, "mean")
 
 
 def test_an_unknown_name_lists_what_there_is_and_the_nearest() -> None:
     with pytest.raises(PluginError) as caught:
-        catalog(a=strategies("mean", "greedy", "slerp")).merge_strategy("gredy")
+        catalog(a=strategies("mean", "greedy", "slerp")).get(MERGE_STRATEGIES, "gredy")
     assert caught.value.message == "there is no merge strategy 'gredy'"
     assert caught.value.hint == "did you mean greedy? There are: greedy, mean, slerp"
 
@@ -86,7 +86,7 @@ def test_an_unknown_name_among_none_points_at_the_plugins_that_are_off() -> None
 
     broken = SimpleNamespace(toolkit_merge_strategies=hookimpl(toolkit_merge_strategies))
     with pytest.raises(PluginError, match="not loaded: a; see toolkit plugins list"):
-        catalog(a=broken).merge_strategy("mean")
+        catalog(a=broken).get(MERGE_STRATEGIES, "mean")
 
 
 def test_the_longest_suffix_decides_the_format() -> None:
@@ -106,9 +106,9 @@ def test_two_formats_of_one_suffix_name_their_owners() -> None:
         catalog(a=formats(h5=(".h5",)), b=formats(mine=(".h5",))).format_of(Path("a.h5"))
 
 
-def test_every_kind_has_a_mapping_and_an_accessor() -> None:
+def test_every_kind_is_found_by_the_same_three_methods() -> None:
     empty = Catalog(PluginManager())
     for kind in KINDS:
-        assert getattr(empty, kind.hook.removeprefix("toolkit_"))() == {}
+        assert empty.all(kind) == {}
         with pytest.raises(PluginError, match=f"there is no {kind.word} 'x'"):
             empty.get(kind, "x")
