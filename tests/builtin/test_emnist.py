@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import string
 import struct
@@ -20,6 +21,7 @@ from toolkit.errors import (
     UnreadableInputError,
     UnsupportedError,
 )
+from toolkit.store import walk_folders
 from toolkit_emnist.detection import detect
 from toolkit_emnist.idx_reader import read_idx
 from toolkit_emnist.mapping import STANDARD, mapping_of, read_mapping
@@ -150,9 +152,18 @@ def test_hidden_folders_and_loops_of_links_are_left_alone(tmp_path: Path) -> Non
 def test_too_deep_and_too_many_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv(tmp_path / "1/2/3/4/5/6/7/emnist-digits-train.csv", cells(2))
     assert detect(tmp_path) == []
-    monkeypatch.setattr("toolkit_emnist.detection.MAX_ENTRIES", 1)
     write_csv(tmp_path / "z/emnist-digits-train.csv", cells(2))
+    bounded = functools.partial(walk_folders, max_entries=1)
+    monkeypatch.setattr("toolkit_emnist.detection.walk_folders", bounded)
     assert detect(tmp_path) == []
+
+
+def test_a_folder_that_is_a_link_is_followed(tmp_path: Path) -> None:
+    write_csv(tmp_path / "elsewhere/emnist/emnist-digits-train.csv", cells(2))
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets/linked").symlink_to(tmp_path / "elsewhere/emnist", target_is_directory=True)
+    (source,) = detect(tmp_path / "datasets")
+    assert source.files == {"train": tmp_path / "datasets/linked/emnist-digits-train.csv"}
 
 
 def test_a_file_that_is_a_link_is_taken(tmp_path: Path) -> None:

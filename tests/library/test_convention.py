@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from toolkit.data import apply_convention
-from toolkit.data.convention import INPUT_SHAPES
 from toolkit.errors import UnsupportedError, UsageError
-from toolkit.vocabulary import Convention
+from toolkit.vocabulary import CHARACTER_SHAPES, Convention
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("shape", INPUT_SHAPES)
+@pytest.mark.parametrize("shape", CHARACTER_SHAPES)
 def test_pixels_stand_in_the_shape_of_the_input(shape: tuple[int, ...]) -> None:
     pixels = apply_convention(IMAGES, Convention(), shape)
     assert pixels.shape == (5, *shape)

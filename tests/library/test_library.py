@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ import pytest
 
 import toolkit_emnist
 from toolkit.data import Dataset, validation_mask
-from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
+from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest, NoOptions
 from toolkit.errors import MissingInputError, PluginError, StorageError, UnreadableInputError, UsageError
 from toolkit.library import DataLibrary
 from toolkit.library import cache as cache_module
+from toolkit.library import fingerprint as fingerprint_module
 from toolkit.library.fingerprint import fingerprint
+from toolkit.options import option
 from toolkit.store import Workspace
 
 NAMES = ("byclass", "digits")
@@ -110,7 +113,7 @@ def test_a_path_names_a_folder_or_a_file(tmp_path: Path, library: DataLibrary) -
 
 
 def test_an_unknown_name_lists_what_there_is_and_the_nearest(tmp_path: Path, library: DataLibrary) -> None:
-    with pytest.raises(MissingInputError, match="there is no data set in"):
+    with pytest.raises(MissingInputError, match="no data set found in"):
         library.find(None)
     put(tmp_path / "datasets/digits.npy")
     with pytest.raises(MissingInputError, match=r"digit: .*there are digits.*did you mean digits") as caught:
@@ -139,6 +142,117 @@ def test_a_name_of_two_loaders_is_ambiguous(tmp_path: Path, shelf: Shelf) -> Non
     )
     library = DataLibrary({"shelf": shelf.declared, "digits": namesake}, Workspace(tmp_path))
     assert library.find("digits").loader == "digits"
+
+
+def test_a_folder_that_does_not_exist_is_not_searched(tmp_path: Path, shelf: Shelf) -> None:
+    def detect(folder: Path) -> list[DatasetSource]:
+        assert list(folder.iterdir())
+        return shelf.detect(folder)
+
+    put(tmp_path / "datasets/digits.npy")
+    library = DataLibrary({"shelf": dataclasses.replace(shelf.declared, detect=detect)}, Workspace(tmp_path))
+    assert [source.name for source in library.sources()] == ["digits"]
+
+
+# --- options of loaders ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """Options of a loader."""
+
+    images: int = option(100, help="images that are read", minimum=1)
+
+
+@pytest.fixture
+def head(tmp_path: Path, shelf: Shelf) -> DataLibrary:
+    """A library whose loader reads as many images as its option says."""
+    put(tmp_path / "datasets/digits.npy")
+
+    def load(request: LoadRequest) -> Dataset:
+        return shelf.load(request).take(np.arange(request.options.images))
+
+    loader = dataclasses.replace(shelf.declared, options=HeadOptions, load=load)
+    return DataLibrary({"shelf": loader}, Workspace(tmp_path))
+
+
+def test_options_reach_the_loader_and_each_choice_is_cached(head: DataLibrary, shelf: Shelf) -> None:
+    for _ in range(2):
+        assert len(head.open("digits", "test")) == 100
+        assert len(head.open("digits", "test", HeadOptions(100))) == 100
+        assert len(head.open("digits", "test", HeadOptions(7))) == 7
+    assert shelf.loads == 2
+
+
+def test_options_of_another_loader_are_refused(head: DataLibrary) -> None:
+    with pytest.raises(UsageError, match="digits: expected options of type HeadOptions, received NoOptions"):
+        head.open("digits", "test", NoOptions())
+
+
+# --- sources that are folders ----------------------------------------------------------------
+
+
+@pytest.fixture
+def drawer(tmp_path: Path, shelf: Shelf) -> DataLibrary:
+    """A library whose loader names a folder as its source and reads the .npy files in it."""
+
+    def detect(folder: Path) -> list[DatasetSource]:
+        return [DatasetSource(found.name, "shelf", "", {"all": found}) for found in folder.glob("draw*")]
+
+    def load(request: LoadRequest) -> Dataset:
+        shelf.loads += 1
+        arrays = [np.load(path) for path in sorted(request.source.files["all"].rglob("*.npy"))]
+        images = np.concatenate(arrays)
+        return Dataset(request.source.name, ("a",), images, np.zeros(len(images), np.int32))
+
+    put(tmp_path / "datasets/drawer/deep/one.npy", 10)
+    return DataLibrary(
+        {"shelf": dataclasses.replace(shelf.declared, detect=detect, load=load)}, Workspace(tmp_path)
+    )
+
+
+def test_a_source_that_is_a_folder_is_cached_until_a_file_in_it_changes(
+    tmp_path: Path, drawer: DataLibrary, shelf: Shelf
+) -> None:
+    for _ in range(2):
+        assert len(drawer.open("drawer", "test")) == 10
+    assert shelf.loads == 1
+    put(tmp_path / "datasets/drawer/deep/two.npy", 5)
+    assert len(drawer.open("drawer", "test")) == 15
+    (tmp_path / "datasets/drawer/deep/one.npy").unlink()
+    assert len(drawer.open("drawer", "test")) == 5
+    put(tmp_path / "datasets/drawer/deep/two.npy", 6)
+    assert len(drawer.open("drawer", "test")) == 6
+    assert shelf.loads == 4
+
+
+def test_a_folder_of_too_many_files_is_read_but_not_cached(
+    tmp_path: Path,
+    drawer: DataLibrary,
+    shelf: Shelf,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(fingerprint_module, "MAX_FILES", 1)
+    put(tmp_path / "datasets/drawer/two.npy", 5)
+    assert len(drawer.open("drawer", "test")) == 15
+    assert "not cached" in caplog.text
+    assert "at most 1 files" in caplog.text
+    assert not entries(tmp_path)
+
+
+def test_a_source_of_many_files_costs_one_look_at_each(tmp_path: Path, shelf: Shelf) -> None:
+    (tmp_path / "many").mkdir()
+    files = {str(number): tmp_path / "many" / str(number) for number in range(150)}
+    for path in files.values():
+        path.touch()
+    source = DatasetSource("many", "shelf", "", files)
+    key = fingerprint(source, "train", shelf.declared, NoOptions())
+    files["7"].write_text("changed")
+    assert fingerprint(source, "train", shelf.declared, NoOptions()).state != key.state
+    files["7"].unlink()
+    with pytest.raises(MissingInputError, match="7: there is no such file"):
+        fingerprint(source, "train", shelf.declared, NoOptions())
 
 
 # --- splits ----------------------------------------------------------------------------------
@@ -242,13 +356,14 @@ def test_a_changed_byte_under_an_old_date_is_noticed(
 def test_content_and_code_are_part_of_the_key(tmp_path: Path, shelf: Shelf) -> None:
     put(tmp_path / "digits.npy")
     (source,) = shelf.detect(tmp_path)
-    key = fingerprint(source, "train", shelf.declared)
-    assert key == fingerprint(source, "train", shelf.declared)
-    assert key.state != fingerprint(source, "test", shelf.declared).state
+    options = NoOptions()
+    key = fingerprint(source, "train", shelf.declared, options)
+    assert key == fingerprint(source, "train", shelf.declared, options)
+    assert key.state != fingerprint(source, "test", shelf.declared, options).state
     (loader,) = toolkit_emnist.toolkit_dataset_loaders()
     elsewhere = dataclasses.replace(shelf.declared, load=loader.load)
-    assert key.place == fingerprint(source, "train", elsewhere).place
-    assert key.state != fingerprint(source, "train", elsewhere).state
+    assert key.place == fingerprint(source, "train", elsewhere, options).place
+    assert key.state != fingerprint(source, "train", elsewhere, options).state
 
 
 def test_nothing_half_read_is_kept(tmp_path: Path, library: DataLibrary) -> None:

@@ -35,9 +35,7 @@ class Loaders:
         self.blots = DatasetLoader(
             name="blots",
             summary="For tests.",
-            detect=lambda folder: (
-                [DatasetSource("blots", "blots", "computed", rank=-1)] if folder.name == "datasets" else []
-            ),
+            detect=lambda folder: [DatasetSource("blots", "blots", "computed", rank=-1)],
             load=self.load,
             options=BlotOptions,
             fetch=self.fetch,
@@ -77,7 +75,7 @@ def toolkit(tmp_path: Path, loaders: Loaders) -> Toolkit:
 def test_what_is_never_picked_unnamed_is_listed_and_not_the_default(toolkit: Toolkit) -> None:
     (found,) = list_datasets(toolkit)
     assert (found.name, found.default, found.size) == ("blots", False, 0)
-    with pytest.raises(MissingInputError, match="there is no data set"):
+    with pytest.raises(MissingInputError, match="no data set found"):
         show_dataset(toolkit, None)
 
 

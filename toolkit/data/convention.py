@@ -1,4 +1,4 @@
-"""Pixels as a model wants them."""
+"""Pixels as a model expects them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnsupportedError, UsageError
-from toolkit.vocabulary import Convention
-
-INPUT_SHAPES = ((28, 28, 1), (1, 28, 28), (28, 28), (784,))
+from toolkit.vocabulary import CHARACTER_SHAPES, Convention
 
 
 def apply_convention(
     images: NDArray[np.uint8], convention: Convention, input_shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Turn images as the toolkit keeps them into what a model was trained on.
+    """Turn images as the toolkit keeps them into a model's input.
 
     Args:
         images: (n, 28, 28) uint8, upright, light ink on a dark ground.
-        convention: Orientation, ink and scale that the model wants.
+        convention: Orientation, ink and scale that the model expects.
         input_shape: Of one input, without the batch: (28, 28, 1), (1, 28, 28), (28, 28) or (784,).
 
     Returns:
@@ -30,8 +28,8 @@ def apply_convention(
         UnsupportedError: Another input shape.
         UsageError: Images of another shape or type, or a deviation that is not above 0.
     """
-    if tuple(input_shape) not in INPUT_SHAPES:
-        known = ", ".join(map(str, INPUT_SHAPES))
+    if tuple(input_shape) not in CHARACTER_SHAPES:
+        known = ", ".join(map(str, CHARACTER_SHAPES))
         raise UnsupportedError(
             f"expected a model with an input of shape {known}, received {tuple(input_shape)}"
         )

@@ -13,10 +13,7 @@ from toolkit.engine.session import BATCH, Session
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
 from toolkit.graph.graph import Graph
 from toolkit.model import Model
-from toolkit.vocabulary import Convention
-
-CHARACTER_SHAPES: tuple[tuple[int, ...], ...] = ((28, 28, 1), (1, 28, 28), (28, 28), (784,))
-"""The inputs that a glyph of 28×28 grey pixels can be brought to, without the batch axis."""
+from toolkit.vocabulary import CHARACTER_SHAPES, Convention
 
 
 def is_character_network(model: Model) -> bool:
@@ -190,7 +187,7 @@ def input_batches(
     Args:
         images: (n, 28, 28) uint8, upright, light ink; perhaps memory-mapped.
         convention: How the network wants its pixels; upright/unit/light where None.
-        input_shape: One of :data:`CHARACTER_SHAPES`.
+        input_shape: One of :data:`toolkit.vocabulary.CHARACTER_SHAPES`.
         batch: How many at a time.
 
     Yields:

@@ -7,14 +7,20 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from toolkit.declarations import DatasetLoader, DatasetSource
-from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError
+from toolkit.options import options_as_json
+from toolkit.store import walk_folders
 
+MAX_FILES = 250_000
+_MOST_SAMPLED = 100  # of more files, sizes and times must do
 _ENDS = 64 * 1024
 _BETWEEN = 32
 _PIECE = 4 * 1024
+
+Part = Literal["train", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,8 @@ class Fingerprint:
 
     Attributes:
         title: For people who look into the cache: loader, name, part.
-        place: Digest of where it comes from; the same for every state of the same files.
-        state: Digest of everything: a change in any of it makes another state.
+        place: Digest of the files' paths and the loader's options.
+        state: Digest of everything that the part depends on.
     """
 
     title: str
@@ -32,38 +38,69 @@ class Fingerprint:
     state: str
 
 
-def fingerprint(source: DatasetSource, part: Literal["train", "test"], loader: DatasetLoader) -> Fingerprint:
-    """Fingerprint one part of a source.
+def fingerprint(source: DatasetSource, part: Part, loader: DatasetLoader, options: Any) -> Fingerprint:
+    """Fingerprint one part of a source as it is loaded with some options.
 
     The state covers, for each file that the part is read from, its path, size, times of
-    modification and of change of status, and sampled content: the first and the last 64 KiB and
-    32 pieces of 4 KiB evenly between. It also covers the loader's own code, so that what a
-    mended reader would read otherwise is read again. This takes a few milliseconds, whatever
-    the size of the files.
+    modification and of change of status, and samples of its content: the first and the last
+    64 KiB and 32 pieces of 4 KiB evenly between. Of the files below a folder, and of more than
+    100 files, it covers names, sizes and times. It also covers the loader's own code, so that
+    a corrected loader reads its files again.
 
     Raises:
         MissingInputError: A file is no longer there.
         UnreadableInputError: A file cannot be read.
+        LimitReachedError: More than ``MAX_FILES`` files.
     """
     other = "test" if part == "train" else "train"
     files = {role: path for role, path in sorted(source.files.items()) if role.partition("-")[0] != other}
-    place = [loader.name, source.name, part, {role: str(path.absolute()) for role, path in files.items()}]
-    state = [place, _code_of(loader), {role: _state_of(path) for role, path in files.items()}]
+    if len(files) > MAX_FILES:
+        raise _too_many(source.name)
+    paths = {role: str(path.absolute()) for role, path in files.items()}
+    place = [loader.name, source.name, part, paths, options_as_json(options)]
+    sampled = len(files) <= _MOST_SAMPLED
+    state = [place, _code_of(loader), [_state_of(path, sampled=sampled) for path in files.values()]]
     return Fingerprint(f"{loader.name}-{source.name}-{part}", _digest(place), _digest(state))
 
 
-def _state_of(path: Path) -> list[int | str]:
+def _state_of(path: Path, *, sampled: bool) -> list[Any]:
     try:
-        with path.open("rb") as file:
-            status = path.stat()
-            content = hashlib.sha256()
-            for piece in _samples(file, status.st_size):
-                content.update(piece)
+        if path.is_dir():
+            return _state_of_folder(path)
+        state: list[Any] = _size_and_times(path)
+        if sampled:
+            with path.open("rb") as file:
+                state.append(_digest_of_samples(file, state[0]))
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: there is no such file") from error
     except OSError as error:
         raise UnreadableInputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, content.hexdigest()]
+    return state
+
+
+def _state_of_folder(folder: Path) -> list[Any]:
+    state: list[Any] = []
+    for visited in walk_folders(folder, max_entries=10 * MAX_FILES):
+        state += [[str(visited.path / name), *_size_and_times(visited.path / name)] for name in visited.files]
+        if len(state) > MAX_FILES:
+            raise _too_many(str(folder))
+    return state
+
+
+def _size_and_times(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _too_many(what: str) -> LimitReachedError:
+    return LimitReachedError(f"{what}: expected at most {MAX_FILES:,} files, received more")
+
+
+def _digest_of_samples(file: BinaryIO, size: int) -> str:
+    content = hashlib.sha256()
+    for piece in _samples(file, size):
+        content.update(piece)
+    return content.hexdigest()
 
 
 def _samples(file: BinaryIO, size: int) -> list[bytes]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from toolkit.data.dataset import Dataset
 from toolkit.data.splits import validation_mask
 from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
-from toolkit.errors import MissingInputError, PluginError, UsageError
+from toolkit.errors import LimitReachedError, MissingInputError, PluginError, UsageError
 from toolkit.library.cache import DatasetCache, Divided
-from toolkit.library.fingerprint import fingerprint
+from toolkit.library.fingerprint import Part, fingerprint
 from toolkit.vocabulary import SplitName
 
 if TYPE_CHECKING:
     from toolkit.store import Workspace
+
+_log = logging.getLogger(__name__)
 
 _GET_HINT = "put its files into datasets/, or download a data set with `toolkit datasets get`"
 
@@ -40,7 +43,7 @@ class DataLibrary:
     def sources(self) -> tuple[DatasetSource, ...]:
         """All that is found, best first; of one data set in several folders, the first folder's."""
         found: dict[tuple[str, str], DatasetSource] = {}
-        for folder in self._workspace.dataset_folders:
+        for folder in filter(Path.is_dir, self._workspace.dataset_folders):
             for loader, source in self._detect(folder):
                 found.setdefault((loader, source.name), source)
         return _best_first(found.values())
@@ -56,52 +59,77 @@ class DataLibrary:
             MissingInputError: There is no such data set; lists those there are.
             UsageError: The name fits data sets of several loaders.
         """
+        sources = self.sources()
         if name_or_path is None:
-            named = [source for source in self.sources() if source.rank >= 0]
-            if not named:
+            if not sources or sources[0].rank < 0:
                 raise MissingInputError(
-                    f"there is no data set in {self._workspace.datasets} nor elsewhere in the workspace",
+                    f"no data set found in {self._workspace.datasets} or elsewhere in the workspace",
                     hint=_GET_HINT,
                 )
-            return named[0]
-        sources = self.sources()
+            return sources[0]
         name = str(name_or_path)
         fitting = [source for source in sources if name.lower() in _names(source)]
         if len(fitting) > 1:
-            # `glyphs` stays the loader's own after somebody has written it out as a CSV file.
-            namesakes = [source for source in fitting if source.loader == source.name]
-            if len(namesakes) == 1:
-                return namesakes[0]
+            # `glyphs` is still the loader's own after it was written to a CSV file.
+            fitting = [source for source in fitting if source.loader == source.name] or fitting
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
             raise UsageError(
                 f"{name!r} is the name of several data sets",
-                hint=f"name one of {', '.join(f'{source.loader}-{source.name}' for source in fitting)}",
+                hint=f"name the loader, too: {', '.join(f'{s.loader}-{s.name}' for s in fitting)}",
             )
-        if fitting:
-            return fitting[0]
         if name and os.path.exists(name):  # noqa: PTH110 - Path.exists raises where a name is no path
             return self._find_at(Path(name))
         raise _unknown(name, sources)
 
-    def open(self, source: DatasetSource | str | Path | None, split: SplitName) -> Dataset:
-        """Load a split, from the cache where it is there.
+    def open(
+        self, source: DatasetSource | str | Path | None, split: SplitName, options: Any = None
+    ) -> Dataset:
+        """Load a split, from the cache if it is there.
 
         Args:
             source: As ``find`` returned it, or what ``find`` takes.
             split: ``fit`` and ``validation`` are the two sides of the train file, ``test`` is the
                 test file.
+            options: An instance of the loader's options; its defaults if None.
 
         Raises:
             MissingInputError: There is no such data set, or it has no such part.
             UnreadableInputError: A file is damaged.
+            UsageError: The options are not the loader's.
         """
         if not isinstance(source, DatasetSource):
             source = self.find(source)
-        loader = self._loader_of(source)
-        part: Literal["train", "test"] = "test" if split == "test" else "train"
+        loader = self.loader_of(source)
+        chosen = loader.options() if options is None else options
+        if not isinstance(chosen, loader.options):
+            raise UsageError(
+                f"{source.name}: expected options of type {loader.options.__name__}, "
+                f"received {type(chosen).__name__}"
+            )
+        part: Part = "test" if split == "test" else "train"
         if loader.cacheable:
-            key = fingerprint(source, part, loader)
-            return self._cache.splits(key, lambda: _load(loader, source, part))[split]
-        return _load(loader, source, part).splits()[split]
+            try:
+                key = fingerprint(source, part, loader, chosen)
+            except LimitReachedError as error:
+                _log.warning("not cached: %s", error)
+            else:
+                return self._cache.splits(key, lambda: _load(loader, source, part, chosen))[split]
+        return _load(loader, source, part, chosen).splits()[split]
+
+    def loader_of(self, source: DatasetSource) -> DatasetLoader:
+        """The loader that found a source.
+
+        Raises:
+            PluginError: There is no loader of that name.
+        """
+        try:
+            return self._loaders[source.loader]
+        except KeyError as error:
+            raise PluginError(
+                f"{source.name}: there is no loader {source.loader!r}; there are {', '.join(self._loaders)}"
+            ) from error
 
     def _detect(self, folder: Path) -> list[tuple[str, DatasetSource]]:
         return [(name, source) for name, loader in self._loaders.items() for source in loader.detect(folder)]
@@ -120,14 +148,6 @@ class DataLibrary:
             f"{path}: {what}; the loaders are {', '.join(self._loaders) or 'none'}",
             hint="files go by their names: emnist-byclass-train.csv, emnist-byclass-test.csv",
         )
-
-    def _loader_of(self, source: DatasetSource) -> DatasetLoader:
-        try:
-            return self._loaders[source.loader]
-        except KeyError as error:
-            raise PluginError(
-                f"{source.name}: there is no loader {source.loader!r}; there are {', '.join(self._loaders)}"
-            ) from error
 
 
 def _names(source: DatasetSource) -> set[str]:
@@ -149,8 +169,8 @@ def _unknown(name: str, sources: tuple[DatasetSource, ...]) -> MissingInputError
     )
 
 
-def _load(loader: DatasetLoader, source: DatasetSource, part: Literal["train", "test"]) -> Divided:
-    dataset = loader.load(LoadRequest(source, part, loader.options()))
+def _load(loader: DatasetLoader, source: DatasetSource, part: Part, options: Any) -> Divided:
+    dataset = loader.load(LoadRequest(source, part, options))
     _check(dataset, loader)
     if part == "test":
         return Divided(dataset, {"test": np.arange(len(dataset))})

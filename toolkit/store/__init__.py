@@ -6,10 +6,12 @@ from toolkit.store.digest import file_sha256
 from toolkit.store.find import FoundFile, find_files
 from toolkit.store.locks import exclusive
 from toolkit.store.publish import publish, publish_bytes, publish_text
+from toolkit.store.walk import VisitedFolder, walk_folders
 from toolkit.store.workspace import Workspace
 
 __all__ = [
     "FoundFile",
+    "VisitedFolder",
     "Workspace",
     "exclusive",
     "file_sha256",
@@ -17,4 +19,5 @@ __all__ = [
     "publish",
     "publish_bytes",
     "publish_text",
+    "walk_folders",
 ]

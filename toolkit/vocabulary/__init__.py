@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from toolkit.vocabulary.convention import Convention, Ink, Orientation, Scale
+from toolkit.vocabulary.convention import CHARACTER_SHAPES, Convention, Ink, Orientation, Scale
 from toolkit.vocabulary.progress import Progress, SilentProgress
 from toolkit.vocabulary.splits import SplitName
 
-__all__ = ["Convention", "Ink", "Orientation", "Progress", "Scale", "SilentProgress", "SplitName"]
+__all__ = [
+    "CHARACTER_SHAPES",
+    "Convention",
+    "Ink",
+    "Orientation",
+    "Progress",
+    "Scale",
+    "SilentProgress",
+    "SplitName",
+]

@@ -1,4 +1,4 @@
-"""How a model wants its pixels."""
+"""What a model expects of its input: shape, orientation, scale and ink."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ Orientation = Literal["upright", "transposed"]
 Scale = Literal["unit", "raw", "standard"]
 Ink = Literal["light", "dark"]
 
+CHARACTER_SHAPES: tuple[tuple[int, ...], ...] = ((28, 28, 1), (1, 28, 28), (28, 28), (784,))
+"""The shapes, without the batch axis, in which a model can take 28×28 grey pixels."""
+
 _CONVENTION = re.compile(
     r"(?P<orientation>upright|transposed)"
     r"/(?P<scale>unit|raw|standard\((?P<mean>-?[0-9]+(?:\.[0-9]+)?),(?P<deviation>[0-9]+(?:\.[0-9]+)?)\))"
@@ -21,7 +24,7 @@ _CONVENTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """How a model wants its pixels.
+    """How a model expects its pixels.
 
     Attributes:
         orientation: ``upright`` as a person reads, or ``transposed`` as in EMNIST's own files.
@@ -47,13 +50,13 @@ class Convention:
         """The inverse of ``str``: ``transposed/unit/light``, ``upright/standard(0.1307,0.3081)/light``.
 
         Raises:
-            UsageError: If it is none.
+            UsageError: The text is not a convention.
         """
         found = _CONVENTION.fullmatch(text.replace(" ", ""))
         if found is None or (found["deviation"] is not None and float(found["deviation"]) <= 0):
             raise UsageError(
-                f"convention {text!r} is not understood",
-                hint="orientation/scale/ink, such as upright/unit/light, transposed/raw/dark "
+                f"expected a convention, received {text!r}",
+                hint="write orientation/scale/ink: upright/unit/light, transposed/raw/dark "
                 "or upright/standard(0.1307,0.3081)/light",
             )
         orientation: Orientation = "transposed" if found["orientation"] == "transposed" else "upright"

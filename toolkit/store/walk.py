@@ -1,0 +1,73 @@
+"""Walking through the folders below a folder, links included, within limits."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_DEPTH = 6
+MAX_ENTRIES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class VisitedFolder:
+    """One folder of a walk.
+
+    Attributes:
+        path: Below the folder that the walk started from.
+        depth: 0 for that folder itself.
+        files: Names of the files, by name, links last.
+        folders: Names of the folders that come next, by name, links last; remove those
+            that the walk should skip.
+    """
+
+    path: Path
+    depth: int
+    files: list[str]
+    folders: list[str]
+
+
+def walk_folders(
+    folder: Path, *, max_depth: int = MAX_DEPTH, max_entries: int = MAX_ENTRIES
+) -> Iterator[VisitedFolder]:
+    """Visit a folder and those below it, the nearest first.
+
+    Every folder is visited once, however many links lead to it. Hidden folders, folders that may
+    not be read and links that lead nowhere are skipped.
+
+    Args:
+        folder: Where to start; need not exist.
+        max_depth: How many levels below it are visited.
+        max_entries: How many files and folders are looked at in all.
+    """
+    waiting = deque([(folder, 0)])
+    visited: set[tuple[int, int]] = set()
+    left = max_entries
+    while waiting and left > 0:
+        here, depth = waiting.popleft()
+        try:
+            status = here.stat()
+            if (status.st_dev, status.st_ino) in visited:
+                continue
+            visited.add((status.st_dev, status.st_ino))
+            with os.scandir(here) as listing:
+                entries = list(itertools.islice(listing, left))
+        except OSError:
+            continue
+        left -= len(entries)
+        found = VisitedFolder(here, depth, [], [])
+        # Of a folder and a link to it, the folder comes first.
+        for entry in sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name)):
+            try:
+                if entry.is_file():
+                    found.files.append(entry.name)
+                elif entry.is_dir() and depth < max_depth and not entry.name.startswith("."):
+                    found.folders.append(entry.name)
+            except OSError:
+                continue  # a link that leads to itself
+        yield found
+        waiting.extend((here / name, depth + 1) for name in found.folders)
