@@ -43,7 +43,7 @@ class Loaders:
             make=self.make,
         )
 
-    def dataset_loaders(self) -> dict[str, DatasetLoader]:
+    def all(self, kind: object) -> dict[str, DatasetLoader]:
         return {"blots": self.blots}
 
     def load(self, request: LoadRequest) -> Dataset:
