@@ -1,39 +1,55 @@
-"""One dataclass of options, read from ``-o key=value``, from JSON, and described for people.
+"""Frozen dataclasses as options and requests: one declaration for every way to fill them.
 
-A plugin declares the options of a contribution as a frozen dataclass whose fields are made by
-:func:`option`. The annotations are the types: ``int``, ``float``, ``str``, ``bool``, a
-``Literal`` of strings or numbers, ``tuple[X, ...]`` of these, and ``X | None``.
+A dataclass whose fields are declared with :func:`option` is read from ``-o key=value``, from JSON and
+from TOML, and described as a table and as a JSON schema. msgspec validates the values.
+
+Fields have the types ``int``, ``float``, ``str``, ``bool``, ``Path``, ``Convention``, a ``Literal`` of
+strings or integers, another such dataclass, ``tuple[X, ...]`` and ``Mapping[str, X]`` of these, and
+``X | None``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import math
-import types
-import typing
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, Union
+from pathlib import Path
+from typing import Any, TypeVar
 
+from toolkit.declared_options import (
+    as_json,
+    keys_of,
+    option,
+    range_words,
+    schema_of,
+    struct_of,
+    type_words,
+    without_null,
+)
 from toolkit.errors import ConfigurationError, UsageError
+from toolkit.vocabulary import Convention
+
+__all__ = [
+    "OptionInfo",
+    "describe_options",
+    "json_schema",
+    "option",
+    "options_as_json",
+    "options_from_mapping",
+    "parse_options",
+    "route_options",
+    "unknown_key",
+]
 
 T = TypeVar("T")
 
-_METADATA = "toolkit.option"
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
+_BOOLEANS = {
+    text: text in ("true", "yes", "on", "1") for text in ("true", "yes", "on", "1", "false", "no", "off", "0")
+}
 _NONE = ("none", "null")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What :func:`option` says of a field beyond its type and default."""
-
-    help: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[Any, ...] = ()
+_LONGEST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +57,14 @@ class OptionInfo:
     """One option, described.
 
     Attributes:
-        name: The key in ``key=value`` and in JSON.
-        type: For people: ``float``, ``one of mean, median``, ``floats, comma-separated``,
-            ``int or none``.
+        name: The key in ``key=value`` and in JSON; dotted for a field of a nested dataclass.
+        type: In words: ``number``, ``one of mean, median``, ``numbers, separated by commas``,
+            ``whole number, or none``.
         default: As a JSON value.
         help: One sentence.
-        minimum: Lowest value that is taken, for numbers.
-        maximum: Highest value that is taken, for numbers.
-        choices: The values that there are; empty where any of the type is taken.
+        minimum: Lowest allowed value, for numbers.
+        maximum: Highest allowed value, for numbers.
+        choices: The allowed values; empty if any value of the type is allowed.
     """
 
     name: str
@@ -60,291 +76,286 @@ class OptionInfo:
     choices: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """A field of an options dataclass with its annotation taken apart."""
-
-    name: str
-    scalar: type
-    many: bool
-    nullable: bool
-    default: Any
-    rules: _Rules
-
-    @property
-    def type_name(self) -> str:
-        """The type in words."""
-        if self.rules.choices:
-            name = "one of " + ", ".join(str(choice) for choice in self.rules.choices)
-        else:
-            name = {int: "int", float: "float", str: "text", bool: "true or false"}[self.scalar]
-        if self.many:
-            name += ", several separated by commas" if self.rules.choices else "s, separated by commas"
-        return f"{name}, or none" if self.nullable else name
-
-
-def option(
-    default: Any,
-    *,
-    help: str,  # noqa: A002 - the word that Click and dataclass readers expect
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: Sequence[Any] | None = None,
-) -> Any:
-    """Declare a field of an options dataclass.
-
-    Args:
-        default: Immutable, of the field's type.
-        help: One sentence for the table of options: what it is, its unit.
-        minimum: Lowest value that is taken, for numbers.
-        maximum: Highest value that is taken, for numbers.
-        choices: The values that there are; a ``Literal`` annotation says the same.
-
-    Returns:
-        What ``dataclasses.field`` returns.
-    """
-    rules = _Rules(help, minimum, maximum, tuple(choices or ()))
-    return dataclasses.field(default=default, metadata={_METADATA: rules})
-
-
 def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) -> T:
     """Read options from ``key=value`` texts.
 
     Args:
         options_type: The dataclass.
-        pairs: As typed behind ``-o``; a hyphen in a key is read as an underscore.
+        pairs: As typed after ``-o``; hyphens in a key are read as underscores, and ``table.key=value``
+            sets a field of a nested dataclass or an entry of a mapping.
         owner: Whose options they are, for errors: ``merge strategy 'mean'``.
 
     Raises:
-        UsageError: If a text is no pair, a key is unknown or given twice, or a value does not fit.
+        UsageError: If a text is no pair, a key is unknown or given twice, or a value is not allowed.
     """
-    fields = _fields(options_type)
     values: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise UsageError(f"options of {owner} are key=value, received {pair!r}", hint=_known(fields))
-        field = _field_named(key.strip().replace("-", "_"), fields, owner)
-        if field.name in values:
-            raise UsageError(f"option {field.name} of {owner} is given twice", hint="give it once")
-        values[field.name] = _checked(field, _from_text(field, text.strip(), owner), owner)
-    return _made(options_type, values, owner)
+    for key, text in _pairs(pairs, f"options of {owner}"):
+        _set(values, key, text, schema_of(options_type), owner)
+    return options_from_mapping(options_type, values, owner=owner)
 
 
 def options_from_mapping(options_type: type[T], mapping: Mapping[str, Any], *, owner: str) -> T:
-    """Read options from JSON values.
+    """Read options from JSON or TOML values.
 
     Args:
         options_type: The dataclass.
-        mapping: Key to value; lists stand for tuples, null for None.
+        mapping: Key to value; arrays fill tuples, null is None.
         owner: Whose options they are, for errors.
 
     Raises:
-        UsageError: If a key is unknown or a value does not fit.
+        UsageError: If a key is unknown or missing, or a value is not allowed.
     """
-    fields = _fields(options_type)
-    values: dict[str, Any] = {}
-    for key, value in mapping.items():
-        field = _field_named(key, fields, owner)
-        values[field.name] = _checked(field, _from_json(field, value, owner), owner)
-    return _made(options_type, values, owner)
+    struct = _struct(options_type, mapping, owner)
+    try:
+        made: T = _original(struct)
+    except ValueError as error:
+        # A dataclass checks its fields against one another in __post_init__.
+        raise UsageError(f"options of {owner}: {error}", hint="change one of them") from error
+    return made
 
 
-def describe_options(options_type: type) -> tuple[OptionInfo, ...]:
-    """Describe an options dataclass, field by field.
+def route_options(
+    given: Sequence[str] | Mapping[str, Any], owners: Mapping[str, type[Any]]
+) -> dict[str, Any]:
+    """Give each option to the plugin or the part of the toolkit that has it.
+
+    Args:
+        given: ``key=value`` texts, or keys and values from JSON or TOML. A key is ``arch.width``, or
+            ``width`` if only one owner has a ``width``. In a mapping, ``arch`` may hold a table.
+        owners: The options dataclass of each prefix: ``{"arch": ArchOptions, "train": TrainingOptions}``.
+
+    Returns:
+        An instance of each dataclass, by prefix.
 
     Raises:
-        ConfigurationError: If it is no dataclass, or a field has no default, an annotation that
-            cannot be resolved at run time or is not supported, or a default that breaks its own
-            rules.
+        UsageError: If a prefix or a key is unknown, a key without a prefix has several owners, or a
+            value is not allowed.
     """
-    return tuple(
-        OptionInfo(
-            field.name,
-            field.type_name,
-            _as_json(field.default),
-            field.rules.help,
-            field.rules.minimum,
-            field.rules.maximum,
-            field.rules.choices,
-        )
-        for field in _fields(options_type).values()
-    )
-
-
-def options_as_json(instance: Any) -> dict[str, Any]:
-    """An options instance as JSON values, so that :func:`options_from_mapping` gives it back."""
-    return {field.name: _as_json(getattr(instance, field.name)) for field in dataclasses.fields(instance)}
-
-
-def _fields(options_type: type) -> dict[str, _Field]:
-    received: object = options_type
-    if not (isinstance(received, type) and dataclasses.is_dataclass(received)):
-        raise ConfigurationError(f"options are declared by a dataclass, received {received!r}")
-    try:
-        annotations = typing.get_type_hints(options_type)
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
-        raise ConfigurationError(
-            f"{options_type.__name__}: its annotations cannot be resolved at run time: {error}",
-            hint="import the names outside TYPE_CHECKING, or write plain types",
-        ) from error
+    found: dict[str, dict[str, Any]] = {prefix: {} for prefix in owners}
+    pairs = given.items() if isinstance(given, Mapping) else _pairs(given, "options")
+    for key, value in pairs:
+        tables = value.items() if key in owners and isinstance(value, Mapping) else [("", value)]
+        for below, part in tables:
+            prefix, name = _routed(f"{key}.{below}" if below else key, owners)
+            _set(found[prefix], name, part, schema_of(owners[prefix]), prefix)
     return {
-        field.name: _field(options_type, field, annotations[field.name])
-        for field in dataclasses.fields(options_type)
+        prefix: options_from_mapping(kind, found[prefix], owner=prefix) for prefix, kind in owners.items()
     }
 
 
-def _field(options_type: type, field: dataclasses.Field[Any], annotation: Any) -> _Field:
-    where = f"{options_type.__name__}.{field.name}"
-    rules = field.metadata.get(_METADATA, _Rules())
-    if field.default is not dataclasses.MISSING:
-        default = field.default
-    elif field.default_factory is not dataclasses.MISSING:
-        default = field.default_factory()
-    else:
-        raise ConfigurationError(f"{where} has no default", hint="declare it with toolkit.options.option")
-    if not field.init:
-        raise ConfigurationError(f"{where} cannot be set: init is False", hint="leave it out of the options")
+def describe_options(options_type: type) -> tuple[OptionInfo, ...]:
+    """Describe a dataclass of options, field by field.
 
-    inner, nullable = _without_none(annotation)
-    many = typing.get_origin(inner) is tuple
-    if many:
-        parts = typing.get_args(inner)
-        if len(parts) != 2 or parts[1] is not Ellipsis:
-            raise _unsupported(where, annotation)
-        inner = parts[0]
-    if typing.get_origin(inner) is Literal:
-        choices = typing.get_args(inner)
-        scalars = {type(choice) for choice in choices}
-        if len(scalars) != 1:
-            raise _unsupported(where, annotation)
-        inner = scalars.pop()
-        rules = dataclasses.replace(rules, choices=choices)
-    if inner not in (int, float, str, bool):
-        raise _unsupported(where, annotation)
-    if inner not in (int, float) and (rules.minimum, rules.maximum) != (None, None):
-        raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
-
-    described = _Field(field.name, inner, many, nullable, default, rules)
-    try:
-        _checked(described, _from_json(described, _as_json(default), where), where)
-    except UsageError as error:
-        raise ConfigurationError(f"{where}: its default breaks its own rules: {error.message}") from error
+    Raises:
+        ConfigurationError: If it is no dataclass, or a field has no default, an annotation that
+            cannot be resolved at run time or is not supported, or a default that is not allowed.
+    """
+    described = tuple(_described(schema_of(options_type), options_type.__name__, ""))
+    for name, node in schema_of(options_type)["properties"].items():
+        try:
+            _struct(options_type, {name: node["default"]}, "its default")
+        except UsageError as error:
+            raise ConfigurationError(
+                f"{options_type.__name__}.{name}: its default breaks its own rules: {error.message}"
+            ) from error
     return described
 
 
-def _without_none(annotation: Any) -> tuple[Any, bool]:
-    if typing.get_origin(annotation) not in (Union, types.UnionType):
-        return annotation, False
-    others = [part for part in typing.get_args(annotation) if part is not types.NoneType]
-    return (others[0], True) if len(others) == 1 else (annotation, False)
+def options_as_json(instance: Any) -> dict[str, Any]:
+    """An options instance as JSON values; :func:`options_from_mapping` is the inverse."""
+    values: dict[str, Any] = as_json(instance)
+    return values
 
 
-def _unsupported(where: str, annotation: Any) -> ConfigurationError:
-    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return ConfigurationError(
-        f"{where} has the type {name}, which options cannot have",
-        hint="int, float, str, bool, Literal, tuple[X, ...] and X | None are supported",
-    )
+def json_schema(options_type: type, title: str = "") -> dict[str, Any]:
+    """The JSON schema of a dataclass, with descriptions, ranges and defaults; other keys are refused.
+
+    Args:
+        options_type: The dataclass.
+        title: Of the schema; by default the name of the dataclass.
+    """
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**head, **schema_of(options_type), "title": title or options_type.__name__}
 
 
-def _field_named(key: Any, fields: Mapping[str, _Field], owner: str) -> _Field:
-    field = fields.get(key) if isinstance(key, str) else None
-    if field is None:
-        near = difflib.get_close_matches(str(key), fields, n=1)
-        nearest = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"{owner} has no option {key!r}", hint=_known(fields) + nearest)
-    return field
-
-
-def _known(fields: Mapping[str, _Field]) -> str:
-    return "its options are " + ", ".join(fields) if fields else "it has no options"
-
-
-def _from_text(field: _Field, text: str, owner: str) -> Any:
-    if field.nullable and text.lower() in _NONE:
-        return None
-    if field.many:
-        return tuple(
-            _scalar_from_text(field, part.strip(), owner) for part in text.split(",") if part.strip()
-        )
-    return _scalar_from_text(field, text, owner)
-
-
-def _scalar_from_text(field: _Field, text: str, owner: str) -> Any:
-    if field.scalar is bool:
-        if text.lower() in _TRUE + _FALSE:
-            return text.lower() in _TRUE
-        raise _unfit(field, text, owner)
-    try:
-        return field.scalar(text)
-    except ValueError as error:
-        raise _unfit(field, text, owner) from error
-
-
-def _from_json(field: _Field, value: Any, owner: str) -> Any:
-    if value is None and field.nullable:
-        return None
-    if field.many:
-        if not isinstance(value, list | tuple):
-            raise _unfit(field, value, owner)
-        return tuple(_scalar_from_json(field, part, owner) for part in value)
-    return _scalar_from_json(field, value, owner)
-
-
-def _scalar_from_json(field: _Field, value: Any, owner: str) -> Any:
-    # bool is an int to Python; in JSON it never stands for a number.
-    if field.scalar is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError as error:
-            raise _unfit(field, value, owner) from error
-    if field.scalar is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if type(value) is not field.scalar:
-        raise _unfit(field, value, owner)
-    return value
-
-
-def _checked(field: _Field, value: Any, owner: str) -> Any:
-    rules = field.rules
-    for part in value if field.many and value is not None else (value,):
-        if part is None:
+def _described(schema: Mapping[str, Any], owner: str, prefix: str) -> Iterator[OptionInfo]:
+    for key, declared in schema["properties"].items():
+        node, _ = without_null(declared)
+        if "default" not in node:
+            raise ConfigurationError(
+                f"{owner}.{key} has no default", hint="declare it with toolkit.options.option"
+            )
+        if "properties" in node:
+            yield from _described(node, owner, f"{prefix}{key}.")
             continue
-        if rules.choices and part not in rules.choices:
-            raise _unfit(field, part, owner)
-        if isinstance(part, float) and not math.isfinite(part):
-            raise _unfit(field, part, owner)
-        if rules.minimum is not None and part < rules.minimum:
-            raise _unfit(field, part, owner)
-        if rules.maximum is not None and part > rules.maximum:
-            raise _unfit(field, part, owner)
-    return value
+        leaf, _ = without_null(node.get("items", node))
+        yield OptionInfo(
+            prefix + key,
+            type_words(declared),
+            node["default"],
+            node.get("description", ""),
+            leaf.get("minimum"),
+            leaf.get("maximum"),
+            tuple(leaf.get("enum", ())),
+        )
 
 
-def _unfit(field: _Field, value: Any, owner: str) -> UsageError:
-    low, high = field.rules.minimum, field.rules.maximum
-    if low is not None and high is not None:
-        limits = f" from {low:g} to {high:g}"
-    elif low is not None:
-        limits = f" of {low:g} or above"
-    elif high is not None:
-        limits = f" of {high:g} or below"
-    else:
-        limits = ""
+def _pairs(texts: Sequence[str], what: str) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"{what} are key=value, received {text!r}", hint="-o learning_rate=0.001")
+        yield key.strip(), value.strip()
+
+
+def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
+    """The prefix and the name of an option."""
+    prefix, dot, name = key.partition(".")
+    if dot and prefix in owners:
+        return prefix, name
+    first = prefix.replace("-", "_")
+    having = [owner for owner, kind in owners.items() if first in keys_of(kind)]
+    if len(having) == 1:
+        return having[0], key
+    if having:
+        choices = " or ".join(f"{owner}.{key}" for owner in having)
+        raise UsageError(f"option {key} belongs to {' and '.join(having)}", hint=f"write {choices}")
+    known = [f"{owner}.{name}" for owner, kind in owners.items() for name in keys_of(kind)]
+    near = difflib.get_close_matches(key, known, n=1) or [
+        full for full in known if difflib.get_close_matches(first, [full.partition(".")[2]])
+    ]
+    nearest = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"there is no option {key!r}", hint=f"{nearest}the options are {', '.join(known)}")
+
+
+def _set(values: dict[str, Any], key: str, value: Any, schema: Mapping[str, Any], owner: str) -> None:
+    """Put a value, a text as typed included, where its dotted key says."""
+    steps, node, place = key.split("."), schema, values
+    for number, step in enumerate(steps):
+        properties = without_null(node)[0].get("properties")
+        name = step.strip() if properties is None else step.strip().replace("-", "_")
+        below = without_null(node)[0].get("additionalProperties") or {}
+        node = (properties or {}).get(name, below)
+        if number < len(steps) - 1 and without_null(node)[0].get("type") == "object":
+            place = place.setdefault(name, {})
+            continue
+        # What is behind a dot and is no table is part of the key.
+        name = ".".join([name, *steps[number + 1 :]])
+        if name in place:
+            raise UsageError(f"option {key} of {owner} is given twice", hint="give it once")
+        place[name] = _from_text(value, node) if isinstance(value, str) else value
+        return
+
+
+def _from_text(text: str, declared: Mapping[str, Any]) -> Any:
+    """The value that a text stands for; the text itself if it is none, to be refused later."""
+    node, nullable = without_null(declared)
+    if nullable and text.lower() in _NONE:
+        return None
+    kind = node.get("type")
+    if kind == "array":
+        return [_from_text(part.strip(), node["items"]) for part in text.split(",") if part.strip()]
+    if kind == "boolean":
+        return _BOOLEANS.get(text.lower(), text)
+    number = {"integer": int, "number": float}.get(kind or type(node.get("enum", ("",))[0]).__name__)
+    try:
+        return text if number is None else number(text)
+    except ValueError:
+        return text
+
+
+def _whole(value: Any) -> Any:
+    """JSON writers may give a whole number a point."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return [_whole(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _decoded(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    if isinstance(value, Convention):
+        return value
+    if isinstance(value, str):
+        return Convention.parse(value)
+    return options_from_mapping(Convention, value, owner="convention")
+
+
+def _struct(options_type: type, mapping: Mapping[str, Any], owner: str) -> Any:
+    import msgspec
+
+    values = {key: _whole(value) for key, value in mapping.items()}
+    try:
+        struct = msgspec.convert(values, struct_of(options_type), dec_hook=_decoded)
+        _check_finite(struct, "")
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _refusal(schema_of(options_type), mapping, str(error), owner) from error
+    return struct
+
+
+def _check_finite(value: Any, where: str) -> None:
+    import msgspec
+
+    if isinstance(value, msgspec.Struct):
+        for key in value.__struct_fields__:
+            _check_finite(getattr(value, key), f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            _check_finite(part, f"{where}[{number}]")
+    elif isinstance(value, dict):
+        for part in value.values():
+            _check_finite(part, where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise msgspec.ValidationError(f"not finite - at `${where}`")
+
+
+def _original(value: Any) -> Any:
+    """The dataclass of a validated struct."""
+    import msgspec
+
+    if isinstance(value, msgspec.Struct):
+        given = {key: getattr(value, key) for key in value.__struct_fields__}
+        made = {key: _original(part) for key, part in given.items() if part is not msgspec.UNSET}
+        return type(value).__original__(**made)  # type: ignore[attr-defined]
+    if isinstance(value, list | tuple):
+        return type(value)(map(_original, value))
+    return {key: _original(part) for key, part in value.items()} if isinstance(value, dict) else value
+
+
+def _refusal(schema: Mapping[str, Any], mapping: Mapping[str, Any], problem: str, owner: str) -> UsageError:
+    """Say what was received and what is allowed, from msgspec's error."""
+    problem, _, path = problem.partition(" - at `$")
+    where, node, value, about = path.strip("`."), schema, mapping, ""
+    for step in re.findall(r"[\w-]+|\.\.\.", path):
+        node = without_null(node)[0]
+        if step == "...":  # msgspec does not say which entry of a mapping
+            node = node["additionalProperties"]
+        elif step.isdigit():
+            node, value = node["items"], value[int(step)]  # type: ignore[index]
+        else:
+            node, value = node["properties"][step], value[step]
+            about = node.get("description", about)
+    field_name = re.search("field `(.*)`", problem)
+    if field_name is not None:
+        full = f"{where}.{field_name[1]}".strip(".")
+        if "missing" in problem:
+            return UsageError(
+                f"{owner} needs {full}", hint=schema["properties"].get(full, {}).get("description", "")
+            )
+        return unknown_key(full, list(without_null(node)[0]["properties"]), owner)
+    allowed = range_words(without_null(node)[0])
+    if not re.search("[<>]=", problem):
+        allowed = type_words(node, sentence=True)
+    shown = repr(value)
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     return UsageError(
-        f"option {field.name} of {owner} is {value!r}, expected {field.type_name}{limits}",
-        hint=field.rules.help or "see the options with toolkit plugins show",
+        f"{where or owner} must be {allowed}, received {shown}", hint=f"{owner}: {about}".rstrip(": ")
     )
 
 
-def _made(options_type: type[T], values: Mapping[str, Any], owner: str) -> T:
-    try:
-        return options_type(**values)
-    except ValueError as error:
-        # A dataclass checks fields against one another in __post_init__, in ValueErrors.
-        raise UsageError(f"options of {owner}: {error}", hint="change one of them") from error
-
-
-def _as_json(value: Any) -> Any:
-    return [_as_json(part) for part in value] if isinstance(value, tuple | list) else value
+def unknown_key(key: str, known: Sequence[str], owner: str) -> UsageError:
+    """The error for a key that does not exist, with those that do and the nearest."""
+    near = difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
+    nearest = f"; did you mean {near[0]}?" if near else ""
+    options = f"its options are {', '.join(known)}" if known else "it has no options"
+    return UsageError(f"{owner} has no option {key!r}", hint=options + nearest)

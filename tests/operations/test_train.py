@@ -163,7 +163,7 @@ def test_a_training_leaves_model_card_mapping_plot_and_run(
         (TrainOrder(dataset="quarters", start_from=Path("a.h5"), architecture="tiny"), "exclude each other"),
         (TrainOrder(dataset="quarters", options=("momentum=1",)), "momentum"),
         (TrainOrder(dataset="quarters", name="mine.H5"), r"ends with \.h5.*give mine;"),
-        (TrainOrder(dataset="quarters", epochs=0), "option epochs of the training is 0"),
+        (TrainOrder(dataset="quarters", epochs=0), "epochs must be from 1 to 10,000, received 0"),
         (TrainOrder(dataset="quarters", convention=Convention()), "goes with --from"),
     ],
 )

@@ -41,8 +41,16 @@ class Convention:
     mean: float = 0.0
     deviation: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not self.deviation > 0:
+            raise UsageError(
+                f"a convention has a deviation above 0, received {self.deviation}", hint="1 changes nothing"
+            )
+
     def __str__(self) -> str:
-        scale = f"standard({self.mean:g},{self.deviation:g})" if self.scale == "standard" else self.scale
+        # All digits, so that parse gives back an equal convention.
+        numbers = ",".join(repr(number).removesuffix(".0") for number in (self.mean, self.deviation))
+        scale = f"standard({numbers})" if self.scale == "standard" else self.scale
         return f"{self.orientation}/{scale}/{self.ink}"
 
     @classmethod

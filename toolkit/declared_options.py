@@ -1,0 +1,228 @@
+"""How options are declared, and the msgspec type and the JSON schema of a declaration."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import operator
+import typing
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field
+from enum import Enum
+from pathlib import Path, PurePath
+from types import UnionType
+from typing import Annotated, Any, Literal, Union
+
+from toolkit.errors import ConfigurationError
+from toolkit.vocabulary import Convention
+
+# msgspec is imported where it is used: it takes 20 ms, and `toolkit --help` imports this module.
+
+_METADATA = "toolkit.option"
+_IN_ORDER = "x-in-order"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What :func:`option` says about a field beyond its type and default."""
+
+    help: str = ""
+    choices: tuple[Any, ...] = ()
+    limits: dict[str, Any] = field(default_factory=dict)
+
+
+class ConventionText(ABC):  # noqa: B024 - what msgspec calls a convention: see _decoded
+    """A convention, written as text or as a table."""
+
+
+ConventionText.register(Convention)
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    help: str,  # noqa: A002 - the word of Click and argparse
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[Any] = (),
+) -> Any:
+    """Declare a field of a dataclass of options.
+
+    Args:
+        default: Of the field's type; without one, the field is required.
+        help: One sentence for the table of options: what it is, its unit.
+        minimum: Lowest allowed value, for numbers.
+        maximum: Highest allowed value, for numbers.
+        choices: The allowed values; a ``Literal`` annotation says the same.
+
+    Returns:
+        The result of ``dataclasses.field``.
+    """
+    limits = {key: value for key, value in (("ge", minimum), ("le", maximum)) if value is not None}
+    metadata = {_METADATA: _Rules(help, tuple(choices), limits)}
+    if isinstance(default, dict | list):
+        return field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def as_json(value: Any) -> Any:
+    """A value of an options dataclass as a JSON value."""
+    if isinstance(value, Convention):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [as_json(part) for part in value]
+    if isinstance(value, Mapping):
+        return {str(key): as_json(part) for key, part in value.items()}
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    return value.value if isinstance(value, Enum) else value
+
+
+def _struct_of(options_type: Any) -> Any:
+    """The msgspec struct that validates a dataclass: the same fields with their rules, no other key."""
+    import msgspec
+
+    received: object = options_type
+    if not (isinstance(received, type) and dataclasses.is_dataclass(received)):
+        raise ConfigurationError(f"options are declared by a dataclass, received {received!r}")
+    name = options_type.__name__
+    try:
+        annotations = typing.get_type_hints(options_type)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise ConfigurationError(
+            f"{name}: its annotations cannot be resolved at run time: {error}",
+            hint="import the names outside TYPE_CHECKING, or write plain types",
+        ) from error
+    fields: list[Any] = []
+    for declared in dataclasses.fields(options_type):
+        if not declared.init:
+            raise ConfigurationError(f"{name}.{declared.name} cannot be set: init is False")
+        rules: _Rules = declared.metadata.get(_METADATA, _Rules())
+        kind = _validated(annotations[declared.name], rules, f"{name}.{declared.name}")
+        default = declared.default if declared.default_factory is MISSING else declared.default_factory()
+        extra = {} if default is MISSING else {"default": as_json(default)}
+        meta = msgspec.Meta(description=rules.help or None, extra_json_schema=extra)
+        if default is MISSING:
+            fields.append((declared.name, Annotated[kind, meta]))
+        else:
+            fields.append((declared.name, Annotated[kind | msgspec.UnsetType, meta], msgspec.UNSET))
+    struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
+    struct.__original__ = options_type
+    return struct
+
+
+def _validated(annotation: Any, rules: _Rules, where: str) -> Any:
+    """An annotation with the rules of its field, as msgspec reads them."""
+    import msgspec
+
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Convention:
+        return ConventionText
+    if dataclasses.is_dataclass(annotation):
+        return struct_of(typing.cast("type", annotation))
+    if origin in (Union, UnionType):
+        return functools.reduce(operator.or_, [_validated(part, rules, where) for part in parts])
+    if origin is tuple and parts[1:] == (Ellipsis,):
+        return tuple[_validated(parts[0], rules, where), ...]  # type: ignore[misc]
+    if origin in (dict, Mapping):
+        return dict[parts[0], _validated(parts[1], rules, where)]  # type: ignore[misc,valid-type]
+    if origin is Literal or (rules.choices and annotation is not type(None)):
+        choices = parts or rules.choices
+        # msgspec sorts the values; people read them in the order of the declaration.
+        return Annotated[Literal[choices], msgspec.Meta(extra_json_schema={_IN_ORDER: list(choices)})]
+    if rules.limits and annotation in (int, float):
+        return Annotated[
+            annotation, msgspec.Meta(**{key: annotation(value) for key, value in rules.limits.items()})
+        ]
+    if rules.limits and annotation is not type(None):
+        raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
+    if annotation not in (int, float, str, bool, Path, type(None), Any):
+        shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        raise ConfigurationError(
+            f"{where} has the type {shown}, which options cannot have",
+            hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
+            "Mapping[str, X] and X | None are supported",
+        )
+    return annotation
+
+
+def _schema_of(options_type: Any) -> dict[str, Any]:
+    """The JSON schema of a dataclass, in one piece; do not change it."""
+    import msgspec
+
+    def custom(kind: type) -> dict[str, Any]:
+        return {"type": "string", "format": "path" if kind is Path else "convention"}
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inlined(part) for part in node]
+        if not isinstance(node, dict):
+            return node
+        node = dict(node)
+        if "$ref" in node:
+            node = {**definitions[node.pop("$ref").rpartition("/")[2]], **node}
+        if _IN_ORDER in node:
+            node["enum"] = node.pop(_IN_ORDER)
+        return {key: value if key == "default" else inlined(value) for key, value in node.items()}
+
+    try:
+        whole = msgspec.json.schema(struct_of(options_type), schema_hook=custom)
+    except TypeError as error:
+        raise ConfigurationError(f"{options_type.__name__}: {error}") from error
+    definitions = whole.pop("$defs")
+    schema: dict[str, Any] = inlined(whole)
+    return schema
+
+
+struct_of: Callable[[Any], Any] = functools.cache(_struct_of)
+schema_of: Callable[[Any], dict[str, Any]] = functools.cache(_schema_of)
+
+
+def keys_of(options_type: Any) -> list[str]:
+    """The names of the options."""
+    return list(schema_of(options_type)["properties"])
+
+
+def without_null(node: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """A schema without null, and whether null is allowed."""
+    others = [part for part in node.get("anyOf", ()) if part != {"type": "null"}]
+    if len(others) != 1:
+        return node, False
+    return {**node, "anyOf": (), **others[0]}, True
+
+
+def type_words(declared: Mapping[str, Any], plural: str = "", *, sentence: bool = False) -> str:
+    """The type of a schema in words; in a sentence, with its article and its range."""
+    node, nullable = without_null(declared)
+    kind = node.get("type", "")
+    if "enum" in node:
+        words = "one of " + ", ".join(map(str, node["enum"])) + (", several" if plural else "")
+    elif kind == "array":
+        words = type_words(node["items"], "s")
+        words += " separated by commas" if words.endswith("several") else ", separated by commas"
+    elif kind in ("object", "boolean"):
+        words = "table" if kind == "object" else "true or false"
+    else:
+        noun = node.get("format") or {"integer": "whole number", "number": "number"}.get(kind, "text")
+        words = noun if noun == "text" else noun + plural
+        if sentence and noun != "text":
+            allowed = range_words(node)
+            words = (
+                f"a {noun}{'' if allowed.startswith('from') else ' of'} {allowed}" if allowed else f"a {noun}"
+            )
+    return f"{words}, or none" if nullable else words
+
+
+def range_words(node: Mapping[str, Any]) -> str:
+    """The range of a schema in words; empty without one."""
+    low, high = (
+        "" if limit is None else f"{limit:,.0f}" if float(limit).is_integer() else f"{limit:g}"
+        for limit in (node.get("minimum"), node.get("maximum"))
+    )
+    if low and high:
+        return f"from {low} to {high}"
+    return f"{low} or above" if low else f"{high} or below" if high else ""
