@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from toolkit.cli.output import Output
-from toolkit.cli.parameters import INPUT_PATH
+from toolkit.cli.parameters import INPUT_PATH, options_option
 from toolkit.errors import MissingInputError
 from toolkit.operations.toolkit import Toolkit
 
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from toolkit.host.catalog import Catalog
     from toolkit.host.manager import PluginRecord
 
+__all__ = ["CommandLine", "common_options", "options_option", "pass_command_line", "pass_request"]
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+_TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 class CommandLine:
@@ -111,20 +117,44 @@ def _variable(prefix: str, name: str) -> str:
     return f"{prefix}_{name.lstrip('-').replace('-', '_').replace('.', '_').upper()}"
 
 
-def options_option(owner: str) -> Callable[[F], F]:
-    """Add ``-o key=value`` to a command; its function gets ``options``, a tuple of texts.
+def pass_request(request_type: type[Any]) -> Callable[[F], F]:
+    """Give a command's function its :class:`CommandLine` and the request made of its parameters.
+
+    Parameters are named like the request's fields; what was not typed has the request's default, and
+    ``--convention`` fills ``convention`` and ``conventions``. Other parameters follow as keywords.
 
     Args:
-        owner: Whose options they are, for the help text: ``the merge strategy``.
+        request_type: A dataclass of :mod:`toolkit.requests`.
     """
-    return click.option(
-        "-o",
-        "--option",
-        "options",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help=f"An option of {owner}; may be given several times. `toolkit plugins show NAME` lists them.",
-    )
+
+    def decorate(function: F) -> F:
+        @pass_command_line
+        @functools.wraps(function)
+        def run(command_line: CommandLine, **parameters: Any) -> Any:
+            request, others = _request(request_type, parameters)
+            return function(command_line, request, **others)
+
+        return cast("F", run)
+
+    return decorate
+
+
+def _request(request_type: type[Any], parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    from toolkit.options import options_from_mapping
+
+    context = click.get_current_context()
+    fields = {field.name for field in dataclasses.fields(request_type)}
+    given = {
+        name: value
+        for name, value in parameters.items()
+        if name in fields and context.get_parameter_source(name) in _TYPED
+    }
+    if "conventions" in fields and "convention" in given:
+        pairs = given.pop("convention")
+        given["conventions"] = {model: convention for model, convention in pairs if model is not None}
+        given["convention"] = dict(pairs).get(None)
+    others = {name: value for name, value in parameters.items() if name not in fields}
+    return options_from_mapping(request_type, given, owner=context.command_path), others
 
 
 def command_line_of(context: click.Context) -> CommandLine:

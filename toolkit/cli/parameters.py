@@ -1,25 +1,168 @@
-"""Options that several commands take."""
+"""Types and options of parameters that several commands have; shell completion knows their values."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from toolkit.vocabulary import Convention
+from toolkit.vocabulary import Convention, file_size
+
+if TYPE_CHECKING:
+    from toolkit.host.kinds import Kind
+    from toolkit.operations.toolkit import Toolkit
+
+F = TypeVar("F", bound=Callable[..., Any])
+Known = Callable[["Toolkit"], Iterable[tuple[str, str]]]
 
 INPUT_PATH = click.Path(path_type=Path, readable=False)
-"""A file or folder to be read; whoever opens it says what is wrong with it, as of an input."""
+"""A file or folder to be read; the operation that opens it reports its problems."""
+
+OUTPUT_PATH = click.Path(dir_okay=False, path_type=Path)
+"""A file to be written."""
 
 
-def _parsed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Convention | None:
-    return None if value is None else Convention.parse(value)
+def _completed(known: Known, context: click.Context, incomplete: str) -> list[CompletionItem]:
+    toolkit = getattr(context.find_root().obj, "toolkit", None)
+    found = known(toolkit) if toolkit is not None else ()
+    return [CompletionItem(name, help=summary) for name, summary in found if name.startswith(incomplete)]
 
 
-convention_option = click.option(
-    "--convention",
-    callback=_parsed,
-    metavar="ORIENTATION/SCALE/INK",
-    help="How the model wants its pixels, where its card does not say: transposed/unit/light.",
-)
-"""Adds ``--convention`` to a command."""
+class Name(click.ParamType):  # type: ignore[type-arg]  # generic from Click 8.3 on
+    """A name that the operation looks up; completion lists the known ones with their summaries.
+
+    Args:
+        name: Shown as the placeholder in the help.
+        known: Lists names and summaries.
+    """
+
+    def __init__(self, name: str, known: Known) -> None:
+        self.name = name
+        self._known = known
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - Click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The known names that begin so."""
+        return _completed(self._known, ctx, incomplete)
+
+
+class ModelPath(click.Path):
+    """The path of a model; completion lists the models in models/ before other files."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The models whose paths begin so, and files."""
+        return [*_completed(_models, ctx, incomplete), *super().shell_complete(ctx, param, incomplete)]
+
+
+def _contributions(kind: str) -> Known:
+    def known(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
+        from toolkit.host import kinds
+
+        chosen: Kind[Any] = getattr(kinds, kind)
+        return [(name, declared.summary) for name, declared in toolkit.catalog.all(chosen).items()]
+
+    return known
+
+
+def _datasets(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
+    return [(source.name, source.summary) for source in toolkit.data.sources()]
+
+
+def _models(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
+    from toolkit.host.kinds import MODEL_FORMATS
+    from toolkit.store.find import find_files
+
+    formats = toolkit.catalog.all(MODEL_FORMATS).values()
+    suffixes = [suffix for model_format in formats for suffix in model_format.suffixes]
+    found = find_files([toolkit.workspace.models], suffixes)
+    return [(file.path.as_posix(), file_size(file.size)) for file in found]
+
+
+def _runs(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
+    folder = toolkit.workspace.runs
+    names = (
+        sorted((path.name for path in folder.iterdir() if path.is_dir()), reverse=True)
+        if folder.is_dir()
+        else []
+    )
+    return [("latest", "the newest run"), *((name, "") for name in names)]
+
+
+STRATEGY = Name("strategy", _contributions("MERGE_STRATEGIES"))
+ARCHITECTURE = Name("architecture", _contributions("ARCHITECTURES"))
+EXPORTER = Name("exporter", _contributions("EXPORTERS"))
+DATASET = Name("dataset", _datasets)
+RUN = Name("run", _runs)
+MODEL = ModelPath()
+
+
+class ConventionType(click.ParamType):  # type: ignore[type-arg]
+    """``ORIENTATION/SCALE/INK``, of all models, or ``MODEL=ORIENTATION/SCALE/INK``."""
+
+    name = "convention"
+
+    def __init__(self, *, of_one_model: bool) -> None:
+        self._of_one_model = of_one_model
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """A convention, or a pair of a model (None for all) and its convention."""
+        if not isinstance(value, str):
+            return value
+        model, _, text = value.rpartition("=") if self._of_one_model else ("", "", value)
+        return (model or None, Convention.parse(text)) if self._of_one_model else Convention.parse(text)
+
+
+def convention_option(function: F | None = None, *, multiple: bool = False) -> Any:
+    """Add ``--convention``; the function gets ``convention``, a Convention or None.
+
+    Args:
+        function: The command's function.
+        multiple: Allow ``--convention MODEL=…`` as well, several times: the function gets a tuple of
+            pairs, which :func:`toolkit.cli.context.pass_request` turns into ``convention`` and
+            ``conventions``.
+    """
+    add = click.option(
+        "--convention",
+        type=ConventionType(of_one_model=multiple),
+        multiple=multiple,
+        metavar="[MODEL=]ORIENTATION/SCALE/INK" if multiple else "ORIENTATION/SCALE/INK",
+        help="Input format, if a model has no card, such as transposed/unit/light."
+        + (" May be given several times." if multiple else ""),
+    )
+    return add if function is None else add(function)
+
+
+def force_option(function: F) -> F:
+    """Add ``--force``; the function gets ``force``."""
+    return click.option("--force", is_flag=True, help="Replace existing files.")(function)
+
+
+def options_option(owner: str) -> Callable[[F], F]:
+    """Add ``-o key=value`` to a command; its function gets ``options``, a tuple of texts.
+
+    Args:
+        owner: Whose options they are, for the help text: ``the merge strategy``.
+    """
+    return click.option(
+        "-o",
+        "--option",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help=f"An option of {owner}; may be given several times. `toolkit plugins show NAME` lists them.",
+    )

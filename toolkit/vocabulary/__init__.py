@@ -1,8 +1,9 @@
-"""Terms that every layer uses: how a model expects its pixels, the splits of a data set, progress."""
+"""Terms that every layer uses: conventions, splits, progress, and how figures are written."""
 
 from __future__ import annotations
 
 from toolkit.vocabulary.convention import CHARACTER_SHAPES, Convention, Ink, Orientation, Scale
+from toolkit.vocabulary.figures import file_size, percent
 from toolkit.vocabulary.progress import Progress, SilentProgress
 from toolkit.vocabulary.splits import SplitName
 
@@ -15,4 +16,6 @@ __all__ = [
     "Scale",
     "SilentProgress",
     "SplitName",
+    "file_size",
+    "percent",
 ]
