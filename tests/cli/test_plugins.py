@@ -111,3 +111,14 @@ def test_check_ends_with_status_2_for_a_broken_plugin(run_toolkit: Callable[...,
 def test_a_clash_breaks_only_its_name(run_toolkit: Callable[..., Any]) -> None:
     shown = run_toolkit("plugins", "show", "greedy", plugins=["name-taken"])
     assert shown.status == 0
+
+
+def test_show_the_options_of_every_training(run_toolkit: Callable[..., Any]) -> None:
+    (shown,) = run_toolkit("plugins", "show", "train", "--output", "json").document["contributions"]
+    options = {option["name"]: option for option in shown["options"]}
+    assert options["batch_size"]["default"] == 256
+    assert (options["warmup"]["minimum"], options["warmup"]["maximum"]) == (0.0, 0.9)
+    table = run_toolkit("plugins", "show", "train").out
+    header = next(line for line in table.splitlines() if "option" in line and "default" in line)
+    assert header.split() == ["option", "type", "default", "range", "what", "it", "does"]
+    assert "0 to 0.9" in table

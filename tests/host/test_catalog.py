@@ -47,7 +47,7 @@ def test_contributions_are_found_by_name() -> None:
     found = catalog(a=strategies("mean", "median"), b=strategies("greedy"))
     assert list(found.all(MERGE_STRATEGIES)) == ["greedy", "mean", "median"]
     assert found.get(MERGE_STRATEGIES, "median").summary == "The median"
-    assert str(found.owner_of(MERGE_STRATEGIES, "greedy")) == "b (dist-b 1.0)"
+    assert str(found.find(MERGE_STRATEGIES, "greedy").owner) == "b (dist-b 1.0)"
 
 
 def test_the_distribution_may_stand_before_any_name() -> None:
@@ -59,9 +59,9 @@ def test_two_plugins_with_one_name_fail_in_that_name_only() -> None:
     with pytest.raises(PluginError) as caught:
         clashing.get(MERGE_STRATEGIES, "mean")
     assert caught.value.message == "merge strategy 'mean' is claimed by dist-a 1.0 and dist-b 1.0"
-    assert caught.value.hint == "write dist-a:mean or dist-b:mean"
+    assert caught.value.hint == "use dist-a:mean or dist-b:mean"
     assert clashing.get(MERGE_STRATEGIES, "median").name == "median"
-    assert clashing.owner_of(MERGE_STRATEGIES, "dist-b:mean").name == "b"
+    assert clashing.find(MERGE_STRATEGIES, "dist-b:mean").owner.name == "b"
     assert list(clashing.all(MERGE_STRATEGIES)) == ["greedy", "dist-a:mean", "dist-b:mean", "median"]
 
 
@@ -69,7 +69,7 @@ def test_a_clash_inside_one_distribution_is_solved_by_switching_one_off() -> Non
     manager = PluginManager()
     for name in ("one", "two"):
         manager.register(strategies("mean"), name=name, distribution="both")
-    with pytest.raises(PluginError, match="switch one of one, two off with TOOLKIT_DISABLE_PLUGINS"):
+    with pytest.raises(PluginError, match="disable one of one, two with TOOLKIT_DISABLE_PLUGINS"):
         Catalog(manager).get(MERGE_STRATEGIES, "mean")
 
 
@@ -77,7 +77,7 @@ def test_an_unknown_name_lists_what_there_is_and_the_nearest() -> None:
     with pytest.raises(PluginError) as caught:
         catalog(a=strategies("mean", "greedy", "slerp")).get(MERGE_STRATEGIES, "gredy")
     assert caught.value.message == "there is no merge strategy 'gredy'"
-    assert caught.value.hint == "did you mean greedy? There are: greedy, mean, slerp"
+    assert caught.value.hint == "did you mean greedy? available: greedy, mean, slerp"
 
 
 def test_an_unknown_name_among_none_points_at_the_plugins_that_are_off() -> None:

@@ -77,7 +77,7 @@ def catalog(**functions: Callable[..., Any]) -> Catalog:
 
 def call(field: str, function: Callable[..., Any]) -> Any:
     plugins = catalog(**{field: function})
-    kind = next(kind for kind in KINDS if field in kind.callables)
+    kind = next(kind for kind in KINDS if field in kind.calls)
     return getattr(plugins.get(kind, "odd"), field)(HERE)
 
 
@@ -93,21 +93,41 @@ ARRAY = np.zeros(1, dtype=np.float32)
 @pytest.mark.parametrize(
     ("field", "result", "said"),
     [
-        ("load", None, "NoneType, expected a toolkit.data.Dataset"),
+        ("load", None, "load returned NoneType, expected toolkit.data.Dataset"),
         (
             "load",
             Dataset("x", ("a", "b"), cast(Any, [[1]]), cast(Any, [0])),
-            "holds list, expected NumPy arrays",
+            "Dataset whose images is list [[1]], expected ndarray",
         ),
-        ("read", {}, "dict, expected a toolkit.model.Model"),
+        ("read", {}, "read returned dict {}, expected toolkit.model.Model"),
         ("merge", None, "NoneType, expected MergeResult"),
-        ("merge", MergeResult(cast(Any, ARRAY), (1.0,)), "combine is ndarray, expected a callable"),
-        ("merge", MergeResult(leaves, cast(Any, "half")), "weights are str, expected numbers"),
-        ("merge", MergeResult(leaves, (1.0,), notes=cast(Any, "a note")), "notes are no tuple of texts"),
-        ("merge", MergeResult(leaves, (1.0,), steps=cast(Any, ("a",))), "steps are no tuple of MergeStep"),
-        ("export", Path("file"), "PosixPath, expected ExportResult"),
-        ("export", ExportResult(HERE, cast(Any, None)), "facts are no mapping from names"),
-        ("export", ExportResult(HERE, cast(Mapping[str, Any], {3: 4})), "facts are no mapping from names"),
+        (
+            "merge",
+            MergeResult(cast(Any, ARRAY), (1.0,)),
+            "MergeResult whose combine is ndarray array([0.], dtype=float32), expected Callable",
+        ),
+        (
+            "merge",
+            MergeResult(leaves, cast(Any, "half")),
+            "MergeResult whose weights is str 'half', expected tuple[float, ...]",
+        ),
+        (
+            "merge",
+            MergeResult(leaves, (1.0,), notes=cast(Any, "a note")),
+            "notes is str 'a note', expected tuple[str, ...]",
+        ),
+        (
+            "merge",
+            MergeResult(leaves, (1.0,), steps=cast(Any, ("a",))),
+            "steps is tuple with str 'a', expected MergeStep",
+        ),
+        ("export", Path("file"), "export returned PosixPath PosixPath('file'), expected ExportResult"),
+        ("export", ExportResult(HERE, cast(Any, None)), "facts is NoneType, expected Mapping[str, Any]"),
+        (
+            "export",
+            ExportResult(HERE, cast(Mapping[str, Any], {3: 4})),
+            "facts is dict with int 3, expected str",
+        ),
     ],
 )
 def test_a_result_of_another_type_is_named_with_its_plugin(field: str, result: object, said: str) -> None:
@@ -128,8 +148,8 @@ def test_what_a_plugin_raises_while_it_works_passes(error: BaseException) -> Non
     ("detect", "said"),
     [
         (raises(KeyError("k")), "detect failed: KeyError: 'k'"),
-        (returns(None), "detect returned NoneType, expected a list or tuple of DatasetSource"),
-        (returns([1]), "detect returned int among its sources"),
+        (returns(None), "detect returned NoneType, expected Sequence[DatasetSource]"),
+        (returns([1]), "detect returned list with int 1, expected DatasetSource"),
         (leaves, "detect called sys.exit(0)"),
     ],
 )

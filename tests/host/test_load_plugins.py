@@ -39,12 +39,12 @@ def test_the_built_in_plugins_load_through_entry_points() -> None:
 
 def test_entry_points_are_sorted_and_each_comes_once(strangers: Callable[..., None]) -> None:
     strangers("good")
-    names = [installed.name for installed in installed_plugins()]
+    names = [installed.entry_point.name for installed in installed_plugins()]
     assert names == sorted(names)
     assert names.count("good") == 1
     # The same distribution once more, further down the path.
     sys.path.append(str(PLUGINS / "good"))
-    assert [installed.name for installed in installed_plugins()] == names
+    assert [installed.entry_point.name for installed in installed_plugins()] == names
 
 
 def test_a_plugin_that_cannot_be_imported_is_recorded(strangers: Callable[..., None]) -> None:

@@ -97,7 +97,7 @@ def test_a_hook_is_called_when_its_kind_is_asked_for_and_once() -> None:
 
 
 BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
-    "wrong type": ("toolkit_exporters", lambda: [listener()], "expected declarations of type Exporter"),
+    "wrong type": ("toolkit_exporters", lambda: [listener()], "yielded RunListener, expected Exporter"),
     "no iterable": ("toolkit_run_listeners", listener, "returned RunListener, expected an iterable"),
     "nothing": ("toolkit_run_listeners", lambda: None, "returned NoneType, expected an iterable"),
     "capital letters": (
@@ -111,12 +111,12 @@ BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
     "empty summary": (
         "toolkit_run_listeners",
         lambda: [RunListener(name="ear", summary=" ", hear=one)],
-        "run listener 'ear' has the summary ' '",
+        "run listener 'ear': summary is ' ', expected one line",
     ),
     "not callable": (
         "toolkit_run_listeners",
         lambda: [RunListener(name="ear", summary="Hears", hear="me")],  # type: ignore[arg-type]
-        "run listener 'ear': hear is str 'me', expected a callable",
+        "run listener 'ear': hear is str 'me', expected Callable",
     ),
     "options no dataclass": (
         "toolkit_merge_strategies",
@@ -131,7 +131,7 @@ BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
     "needs no frozenset": (
         "toolkit_merge_strategies",
         lambda: [MergeStrategy(name="s", summary="S", merge=one, needs={"scores"})],  # type: ignore[arg-type]
-        "needs is {'scores'}, expected a frozenset of Need",
+        "needs is set {'scores'}, expected frozenset[Need]",
     ),
     "one ingredient": (
         "toolkit_merge_strategies",
@@ -141,7 +141,7 @@ BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
     "rank a text": (
         "toolkit_merge_strategies",
         lambda: [MergeStrategy(name="s", summary="S", merge=one, rank="low")],  # type: ignore[arg-type]
-        "merge strategy 's': rank is str 'low', expected a number",
+        "merge strategy 's': rank is str 'low', expected int",
     ),
     "suffix without a dot": (
         "toolkit_exporters",
@@ -151,12 +151,12 @@ BAD_DECLARATIONS: dict[str, tuple[str, Callable[[], object], str]] = {
     "suffixes a text": (
         "toolkit_model_formats",
         lambda: [ModelFormat(name="f", summary="F", suffixes=".h5", read=one)],  # type: ignore[arg-type]
-        "suffixes is '.h5', expected a tuple",
+        "suffixes is str '.h5', expected tuple[str, ...]",
     ),
     "convention a text": (
         "toolkit_architectures",
         lambda: [Architecture(name="a", summary="A", build=one, convention="upright")],  # type: ignore[arg-type]
-        "convention is str 'upright', expected a Convention",
+        "convention is str 'upright', expected Convention",
     ),
 }
 

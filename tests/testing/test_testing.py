@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +20,6 @@ from numpy.typing import NDArray
 from toolkit import hookimpl
 from toolkit.declarations import (
     Command,
-    DatasetLoader,
-    DatasetSource,
     Exporter,
     Ingredient,
     MergeRequest,
@@ -41,7 +41,7 @@ from toolkit.testing import (
     check_plugin,
     empty_catalog,
     make_catalog,
-    plugin_problems,
+    plugin_findings,
     run_events,
     small_ingredients,
 )
@@ -74,7 +74,7 @@ def module(**hooks: Callable[[], object]) -> ModuleType:
 
 
 def problems(**hooks: Callable[[], object]) -> list[str]:
-    return [str(problem) for problem in plugin_problems(module(**hooks))]
+    return [str(problem) for problem in plugin_findings(module(**hooks))]
 
 
 def strategy(
@@ -161,8 +161,8 @@ def test_an_import_that_pulls_in_numpy_is_found_out(tmp_path: Path, monkeypatch:
         "import numpy\nfrom toolkit import hookimpl\n@hookimpl\ndef toolkit_exporters(): return ()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert [str(problem) for problem in plugin_problems("toolkit_heavy")] == [
-        "plugin: its import pulls in numpy; import them inside the functions that use them"
+    assert [str(problem) for problem in plugin_findings("toolkit_heavy")] == [
+        "plugin: its import imports numpy; import them inside the functions that use them"
     ]
     with pytest.raises(AssertionError, match="plugin toolkit_heavy breaks its contract:\nplugin: its import"):
         check_plugin("toolkit_heavy")
@@ -172,7 +172,7 @@ def test_an_import_that_pulls_in_numpy_is_found_out(tmp_path: Path, monkeypatch:
 def test_a_forgotten_marker_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toolkit_unmarked.py").write_text("def toolkit_exporters(): return ()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert [problem.text for problem in plugin_problems("toolkit_unmarked")] == [
+    assert [problem.text for problem in plugin_findings("toolkit_unmarked")] == [
         "toolkit_exporters is not marked with @hookimpl",
         "implements no hook",
     ]
@@ -212,7 +212,7 @@ def test_options_that_refuse_their_own_defaults_are_found_out() -> None:
             )
         ],
     )
-    assert found == ["exporter 'tried': its options cannot be left as they are by default: ValueError: never"]
+    assert found == ["exporter 'tried': its default options are not valid: ValueError: never"]
 
 
 def test_a_callable_that_takes_no_request_is_found_out() -> None:
@@ -223,26 +223,6 @@ def test_a_callable_that_takes_no_request_is_found_out() -> None:
         toolkit_run_listeners=lambda: [RunListener(name="deaf", summary="Hears nothing", hear=hear)]  # type: ignore[arg-type]
     )
     assert found == ["run listener 'deaf': hear() -> 'None' cannot be called with 1 positional argument"]
-
-
-def test_a_loader_that_fails_on_an_empty_folder_is_found_out() -> None:
-    def detect(folder: Path) -> Sequence[DatasetSource]:
-        (folder / "cache").touch()
-        return [DatasetSource("a", "somebody", "A"), DatasetSource("a", "tried", "A")]
-
-    def loader(function: Callable[[Path], Sequence[DatasetSource]]) -> list[str]:
-        return problems(
-            toolkit_dataset_loaders=lambda: [
-                DatasetLoader(name="tried", summary="Is tried", detect=function, load=lambda _: None)  # type: ignore[arg-type, return-value]
-            ]
-        )
-
-    (raised,) = loader(lambda folder: [DatasetSource("a", "tried", str(1 // len(list(folder.iterdir()))))])
-    assert raised.startswith("dataset loader 'tried': its check failed: ZeroDivisionError")
-    found = "\n".join(loader(detect))
-    assert "detect writes into the folder that it looks at: cache" in found
-    assert "source 'a' says that its loader is 'somebody'" in found
-    assert "two sources of one name" in found
 
 
 def test_a_format_that_takes_noise_for_a_model_is_found_out() -> None:
@@ -256,7 +236,7 @@ def test_a_format_that_takes_noise_for_a_model_is_found_out() -> None:
     )
     assert found == [
         "model format 'tried': read raises IndexError for an empty file (.x), expected UnreadableInputError",
-        "model format 'tried': read accepts a file of noise (.x) as a model",
+        "model format 'tried': read accepts a file of random bytes (.x) as a model",
     ]
 
 
@@ -265,7 +245,9 @@ def test_a_command_that_does_not_load_is_found_out() -> None:
         yield Command(name="good", summary="Good", load=lambda: click.Command("good"))
         yield Command(name="bad", summary="Bad", load=lambda: "bad")  # type: ignore[arg-type, return-value]
 
-    assert problems(toolkit_commands=commands) == ["command 'bad': load returned str, expected click.Command"]
+    assert problems(toolkit_commands=commands) == [
+        "command 'bad': load returned str 'bad', expected click.Command"
+    ]
 
 
 def test_a_name_that_is_nothing_is_said_to_be_so() -> None:
@@ -285,3 +267,63 @@ def test_fixtures_for_authors(
     for event in run_events:
         catalog.get(RUN_LISTENERS, "ear").hear(event)
     assert heard == ["started", "epoch", "epoch", "finished"]
+
+
+def test_options_that_change_on_their_way_through_json_are_found() -> None:
+    @dataclass
+    class Odd:
+        value: int = option(1, help="anything")
+
+        def __eq__(self, other: object) -> bool:
+            return False
+
+        __hash__ = None  # type: ignore[assignment]
+
+    Odd.__annotations__["value"] = int
+    found = problems(
+        toolkit_exporters=lambda: [
+            Exporter(name="tried", summary="Is tried", suffix=".x", export=lambda _: None, options=Odd)  # type: ignore[arg-type, return-value]
+        ],
+    )
+    assert [text.partition(";")[0] for text in found] == [
+        "exporter 'tried': its options are not equal to themselves after JSON"
+    ]
+
+
+def test_options_whose_annotations_exist_for_type_checkers_only_are_found() -> None:
+    @dataclass(frozen=True)
+    class Unresolvable:
+        value: Missing = option(1, help="anything")  # type: ignore[name-defined]  # noqa: F821
+
+    (found,) = problems(
+        toolkit_exporters=lambda: [
+            Exporter(
+                name="tried", summary="Is tried", suffix=".x", export=lambda _: None, options=Unresolvable
+            )  # type: ignore[arg-type, return-value]
+        ],
+    )
+    assert found.startswith("plugin: exporter 'tried': Unresolvable: its annotations cannot be resolved")
+
+
+WITHOUT_PYTEST = "import sys; sys.modules['pytest'] = None; "
+
+
+def test_without_pytest_the_module_says_what_to_install() -> None:
+    program = WITHOUT_PYTEST + "import toolkit.testing"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: toolkit.testing needs pytest; install it with: pip install pytest"
+    )
+    assert "ModuleNotFoundError" not in done.stderr
+
+
+def test_plugins_are_checked_without_pytest() -> None:
+    arguments = "sys.argv = ['toolkit', 'plugins', 'check']; "
+    program = f"{WITHOUT_PYTEST}{arguments}from toolkit.cli.main import main; main()"
+    environ = {**os.environ, "TOOLKIT_LOAD_PLUGINS": "journal"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environ
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "journal (modelops-toolkit" in done.stdout

@@ -1,4 +1,4 @@
-"""``toolkit plugins``: which there are, what they add, whether they keep their contract."""
+"""``toolkit plugins``: list, show and check."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.plugins import ContributionDetails, PluginCheck, PluginDetails, PluginSummary
+    from toolkit.options import OptionInfo
 
 STYLES = {"loaded": "green", "broken": "red", "disabled": "yellow"}
 
@@ -25,7 +26,7 @@ def command() -> None:
 @common_options
 @pass_command_line
 def list_command(command_line: CommandLine) -> None:
-    """List every plugin: its state, what it contributes, and what is wrong with a broken one."""
+    """List every plugin: its state, what it contributes, and why a broken one is not loaded."""
     from toolkit.cli.main import hidden_commands
     from toolkit.operations.plugins import list_plugins
 
@@ -44,19 +45,22 @@ def list_command(command_line: CommandLine) -> None:
 @common_options
 @pass_command_line
 def show_command(command_line: CommandLine, name: str) -> None:
-    """Show a plugin or a contribution: where it comes from, its options and their defaults."""
+    """Show a plugin or a contribution with its options.
+
+    NAME is a plugin, a distribution, a contribution, or `train` for the options of every training.
+    """
     from toolkit.operations.plugins import show_plugin
 
     details = show_plugin(command_line.toolkit, name)
     command_line.output.result(details, lambda console: _show(details, console))
 
 
-@command.command("check", short_help="Check that every plugin keeps its contract.")
+@command.command("check", short_help="Check every plugin against its contract.")
 @common_options
 @pass_command_line
 @click.pass_context
 def check_command(context: click.Context, command_line: CommandLine) -> None:
-    """Check that every plugin keeps its contract; ends with status 2 if one does not."""
+    """Check every plugin against its contract. The exit status is 2 if one breaks it."""
     from toolkit.operations.plugins import check_plugins
 
     checks = check_plugins(command_line.toolkit)
@@ -115,30 +119,36 @@ def _show_contribution(contribution: ContributionDetails, console: Console) -> N
 
     console.print(f"{contribution.kind} {contribution.name}", style="bold")
     _indented(console, contribution.summary)
-    _indented(console, f"from: {contribution.plugin} of {contribution.distribution}")
+    if contribution.plugin:
+        _indented(console, f"from: {contribution.plugin} of {contribution.distribution}")
     if contribution.also_claimed_by:
         others = ", ".join(contribution.also_claimed_by)
         name = f"{contribution.distribution}:{contribution.name}"
-        _indented(console, f"also claimed by {others}: type {name}", "yellow")
+        _indented(console, f"also claimed by {others}: use {name}", "yellow")
     for name, value in contribution.facts.items():
         _indented(console, f"{name.replace('_', ' ')}: {value}")
     if not contribution.options:
         return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("option", no_wrap=True)
-    table.add_column("type", overflow="fold", max_width=24)
+    table.add_column("type", overflow="fold", max_width=20)
     table.add_column("default", overflow="fold", max_width=12)
+    table.add_column("range", overflow="fold", max_width=12)
     table.add_column("what it does", overflow="fold")
     for option in contribution.options:
-        limits = [f"≥ {option.minimum:g}"] if option.minimum is not None else []
-        limits += [f"≤ {option.maximum:g}"] if option.maximum is not None else []
-        kind = option.type if option.choices else ", ".join([option.type, *limits])
-        table.add_row(option.name, kind, _default(option.default), option.help)
+        table.add_row(option.name, option.type, _default(option.default), _range(option), option.help)
     console.print(Padding(table, (0, 0, 0, 2)))
 
 
+def _range(option: OptionInfo) -> str:
+    low, high = (None if one is None else f"{one:g}" for one in (option.minimum, option.maximum))
+    if low is None or high is None:
+        return f"from {low}" if low else f"up to {high}" if high else ""
+    return f"{low} to {high}"
+
+
 def _indented(console: Console, text: str, style: str = "") -> None:
-    """Print with two blanks before every line, those that the terminal's width makes included."""
+    """Print indented by two spaces, continuation lines too."""
     from rich.padding import Padding
     from rich.text import Text
 

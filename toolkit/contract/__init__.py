@@ -1,1 +1,1 @@
-"""What a plugin must fulfil, as checks that ``toolkit plugins check`` and :mod:`toolkit.testing` run."""
+"""What a plugin must do, as checks; run by ``toolkit plugins check`` and by :mod:`toolkit.testing`."""

@@ -1,4 +1,4 @@
-"""What every plugin must do: checks that anyone runs on their own, and ``toolkit plugins check`` on all."""
+"""Checks of a plugin: its declarations, its import, and what its callables do."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.declarations import Command, DatasetLoader, DatasetSource, MergeStrategy, ModelFormat, Routes
+from toolkit.contract.loader_checks import loader_problems
+from toolkit.declarations import Command, DatasetLoader, MergeStrategy, ModelFormat, Routes
 from toolkit.errors import ToolkitError, one_line
 from toolkit.host.catalog import Catalog
-from toolkit.host.kinds import KINDS, Kind
+from toolkit.host.checks import result_problem
+from toolkit.host.kinds import COMMANDS, KINDS, ROUTES, Kind
 from toolkit.host.manager import Contribution, PluginRecord
-from toolkit.options import describe_options
+from toolkit.options import describe_options, options_as_json, options_from_mapping
 
 HEAVY_PACKAGES = (
+    "cv2",
     "flask",
     "h5py",
     "keras",
@@ -34,10 +37,9 @@ HEAVY_PACKAGES = (
     "tf2onnx",
     "torch",
 )
-"""What the import of a plugin must not pull in: every start of the program pays for it."""
+"""Packages that the import of a plugin must not import, because it delays every start."""
 
 _IMPORT_LIMIT_S = 60.0
-_ARGUMENTS = {"write": 2}
 _IMPORT_SCRIPT = """\
 import importlib, sys
 plugin = importlib.import_module(sys.argv[1])
@@ -48,12 +50,12 @@ print("heavy:", *sorted(set(sys.argv[2:]) & set(sys.modules)))
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A promise that a plugin breaks.
+class Finding:
+    """One way in which a plugin breaks its contract.
 
     Attributes:
-        subject: Which part of it: ``plugin``, or ``merge strategy 'mean'``.
-        text: What it does and what it should do.
+        subject: The part that is wrong: ``plugin``, or ``merge strategy 'mean'``.
+        text: What it does, and what it should do.
     """
 
     subject: str
@@ -63,37 +65,33 @@ class Problem:
         return f"{self.subject}: {self.text}"
 
 
-def problems_of(catalog: Catalog, plugin: PluginRecord) -> tuple[Problem, ...]:
-    """Check one plugin: what its declarations are and what its callables do.
+def findings(catalog: Catalog, plugin: PluginRecord) -> tuple[Finding, ...]:
+    """Check one plugin.
 
-    Nothing is trained, downloaded or written outside temporary folders, and no run listener is
-    told anything.
+    Nothing is trained or downloaded, nothing is written outside temporary folders, and no run
+    listener is called.
 
     Args:
-        catalog: With the plugin in it, and all those that it could clash with.
+        catalog: Contains the plugin, and the others whose names it may have taken.
         plugin: One of the catalog's records.
+
+    Returns:
+        Empty for a good plugin and for a disabled one.
     """
     if plugin.state == "disabled":
         return ()
     if plugin.state == "broken":
-        return (Problem("plugin", plugin.cause),)
-    problems = [Problem("plugin", text) for text in (*_hook_problems(plugin), *_import_problems(plugin))]
-    for kind in KINDS:
-        clashes = catalog.clashes(kind)
-        for contribution in catalog.contributions(kind):
-            if contribution.owner != plugin:
-                continue
-            subject = f"{kind.word} {contribution.name!r}"
-            others = [
-                str(other.owner) for other in clashes.get(contribution.name, ()) if other != contribution
-            ]
+        return (Finding("plugin", plugin.cause),)
+    found = [Finding("plugin", text) for text in (*_hook_problems(plugin), *_import_problems(plugin))]
+    for contribution in catalog.all_contributions():
+        if contribution.owner == plugin:
+            subject = f"{contribution.kind.word} {contribution.name!r}"
+            others = ", ".join(str(other.owner) for other in catalog.namesakes(contribution))
             if others:
-                text = (
-                    f"the name is also taken by {', '.join(others)}; only {contribution.qualified_name} works"
-                )
-                problems.append(Problem(subject, text))
-            problems.extend(Problem(subject, text) for text in _contribution_problems(contribution))
-    return tuple(problems)
+                text = f"the name is also taken by {others}; only {contribution.qualified_name} works"
+                found.append(Finding(subject, text))
+            found.extend(Finding(subject, text) for text in _contribution_problems(contribution))
+    return tuple(found)
 
 
 def _hook_problems(plugin: PluginRecord) -> Iterator[str]:
@@ -108,7 +106,7 @@ def _hook_problems(plugin: PluginRecord) -> Iterator[str]:
 
 
 def _import_problems(plugin: PluginRecord) -> Iterator[str]:
-    """What the plugin's import, and the hooks that every start calls, pull in; in a fresh process."""
+    """What the import of the plugin and its commands import, in a process of its own."""
     module = plugin.module.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module)
@@ -128,119 +126,91 @@ def _import_problems(plugin: PluginRecord) -> Iterator[str]:
     lines = [line for line in done.stdout.splitlines() if line.startswith("heavy:")]
     if done.returncode or not lines:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        yield f"cannot be imported in a fresh process: {last}"
+        yield f"cannot be imported in a new process: {last}"
         return
-    heavy = lines[-1].removeprefix("heavy:").split()
+    heavy = ", ".join(lines[-1].removeprefix("heavy:").split())
     if heavy:
-        yield f"its import pulls in {', '.join(heavy)}; import them inside the functions that use them"
+        yield f"its import imports {heavy}; import them inside the functions that use them"
 
 
 def _contribution_problems(contribution: Contribution[Any]) -> Iterator[str]:
-    kind, declaration = contribution.kind, contribution.declaration
-    for field in (*kind.callables, *kind.optional_callables):
-        yield from _signature_problems(kind, field, getattr(declaration, field))
+    declaration = contribution.declaration
+    yield from _signature_problems(contribution.kind, declaration)
     if hasattr(declaration, "options"):
-        for described in describe_options(declaration.options):
-            if not described.help.strip():
-                yield f"option {described.name} has no help text; declare it with toolkit.options.option"
-        yield from _default_options_problems(declaration.options)
-    check = _BEHAVIOUR.get(kind.declaration)
-    if check is None:
-        return
+        yield from _options_problems(declaration.options)
+    check = _BEHAVIOUR.get(contribution.kind.declaration)
     try:
-        yield from check(declaration)
+        yield from () if check is None else check(declaration)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - all that a stranger's code can raise is a finding
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit too
         yield f"its check failed: {type(error).__name__}: {one_line(error)}"
 
 
-def _default_options_problems(options: type) -> Iterator[str]:
+def _signature_problems(kind: Kind[Any], declaration: Any) -> Iterator[str]:
+    for field, call in kind.calls.items():
+        function = getattr(declaration, field)
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            # None, or written in C without a signature.
+            continue
+        try:
+            signature.bind(*[None] * call.arity)
+        except TypeError:
+            plural = "s" if call.arity != 1 else ""
+            yield f"{field}{signature} cannot be called with {call.arity} positional argument{plural}"
+
+
+def _options_problems(options: type) -> Iterator[str]:
+    for described in describe_options(options):
+        if not described.help.strip():
+            yield f"option {described.name} has no help text; declare it with toolkit.options.option"
     try:
-        options()
-    except Exception as error:  # noqa: BLE001 - a stranger's __post_init__ may fail in any way
-        yield f"its options cannot be left as they are by default: {type(error).__name__}: {one_line(error)}"
-
-
-def _signature_problems(kind: Kind[Any], field: str, function: Any) -> Iterator[str]:
-    if function is None:
-        return
-    number = 0 if field == "load" and kind.declaration in (Command, Routes) else _ARGUMENTS.get(field, 1)
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        # Written in C, without a signature to look at.
-        return
-    try:
-        signature.bind(*[None] * number)
-    except TypeError:
-        yield f"{field}{signature} cannot be called with {number} positional argument{'s'[: number != 1]}"
-
-
-def _dataset_loader_problems(loader: DatasetLoader) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sources: Iterable[object] = loader.detect(folder)
-        written = sorted(path.name for path in folder.iterdir())
-    if written:
-        yield f"detect writes into the folder that it looks at: {', '.join(written)}"
-    names = []
-    for source in sources:
-        if not isinstance(source, DatasetSource):
-            yield f"detect returned {type(source).__name__}, expected sources of type DatasetSource"
-            return
-        if source.loader != loader.name:
-            yield f"source {source.name!r} says that its loader is {source.loader!r}"
-        names.append(source.name)
-    if len(set(names)) != len(names):
-        yield f"detect returned two sources of one name: {', '.join(sorted(names))}"
+        defaults = options()
+        same = options_from_mapping(options, options_as_json(defaults), owner="the check") == defaults
+    except Exception as error:  # noqa: BLE001 - __post_init__ may raise anything
+        yield f"its default options are not valid: {type(error).__name__}: {one_line(error)}"
+    else:
+        if not same:
+            yield "its options are not equal to themselves after JSON; declare them as a frozen dataclass"
 
 
 def _model_format_problems(model_format: ModelFormat) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as name:
         for suffix in model_format.suffixes:
-            for what, content in (("an empty file", b""), ("a file of noise", bytes(range(256)) * 4)):
-                path = Path(name) / f"strange{suffix}"
+            for what, content in (("an empty file", b""), ("a file of random bytes", bytes(range(256)) * 4)):
+                path = Path(name) / f"sample{suffix}"
                 path.write_bytes(content)
                 try:
                     model_format.read(path)
                 except ToolkitError:
                     continue
-                except Exception as error:  # noqa: BLE001 - the finding is that it is no ToolkitError
-                    yield (
-                        f"read raises {type(error).__name__} for {what} ({suffix}), "
-                        "expected UnreadableInputError"
-                    )
+                except Exception as error:  # noqa: BLE001 - the finding is that it is not a ToolkitError
+                    expected = "expected UnreadableInputError"
+                    yield f"read raises {type(error).__name__} for {what} ({suffix}), {expected}"
                 else:
                     yield f"read accepts {what} ({suffix}) as a model"
 
 
 def _merge_strategy_problems(strategy: MergeStrategy) -> Iterator[str]:
+    # NumPy is not needed to check other plugins.
     from toolkit.contract.strategy_checks import strategy_problems
 
     return strategy_problems(strategy)
 
 
 def _command_problems(command: Command) -> Iterator[str]:
-    import click
-
-    loaded: object = command.load()
-    if not isinstance(loaded, click.Command):
-        yield f"load returned {type(loaded).__name__}, expected click.Command"
+    yield from filter(None, [result_problem(COMMANDS, "load", command.load())])
 
 
 def _routes_problems(routes: Routes) -> Iterator[str]:
-    if importlib.util.find_spec("flask") is None:
-        return
-    import flask
-
-    loaded: object = routes.load()
-    if not isinstance(loaded, flask.Blueprint):
-        yield f"load returned {type(loaded).__name__}, expected flask.Blueprint"
+    if importlib.util.find_spec("flask") is not None:
+        yield from filter(None, [result_problem(ROUTES, "load", routes.load())])
 
 
 _BEHAVIOUR: dict[type, Callable[[Any], Iterator[str]]] = {
-    DatasetLoader: _dataset_loader_problems,
+    DatasetLoader: loader_problems,
     ModelFormat: _model_format_problems,
     MergeStrategy: _merge_strategy_problems,
     Command: _command_problems,

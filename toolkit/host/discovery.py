@@ -1,4 +1,4 @@
-"""Which plugins are installed, and what the environment says about them; imports none of them."""
+"""Which plugins are installed, and the environment variables about them; imports no plugin."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """One entry point of our group.
+    """One entry point of the group.
 
     Attributes:
         entry_point: Name and module; loading it imports the plugin.
-        distribution: Name of the distribution that brings it.
-        version: Of that distribution.
+        distribution: Name of the distribution that contains it.
+        version: Version of the distribution.
     """
 
     entry_point: EntryPoint
@@ -30,20 +30,20 @@ class InstalledPlugin:
     version: str
 
     @property
-    def name(self) -> str:
-        """The entry point's name."""
-        return self.entry_point.name
+    def names(self) -> tuple[str, str]:
+        """The names that pick it: ``name`` and ``distribution:name``."""
+        return self.entry_point.name, f"{self.distribution}:{self.entry_point.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
-    """What the environment says about plugins.
+    """The environment variables about plugins.
 
     Attributes:
         allowed: The only plugins to load (``TOOLKIT_LOAD_PLUGINS``); None for all.
         denied: Plugins not to load (``TOOLKIT_DISABLE_PLUGINS``).
         raise_errors: Whether a broken plugin ends the program (``TOOLKIT_PLUGIN_ERRORS=raise``).
-        trace: Whether to say on stderr what is loaded (``TOOLKIT_TRACE_PLUGINS=1``).
+        trace: Whether to print on stderr what is loaded (``TOOLKIT_TRACE_PLUGINS=1``).
     """
 
     allowed: frozenset[str] | None = None
@@ -68,49 +68,39 @@ class PluginSettings:
 
     def refusal(self, plugin: InstalledPlugin) -> str:
         """Why the plugin is not to be loaded; empty if it is."""
-        names = {plugin.name, f"{plugin.distribution}:{plugin.name}"}
-        if self.allowed is not None and not names & self.allowed:
+        if self.allowed is not None and self.allowed.isdisjoint(plugin.names):
             return "not listed in TOOLKIT_LOAD_PLUGINS"
-        if names & self.denied:
-            return "listed in TOOLKIT_DISABLE_PLUGINS"
-        return ""
+        return "" if self.denied.isdisjoint(plugin.names) else "listed in TOOLKIT_DISABLE_PLUGINS"
 
 
 def installed_plugins() -> list[InstalledPlugin]:
-    """Find the entry points of our group.
+    """Find the entry points of the group, sorted by name, then by distribution.
 
     A distribution that is found twice (installed, and as a checkout in the working directory)
-    counts once, as Python's import would have it: the first on the path. Neither does one
-    module under two names make two plugins. Distributions without a name are told apart by their
-    modules. One whose entry points cannot be read is not ours to complain about.
-
-    Returns:
-        Sorted by entry point name, then by distribution.
+    counts once, and so does a module with two names: the first one is used. Distributions without
+    a name are told apart by their modules. One whose entry points cannot be read is skipped.
     """
     found: list[InstalledPlugin] = []
-    seen_distributions: set[str] = set()
+    seen: set[str] = set()
     for distribution in distributions():
         plugins = list(_of_distribution(distribution))
-        if not plugins:
-            continue
-        normalized = re.sub(r"[-_.]+", "-", plugins[0].distribution).lower()
-        if normalized == _UNKNOWN or normalized not in seen_distributions:
-            seen_distributions.add(normalized)
+        normalized = re.sub(r"[-_.]+", "-", plugins[0].distribution).lower() if plugins else ""
+        if normalized == _UNKNOWN or normalized not in seen:
+            seen.add(normalized)
             found.extend(plugins)
-    found.sort(key=lambda plugin: (plugin.name, plugin.distribution))
-    unique: dict[str, InstalledPlugin] = {}
-    for plugin in found:
-        unique.setdefault(plugin.entry_point.value, plugin)
-    return list(unique.values())
+    found.sort(key=lambda plugin: (plugin.entry_point.name, plugin.distribution))
+    # Reversed, so that of several with one module the first stays.
+    first = {plugin.entry_point.value: plugin for plugin in reversed(found)}
+    return [plugin for plugin in found if first[plugin.entry_point.value] is plugin]
 
 
 def _of_distribution(distribution: Distribution) -> Iterator[InstalledPlugin]:
     try:
-        # Parsing the metadata of every distribution costs more than all else at start-up.
+        # Parsing the metadata of every distribution would take most of the program's start.
         if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
             return
         entry_points = distribution.entry_points.select(group=GROUP)
-    except Exception:  # noqa: BLE001 - anyone's damaged metadata, read by importlib
+    except Exception:  # noqa: BLE001 - importlib raises anything for damaged metadata
         return
     name, version = _metadata(distribution, "Name"), _metadata(distribution, "Version")
     for entry_point in entry_points:
@@ -118,10 +108,9 @@ def _of_distribution(distribution: Distribution) -> Iterator[InstalledPlugin]:
 
 
 def _metadata(distribution: Distribution, field: str) -> str:
-    """A field of the metadata; each version of Python fails in its own way where it is missing."""
     try:
         values = distribution.metadata.get_all(field)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - missing metadata raises something else in each Python version
         return _UNKNOWN
     return values[0] if values else _UNKNOWN
 

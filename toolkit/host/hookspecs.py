@@ -1,71 +1,31 @@
-"""The hooks. Each takes no argument, does no work, and returns declarations."""
+"""The hooks, one for each kind. A hook takes no argument, does no work, and yields declarations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import pluggy
 
-from toolkit.declarations import (
-    Architecture,
-    Command,
-    DatasetLoader,
-    Exporter,
-    MergeStrategy,
-    ModelFormat,
-    Routes,
-    RunListener,
-)
+from toolkit.host.discovery import GROUP
+from toolkit.host.kinds import KINDS, Kind
 
-PROJECT = "toolkit"
-
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(GROUP)
+_hookspec = pluggy.HookspecMarker(GROUP)
 
 
-@hookspec
-def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
-    """Yield loaders of data sets."""
-    raise AssertionError("a specification is not called")
+def _specification(kind: Kind[Any]) -> Callable[[], Any]:
+    def hook() -> Any:
+        raise AssertionError("a specification is not called")
+
+    hook.__name__ = kind.hook
+    hook.__annotations__ = {"return": f"Iterable[{kind.declaration.__name__}]"}
+    return _hookspec(hook)
 
 
-@hookspec
-def toolkit_architectures() -> Iterable[Architecture]:
-    """Yield architectures to train."""
-    raise AssertionError("a specification is not called")
+HOOKS = ModuleType("hooks")
+"""The specifications of all hooks, as pluggy takes them."""
 
-
-@hookspec
-def toolkit_model_formats() -> Iterable[ModelFormat]:
-    """Yield formats of model files."""
-    raise AssertionError("a specification is not called")
-
-
-@hookspec
-def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
-    """Yield strategies that make one model of several."""
-    raise AssertionError("a specification is not called")
-
-
-@hookspec
-def toolkit_exporters() -> Iterable[Exporter]:
-    """Yield exporters."""
-    raise AssertionError("a specification is not called")
-
-
-@hookspec
-def toolkit_run_listeners() -> Iterable[RunListener]:
-    """Yield listeners that hear what happens in a training."""
-    raise AssertionError("a specification is not called")
-
-
-@hookspec
-def toolkit_commands() -> Iterable[Command]:
-    """Yield commands of the command line."""
-    raise AssertionError("a specification is not called")
-
-
-@hookspec
-def toolkit_routes() -> Iterable[Routes]:
-    """Yield routes of the HTTP API."""
-    raise AssertionError("a specification is not called")
+for _kind in KINDS:
+    setattr(HOOKS, _kind.hook, _specification(_kind))

@@ -1,31 +1,47 @@
-"""The kinds of contributions, and what makes a declaration a good one."""
+"""The kinds of contributions: the one table that hooks, checks and guarded calls are derived from."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from toolkit.declarations import (
     Architecture,
     Command,
     DatasetLoader,
+    DatasetSource,
     Exporter,
+    ExportResult,
+    MergeResult,
     MergeStrategy,
     ModelFormat,
-    Need,
     Routes,
     RunListener,
 )
-from toolkit.errors import ConfigurationError
-from toolkit.options import describe_options
-from toolkit.vocabulary import Convention
 
 D = TypeVar("D")
 
-NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-"""What a contribution may be called: it is typed, stands in URLs and in file names."""
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One callable of a declaration.
+
+    Attributes:
+        returns: Type of the result: a type hint, or the address of a class that is too slow to
+            import here. ``Any`` if the result is not used.
+        arity: Number of positional arguments.
+        optional: Whether the field may be None.
+        probing: Whether it is tried on files that may not be meant for it, so that an unexpected
+            exception is the plugin's failure.
+    """
+
+    returns: Any = Any
+    arity: int = 1
+    optional: bool = False
+    probing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,40 +50,71 @@ class Kind(Generic[D]):
 
     Attributes:
         hook: Name of the hook that yields it.
-        declaration: The dataclass that declares it.
-        word: What one of them is called.
-        plural: What several are called.
-        callables: Fields that must hold a callable.
-        optional_callables: Fields that hold a callable or None.
+        declaration: Dataclass that declares it.
+        word: Name for one of them, in messages and in JSON.
+        calls: The callables of the declaration, by field.
+        rule: Says what is wrong with the values of a declaration whose types are right; empty if
+            nothing is.
     """
 
     hook: str
     declaration: type[D]
     word: str
-    plural: str
-    callables: tuple[str, ...]
-    optional_callables: tuple[str, ...] = ()
+    calls: Mapping[str, Call]
+    rule: Callable[[D], str] = lambda _: ""
+
+
+def _bad_suffix(*suffixes: str) -> str:
+    bad = [suffix for suffix in suffixes if re.fullmatch(r"(\.[a-z0-9_-]+)+", suffix) is None]
+    return f"suffix is {bad[0]!r}, expected lower case with a dot: '.h5'" if bad else ""
+
+
+def _bad_fetchable(loader: DatasetLoader) -> str:
+    return "fetchable is set but fetch is None" if loader.fetchable and loader.fetch is None else ""
+
+
+def _bad_suffixes(model_format: ModelFormat) -> str:
+    return _bad_suffix(*model_format.suffixes) if model_format.suffixes else "suffixes is empty"
+
+
+def _bad_number(strategy: MergeStrategy) -> str:
+    few = strategy.exactly is not None and strategy.exactly < 2
+    return f"exactly is {strategy.exactly}, expected None, 2 or more" if few else ""
 
 
 DATASET_LOADERS = Kind(
     "toolkit_dataset_loaders",
     DatasetLoader,
     "dataset loader",
-    "dataset loaders",
-    ("detect", "load"),
-    ("fetch", "make"),
+    {
+        "detect": Call(Sequence[DatasetSource]),
+        "load": Call("toolkit.data.Dataset"),
+        "fetch": Call(Sequence[Path], optional=True),
+        "make": Call(Sequence[Path], optional=True),
+    },
+    _bad_fetchable,
 )
-ARCHITECTURES = Kind("toolkit_architectures", Architecture, "architecture", "architectures", ("build",))
+ARCHITECTURES = Kind("toolkit_architectures", Architecture, "architecture", {"build": Call("keras.Model")})
 MODEL_FORMATS = Kind(
-    "toolkit_model_formats", ModelFormat, "model format", "model formats", ("read",), ("write",)
+    "toolkit_model_formats",
+    ModelFormat,
+    "model format",
+    {"read": Call("toolkit.model.Model", probing=True), "write": Call(arity=2, optional=True)},
+    _bad_suffixes,
 )
 MERGE_STRATEGIES = Kind(
-    "toolkit_merge_strategies", MergeStrategy, "merge strategy", "merge strategies", ("merge",)
+    "toolkit_merge_strategies", MergeStrategy, "merge strategy", {"merge": Call(MergeResult)}, _bad_number
 )
-EXPORTERS = Kind("toolkit_exporters", Exporter, "exporter", "exporters", ("export",))
-RUN_LISTENERS = Kind("toolkit_run_listeners", RunListener, "run listener", "run listeners", ("hear",))
-COMMANDS = Kind("toolkit_commands", Command, "command", "commands", ("load",))
-ROUTES = Kind("toolkit_routes", Routes, "routes", "routes", ("load",))
+EXPORTERS = Kind(
+    "toolkit_exporters",
+    Exporter,
+    "exporter",
+    {"export": Call(ExportResult)},
+    lambda exporter: _bad_suffix(exporter.suffix),
+)
+RUN_LISTENERS = Kind("toolkit_run_listeners", RunListener, "run listener", {"hear": Call()})
+COMMANDS = Kind("toolkit_commands", Command, "command", {"load": Call("click.Command", arity=0)})
+ROUTES = Kind("toolkit_routes", Routes, "routes", {"load": Call("flask.Blueprint", arity=0)})
 
 KINDS: tuple[Kind[Any], ...] = (
     DATASET_LOADERS,
@@ -79,126 +126,4 @@ KINDS: tuple[Kind[Any], ...] = (
     COMMANDS,
     ROUTES,
 )
-"""Every kind there is, in the order in which a plugin's contributions are listed."""
-
-
-class BadDeclarationError(Exception):
-    """A declaration that cannot be used; the text says which and why."""
-
-
-def check_declaration(kind: Kind[D], declaration: object) -> D:
-    """Check what a hook yielded.
-
-    Args:
-        kind: What the hook is there for.
-        declaration: What came.
-
-    Returns:
-        The declaration.
-
-    Raises:
-        BadDeclarationError: If it is of another type, or a field of it cannot be used.
-    """
-    expected = kind.declaration.__name__
-    if not isinstance(declaration, kind.declaration):
-        raise BadDeclarationError(
-            f"{kind.hook} yielded {_shown(declaration)}, expected declarations of type {expected}"
-        )
-    name = getattr(declaration, "name", None)
-    if not isinstance(name, str) or NAME_PATTERN.fullmatch(name) is None:
-        raise BadDeclarationError(
-            f"{kind.hook} yielded the name {name!r}, expected lower-case letters, digits, '.', '_' and '-'"
-        )
-    where = f"{kind.word} {name!r}"
-    summary = getattr(declaration, "summary", None)
-    if not isinstance(summary, str) or not summary.strip() or "\n" in summary:
-        raise BadDeclarationError(f"{where} has the summary {summary!r}, expected one line of text")
-    for field in kind.callables:
-        _callable(where, declaration, field)
-    for field in kind.optional_callables:
-        if getattr(declaration, field) is not None:
-            _callable(where, declaration, field)
-    if hasattr(declaration, "options"):
-        _check_options(where, declaration.options)
-    check = _PARTICULARS.get(kind.declaration)
-    if check is not None:
-        check(where, declaration)
-    return declaration
-
-
-def _callable(where: str, declaration: object, field: str) -> None:
-    value = getattr(declaration, field)
-    if not callable(value):
-        raise BadDeclarationError(f"{where}: {field} is {_shown(value)}, expected a callable")
-
-
-def _check_options(where: str, options: type) -> None:
-    try:
-        describe_options(options)
-    except ConfigurationError as error:
-        raise BadDeclarationError(f"{where}: {error}") from error
-
-
-def _check_rank(where: str, rank: object) -> None:
-    # Ranks of several plugins are compared: one that is no number would break the choice for all.
-    if type(rank) not in (int, float):
-        raise BadDeclarationError(f"{where}: rank is {_shown(rank)}, expected a number")
-
-
-def _suffix(where: str, field: str, value: object) -> None:
-    if not isinstance(value, str) or not re.fullmatch(r"(\.[a-z0-9_-]+)+", value):
-        raise BadDeclarationError(f"{where}: {field} is {value!r}, expected lower case with a dot: '.h5'")
-
-
-def _check_dataset_loader(where: str, loader: DatasetLoader) -> None:
-    fetchable: object = loader.fetchable
-    if not isinstance(fetchable, tuple) or not all(isinstance(name, str) for name in fetchable):
-        raise BadDeclarationError(f"{where}: fetchable is {fetchable!r}, expected a tuple of names")
-    if fetchable and loader.fetch is None:
-        raise BadDeclarationError(f"{where} lists what it can fetch, but has no fetch")
-
-
-def _check_architecture(where: str, architecture: Architecture) -> None:
-    convention: object = architecture.convention
-    if not isinstance(convention, Convention):
-        raise BadDeclarationError(f"{where}: convention is {_shown(convention)}, expected a Convention")
-    _check_rank(where, architecture.rank)
-
-
-def _check_model_format(where: str, model_format: ModelFormat) -> None:
-    suffixes: object = model_format.suffixes
-    if not isinstance(suffixes, tuple) or not suffixes:
-        raise BadDeclarationError(f"{where}: suffixes is {suffixes!r}, expected a tuple of one or more")
-    for suffix in suffixes:
-        _suffix(where, "a suffix", suffix)
-
-
-def _check_merge_strategy(where: str, strategy: MergeStrategy) -> None:
-    needs: object = strategy.needs
-    known = isinstance(needs, frozenset) and all(isinstance(need, Need) for need in needs)
-    if not known and not callable(needs):
-        raise BadDeclarationError(
-            f"{where}: needs is {needs!r}, expected a frozenset of Need, or a function from options to one"
-        )
-    if strategy.exactly is not None and (type(strategy.exactly) is not int or strategy.exactly < 2):
-        raise BadDeclarationError(f"{where}: exactly is {strategy.exactly!r}, expected None, 2 or more")
-    _check_rank(where, strategy.rank)
-
-
-def _check_exporter(where: str, exporter: Exporter) -> None:
-    _suffix(where, "suffix", exporter.suffix)
-
-
-_PARTICULARS: dict[type, Callable[[str, Any], None]] = {
-    DatasetLoader: _check_dataset_loader,
-    Architecture: _check_architecture,
-    ModelFormat: _check_model_format,
-    MergeStrategy: _check_merge_strategy,
-    Exporter: _check_exporter,
-}
-
-
-def _shown(value: object) -> str:
-    name = type(value).__name__
-    text = repr(value)
-    return f"{name} {text}" if len(text) <= 40 else name
+"""Every kind, in the order in which a plugin's contributions are listed."""

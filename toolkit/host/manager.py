@@ -1,4 +1,4 @@
-"""Loads plugins one by one; one that is broken is recorded and hurts nothing else."""
+"""Loads plugins one by one; a broken one is recorded and affects no other."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import pluggy
 
 from toolkit.errors import PluginError, one_line
-from toolkit.host import hookspecs
-from toolkit.host.discovery import InstalledPlugin, PluginSettings, installed_plugins
-from toolkit.host.kinds import KINDS, BadDeclarationError, Kind, check_declaration
+from toolkit.host.checks import BadDeclarationError, check_declaration
+from toolkit.host.discovery import GROUP, InstalledPlugin, PluginSettings, installed_plugins
+from toolkit.host.hookspecs import HOOKS
+from toolkit.host.kinds import KINDS, Kind
 
 D = TypeVar("D")
 
@@ -28,24 +29,24 @@ State = Literal["loaded", "broken", "disabled"]
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """What became of one plugin.
+    """The state of one plugin.
 
     Attributes:
-        name: Of its entry point.
-        distribution: That brings it.
-        version: Of the distribution.
-        state: ``loaded``; ``broken``, which is switched off as a whole; or ``disabled`` by the
-            environment.
+        name: Name of its entry point.
+        distribution: Distribution that contains it.
+        version: Version of the distribution.
+        state: ``loaded``; ``broken``, in which case nothing of it is used; or ``disabled`` by an
+            environment variable.
         cause: Why it is not loaded, in one line.
         hooks: The hooks that it implements, sorted.
-        module: What its entry point names.
-        traceback: Of the error that broke it; empty if there was none.
+        module: Module that its entry point names.
+        traceback: Traceback of the error that broke it; empty if there was none.
     """
 
     name: str
     distribution: str
     version: str
-    state: State
+    state: State = "loaded"
     cause: str = ""
     hooks: tuple[str, ...] = ()
     module: str = ""
@@ -54,10 +55,15 @@ class PluginRecord:
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
 
+    @property
+    def qualified_name(self) -> str:
+        """``distribution:name``."""
+        return f"{self.distribution}:{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Contribution(Generic[D]):
-    """A declaration with the plugin that it came from."""
+    """A declaration with its kind, its name and the plugin that it comes from."""
 
     kind: Kind[D]
     name: str
@@ -66,88 +72,80 @@ class Contribution(Generic[D]):
 
     @property
     def qualified_name(self) -> str:
-        """``distribution:name``, which tells it from its namesakes."""
+        """``distribution:name``, which no other contribution of the kind has."""
         return f"{self.owner.distribution}:{self.name}"
 
 
 class _Entry:
-    """One plugin, while the program runs."""
+    """The record of one plugin, which changes, and what it has declared so far, by hook."""
 
     def __init__(self, record: PluginRecord) -> None:
         self.record = record
-        self.key = f"{record.distribution}:{record.name}"
         self.declarations: dict[str, tuple[Any, ...]] = {}
-
-    def change(self, **changes: Any) -> None:
-        """Replace fields of the record."""
-        self.record = dataclasses.replace(self.record, **changes)
 
 
 class PluginManager:
-    """The plugins that take part, and what became of the others.
+    """The plugins, loaded and not.
 
-    Threads may ask for contributions at once: each hook is still called once.
+    It can be used by several threads: each hook is called once.
 
     Args:
-        settings: What the environment says about plugins.
+        settings: The environment variables about plugins.
     """
 
     def __init__(self, settings: PluginSettings | None = None) -> None:
         self._settings = settings or PluginSettings()
-        self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
-        self._pluggy.add_hookspecs(hookspecs)
+        self._pluggy = pluggy.PluginManager(GROUP)
+        self._pluggy.add_hookspecs(HOOKS)
         self._entries: list[_Entry] = []
-        # A hook may itself ask for contributions.
+        # Reentrant, because a hook may itself ask for contributions.
         self._lock = threading.RLock()
 
     @property
     def records(self) -> tuple[PluginRecord, ...]:
-        """Every plugin there is, sorted by name.
+        """Every plugin, sorted by name.
 
-        A plugin's hooks are called when their kind is asked for, so a bad declaration shows only
-        then; :meth:`call_every_hook` makes all of them show.
+        A hook is called when its kind is asked for, so a bad declaration appears only then;
+        :meth:`call_every_hook` calls all of them.
         """
         return tuple(entry.record for entry in self._entries)
 
     def load(self, plugin: InstalledPlugin) -> PluginRecord:
-        """Import and register one installed plugin, unless the environment says not to."""
-        record = PluginRecord(
-            plugin.name, plugin.distribution, plugin.version, "loaded", module=plugin.entry_point.value
-        )
+        """Import and register one installed plugin, unless the settings forbid it."""
+        point = plugin.entry_point
+        record = PluginRecord(point.name, plugin.distribution, plugin.version, module=point.value)
         refusal = self._settings.refusal(plugin)
         if refusal:
-            return self._append(_Entry(dataclasses.replace(record, state="disabled", cause=refusal)))
-        return self._load(record, plugin.entry_point.load)
+            return self._add(dataclasses.replace(record, state="disabled", cause=refusal)).record
+        return self._load(record, point.load)
 
     def register(
         self, module: object, *, name: str, distribution: str = "unpacked", version: str = "0"
     ) -> PluginRecord:
-        """Register a plugin that is already imported, such as a test's.
+        """Register a plugin that is already imported, for example in a test.
 
         Args:
             module: The module, or any object whose attributes implement hooks.
-            name: As an entry point would have it.
-            distribution: As if it were installed.
-            version: Of that distribution.
+            name: Name of the entry point that it would have.
+            distribution: Distribution that would contain it.
+            version: Version of that distribution.
         """
-        record = PluginRecord(
-            name, distribution, version, "loaded", module=getattr(module, "__name__", type(module).__name__)
-        )
-        return self._load(record, lambda: module)
+        address = getattr(module, "__name__", type(module).__name__)
+        return self._load(PluginRecord(name, distribution, version, module=address), lambda: module)
 
     def report_missing(self, name: str) -> PluginRecord:
-        """Record a plugin that was asked for by name and is not installed."""
-        entry = _Entry(PluginRecord(name, "", "", "loaded"))
-        self._append(entry)
-        installed = ", ".join(sorted(other.record.name for other in self._entries if other is not entry))
-        cause = f"listed in TOOLKIT_LOAD_PLUGINS but not installed; installed are {installed or 'none'}"
-        self._break(entry, cause)
+        """Record a plugin that is listed in the settings and not installed."""
+        installed = ", ".join(record.name for record in self.records) or "none"
+        entry = self._add(PluginRecord(name, "", ""))
+        self._break(
+            entry, f"listed in TOOLKIT_LOAD_PLUGINS but not installed; installed plugins: {installed}"
+        )
         return entry.record
 
     def contributions(self, kind: Kind[D]) -> tuple[Contribution[D], ...]:
         """What the loaded plugins contribute to one kind, by plugin and in each plugin's order.
 
-        Calls the kind's hook in every plugin that has not been asked yet; a plugin whose hook
+        Calls the kind's hook in every plugin that has not been asked yet. A plugin whose hook
         raises or yields something that cannot be used is broken from then on.
         """
         with self._lock:
@@ -162,83 +160,85 @@ class PluginManager:
             )
 
     def call_every_hook(self) -> None:
-        """Ask for every kind, so that the records tell all there is to tell."""
+        """Ask for every kind, so that the records are complete."""
         for kind in KINDS:
             self.contributions(kind)
 
-    def _append(self, entry: _Entry) -> PluginRecord:
+    def _add(self, record: PluginRecord) -> _Entry:
+        entry = _Entry(record)
         self._entries.append(entry)
         self._entries.sort(key=lambda other: (other.record.name, other.record.distribution))
-        return entry.record
+        return entry
 
     def _load(self, record: PluginRecord, import_plugin: Callable[[], object]) -> PluginRecord:
-        entry = _Entry(record)
-        self._append(entry)
-        started = time.perf_counter()
-        try:
-            with _stdout_kept_clean():
-                plugin = import_plugin()
-                hooks = self._hooks_of(plugin)
-                self._pluggy.register(plugin, entry.key)
-        except KeyboardInterrupt:
-            # Ctrl-C and SIGTERM are nobody's failure.
-            raise
-        except BaseException as error:  # noqa: BLE001 - a stranger's code, which may call sys.exit()
-            self._break(entry, _import_cause(error), error)
-            return entry.record
-        entry.change(hooks=hooks)
-        self._trace(f"{entry.record}: loaded in {_since(started)}; {', '.join(hooks) or 'no hooks'}")
+        entry = self._add(record)
+        with self._breaking(entry, "import"):
+            started = time.perf_counter()
+            plugin = import_plugin()
+            hooks = self._hooks_of(plugin)
+            self._pluggy.register(plugin, record.qualified_name)
+            entry.record = dataclasses.replace(record, hooks=hooks)
+            self._trace(f"{record}: loaded in {_since(started)}; {', '.join(hooks) or 'no hooks'}")
         return entry.record
 
     def _hooks_of(self, plugin: object) -> tuple[str, ...]:
+        known = [kind.hook for kind in KINDS]
         hooks = []
         for attribute in dir(plugin):
             marks = self._pluggy.parse_hookimpl_opts(plugin, attribute)
             if marks is None:
                 continue
             name = marks.get("specname") or attribute
-            if not any(name == kind.hook for kind in KINDS):
-                near = difflib.get_close_matches(name, [kind.hook for kind in KINDS], n=1)
-                nearest = near[0] if near else "one of " + ", ".join(kind.hook for kind in KINDS)
-                raise BadDeclarationError(f"unknown hook {name}; did you mean {nearest}?")
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1) or ["one of " + ", ".join(known)]
+                raise BadDeclarationError(f"unknown hook {name}; did you mean {near[0]}?")
             if marks.get("wrapper") or marks.get("hookwrapper"):
                 raise BadDeclarationError(f"{name} is a hook wrapper, which the toolkit does not call")
             hooks.append(name)
         return tuple(sorted(hooks))
 
     def _call(self, entry: _Entry, kind: Kind[Any]) -> None:
-        started = time.perf_counter()
-        declarations: list[Any] = []
+        with self._breaking(entry, kind.hook):
+            started = time.perf_counter()
+            declarations: list[Any] = []
+            for implementation in getattr(self._pluggy.hook, kind.hook).get_hookimpls():
+                if implementation.plugin_name == entry.record.qualified_name:
+                    declarations.extend(_checked(kind, implementation.function()))
+            entry.declarations[kind.hook] = tuple(declarations)
+            if declarations:
+                names = ", ".join(declaration.name for declaration in declarations)
+                self._trace(f"{entry.record}: {kind.hook} in {_since(started)}: {names}")
+
+    @contextlib.contextmanager
+    def _breaking(self, entry: _Entry, what: str) -> Iterator[None]:
+        """Run code of a plugin; whatever it raises breaks that plugin, and is recorded.
+
+        What it prints goes to stderr, because stdout may hold a JSON document.
+        """
         try:
-            with _stdout_kept_clean():
-                for implementation in getattr(self._pluggy.hook, kind.hook).get_hookimpls():
-                    if implementation.plugin_name == entry.key:
-                        declarations.extend(_checked(kind, implementation.function()))
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
         except KeyboardInterrupt:
+            # Ctrl-C and SIGTERM are not the plugin's failure.
             raise
-        except BaseException as error:  # noqa: BLE001 - a stranger's code, as above
-            self._break(entry, _hook_cause(kind, error), error)
-            return
-        entry.declarations[kind.hook] = tuple(declarations)
-        if declarations:
-            names = ", ".join(declaration.name for declaration in declarations)
-            self._trace(f"{entry.record}: {kind.hook} in {_since(started)}: {names}")
+        except (BadDeclarationError, PluginError, pluggy.PluginValidationError) as error:
+            self._break(entry, one_line(error), error)
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit too
+            text = f": {one_line(error)}" if one_line(error) else ""
+            self._break(entry, f"{what} failed: {type(error).__name__}{text}", error)
 
     def _break(self, entry: _Entry, cause: str, error: BaseException | None = None) -> None:
-        # Older pluggy registers name and some hooks before it refuses the next one.
-        if self._pluggy.has_plugin(entry.key):
-            self._pluggy.unregister(name=entry.key)
+        # pluggy may have registered the name and some hooks before it refused the next one.
+        if self._pluggy.has_plugin(entry.record.qualified_name):
+            self._pluggy.unregister(name=entry.record.qualified_name)
         entry.declarations.clear()
-        entry.change(
-            state="broken",
-            cause=cause,
-            traceback="" if error is None else "".join(traceback.format_exception(error)),
-        )
+        trace = "" if error is None else "".join(traceback.format_exception(error))
+        entry.record = dataclasses.replace(entry.record, state="broken", cause=cause, traceback=trace)
         self._trace(f"{entry.record}: broken: {cause}")
         if self._settings.raise_errors:
             raise PluginError(
                 f"plugin {entry.record}: {cause}",
-                hint="unset TOOLKIT_PLUGIN_ERRORS to go on without it",
+                hint="unset TOOLKIT_PLUGIN_ERRORS to continue without it",
             ) from error
 
     def _trace(self, text: str) -> None:
@@ -250,7 +250,7 @@ def load_plugins(environ: Mapping[str, str] | None = None) -> PluginManager:
     """Load every installed plugin that the environment allows.
 
     Args:
-        environ: Environment variables; None for the process's own.
+        environ: Environment variables; None for those of the process.
 
     Raises:
         ConfigurationError: If a variable has a value that it cannot have.
@@ -261,8 +261,7 @@ def load_plugins(environ: Mapping[str, str] | None = None) -> PluginManager:
     plugins = installed_plugins()
     for plugin in plugins:
         manager.load(plugin)
-    known = {name for plugin in plugins for name in (plugin.name, f"{plugin.distribution}:{plugin.name}")}
-    for name in sorted((settings.allowed or frozenset()) - known):
+    for name in sorted((settings.allowed or frozenset()).difference(*(plugin.names for plugin in plugins))):
         manager.report_missing(name)
     return manager
 
@@ -273,36 +272,14 @@ def _checked(kind: Kind[Any], result: object) -> list[Any]:
             f"{kind.hook} returned {type(result).__name__}, expected an iterable of "
             f"{kind.declaration.__name__}"
         )
-    declarations: list[Any] = []
+    declarations: dict[str, Any] = {}
     for declaration in result:
         checked = check_declaration(kind, declaration)
-        if any(other.name == checked.name for other in declarations):
+        if checked.name in declarations:
             raise BadDeclarationError(f"{kind.word} {checked.name!r} is declared twice")
-        declarations.append(checked)
-    return declarations
-
-
-def _import_cause(error: BaseException) -> str:
-    if isinstance(error, BadDeclarationError | pluggy.PluginValidationError):
-        return one_line(error)
-    return f"import failed: {_named(error)}"
-
-
-def _hook_cause(kind: Kind[Any], error: BaseException) -> str:
-    if isinstance(error, BadDeclarationError | PluginError):
-        return one_line(error)
-    return f"{kind.hook} failed: {_named(error)}"
-
-
-def _named(error: BaseException) -> str:
-    text = one_line(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        declarations[checked.name] = checked
+    return list(declarations.values())
 
 
 def _since(started: float) -> str:
     return f"{(time.perf_counter() - started) * 1000:.1f} ms"
-
-
-def _stdout_kept_clean() -> contextlib.AbstractContextManager[object]:
-    """What a plugin prints while it is loaded goes to stderr: stdout holds one JSON document."""
-    return contextlib.redirect_stdout(sys.stderr)

@@ -1,4 +1,4 @@
-"""Looking at plugins: which there are, what they contribute, whether they keep their contract."""
+"""The verbs about plugins: list, show and check."""
 
 from __future__ import annotations
 
@@ -8,26 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.contract.plugin_checks import Problem, problems_of
+from toolkit.contract.plugin_checks import Finding, findings
 from toolkit.errors import PluginError
-from toolkit.host.kinds import KINDS
 from toolkit.host.manager import Contribution, PluginRecord, State
 from toolkit.operations.toolkit import Toolkit
 from toolkit.options import OptionInfo, describe_options
+from toolkit.training.plan import TrainingOptions
 
 
 @dataclass(frozen=True, slots=True)
 class PluginSummary:
-    """A plugin in the list.
+    """A plugin in the list: the fields of its record, and the names that it contributes, by kind.
 
-    Attributes:
-        name: Of its entry point.
-        distribution: That brings it.
-        version: Of the distribution.
-        state: ``loaded``, ``broken`` or ``disabled``.
-        cause: Why it is not loaded.
-        contributes: By kind the names that pick them: ``{"exporter": ("onnx",)}``; a name that
-            two plugins claim stands with its distribution before it.
+    A name that two plugins have taken is given as ``distribution:name``.
     """
 
     name: str
@@ -40,17 +33,17 @@ class PluginSummary:
 
 @dataclass(frozen=True, slots=True)
 class ContributionDetails:
-    """Everything about one contribution.
+    """One contribution, or the training itself.
 
     Attributes:
         kind: ``merge strategy``, ``exporter`` …
-        name: What is typed.
+        name: Its name.
         summary: One line.
-        plugin: Whose it is.
-        distribution: That brings the plugin.
-        options: For ``-o key=value``.
-        facts: Its other fields that a person can read: suffixes, needs.
-        also_claimed_by: Distributions whose contributions of this kind bear the same name.
+        plugin: Name of its plugin; empty for the toolkit's own.
+        distribution: Distribution that contains it.
+        options: What ``-o key=value`` sets.
+        facts: Other fields of the declaration, in words: suffixes, needs.
+        also_claimed_by: Distributions that contribute the same name to the same kind.
     """
 
     kind: str
@@ -65,12 +58,7 @@ class ContributionDetails:
 
 @dataclass(frozen=True, slots=True)
 class PluginDetails:
-    """What one name means.
-
-    Attributes:
-        plugins: The plugins of that name.
-        contributions: The contributions of that name; for a plugin's name all of its own.
-    """
+    """What has a name: plugins, and contributions; of a plugin all its contributions."""
 
     plugins: tuple[PluginRecord, ...]
     contributions: tuple[ContributionDetails, ...]
@@ -78,60 +66,70 @@ class PluginDetails:
 
 @dataclass(frozen=True, slots=True)
 class PluginCheck:
-    """What the contract checks found in one plugin.
-
-    Attributes:
-        plugin: Its name.
-        distribution: That brings it.
-        version: Of the distribution.
-        state: ``loaded``, ``broken`` or ``disabled``; the last is not checked.
-        problems: Empty for a good one.
-    """
+    """A plugin that was checked, and what it does wrong; a disabled plugin is not checked."""
 
     plugin: str
     distribution: str
     version: str
     state: State
-    problems: tuple[Problem, ...]
+    problems: tuple[Finding, ...]
+
+
+_TRAINING = ContributionDetails(
+    "command",
+    "train",
+    "Options of every training, whatever the architecture and the data set",
+    "",
+    "modelops-toolkit",
+    describe_options(TrainingOptions),
+    {},
+    (),
+)
 
 
 def list_plugins(toolkit: Toolkit) -> tuple[PluginSummary, ...]:
-    """Every plugin, the broken and the disabled ones too, sorted by name."""
-    return tuple(
-        PluginSummary(
-            record.name,
-            record.distribution,
-            record.version,
-            record.state,
-            record.cause,
-            _names_by_kind(toolkit, record),
+    """Every plugin, with the broken and the disabled ones, sorted by name."""
+    summaries = []
+    for record in toolkit.catalog.records:
+        contributes: dict[str, tuple[str, ...]] = {}
+        for found in toolkit.catalog.all_contributions():
+            if found.owner == record:
+                name = found.qualified_name if toolkit.catalog.namesakes(found) else found.name
+                contributes[found.kind.word] = (*contributes.get(found.kind.word, ()), name)
+        summaries.append(
+            PluginSummary(
+                record.name, record.distribution, record.version, record.state, record.cause, contributes
+            )
         )
-        for record in toolkit.catalog.records
-    )
+    return tuple(summaries)
 
 
 def show_plugin(toolkit: Toolkit, name: str) -> PluginDetails:
-    """Everything about a plugin or a contribution.
+    """A plugin or a contribution with its options.
 
     Args:
         toolkit: Where the plugins come from.
-        name: Of an entry point, a distribution or a contribution; ``distribution:name`` for one
-            of several namesakes.
+        name: Name of an entry point, a distribution or a contribution, or ``distribution:name``;
+            ``train`` for the training's own options.
 
     Raises:
-        PluginError: If nothing bears that name; names what there is and the nearest.
+        PluginError: If nothing has that name; lists the names and the nearest.
     """
-    records = [
-        record
-        for record in toolkit.catalog.records
-        if name in (record.name, record.distribution, f"{record.distribution}:{record.name}")
-    ]
-    contributions = _contributions(toolkit)
-    named = [c for c in contributions if name in (c.name, c.qualified_name)]
-    if not records and not named:
-        raise _unknown(name, toolkit.catalog.records, contributions)
-    chosen = named or [c for c in contributions if c.owner in records]
-    return PluginDetails(tuple(records), tuple(_details(c, contributions) for c in chosen))
+    records = toolkit.catalog.records
+    contributions = toolkit.catalog.all_contributions()
+    plugins = tuple(one for one in records if name in (one.name, one.distribution, one.qualified_name))
+    chosen = [found for found in contributions if name in (found.name, found.qualified_name)]
+    own = (_TRAINING,) if name == _TRAINING.name else ()
+    if not (plugins or chosen or own):
+        known = {_TRAINING.name, *(one.name for one in records), *(one.name for one in contributions)}
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        nearest = f"did you mean {near[0]}? " if near else ""
+        raise PluginError(
+            f"there is no plugin and no contribution {name!r}",
+            hint=f"{nearest}available: {', '.join(sorted(known))}",
+        )
+    chosen = chosen or [found for found in contributions if found.owner in plugins]
+    return PluginDetails(plugins, (*own, *(_details(toolkit, found) for found in chosen)))
 
 
 def check_plugins(toolkit: Toolkit) -> tuple[PluginCheck, ...]:
@@ -142,35 +140,14 @@ def check_plugins(toolkit: Toolkit) -> tuple[PluginCheck, ...]:
             record.distribution,
             record.version,
             record.state,
-            problems_of(toolkit.catalog, record),
+            findings(toolkit.catalog, record),
         )
         for record in toolkit.catalog.records
     )
 
 
-def _names_by_kind(toolkit: Toolkit, record: PluginRecord) -> dict[str, tuple[str, ...]]:
-    names: dict[str, tuple[str, ...]] = {}
-    for kind in KINDS:
-        clashes = toolkit.catalog.clashes(kind)
-        for contribution in toolkit.catalog.contributions(kind):
-            if contribution.owner == record:
-                clashing = contribution.name in clashes
-                name = contribution.qualified_name if clashing else contribution.name
-                names[kind.word] = (*names.get(kind.word, ()), name)
-    return names
-
-
-def _contributions(toolkit: Toolkit) -> list[Contribution[Any]]:
-    return [contribution for kind in KINDS for contribution in toolkit.catalog.contributions(kind)]
-
-
-def _details(contribution: Contribution[Any], others: list[Contribution[Any]]) -> ContributionDetails:
+def _details(toolkit: Toolkit, contribution: Contribution[Any]) -> ContributionDetails:
     declaration = contribution.declaration
-    namesakes = tuple(
-        other.owner.distribution
-        for other in others
-        if other.kind is contribution.kind and other.name == contribution.name and other != contribution
-    )
     return ContributionDetails(
         kind=contribution.kind.word,
         name=contribution.name,
@@ -179,18 +156,21 @@ def _details(contribution: Contribution[Any], others: list[Contribution[Any]]) -
         distribution=contribution.owner.distribution,
         options=describe_options(declaration.options) if hasattr(declaration, "options") else (),
         facts=_facts(contribution),
-        also_claimed_by=namesakes,
+        also_claimed_by=tuple(other.owner.distribution for other in toolkit.catalog.namesakes(contribution)),
     )
 
 
 def _facts(contribution: Contribution[Any]) -> dict[str, str]:
-    skipped = {"name", "summary", "options", *contribution.kind.callables}
+    required = {field for field, call in contribution.kind.calls.items() if not call.optional}
     facts = {}
     for field in dataclasses.fields(contribution.declaration):
         value = getattr(contribution.declaration, field.name)
-        if field.name in skipped or value is None or value == () or value == frozenset():
-            continue
-        facts[field.name] = _in_words(field.name, value)
+        if field.name not in {"name", "summary", "options", *required} and value not in (
+            None,
+            (),
+            frozenset(),
+        ):
+            facts[field.name] = _in_words(field.name, value)
     return facts
 
 
@@ -202,14 +182,3 @@ def _in_words(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
-
-
-def _unknown(
-    name: str, records: tuple[PluginRecord, ...], contributions: list[Contribution[Any]]
-) -> PluginError:
-    names = sorted({*(record.name for record in records), *(c.name for c in contributions)})
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    nearest = f"did you mean {near[0]}? " if near else ""
-    return PluginError(
-        f"there is no plugin and no contribution {name!r}", hint=f"{nearest}There are: {', '.join(names)}"
-    )

@@ -18,9 +18,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError:
+    raise ImportError("toolkit.testing needs pytest; install it with: pip install pytest") from None
 
-from toolkit.contract.plugin_checks import Problem, problems_of
+from toolkit.contract.plugin_checks import Finding, findings
 from toolkit.declarations import RunEvent
 from toolkit.errors import PluginError
 from toolkit.host.catalog import Catalog
@@ -40,45 +43,37 @@ __all__ = [
     "check_plugin",
     "empty_catalog",
     "make_catalog",
-    "plugin_problems",
+    "plugin_findings",
     "run_events",
     "small_ingredients",
 ]
 
 
-def plugin_problems(plugin: ModuleType | str) -> tuple[Problem, ...]:
+def plugin_findings(plugin: ModuleType | str) -> tuple[Finding, ...]:
     """Check a plugin against its contract, by itself.
 
     Args:
         plugin: A module, or the name of an installed entry point, or of a module.
 
     Returns:
-        What it breaks; empty for a good plugin.
+        Empty for a good plugin.
 
     Raises:
         PluginError: If there is no plugin and no module of that name.
     """
     manager = PluginManager()
-    if isinstance(plugin, str):
-        installed = [entry for entry in installed_plugins() if entry.name == plugin]
-        if installed:
-            manager.load(installed[0])
-        else:
-            manager.register(_imported(plugin), name=plugin)
-    else:
+    if isinstance(plugin, ModuleType):
         manager.register(plugin, name=plugin.__name__)
+    elif installed := [entry for entry in installed_plugins() if plugin in entry.names]:
+        manager.load(installed[0])
+    else:
+        manager.register(_imported(plugin), name=plugin)
     catalog = Catalog(manager)
-    return problems_of(catalog, catalog.records[0])
+    return findings(catalog, catalog.records[0])
 
 
 def check_plugin(plugin: ModuleType | str) -> None:
-    """Fail with everything that a plugin breaks of its contract.
-
-    The declarations are valid; every option has a default, a help text and an annotation that
-    can be resolved; the import pulls in no heavy package; every callable takes its one request;
-    ``detect`` copes with an empty folder; ``read`` refuses what is no model; copies of one model
-    merge to that model bit for bit, and a merge keeps shapes, writes into no input and repeats
-    itself; commands and routes load.
+    """Fail if a plugin breaks its contract; ``docs/plugins.md`` lists what is checked.
 
     Args:
         plugin: A module, or the name of an installed entry point, or of a module.
@@ -87,24 +82,21 @@ def check_plugin(plugin: ModuleType | str) -> None:
         AssertionError: With one line for each broken promise.
         PluginError: If there is no plugin and no module of that name.
     """
-    problems = plugin_problems(plugin)
-    if problems:
+    found = plugin_findings(plugin)
+    if found:
         name = plugin if isinstance(plugin, str) else plugin.__name__
-        raise AssertionError("\n".join([f"plugin {name} breaks its contract:", *map(str, problems)]))
+        raise AssertionError("\n".join([f"plugin {name} breaks its contract:", *map(str, found)]))
 
 
 def check_architecture(architecture: Architecture, *, classes: int = 5) -> keras.Model:
-    """Build a network and fail if it breaks the contract of an architecture; imports TensorFlow.
+    """Build a network twice and fail if it breaks the contract; imports TensorFlow.
 
-    Every layer is named explicitly, the same seed gives the same weights, the outputs are
+    Every layer has an explicit name, the same seed gives the same weights, and the outputs are
     probabilities.
 
     Args:
-        architecture: With the options that it has by default.
-        classes: Number of outputs, 2 or above.
-
-    Returns:
-        The network.
+        architecture: Built with its default options.
+        classes: Number of outputs, 2 or more.
 
     Raises:
         AssertionError: If it breaks the contract.
@@ -117,14 +109,14 @@ def check_architecture(architecture: Architecture, *, classes: int = 5) -> keras
     network, again = architecture.build(request), architecture.build(request)
     names, names_again = ([layer.name for layer in built.layers] for built in (network, again))
     automatic = [name for name, other in zip(names, names_again, strict=True) if name != other]
-    assert not automatic, f"layers without a name of their own: {', '.join(automatic)}"
+    assert not automatic, f"layers without an explicit name: {', '.join(automatic)}"
     for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
-        assert np.array_equal(one, other), "the same seed gives two networks"
+        assert np.array_equal(one, other), "the same seed gives different weights"
     images = np.random.default_rng(0).random((2, *request.input_shape), dtype=np.float32)
     outputs = np.asarray(network(images, training=False))
     assert outputs.shape == (2, classes), f"outputs have the shape {outputs.shape}, expected (2, {classes})"
-    assert np.allclose(outputs.sum(axis=1), 1.0, atol=1e-4), "outputs are no probabilities"
-    assert (outputs >= 0).all(), "outputs are no probabilities"
+    sums = outputs.sum(axis=1)
+    assert (outputs >= 0).all() and np.allclose(sums, 1.0, atol=1e-4), "outputs are not probabilities"  # noqa: PT018
     return network
 
 
@@ -132,7 +124,7 @@ def check_dataset(loader: DatasetLoader, source: DatasetSource) -> tuple[Dataset
     """Load both parts of a data set and fail if they break the contract of a loader.
 
     Args:
-        loader: With the options that it has by default.
+        loader: Called with its default options.
         source: One that its ``detect`` returned.
 
     Returns:
@@ -141,33 +133,22 @@ def check_dataset(loader: DatasetLoader, source: DatasetSource) -> tuple[Dataset
     Raises:
         AssertionError: If they break the contract.
     """
-    import numpy as np
-
+    from toolkit.contract.loader_checks import dataset_problems
     from toolkit.declarations import LoadRequest
 
     train = loader.load(LoadRequest(source, "train", loader.options()))
     test = loader.load(LoadRequest(source, "test", loader.options()))
-    for dataset in (train, test):
-        assert len(dataset) > 0, "there are no images"
-        assert dataset.images.dtype == np.uint8, f"images are {dataset.images.dtype}, expected uint8"
-        assert dataset.images.shape == (len(dataset), 28, 28), f"images have the shape {dataset.images.shape}"
-        assert dataset.labels.dtype == np.int32, f"labels are {dataset.labels.dtype}, expected int32"
-        assert dataset.labels.shape == (len(dataset),), f"labels have the shape {dataset.labels.shape}"
-        assert dataset.labels.min() >= 0, "a label is below 0"
-        assert dataset.labels.max() < len(dataset.classes), "a label is beyond the classes"
-        assert len(set(dataset.classes)) == len(dataset.classes) >= 2, (
-            "classes are not two or more different ones"
-        )
-    assert train.classes == test.classes, "the two parts have different classes"
+    problems = list(dataset_problems(train, test))
+    assert not problems, "; ".join(problems)
     return train, test
 
 
 def catalog_of(*plugins: object, distribution: str = "unpacked") -> Catalog:
-    """A catalog of nothing but the given plugins.
+    """A catalog of the given plugins only.
 
     Args:
         plugins: Modules, or objects whose attributes implement hooks.
-        distribution: As if they were installed with it.
+        distribution: Distribution that would contain them.
     """
     manager = PluginManager()
     for number, plugin in enumerate(plugins):
@@ -178,19 +159,19 @@ def catalog_of(*plugins: object, distribution: str = "unpacked") -> Catalog:
 
 @pytest.fixture
 def empty_catalog() -> Catalog:
-    """A catalog without any plugin."""
+    """A catalog without plugins."""
     return catalog_of()
 
 
 @pytest.fixture
 def make_catalog() -> Callable[..., Catalog]:
-    """Makes a catalog of nothing but the plugins that it is given."""
+    """Function that makes a catalog of the given plugins only."""
     return catalog_of
 
 
 @pytest.fixture
 def run_events(tmp_path: Path) -> Iterable[RunEvent]:
-    """What a listener hears of a training of two epochs, in a folder that exists."""
+    """The events of a training of two epochs, with a folder that exists."""
     run = tmp_path / "runs" / "a-run"
     run.mkdir(parents=True)
     started = RunEvent("started", run, 0, 2, details={"architecture": "small", "seed": 0})
@@ -203,7 +184,7 @@ def run_events(tmp_path: Path) -> Iterable[RunEvent]:
 
 @pytest.fixture
 def small_ingredients() -> Callable[[tuple[int, ...]], tuple[Ingredient, ...]]:
-    """Makes ingredients of a few numbers, one a seed; equal seeds make copies."""
+    """Function that makes small ingredients, one for each seed; equal seeds make copies."""
     from toolkit.contract.strategy_checks import small_ingredients
 
     return small_ingredients
@@ -215,7 +196,5 @@ def _imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        known = ", ".join(entry.name for entry in installed_plugins())
-        raise PluginError(
-            f"there is no plugin and no module {name!r}", hint=f"installed are {known}"
-        ) from error
+        known = ", ".join(entry.entry_point.name for entry in installed_plugins())
+        raise PluginError(f"there is no plugin and no module {name!r}", hint=f"installed: {known}") from error
