@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from docs.schemas import schema_of
-
 if TYPE_CHECKING:
     from toolkit.options import OptionInfo
     from toolkit.types import Architecture, DatasetLoader, Exporter, MergeStrategy
@@ -118,14 +116,24 @@ def card_schema() -> str:
     """The JSON schema of a card beside a model."""
     from toolkit.model import Card
 
-    return _as_text(schema_of(Card, "The card of a model"))
+    return _document(Card, "The card of a model")
 
 
 def report_schema() -> str:
     """The JSON schema of a merge's report."""
     from toolkit.merging.report import MergeReport
 
-    return _as_text(schema_of(MergeReport, "The report of a merge"))
+    return _document(MergeReport, "The report of a merge")
+
+
+def _document(written: type, title: str) -> str:
+    """The schema of a document that the toolkit writes: every field is there."""
+    from toolkit.options import json_schema
+
+    schema = json_schema(written, title)
+    schema["required"] = list(schema["properties"])
+    schema["properties"]["schema"]["const"] = schema["properties"]["schema"]["default"]
+    return _as_text(schema)
 
 
 def _as_text(schema: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import operator
+import re
 import typing
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
@@ -97,6 +98,7 @@ def _struct_of(options_type: Any) -> Any:
             f"{name}: its annotations cannot be resolved at run time: {error}",
             hint="import the names outside TYPE_CHECKING, or write plain types",
         ) from error
+    documented = _documented(options_type.__doc__ or "")
     fields: list[Any] = []
     for declared in dataclasses.fields(options_type):
         if not declared.init:
@@ -105,7 +107,7 @@ def _struct_of(options_type: Any) -> Any:
         kind = _validated(annotations[declared.name], rules, f"{name}.{declared.name}")
         default = declared.default if declared.default_factory is MISSING else declared.default_factory()
         extra = {} if default is MISSING else {"default": as_json(default)}
-        meta = msgspec.Meta(description=rules.help or None, extra_json_schema=extra)
+        meta = msgspec.Meta(description=rules.help or documented.get(declared.name), extra_json_schema=extra)
         if default is MISSING:
             fields.append((declared.name, Annotated[kind, meta]))
         else:
@@ -113,6 +115,13 @@ def _struct_of(options_type: Any) -> Any:
     struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
     struct.__original__ = options_type
     return struct
+
+
+def _documented(docstring: str) -> dict[str, str]:
+    """What the section "Attributes" says about each field."""
+    section = docstring.partition("Attributes:\n")[2]
+    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.replace("``", "").split()) for name, text in found}
 
 
 def _validated(annotation: Any, rules: _Rules, where: str) -> Any:
@@ -155,7 +164,9 @@ def _schema_of(options_type: Any) -> dict[str, Any]:
     import msgspec
 
     def custom(kind: type) -> dict[str, Any]:
-        return {"type": "string", "format": "path" if kind is Path else "convention"}
+        if kind is Path:
+            return {"type": "string", "format": "path"}
+        return {"format": "convention", "anyOf": [{"type": "string"}, {"type": "object"}]}
 
     def inlined(node: Any) -> Any:
         if isinstance(node, list):

@@ -1,70 +1,55 @@
-"""What is known of a model, as a small JSON document."""
+"""What is known about a model, as a small JSON document."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from toolkit.errors import UnreadableInputError
+from toolkit.errors import ToolkitError, UnreadableInputError
+from toolkit.options import option, options_as_json, options_from_mapping
+from toolkit.version import __version__
 from toolkit.vocabulary import Convention
 
-SCHEMA = 1
+SCHEMA = 2
+_OLDEST = 1  # the same fields, with another kind of weights digest
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A model that another one was made from.
+    """A model that another one was made from."""
 
-    Attributes:
-        name: Its file name, without folders.
-        digest: Its weights digest.
-        weight: Its share in a merge, 0 to 1; 1 for a fine-tuning.
-    """
-
-    name: str
-    digest: str
-    weight: float = 1.0
+    name: str = option("", help="file name, without folders")
+    digest: str = option("", help="weights digest")
+    weight: float = option(1.0, help="share in a merge, 0 to 1; 1 for a fine-tuning")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is known of a model.
+    """What is known about a model; an empty value means not known."""
 
-    Attributes:
-        name: Of the model, usually its file's stem.
-        classes: Characters by output index; empty where they are not known.
-        convention: How it wants its pixels; None where that is not known.
-        architecture: Name of the architecture it was built by, or empty.
-        dataset: Name of the data set it was trained on, or empty.
-        metrics: Figures by name: ``validation_accuracy`` and ``test_accuracy`` in 0 to 1,
-            ``validation_images``, ``test_images``.
-        made_by: ``train``, ``fine-tune``, ``merge`` or empty.
-        parents: What it was made from.
-        settings: The options that it was made with, as JSON values.
-        seed: The seed it was made with.
-        weights_digest: Over its tensors.
-        file: Its file's name, without folders; in a card that stands beside the file.
-        file_sha256: Of its file; in a card that stands beside the file.
-        schema: Number of this layout.
-    """
-
-    name: str = ""
-    classes: tuple[str, ...] = ()
-    convention: Convention | None = None
-    architecture: str = ""
-    dataset: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    made_by: str = ""
-    parents: tuple[Parent, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-    weights_digest: str = ""
-    file: str = ""
-    file_sha256: str = ""
-    schema: int = SCHEMA
+    name: str = option("", help="name of the model, usually the stem of its file")
+    classes: tuple[str, ...] = option((), help="characters by output index")
+    convention: Convention | None = option(None, help="input format: orientation/scale/ink")
+    architecture: str = option("", help="architecture")
+    dataset: str = option("", help="data set it was trained on")
+    metrics: Mapping[str, float] = option(
+        {},
+        help="figures by name: validation_accuracy and test_accuracy, 0 to 1; validation_images, test_images",
+    )
+    made_by: str = option("", help="train, fine-tune or merge")
+    parents: tuple[Parent, ...] = option((), help="models it was made from")
+    settings: Mapping[str, Any] = option({}, help="options it was made with; the learning rate as used")
+    seed: int | None = option(None, help="random seed it was made with")
+    created: str = option("", help="UTC date and time of the file, ISO 8601; not in the embedded card")
+    toolkit_version: str = option("", help="version of the toolkit that made it")
+    weights_digest: str = option("", help="digest of its tensors; not in the embedded card")
+    file: str = option("", help="file name, without folders; not in the embedded card")
+    file_sha256: str = option("", help="SHA-256 of the file; not in the embedded card")
+    schema: int = option(SCHEMA, help="number of this layout", minimum=SCHEMA, maximum=SCHEMA)
 
     @property
     def validation_accuracy(self) -> float | None:
@@ -72,89 +57,55 @@ class Card:
         return self.metrics.get("validation_accuracy")
 
     def to_json(self) -> str:
-        """The card as text; equal cards give equal texts."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        """The card as strict JSON; equal cards give equal texts."""
+        document = options_as_json(self)
+        return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def stamped(self) -> Card:
+        """The card with the present date and version, unless it has them."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return dataclasses.replace(
+            self, created=self.created or now, toolkit_version=self.toolkit_version or __version__
+        )
 
     def embedded(self) -> Card:
-        """The card inside the model's file: without digests, which are known once the file is written."""
-        return dataclasses.replace(self, file="", file_sha256="", weights_digest="")
+        """The card inside the model's file: without the file's date, so that equal models give equal
+        files, and without digests, which are known only when the file is written.
+        """
+        return dataclasses.replace(self, created="", file="", file_sha256="", weights_digest="")
 
 
 def parse_card(text: str | bytes, where: str) -> Card:
-    """Read a card.
+    """Read a card; keys that it does not have are ignored.
 
     Args:
-        text: JSON.
-        where: Of which file, for the error message.
+        text: Strict JSON.
+        where: The file's name, for errors.
 
     Raises:
-        UnreadableInputError: If it is no card, or one of a newer schema.
+        UnreadableInputError: If it is not a card, or has a newer schema.
     """
+    import msgspec
+
+    hint = "delete it, or create it again by training or merging"
     try:
-        data = json.loads(text)
-        schema = data["schema"]
-        card = _card(data) if schema == SCHEMA else None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        data = msgspec.json.decode(text, type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        raise UnreadableInputError(f"{where}: not a model card: {error}", hint=hint) from error
+    schema = data.get("schema")
+    if type(schema) is int and schema > SCHEMA:
         raise UnreadableInputError(
-            f"{where}: not a model card: {error}",
-            hint="delete it, or write it anew by training or merging",
-        ) from error
-    if card is None:
-        raise UnreadableInputError(
-            f"{where}: the card has schema {schema!r}, this version reads {SCHEMA}",
+            f"{where}: the card has schema {schema}, this version reads {SCHEMA}",
             hint="update the toolkit, or delete the card",
         )
-    return card
-
-
-def _card(data: Mapping[str, Any]) -> Card:
-    convention = data.get("convention")
-    seed = data.get("seed")
-    return Card(
-        name=_text(data, "name"),
-        classes=tuple(_each_text(data.get("classes", []), "classes")),
-        convention=None if convention is None else _convention(convention),
-        architecture=_text(data, "architecture"),
-        dataset=_text(data, "dataset"),
-        metrics={str(key): float(value) for key, value in dict(data.get("metrics", {})).items()},
-        made_by=_text(data, "made_by"),
-        parents=tuple(
-            Parent(_text(parent, "name"), _text(parent, "digest"), float(parent.get("weight", 1.0)))
-            for parent in data.get("parents", [])
-        ),
-        settings=dict(data.get("settings", {})),
-        seed=None if seed is None else int(seed),
-        weights_digest=_text(data, "weights_digest"),
-        file=_text(data, "file"),
-        file_sha256=_text(data, "file_sha256"),
-    )
-
-
-def _text(data: Mapping[str, Any], key: str) -> str:
-    value = data.get(key, "")
-    if not isinstance(value, str):
-        raise TypeError(f"{key} is {type(value).__name__}, not text")
-    return value
-
-
-def _each_text(values: Any, key: str) -> list[str]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{key} is not a list of texts")
-    return values
-
-
-def _convention(data: Mapping[str, Any]) -> Convention:
-    allowed = {
-        "orientation": ("upright", "transposed"),
-        "scale": ("unit", "raw", "standard"),
-        "ink": ("light", "dark"),
-    }
-    for key, choices in allowed.items():
-        if data[key] not in choices:
-            raise ValueError(f"convention.{key} is {data[key]!r}, not one of {', '.join(choices)}")
-    deviation = float(data.get("deviation", 1.0))
-    if not deviation > 0:
-        raise ValueError(f"convention.deviation is {deviation}, not above 0")
-    return Convention(
-        data["orientation"], data["scale"], data["ink"], float(data.get("mean", 0.0)), deviation
-    )
+    if schema == _OLDEST and type(schema) is int:
+        data |= {"schema": SCHEMA, "weights_digest": ""}
+    known = {field.name for field in dataclasses.fields(Card)}
+    try:
+        if schema is None:
+            raise UnreadableInputError("it has no schema number")
+        return options_from_mapping(
+            Card, {key: value for key, value in data.items() if key in known}, owner="the card"
+        )
+    except ToolkitError as error:
+        raise UnreadableInputError(f"{where}: not a model card: {error.message}", hint=hint) from error

@@ -36,7 +36,7 @@ def save_model(
     """
 
     def write_and_digest(staging: Path) -> str:
-        write(model.with_card(model.card.embedded()), staging)
+        write(model.with_card(model.card.stamped().embedded()), staging)
         return weights_digest(model.tensors)
 
     return save_written(target, model.card, write=write_and_digest, read=read)
@@ -61,6 +61,7 @@ def save_written(
         As for :func:`save_model`.
     """
     expected = ""
+    card = card.stamped()
 
     def write_staging(staging: Path) -> None:
         nonlocal expected
