@@ -1,11 +1,11 @@
-"""A file's bytes, decompressed where it is gzip, in bounded memory."""
+"""A file's bytes, decompressed if it is gzip, in bounded memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
@@ -13,8 +13,8 @@ from isal.igzip_lib import IsalError
 from toolkit.errors import MissingInputError, UnreadableInputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # zlib's code for "a gzip header and trailer, largest window"
 _COMPRESSED_READ = 64 * 1024  # what is left of it is copied with each piece
-_GZIP_WINDOW = 31  # the code of zlib for "a gzip header and trailer, largest window"
 
 DOWNLOAD_AGAIN = "the file is damaged or was not copied whole: copy or download it again"
 
@@ -23,9 +23,9 @@ class BrokenStreamError(UnreadableInputError):
     """A stream that cannot be read to its end.
 
     Args:
-        path: Of the file.
+        path: The file.
         reason: What is wrong with it.
-        received: How many bytes of the target were filled before the place where it breaks off.
+        received: How many bytes of the target were filled before the damage.
     """
 
     def __init__(self, path: Path, reason: str, received: int) -> None:
@@ -34,83 +34,63 @@ class BrokenStreamError(UnreadableInputError):
         self.received = received
 
 
-class ByteStream(Protocol):
-    """Bytes in order."""
+class ByteStream:
+    """The bytes of a file, or those that a gzip file of one or more members holds.
 
-    def read_into(self, target: memoryview) -> int:
-        """Fill ``target``; fewer bytes than it holds mean that the stream is over.
+    Holds no more than what was asked for and one compressed block, whatever the file claims.
 
-        Raises:
-            BrokenStreamError: The stream breaks off.
-        """
-
-
-class PlainStream:
-    """The bytes as they stand in the file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def read_into(self, target: memoryview) -> int:
-        """Fill ``target`` and return the number of bytes."""
-        done = 0
-        while done < len(target):
-            chunk = self._file.readinto(target[done:])  # type: ignore[attr-defined]
-            if not chunk:
-                break
-            done += chunk
-        return done
-
-
-class GzipStream:
-    """The bytes that a gzip file of one or more members holds.
-
-    Never holds more than what was asked for and one compressed block, whatever the file claims.
+    Attributes:
+        compressed: Whether the file is gzip.
     """
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.compressed = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
         self._file = file
         self._path = path
         self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
         self._waiting = b""
-        self._begun = False
+        self._inside_member = False
 
     def read_into(self, target: memoryview) -> int:
-        """Fill ``target`` and return the number of bytes.
+        """Fill ``target``; fewer bytes than it holds mean the end of the stream.
 
         Raises:
-            BrokenStreamError: The file ends too early, or its checksum does not fit.
+            BrokenStreamError: A gzip file ends too early, or its checksum does not fit.
         """
         done = 0
         while done < len(target):
-            if not self._waiting:
-                self._waiting = self._file.read(_COMPRESSED_READ)
-            if not self._waiting and not self._begun:
+            if not self.compressed:
+                piece = self._file.read(len(target) - done)
+            else:
+                self._waiting = self._waiting or self._file.read(_COMPRESSED_READ)
+                piece = self._decompress(len(target) - done, done)
+            if not piece and not self._waiting and not self._inside_member:
                 break
-            piece = self._decompress(len(target) - done, done)
             target[done : done + len(piece)] = piece
             done += len(piece)
         return done
 
     def _decompress(self, at_most: int, done: int) -> bytes:
+        if not self._waiting and not self._inside_member:
+            return b""
         end_of_file = not self._waiting
-        self._begun = True
         try:
             piece = self._member.decompress(self._waiting, at_most)
         except IsalError as error:  # type: ignore[misc]  # isal's stubs take the class for an instance
             reason = f"data not readable as gzip near compressed byte {self._file.tell():,}: {error}"
             raise BrokenStreamError(self._path, reason, done) from error
-        self._waiting = self._member.unconsumed_tail
-        if self._member.eof:
-            # Members may follow one another, and zeros may pad the end.
-            self._waiting = self._member.unused_data.lstrip(b"\0")
-            self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
-            self._begun = False
-        elif end_of_file and not piece:
+        if end_of_file and not piece:
             reason = (
                 f"truncated gzip: the file ends after {self._file.tell():,} bytes, inside its compressed data"
             )
             raise BrokenStreamError(self._path, reason, done)
+        self._waiting = self._member.unconsumed_tail
+        self._inside_member = not self._member.eof
+        if self._member.eof:
+            # Another member may follow, and zeros may pad the end.
+            self._waiting = self._member.unused_data.lstrip(b"\0")
+            self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
         return piece
 
 
@@ -124,9 +104,7 @@ def open_bytes(path: Path) -> Iterator[ByteStream]:
     """
     try:
         with path.open("rb") as file:
-            compressed = file.read(2) == _GZIP_MAGIC
-            file.seek(0)
-            yield GzipStream(file, path) if compressed else PlainStream(file)
+            yield ByteStream(file, path)
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: there is no such file") from error
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Reads EMNIST's CSV files: blocks of whole lines, parsed by several threads, put down in order."""
+"""Reads EMNIST's CSV files: blocks of whole lines, parsed by several threads, collected in order."""
 
 from __future__ import annotations
 
@@ -13,24 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError
-from toolkit_emnist.byte_stream import (
-    DOWNLOAD_AGAIN,
-    BrokenStreamError,
-    ByteStream,
-    GzipStream,
-    open_bytes,
-)
-from toolkit_emnist.csv_exact import A_LABEL, BadCellError, number_in, parse_odd_rows, shown
+from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, BrokenStreamError, ByteStream, open_bytes
 from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
+from toolkit_emnist.csv_table import A_LABEL, BLANKS, BadCellError, parse_odd_rows, separator_of, shown
 from toolkit_emnist.mapping import LabelMapping
 
 MAX_IMAGES = 2_000_000
-BLOCK = 256 * 1024  # bytes: a block, its digits and its masks fit a core's own cache
+BLOCK = 256 * 1024  # bytes: a block and its masks fit a core's own cache
 _SMALLEST_BLOCK = 80 * 1024  # holds the longest line
-_BLOCKS_IN_ARRAY = 72  # what the blocks under way take is then less than the array itself
+_BLOCKS_IN_ARRAY = 72  # the blocks in work then take less than the array itself
 _ARRAY_IN_TEXT, _ARRAY_IN_GZIP = 0.4, 2.5  # bytes of the array for each byte of the file, in EMNIST
 _LONGEST_LINE = 64 * 1024
 _GROWTH = 1.2
+_LONGEST_NAME = 32
 
 _NAMES_OF_LABELS = (b"label", b"labels", b"class", b"target", b"y")
 
@@ -67,76 +62,84 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
     _let_freed_memory_be_reused()
     collected = _CollectedRows(path, mapping)
     with open_bytes(path) as stream:
-        blocks = _blocks_of_lines(stream, path)
-        try:
-            first = next(blocks, None)
-            if first is None:
-                raise _wrong(path, 1, 1, f"rows of {COLUMNS} numbers", "an empty file")
-            first, collected.header_lines = _without_header(first, path)
-            for future in _parsed(chain((first,), blocks)):
+        text = _Text(stream, _block_size(path, stream))
+        blocks = text.blocks()
+        first = next(blocks, None)
+        if first is not None:
+            first, separator, collected.header_lines = _first_block(first, path)
+            for future in _parsed(chain((first,), blocks), separator):
                 collected.add(future)
-        except _BrokenRowError as error:
-            raise collected.broken_off(error) from error
+        elif not text.received:
+            raise _wrong(path, 1, 1, f"rows of {COLUMNS} numbers", "an empty file")
+    if text.received:
+        raise collected.broken_off(text)
     return collected.result()
 
 
 def _let_freed_memory_be_reused() -> None:
-    """Keep the C library from handing each block's arrays back to the system and fetching them anew.
+    """Keep the C library from returning each block's arrays to the system and fetching them again.
 
     glibc learns the size from which it does so from the largest array that was freed (up to
-    32 MB); taught once, reading costs half the time, which otherwise goes into page faults. No
-    byte of this array is touched. Elsewhere this does nothing.
+    32 MB). With this, reading takes half the time; the other half would be page faults. No byte
+    of the array is touched. With other C libraries this does nothing.
     """
     np.empty(16 * 1024 * 1024, np.uint8)
 
 
-class _BrokenRowError(UnreadableInputError):
-    """The stream broke off behind so many columns of a row; the whole rows before it were yielded."""
+class _Text:
+    """A stream in blocks of whole lines.
 
-    def __init__(self, broken: BrokenStreamError, columns: int) -> None:
-        super().__init__(broken.message, hint=broken.hint)
-        self.reason = broken.reason
-        self.columns = columns
+    Attributes:
+        expected: If the blocks ended early: what should have followed the last whole line.
+        received: What followed instead; empty if the stream was read to its end.
+        columns: How many columns of that line were read.
+    """
 
+    expected = received = ""
+    columns = 0
 
-def _blocks_of_lines(stream: ByteStream, path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The text in blocks: ``PAD`` newlines, then whole lines, the last one ended too."""
-    rest: NDArray[np.uint8] = np.empty(0, np.uint8)
-    size = _block_size(path, stream)
-    while True:
-        begin = PAD + len(rest)
-        block = np.empty(begin + size, np.uint8)
-        block[:PAD] = ord("\n")
-        block[PAD:begin] = rest
-        try:
-            end = begin + stream.read_into(block[begin:].data)
-        except BrokenStreamError as error:
-            text = block[PAD : begin + error.received].tobytes()
-            whole = text.rfind(b"\n") + 1
-            if whole:
-                yield _padded(text[:whole])
-            raise _BrokenRowError(error, text.count(b",", whole)) from error
-        if end < len(block):
-            last = block[PAD:end].tobytes().rstrip(b" \t\r\n")
-            if last:
-                yield _padded(last + b"\n")
-            return
-        longest = max(PAD, end - _LONGEST_LINE)
-        newline = block[longest:end].tobytes().rfind(b"\n")
-        if newline < 0:
-            # Parsed as it stands, the row gets an error that names it and its first wrong column.
-            yield _padded(block[PAD:end].tobytes() + b"\n")
-            raise UnreadableInputError(
-                f"{path}: expected lines of at most {_LONGEST_LINE:,} bytes, received a longer one"
-            )
-        cut = longest + newline + 1
-        rest = block[cut:end].copy()
-        yield block[:cut]
+    def __init__(self, stream: ByteStream, size: int) -> None:
+        self._stream = stream
+        self._size = size
+
+    def blocks(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield ``PAD`` newlines, then whole lines, the last one ended too."""
+        rest: NDArray[np.uint8] = np.empty(0, np.uint8)
+        while True:
+            begin = PAD + len(rest)
+            block = np.empty(begin + self._size, np.uint8)
+            block[:PAD] = ord("\n")
+            block[PAD:begin] = rest
+            try:
+                end = begin + self._stream.read_into(block[begin:].data)
+            except BrokenStreamError as error:
+                whole, _, last = block[PAD : begin + error.received].tobytes().rpartition(b"\n")
+                self.expected, self.received = "more of the file", error.reason
+                self.columns = last.count(b",")
+                if whole:
+                    yield _padded(whole + b"\n")
+                return
+            if end < len(block):
+                last = block[PAD:end].tobytes().rstrip(b" \t\r\n")
+                if last:
+                    yield _padded(last + b"\n")
+                return
+            longest = max(PAD, end - _LONGEST_LINE)
+            newline = block[longest:end].tobytes().rfind(b"\n")
+            if newline < 0:
+                self.expected = f"a line of at most {_LONGEST_LINE:,} bytes"
+                self.received = "a longer one"
+                # Parsing it finds the first wrong column.
+                yield _padded(block[PAD:end].tobytes() + b"\n")
+                return
+            cut = longest + newline + 1
+            rest = block[cut:end].copy()
+            yield block[:cut]
 
 
 def _block_size(path: Path, stream: ByteStream) -> int:
-    """Large blocks are faster; small files get smaller ones, for memory is promised by the array."""
-    share = _ARRAY_IN_GZIP if isinstance(stream, GzipStream) else _ARRAY_IN_TEXT
+    """Large blocks are faster; small files get smaller ones, because memory is limited by the array."""
+    share = _ARRAY_IN_GZIP if stream.compressed else _ARRAY_IN_TEXT
     fitting = int(path.stat().st_size * share) // _BLOCKS_IN_ARRAY
     return min(BLOCK, max(_SMALLEST_BLOCK, fitting))
 
@@ -145,66 +148,61 @@ def _padded(text: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(b"\n" * PAD + text, np.uint8)
 
 
-def _without_header(first: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8], int]:
-    """The first block without a header line, and the number of lines taken off."""
-    text = first[PAD:].tobytes()
+def _first_block(block: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8], str, int]:
+    """The first block without its header, the separator, and the number of header lines."""
+    text = block[PAD:].tobytes()
     for magic, what in _FIRST_BYTES.items():
         if text.startswith(magic):
             raise _wrong(path, 1, 1, "a label", what)
     plain = text.removeprefix(_UTF8_MARK)
-    line = plain[: plain.index(b"\n")]
-    names = line.split(b",")
-    header = _is_header(names)
-    if header:
-        columns = len(names)
-        if columns != COLUMNS:
-            raise _wrong(
-                path, 1, min(columns, COLUMNS) + 1, f"a header of {COLUMNS} columns", f"{columns} columns"
-            )
-        last = names[-1].strip(b" \t\r\"'").lower()
-        if last in _NAMES_OF_LABELS:
-            raise _wrong(path, 1, columns, "the label in column 1 and a pixel here", shown(names[-1]))
-        plain = plain[len(line) + 1 :]
-    return (first if plain is text else _padded(plain)), int(header)
+    line, _, below = plain.partition(b"\n")
+    separator = separator_of(line)
+    names = line.split(None if separator == BLANKS else separator.encode())
+    if not _is_header(names):
+        return (block if plain is text else _padded(plain)), separator, 0
+    columns = len(names)
+    if columns != COLUMNS:
+        expected = f"a header of {COLUMNS} columns"
+        raise _wrong(path, 1, min(columns, COLUMNS) + 1, expected, f"{columns} columns")
+    if _bare(names[-1]) in _NAMES_OF_LABELS:
+        raise _wrong(path, 1, columns, "the label in column 1 and a pixel here", shown(names[-1]))
+    return _padded(below), separator, 1
 
 
 def _is_header(fields: list[bytes]) -> bool:
     """Whether these are names of columns, and not a row with a damaged label."""
-    numbers = [number_in(field) for field in fields]
+    numbers = [int(field) if field.isdigit() else None for field in map(_bare, fields)]
     if numbers == list(range(len(fields))):
         return len(fields) > 1  # what pandas writes above a table that was read without a header
-    names_a_column = number_in(fields[0]) is None and fields[0].strip(b" \t\r\"'")[:1].isalpha()
     pixels = numbers[1:]
-    return names_a_column and not (pixels and all(number is not None and number < 256 for number in pixels))
+    return _bare(fields[0])[:1].isalpha() and not (
+        pixels and all(number is not None and number < 256 for number in pixels)
+    )
 
 
-def _parsed(blocks: Iterable[NDArray[np.uint8]]) -> Iterator[Future[Rows]]:
+def _bare(field: bytes) -> bytes:
+    return field.strip(b" \t\r\"'").lower()[:_LONGEST_NAME]
+
+
+def _parsed(blocks: Iterable[NDArray[np.uint8]], separator: str) -> Iterator[Future[Rows]]:
     """The rows of each block, in order; NumPy and zlib let several threads work at once."""
     threads = min(4, os.cpu_count() or 1)
     waiting: deque[Future[Rows]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="csv") as pool:
-        try:
-            for block in blocks:
-                waiting.append(pool.submit(_parse, block))
-                if len(waiting) > threads + 1:
-                    yield waiting.popleft()
-        except UnreadableInputError:
-            # A wrong row that was read before the file broke off is named first.
-            yield from waiting
-            raise
+        for block in blocks:
+            if len(block) > PAD:
+                waiting.append(pool.submit(_parse, block, separator))
+            if len(waiting) > threads + 1:
+                yield waiting.popleft()
         yield from waiting
 
 
-def _parse(block: NDArray[np.uint8]) -> Rows:
-    if len(block) == PAD:
-        return Rows.of(np.empty((0, COLUMNS), np.uint8))
+def _parse(block: NDArray[np.uint8], separator: str) -> Rows:
     rows = parse_plain_rows(block)
     if rows is None:
         text = block[PAD:].tobytes()
-        unix = text.replace(b"\r\n", b"\n")
-        rows = parse_plain_rows(_padded(unix)) if len(unix) < len(text) else None
-        if rows is None:
-            rows = parse_odd_rows(text)
+        rows = parse_plain_rows(_padded(text.replace(b"\r\n", b"\n"))) if b"\r\n" in text else None
+        rows = rows or parse_odd_rows(text, separator)
     return rows
 
 
@@ -222,18 +220,16 @@ class _CollectedRows:
         self._count = 0
 
     def add(self, future: Future[Rows]) -> None:
-        """Put the rows of the next block behind those that are there."""
+        """Append the rows of the next block."""
         try:
             rows = future.result()
         except BadCellError as error:
-            line = self._line(error.row)
             expected = str(self._mapping) if error.expected == A_LABEL else error.expected
-            raise _wrong(self._path, line, error.column, expected, error.received) from error
+            raise self._wrong(error.row, error.column, expected, error.received) from error
         labels = self._index[rows.labels]
         if np.any(labels < 0):
             row = int(np.argmax(labels < 0))
-            received = shown(str(rows.labels[row]).encode())
-            raise _wrong(self._path, self._line(row), 1, str(self._mapping), received)
+            raise self._wrong(row, 1, str(self._mapping), f"'{rows.labels[row]}'")
         end = self._count + len(labels)
         if end > MAX_IMAGES:
             raise LimitReachedError(f"{self._path}: expected at most {MAX_IMAGES:,} rows, received more")
@@ -243,19 +239,20 @@ class _CollectedRows:
         self._labels[self._count : end] = labels
         self._count = end
 
-    def broken_off(self, error: _BrokenRowError) -> UnreadableInputError:
-        """The error with the place, behind the rows that are there."""
-        return _wrong(self._path, self._line(0), error.columns + 1, "more of the file", error.reason)
+    def broken_off(self, text: _Text) -> UnreadableInputError:
+        """The error for a text that ended early."""
+        return self._wrong(0, text.columns + 1, text.expected, text.received)
 
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """All rows."""
         if not self._count:
-            raise _wrong(self._path, 2, 1, f"rows of {COLUMNS} numbers", "nothing after the header")
+            raise self._wrong(0, 1, f"rows of {COLUMNS} numbers", "nothing after the header")
         self._resize(self._count)
         return self._images, self._labels
 
-    def _line(self, row: int) -> int:
-        return self.header_lines + self._count + row + 1
+    def _wrong(self, row: int, column: int, expected: str, received: str) -> UnreadableInputError:
+        """The error for a row that comes so many rows after those collected."""
+        return _wrong(self._path, self.header_lines + self._count + row + 1, column, expected, received)
 
     def _resize(self, rows: int) -> None:
         # No view of either array has left this object yet.

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from toolkit.errors import ToolkitError
 from toolkit_emnist import csv_reader
-from toolkit_emnist.csv_exact import parse_odd_rows
 from toolkit_emnist.csv_kernel import PAD, parse_plain_rows
 from toolkit_emnist.csv_reader import read_csv
+from toolkit_emnist.csv_table import parse_odd_rows
 from toolkit_emnist.mapping import mapping_of
 
+SEMICOLONS = bytes.maketrans(b",", b";")
 LETTERS = mapping_of("letters", None)
 
 
@@ -77,6 +78,13 @@ def test_many_blocks_keep_their_order(tmp_path: Path, monkeypatch: pytest.Monkey
         ("header after a mark", lambda text: b"\xef\xbb\xbflabel" + b",p" * 784 + b"\n" + text),
         ("quoted", lambda text: re.sub(rb"(\d+)", rb'"\1"', text)),
         ("blanks", lambda text: text.replace(b",", b" ,\t")),
+        ("semicolons", lambda text: text.replace(b",", b";")),
+        ("tabs below a header", lambda text: (b"label" + b",p" * 784 + b"\n" + text).replace(b",", b"\t")),
+        ("columns of blanks", lambda text: text.replace(b",", b"  ")),
+        (
+            "semicolons, CR LF and a mark",
+            lambda text: b"\xef\xbb\xbf" + text.translate(SEMICOLONS).replace(b"\n", b"\r\n"),
+        ),
         ("floats", lambda text: re.sub(rb"(\d+)", rb"\1.0", text)),
         ("savetxt's floats", lambda text: re.sub(rb"\d+", lambda number: b"%.18e" % int(number[0]), text)),
         ("leading zeros", lambda text: re.sub(rb"(\d+)", rb"0000\1", text)),

@@ -22,7 +22,7 @@ from toolkit_emnist.csv_reader import read_csv
         (7, 785, b"300", "a pixel from 0 to 255", "'300'"),
         (7, 400, b"1000", "a pixel from 0 to 255", "'1000'"),
         (7, 400, b"-1", "a pixel from 0 to 255", "'-1'"),
-        (7, 400, b"+1", "a pixel from 0 to 255", "'+1'"),
+        (7, 400, b"1+", "a pixel from 0 to 255", "'1+'"),
         (7, 400, b"1e400", "a pixel from 0 to 255", "'1e400'"),
         (7, 400, b"nan", "a pixel from 0 to 255", "'nan'"),
         (7, 400, b"0.5", "a pixel from 0 to 255", "'0.5'"),
@@ -68,6 +68,13 @@ def test_a_wrong_field_is_named(
     assert f"expected {expected}, received " in message
     assert message.endswith(received)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("separator", [b";", b"\t", b"|", b" "])
+def test_a_wrong_field_is_named_whatever_the_separator(tmp_path: Path, separator: bytes) -> None:
+    content = replaced(as_csv(some_cells(9)), 7, 400, b"256").replace(b",", separator)
+    with pytest.raises(UnreadableInputError, match="row 7, column 400: .* received '256'"):
+        read_csv(written(tmp_path, content), BYCLASS)
 
 
 @pytest.mark.parametrize("kept", [1, 2, 784])
