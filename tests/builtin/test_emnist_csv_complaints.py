@@ -73,7 +73,7 @@ def test_a_wrong_field_is_named(
 @pytest.mark.parametrize("separator", [b";", b"\t", b"|", b" "])
 def test_a_wrong_field_is_named_whatever_the_separator(tmp_path: Path, separator: bytes) -> None:
     content = replaced(as_csv(some_cells(9)), 7, 400, b"256").replace(b",", separator)
-    with pytest.raises(UnreadableInputError, match="row 7, column 400: .* received '256'"):
+    with pytest.raises(UnreadableInputError, match=r"row 7, column 400: .* received '256'"):
         read_csv(written(tmp_path, content), BYCLASS)
 
 
