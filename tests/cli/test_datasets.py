@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from toolkit.cli.datasets import _show
+from toolkit.cli.output import make_console
+from toolkit.operations.datasets import DatasetDetails, FoundDataset
 
 Run = Callable[..., Any]
 
@@ -32,7 +37,7 @@ def test_list_shows_what_there_is_and_what_is_taken(run_toolkit: Run, tmp_path: 
     assert found["glyphs"]["files"] == {}
     assert not found["glyphs"]["default"]
     text = run_toolkit("datasets", "list").out
-    assert "taken by default" in text
+    assert "(default)" in text
     assert max(map(len, text.splitlines())) <= 120
 
 
@@ -47,6 +52,22 @@ def test_show_counts_by_split_and_class_in_80_columns(run_toolkit: Run, tmp_path
     done = run_toolkit("datasets", "show", "digits", environ={"COLUMNS": "80"})
     assert max(map(len, done.out.splitlines())) <= 80
     assert "fit  val.  test" in done.out
+
+
+def test_show_takes_options_of_the_loader(run_toolkit: Run) -> None:
+    arguments = ("datasets", "show", "stripes", "-o", "loader.images=90", "--output", "json")
+    details = run_toolkit(*arguments, plugins=["good"]).document
+    assert {name: counts["images"] for name, counts in details["splits"].items()}["test"] == 30
+
+
+def test_show_prints_a_few_of_many_files(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {str(number): Path(f"many/{number}.png") for number in range(1_000)}
+    found = FoundDataset("many", "loader", "", files, 0, default=False)
+    _show(DatasetDetails(found, ("a",), {}, {}), make_console(sys.stdout))
+    out = capsys.readouterr().out
+    assert "many/5.png" in out
+    assert "and 994 more" in out
+    assert "many/6.png" not in out
 
 
 def test_show_tells_of_a_part_that_is_not_there(run_toolkit: Run, tmp_path: Path) -> None:

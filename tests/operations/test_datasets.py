@@ -16,6 +16,7 @@ from toolkit.errors import BusyError, MissingInputError, StorageError, UsageErro
 from toolkit.operations.datasets import get_dataset, list_datasets, make_dataset, show_dataset
 from toolkit.operations.toolkit import Toolkit
 from toolkit.options import option
+from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 from toolkit.store import Workspace, exclusive
 from toolkit.vocabulary import SilentProgress
 
@@ -49,8 +50,9 @@ class Loaders:
     def load(self, request: LoadRequest) -> Dataset:
         if request.part == "test":
             raise MissingInputError("blots-test: there is none")
-        images = np.random.default_rng(0).integers(0, 256, (200, 28, 28)).astype(np.uint8)
-        return Dataset("blots", ("x", "y", "z"), images, (np.arange(200) % 2).astype(np.int32))
+        count = 200 if request.options == BlotOptions() else request.options.count
+        images = np.random.default_rng(0).integers(0, 256, (count, 28, 28)).astype(np.uint8)
+        return Dataset("blots", ("x", "y", "z"), images, (np.arange(count) % 2).astype(np.int32))
 
     def fetch(self, request: FetchRequest) -> Sequence[Path]:
         self.requests.append(request)
@@ -73,14 +75,14 @@ def toolkit(tmp_path: Path, loaders: Loaders) -> Toolkit:
 
 
 def test_what_is_never_picked_unnamed_is_listed_and_not_the_default(toolkit: Toolkit) -> None:
-    (found,) = list_datasets(toolkit)
+    (found,) = list_datasets(toolkit, ListDatasets(), QUIET)
     assert (found.name, found.default, found.size) == ("blots", False, 0)
     with pytest.raises(MissingInputError, match="no data set found"):
-        show_dataset(toolkit, None)
+        show_dataset(toolkit, ShowDataset(), QUIET)
 
 
 def test_show_counts_every_class_also_those_that_do_not_occur(toolkit: Toolkit) -> None:
-    details = show_dataset(toolkit, "blots")
+    details = show_dataset(toolkit, ShowDataset("blots"), QUIET)
     assert details.classes == ("x", "y", "z")
     fit, validation = details.splits["fit"], details.splits["validation"]
     assert [a + b for a, b in zip(fit.by_class, validation.by_class, strict=True)] == [100, 100, 0]
@@ -88,37 +90,44 @@ def test_show_counts_every_class_also_those_that_do_not_occur(toolkit: Toolkit) 
     assert details.missing == {"test": "blots-test: there is none"}
 
 
+@pytest.mark.parametrize("options", [("loader.count=40",), ("count=40",), {"count": 40}])
+def test_show_takes_the_loaders_options(toolkit: Toolkit, options: Any) -> None:
+    details = show_dataset(toolkit, ShowDataset("blots", options), QUIET)
+    assert details.splits["fit"].images + details.splits["validation"].images == 40
+    with pytest.raises(UsageError, match="colour"):
+        show_dataset(toolkit, ShowDataset("blots", ("colour=red",)), QUIET)
+
+
 def test_get_asks_the_loader_that_knows_the_name(toolkit: Toolkit, loaders: Loaders, tmp_path: Path) -> None:
-    written = get_dataset(toolkit, "large", QUIET, url="http://mirror/")
+    written = get_dataset(toolkit, GetDataset("large", url="http://mirror/"), QUIET)
     assert written.files == (tmp_path / "datasets/large.csv",)
     (request,) = loaders.requests
     assert (request.name, request.folder, request.url) == ("large", tmp_path / "datasets", "http://mirror/")
     assert request.folder.is_dir()
     with pytest.raises(UsageError, match=r"there are small, large.*datasets get large"):
-        get_dataset(toolkit, "larg", QUIET)
+        get_dataset(toolkit, GetDataset("larg"), QUIET)
 
 
 def test_make_reads_the_loaders_options(toolkit: Toolkit, loaders: Loaders, tmp_path: Path) -> None:
-    make_dataset(
-        toolkit, "blots", QUIET, file_format="idx", seed=7, options=["count=5"], folder=tmp_path / "a/b"
-    )
-    (request,) = loaders.requests
-    assert (request.format, request.seed, request.options) == ("idx", 7, BlotOptions(5))
-    assert request.folder == tmp_path / "a/b"
+    request = MakeDataset("blots", "idx", seed=7, options=("count=5",), out=tmp_path / "a/b")
+    make_dataset(toolkit, request, QUIET)
+    (made,) = loaders.requests
+    assert (made.format, made.seed, made.options) == ("idx", 7, BlotOptions(5))
+    assert made.folder == tmp_path / "a/b"
     with pytest.raises(UsageError, match="cannot be made; there are blots"):
-        make_dataset(toolkit, "blot", QUIET)
+        make_dataset(toolkit, MakeDataset("blot"), QUIET)
     with pytest.raises(UsageError, match="0 or above"):
-        make_dataset(toolkit, "blots", QUIET, seed=-1)
+        make_dataset(toolkit, MakeDataset("blots", seed=-1), QUIET)
     with pytest.raises(UsageError, match="count"):
-        make_dataset(toolkit, "blots", QUIET, options=["count=0"])
+        make_dataset(toolkit, MakeDataset("blots", options=("count=0",)), QUIET)
 
 
 def test_two_downloads_into_one_folder_do_not_mix(toolkit: Toolkit, tmp_path: Path) -> None:
     with exclusive(tmp_path / "datasets/blots-download"), pytest.raises(BusyError):
-        get_dataset(toolkit, "small", QUIET)
+        get_dataset(toolkit, GetDataset("small"), QUIET)
 
 
 def test_a_folder_that_cannot_be_made_is_told(toolkit: Toolkit, tmp_path: Path) -> None:
     (tmp_path / "datasets").touch()
-    with pytest.raises(StorageError, match="the folder cannot be made"):
-        get_dataset(toolkit, "small", QUIET)
+    with pytest.raises(StorageError, match="the folder cannot be created"):
+        get_dataset(toolkit, GetDataset("small"), QUIET)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, options_option, pass_command_line
+from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
+from toolkit.cli.parameters import DATASET, options_option
+from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from toolkit.operations.datasets import DatasetDetails, FoundDataset, WrittenDataset
 
 _WIDTH = 80
 _GAP = 4
+_MOST_PATHS = 6
+
+_out_option = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the files; by default datasets/.",
+)
 
 
 @click.group("datasets")
@@ -27,95 +38,69 @@ def command() -> None:
 
 @command.command("list")
 @common_options
-@pass_command_line
-def list_command(command_line: CommandLine) -> None:
-    """List the data sets that there are.
+@pass_request(ListDatasets)
+def list_command(command_line: CommandLine, request: ListDatasets) -> None:
+    """List all data sets.
 
-    They are looked for in datasets/, in data/ and in the workspace itself.
+    Data sets are searched for in datasets/, in data/ and in the workspace itself.
     """
     from toolkit.operations.datasets import list_datasets
 
-    datasets = list_datasets(command_line.toolkit)
+    datasets = list_datasets(command_line.toolkit, request, command_line.output.progress())
     command_line.output.result({"datasets": datasets}, lambda console: _list(datasets, console))
 
 
 @command.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=DATASET)
+@options_option("the data set's loader")
 @common_options
-@pass_command_line
-def show(command_line: CommandLine, name: str | None) -> None:
+@pass_request(ShowDataset)
+def show(command_line: CommandLine, request: ShowDataset) -> None:
     """Count the images of a data set by split and class.
 
-    NAME is a data set's name, a folder or one of its files; without it, the one that training
-    would take.
+    NAME is a data set's name, a folder or one of its files. Without it, the data set is the one
+    that training uses by default.
     """
     from toolkit.operations.datasets import show_dataset
 
-    details = show_dataset(command_line.toolkit, name)
+    details = show_dataset(command_line.toolkit, request, command_line.output.progress())
     command_line.output.result(details, lambda console: _show(details, console))
 
 
 @command.command("get")
 @click.argument("variant")
-@click.option(
-    "--out",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where it goes; datasets/ by default.",
-)
-@click.option("--url", default="", help="Another place to download the same archive from.")
+@_out_option
+@click.option("--url", default="", help="Another address of the same archive.")
 @common_options
-@pass_command_line
-def get(command_line: CommandLine, variant: str, folder: Path | None, url: str) -> None:
+@pass_request(GetDataset)
+def get(command_line: CommandLine, request: GetDataset) -> None:
     """Download a data set.
 
     VARIANT is byclass, bymerge, balanced, letters, digits or mnist, all from NIST's archive.
-    An interrupted download goes on where it stopped. Size and SHA-256 are checked.
+    An interrupted download continues where it stopped. Size and SHA-256 are checked.
     """
     from toolkit.operations.datasets import get_dataset
 
-    written = get_dataset(
-        command_line.toolkit, variant, command_line.output.progress(), folder=folder, url=url
-    )
+    written = get_dataset(command_line.toolkit, request, command_line.output.progress())
     command_line.output.result(written, lambda console: _written(written, console))
 
 
 @command.command("make")
 @click.argument("name")
-@click.option("--format", "file_format", default="csv", show_default=True, help="How it is written.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all chance.")
-@click.option(
-    "--out",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where it goes; datasets/ by default.",
-)
+@click.option("--format", default="csv", show_default=True, help="Format of the files.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
+@_out_option
 @options_option("the data set")
 @common_options
-@pass_command_line
-def make(
-    command_line: CommandLine,
-    name: str,
-    file_format: str,
-    seed: int,
-    folder: Path | None,
-    options: tuple[str, ...],
-) -> None:
-    """Write a computed data set as files.
+@pass_request(MakeDataset)
+def make(command_line: CommandLine, request: MakeDataset) -> None:
+    """Write a computed data set to files.
 
     NAME is a data set that the toolkit computes: glyphs.
     """
     from toolkit.operations.datasets import make_dataset
 
-    written = make_dataset(
-        command_line.toolkit,
-        name,
-        command_line.output.progress(),
-        file_format=file_format,
-        seed=seed,
-        options=options,
-        folder=folder,
-    )
+    written = make_dataset(command_line.toolkit, request, command_line.output.progress())
     command_line.output.result(written, lambda console: _written(written, console))
 
 
@@ -128,13 +113,13 @@ def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("data set", no_wrap=True)
     table.add_column("MB", justify="right", no_wrap=True)
-    table.add_column("what it is", overflow="fold")
+    table.add_column("summary", overflow="fold")
     table.add_column("where", overflow="fold")
     for dataset in datasets:
-        folders = {shown_path(path.parent): None for path in dataset.files.values()}
-        summary = f"{dataset.summary} (taken by default)" if dataset.default else dataset.summary
+        folders = list(dict.fromkeys(shown_path(path.parent) for path in dataset.files.values()))
+        summary = f"{dataset.summary} (default)" if dataset.default else dataset.summary
         size = f"{dataset.size / 1e6:,.1f}" if dataset.files else ""
-        table.add_row(dataset.name, size, summary, ", ".join(folders) or "computed")
+        table.add_row(dataset.name, size, summary, ", ".join(_first(folders)) or "computed")
     console.print(table)
 
 
@@ -149,17 +134,24 @@ def _show(details: DatasetDetails, console: Console) -> None:
     for name, counts in details.splits.items():
         facts.add_row(name, f"{counts.images:,} images")
     for name, reason in details.missing.items():
-        facts.add_row(name, f"not there: {reason}")
-    for number, path in enumerate(details.dataset.files.values()):
-        facts.add_row("files" if number == 0 else "", shown_path(path))
+        facts.add_row(name, f"missing: {reason}")
+    paths = [shown_path(path) for path in details.dataset.files.values()]
+    for number, text in enumerate(_first(paths)):
+        facts.add_row("" if number else "files", text)
     console.print(facts)
     console.print()
     for line in _counts(details):
         console.print(line, no_wrap=True)
 
 
+def _first(texts: Sequence[str]) -> list[str]:
+    """The first few, and how many more there are."""
+    more = len(texts) - _MOST_PATHS
+    return [*islice(texts, _MOST_PATHS), *([f"and {more:,} more"] if more > 0 else [])]
+
+
 def _counts(details: DatasetDetails) -> list[str]:
-    """A table of counts by class, in as many columns beside one another as 80 characters hold."""
+    """A table of counts by class, in as many columns side by side as fit into 80 characters."""
     heads = ["", *(name if name != "validation" else "val." for name in details.splits)]
     rows = [
         [character, *(f"{counts.by_class[index]:,}" for counts in details.splits.values())]

@@ -1,0 +1,51 @@
+"""The requests of ``toolkit datasets``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.options import option
+
+
+@dataclass(frozen=True)
+class ListDatasets:
+    """List the data sets of the workspace."""
+
+
+@dataclass(frozen=True)
+class ShowDataset:
+    """Count the images of a data set by split and class.
+
+    ``options`` are those of its loader: ``key=value`` texts, or a mapping of JSON values.
+    """
+
+    name: str | None = option(
+        None, help="data set: name, folder or file; by default the one used for training"
+    )
+    options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the data set's loader")
+
+
+@dataclass(frozen=True)
+class GetDataset:
+    """Download a data set."""
+
+    variant: str
+    out: Path | None = option(None, help="folder for the files; by default datasets/")
+    url: str = option("", help="another address of the same archive")
+
+
+@dataclass(frozen=True)
+class MakeDataset:
+    """Write a computed data set to files.
+
+    ``options`` are those of its loader: ``key=value`` texts, or a mapping of JSON values.
+    """
+
+    name: str
+    format: str = option("csv", help="format of the files")
+    seed: int = option(0, help="random seed", minimum=0)
+    out: Path | None = option(None, help="folder for the files; by default datasets/")
+    options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the data set")
