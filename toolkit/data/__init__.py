@@ -1,9 +1,9 @@
-"""Data sets: images with labels and classes, their splits, and what a network gets to see of them."""
+"""Data sets: images with labels and classes, their splits, and a model's view of them."""
 
 from __future__ import annotations
 
 from toolkit.data.convention import apply_convention
 from toolkit.data.dataset import Dataset
-from toolkit.data.splits import validation_mask
+from toolkit.data.splits import pixel_hash, validation_mask
 
-__all__ = ["Dataset", "apply_convention", "validation_mask"]
+__all__ = ["Dataset", "apply_convention", "pixel_hash", "validation_mask"]
