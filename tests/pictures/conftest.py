@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.pictures import prepare_picture
 
-# Tests are imported by path, each for itself; what they share is imported by name.
+# Tests are imported by path, each on its own; what they share is imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
 from drawings import draw, encoded

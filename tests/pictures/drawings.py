@@ -1,4 +1,4 @@
-"""Pictures of a character, and how far two images lie apart."""
+"""Pictures of a character, and how much two images differ."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-# Different roads to the same picture may differ by this much, of 255, in the mean.
+# Two forms of the same picture may differ by this much, of 255, in the mean.
 CLOSE = 5.0
 
 

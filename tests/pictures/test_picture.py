@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from toolkit.pictures import prepare_picture
 from toolkit.pictures.fit import stroke_width
-from toolkit.pictures.ink import otsu_threshold
+from toolkit.pictures.ink import find_ink
 
 
 def deep(image: Image.Image) -> Image.Image:
@@ -48,7 +48,7 @@ def test_every_mode_gives_the_same_image(mode: str, plain: NDArray[np.uint8]) ->
 
 @pytest.mark.parametrize("size", [(120, 90), (640, 480), (3000, 2250)])
 def test_the_size_of_the_picture_does_not_matter(size: tuple[int, int], plain: NDArray[np.uint8]) -> None:
-    # A font is no mere enlargement of itself: small sizes are fitted to the pixels.
+    # Small sizes of a font are not exact reductions of large ones: they are fitted to the pixels.
     image = prepare_picture(encoded(draw(size=size, height=size[1] * 130 // 240)))
     assert difference(image, plain) < 2 * CLOSE
 
@@ -66,7 +66,7 @@ def test_jpeg(mode: str, plain: NDArray[np.uint8]) -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_of_a_camera_is_undone(
+def test_the_orientation_of_a_camera_is_applied(
     orientation: int,
     format: str,  # noqa: A002
     plain: NDArray[np.uint8],
@@ -175,5 +175,15 @@ def test_emnist_s_own_images_stay_as_they_are(emnist: NDArray[np.uint8], times: 
     assert np.percentile(differences, 95) < 20
 
 
-def test_otsu_cuts_in_the_middle_between_two_levels() -> None:
-    assert otsu_threshold(np.repeat([0.2, 0.8], [90, 10])) == pytest.approx(0.5, abs=0.01)
+def test_paper_becomes_0_and_ink_becomes_1() -> None:
+    page = np.full((60, 80), 200, np.uint8)
+    page[20:40, 30:36] = 120
+    ink = find_ink(page, ink=None, name="the picture")
+    assert ink == pytest.approx((page == 120).astype(np.float32), abs=1e-3)
+
+
+def test_a_grey_halfway_between_paper_and_ink_is_half_ink() -> None:
+    page = np.full((60, 80), 200, np.uint8)
+    page[20:40, 29:37] = 160
+    page[20:40, 30:36] = 120
+    assert find_ink(page, ink="dark", name="the picture")[30, 29] == pytest.approx(0.5, abs=0.05)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from toolkit.pictures import prepare_picture
-from toolkit.pictures.clutter import connected_regions
+from toolkit.pictures.clutter import find_regions
 
 
 def test_noise_and_dust_are_left_out(plain: NDArray[np.uint8]) -> None:
@@ -62,7 +62,7 @@ CLUTTER: dict[str, Callable[[], Image.Image]] = {
 
 @pytest.mark.parametrize("clutter", CLUTTER)
 def test_what_surrounds_a_character_is_left_out(clutter: str, plain: NDArray[np.uint8]) -> None:
-    # Left in, it makes the character small, a difference of more than 50; short ends of lines stay.
+    # If it stays, the character is small, a difference of more than 50; short ends of lines stay.
     assert difference(prepare_picture(encoded(CLUTTER[clutter]())), plain) < 4 * CLOSE
 
 
@@ -74,13 +74,13 @@ def test_nothing_of_a_character_is_taken_for_a_frame(character: str) -> None:
     assert sheet[14, :].max() > 100
 
 
-def test_regions_hang_together_by_corners() -> None:
-    mask = np.zeros((40, 40), bool)
-    mask[np.arange(20), np.arange(20)] = True
-    mask[30, :] = mask[25:31, 39] = True
-    mask[20:, 0] = True
-    labels = connected_regions(mask)
-    assert len(np.unique(labels[mask])) == 2
+def test_regions_are_connected_by_corners() -> None:
+    ink = np.zeros((40, 40), np.float32)
+    ink[np.arange(20), np.arange(20)] = 1
+    ink[30, :] = ink[25:31, 39] = 1
+    ink[20:, 0] = 1
+    labels = find_regions(ink).labels
+    assert len(np.unique(labels[ink > 0])) == 2
     assert labels[30, 5] == labels[39, 0]
     assert labels[0, 0] == labels[19, 19] != labels[30, 5]
-    assert not labels[~mask].any()
+    assert not labels[ink == 0].any()

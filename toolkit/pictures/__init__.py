@@ -1,7 +1,45 @@
-"""From any picture of a character to the 28×28 glyph that networks read."""
+"""From a picture of a character to the 28×28 image that networks read."""
 
 from __future__ import annotations
 
-from toolkit.pictures.prepare import prepare_picture
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["prepare_picture"]
+
+
+def prepare_picture(
+    source: Path | bytes, *, ink: Literal["auto", "light", "dark"] = "auto", name: str = ""
+) -> NDArray[np.uint8]:
+    """Turn a picture of one character into an image like EMNIST's own.
+
+    The picture is decoded and turned upright as its EXIF data says; paper, shading and clutter are
+    removed; the ink is cropped, fitted into 24 x 24 pixels with its aspect kept, given the stroke
+    width and the blur of EMNIST's images, and centred by its box.
+
+    Args:
+        source: A PNG or JPEG file, or its content; at most 10 MB and 25 megapixels.
+        ink: Light or dark strokes; ``auto`` compares the border with the rest.
+        name: Of the picture, for errors; by default the path, or "the picture".
+
+    Returns:
+        (28, 28) uint8, upright, light ink, its brightest pixel 255.
+
+    Raises:
+        MissingInputError: No such file.
+        LimitReachedError: Too large, or too slow to decode.
+        UnsupportedError: A picture that is neither PNG nor JPEG.
+        UnreadableInputError: Not a picture, a damaged one, or one without ink.
+    """
+    # Pillow and OpenCV take a quarter of a second to load; only pictures need them.
+    from toolkit.pictures.fit import fit_ink
+    from toolkit.pictures.ink import find_ink
+    from toolkit.pictures.page import decode_page
+
+    known = None if ink == "auto" else ink
+    name = name or ("the picture" if isinstance(source, bytes) else str(source))
+    return fit_ink(find_ink(decode_page(source, ink=known, name=name), ink=known, name=name))
