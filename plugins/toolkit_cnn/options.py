@@ -1,4 +1,4 @@
-"""What the architectures let a user choose."""
+"""The options of the architectures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class CompactOptions:
 
     width: int = option(
         32,
-        help="channels of the first convolutions; the later ones have two and four times as many",
+        help="channels of the first two convolutions; the others have two and four times as many",
         minimum=4,
         maximum=256,
     )
@@ -28,5 +28,5 @@ class OriginalOptions:
     """Options of ``emnist-cnn``."""
 
     dropout_scale: float = option(
-        1.0, help="multiplies the network's dropout rates of 0.2 and 0.3", minimum=0.0, maximum=3.0
+        1.0, help="factor for the dropout rates of 0.2 and 0.3", minimum=0.0, maximum=3.0
     )

@@ -1,4 +1,4 @@
-"""A journal of every training: one JSON line an event, in the run's folder."""
+"""A journal of every training: one line of JSON for each event, in the run's folder."""
 
 from __future__ import annotations
 

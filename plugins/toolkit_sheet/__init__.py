@@ -27,11 +27,11 @@ def _load_routes() -> flask.Blueprint:
 
 @hookimpl
 def toolkit_commands() -> Iterable[Command]:
-    """``toolkit sheet``."""
-    return (Command(name="sheet", summary="Draw a contact sheet of a data set.", load=_load_command),)
+    """Declare ``toolkit sheet``."""
+    yield Command(name="sheet", summary="Draw a contact sheet of a data set.", load=_load_command)
 
 
 @hookimpl
 def toolkit_routes() -> Iterable[Routes]:
-    """``/plugins/sheet/<dataset>.png``."""
-    return (Routes(name="sheet", summary="contact sheets of data sets, as PNG", load=_load_routes),)
+    """Declare ``/plugins/sheet/<dataset>.png``."""
+    yield Routes(name="sheet", summary="contact sheets of data sets, as PNG", load=_load_routes)

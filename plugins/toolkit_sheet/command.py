@@ -2,56 +2,63 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import click
 
+from toolkit.errors import UsageError
 from toolkit.store import publish_bytes
 from toolkit.types import SplitName
 from toolkit_sheet.drawing import sheet_png
-from toolkit_sheet.host import HasOutput, open_dataset
+
+DEFAULT_OUT = Path("sheet.png")
 
 
 @click.command("sheet")
 @click.option(
-    "--dataset", metavar="NAME|PATH", help="Data set to draw; by default the best in the workspace."
+    "--dataset",
+    metavar="NAME|PATH",
+    help="Data set to draw; by default the first that `toolkit datasets list` shows.",
 )
 @click.option(
     "--split",
     type=click.Choice(["fit", "validation", "test"]),
     default="test",
     show_default=True,
-    help="Which part of it.",
+    help="Split to draw.",
 )
 @click.option(
-    "--per-class",
-    type=click.IntRange(1, 100),
-    default=10,
-    show_default=True,
-    help="Examples of each class.",
+    "--per-class", type=click.IntRange(1, 100), default=10, show_default=True, help="Images of each class."
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("sheet.png"),
+    default=DEFAULT_OUT,
     show_default=True,
     help="PNG file to write.",
 )
-@click.pass_context
-def command(context: click.Context, dataset: str | None, split: SplitName, per_class: int, out: Path) -> None:
-    """Draw a contact sheet of a data set: a row for each class, examples beside its character."""
-    opened = open_dataset(getattr(context.obj, "toolkit", None), dataset, split)
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.pass_obj
+def command(
+    command_line: Any,
+    dataset: str | None,
+    split: SplitName,
+    per_class: int,
+    out: Path,
+    force: bool,  # noqa: FBT001 - Click's signature
+) -> None:
+    """Draw a contact sheet of a data set: one row for each class, with its character and images."""
+    if out.exists() and out != DEFAULT_OUT and not force:
+        raise UsageError(f"{out} already exists", hint="replace it with --force, or choose another --out")
+    opened = command_line.toolkit.data.open(dataset, split)
     publish_bytes(out, sheet_png(opened, per_class))
+    document = {
+        "sheet": str(out),
+        "dataset": opened.name,
+        "split": split,
+        "classes": len(opened.classes),
+        "per_class": per_class,
+    }
     text = f"{out}: {opened.name}, {split}, {len(opened.classes)} classes"
-    if isinstance(context.obj, HasOutput) and context.obj.output.json:
-        document = {
-            "sheet": str(out),
-            "dataset": opened.name,
-            "split": split,
-            "classes": len(opened.classes),
-            "per_class": per_class,
-        }
-        click.echo(json.dumps(document))
-    else:
-        click.echo(text)
+    command_line.output.result(document, lambda console: console.print(text))

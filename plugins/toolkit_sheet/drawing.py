@@ -1,4 +1,4 @@
-"""A data set on one sheet: a row for each class, its character at the left, examples beside it."""
+"""A contact sheet: one row for each class, its character at the left, its images beside it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from toolkit.data import Dataset
 
-SIDE = 28
-LARGER = 2
-CELL = SIDE * LARGER
+SCALE = 2
+CELL = 28 * SCALE
 GAP = 4
 LABEL_WIDTH = 48
 MARGIN = 12
 
-# More rows than this and the sheet goes on in another column beside the first.
+# With more rows, the sheet continues in another column.
 ROWS = 32
 
-GROUND = 24
+BACKGROUND = 24
 EMPTY_CELL = 40
 LABEL = 235
 LABEL_SIZE = 30
@@ -30,27 +29,26 @@ def draw_sheet(dataset: Dataset, per_class: int) -> Image.Image:
     """Draw a contact sheet.
 
     Args:
-        dataset: Any data set with at least one class.
-        per_class: Examples of each class, at least 1; taken at even distances, so that a file
-            that is sorted by writer shows several. A class with fewer leaves cells empty.
+        dataset: With at least one class.
+        per_class: Number of images of each class, at least 1, taken at equal distances. Cells of a
+            class with fewer images stay empty.
 
     Returns:
-        A grey image; each example is drawn twice its size.
+        A grey image; each example is drawn at twice its size.
     """
     classes = len(dataset.classes)
     columns = -(-classes // ROWS)
     rows = -(-classes // columns)
     block = LABEL_WIDTH + per_class * (CELL + GAP) + MARGIN
-    sheet = Image.new("L", (MARGIN + columns * block, 2 * MARGIN + rows * (CELL + GAP) - GAP), GROUND)
+    sheet = Image.new("L", (MARGIN + columns * block, 2 * MARGIN + rows * (CELL + GAP) - GAP), BACKGROUND)
     drawing = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(LABEL_SIZE)
     labels = np.asarray(dataset.labels)
     for label, character in enumerate(dataset.classes):
         left = MARGIN + label // rows * block
         top = MARGIN + label % rows * (CELL + GAP)
-        drawing.text(
-            (left + LABEL_WIDTH / 2 - GAP, top + CELL / 2), character, font=font, fill=LABEL, anchor="mm"
-        )
+        middle = (left + LABEL_WIDTH / 2 - GAP, top + CELL / 2)
+        drawing.text(middle, character, font=font, fill=LABEL, anchor="mm")
         examples = examples_of(labels, label, per_class)
         for place in range(per_class):
             corner = (left + LABEL_WIDTH + place * (CELL + GAP), top)
@@ -63,11 +61,9 @@ def draw_sheet(dataset: Dataset, per_class: int) -> Image.Image:
 
 
 def examples_of(labels: NDArray[np.int32], label: int, most: int) -> NDArray[np.intp]:
-    """Indices of at most so many images of a class, evenly spread over the data set."""
+    """Indices of at most ``most`` images of a class, at equal distances in the data set."""
     found = np.flatnonzero(labels == label)
-    if len(found) <= most:
-        return found
-    return found[np.arange(most) * len(found) // most]
+    return found if len(found) <= most else found[np.arange(most) * len(found) // most]
 
 
 def sheet_png(dataset: Dataset, per_class: int) -> bytes:

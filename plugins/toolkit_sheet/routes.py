@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import flask
 
-from toolkit.errors import MissingInputError, UsageError
+from toolkit.errors import MissingInputError
+from toolkit.options import option, parse_options
 from toolkit.types import SplitName
 from toolkit_sheet.drawing import sheet_png
-from toolkit_sheet.host import HasData, open_dataset
 
-SPLITS: dict[str, SplitName] = {"fit": "fit", "validation": "validation", "test": "test"}
-MOST_PER_CLASS = 40
+
+@dataclass(frozen=True)
+class SheetOptions:
+    """Parameters of the query."""
+
+    split: SplitName = option("test", help="split to draw")
+    per_class: int = option(10, help="images of each class", minimum=1, maximum=40)
 
 
 def make_blueprint() -> flask.Blueprint:
-    """The routes, to be mounted by the host."""
+    """The routes of the plugin."""
     blueprint = flask.Blueprint("sheet", __name__)
     blueprint.get("/<dataset>.png")(_sheet)
     return blueprint
 
 
 def _sheet(dataset: str) -> flask.Response:
-    host = flask.current_app.extensions.get("toolkit")
-    _check_name(host, dataset)
-    split = flask.request.args.get("split", "test")
-    if split not in SPLITS:
-        raise UsageError(f"there is no split {split[:20]!r}", hint=f"choose one of: {', '.join(SPLITS)}")
-    per_class = flask.request.args.get("per_class", "10")
-    if not per_class.isascii() or not per_class.isdecimal() or not 1 <= int(per_class[:9]) <= MOST_PER_CLASS:
-        raise UsageError(
-            f"per_class is {per_class[:20]!r}, expected a number from 1 to {MOST_PER_CLASS}",
-            hint="leave it out for 10",
-        )
-    content = sheet_png(open_dataset(host, dataset, SPLITS[split]), int(per_class))
-    return flask.Response(content, mimetype="image/png")
-
-
-def _check_name(host: object, name: str) -> None:
-    """Data sets are named; what a library would also take, a path, is nothing that a client may give."""
-    sources = host.data.sources() if isinstance(host, HasData) else ()
-    names = {source.name for source in sources} or {"glyphs"}
-    # Where two loaders have a data set of one name, the loader's own name in front tells them apart.
-    if name not in names | {f"{source.loader}-{source.name}" for source in sources}:
+    pairs = [f"{name}={value}" for name, value in flask.request.args.items()]
+    options = parse_options(SheetOptions, pairs, owner="a contact sheet")
+    data = flask.current_app.extensions["toolkit"].data
+    names = {name for source in data.sources() for name in (source.name, f"{source.loader}-{source.name}")}
+    # The library would also open a path, which a client must not name.
+    if dataset not in names:
         raise MissingInputError(
-            f"there is no data set {name[:40]!r}", hint=f"there are {', '.join(sorted(names))}"
+            f"there is no data set {dataset[:40]!r}", hint=f"available: {', '.join(sorted(names))}"
         )
+    content = sheet_png(data.open(dataset, options.split), options.per_class)
+    return flask.Response(content, mimetype="image/png")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import flask
 import numpy as np
@@ -16,11 +14,10 @@ from PIL import Image
 
 import toolkit_glyphs
 import toolkit_sheet
+from toolkit.cli.context import CommandLine
 from toolkit.data import Dataset
-from toolkit.declarations import DatasetLoader
 from toolkit.errors import MissingInputError, ToolkitError, UsageError
-from toolkit.library import DataLibrary
-from toolkit.store import Workspace
+from toolkit.testing import catalog_of
 from toolkit_sheet.drawing import CELL, GAP, LABEL_WIDTH, MARGIN, draw_sheet, examples_of, sheet_png
 
 
@@ -31,16 +28,12 @@ def small(classes: int = 3, each: int = 4) -> Dataset:
     return Dataset("small", tuple("ABCDEFGH"[:classes]), images, labels)
 
 
-def loaders() -> Mapping[str, DatasetLoader]:
-    return {loader.name: loader for loader in toolkit_glyphs.toolkit_dataset_loaders()}
-
-
 @pytest.fixture
-def host(tmp_path: Path) -> SimpleNamespace:
-    """What the host gives to commands and apps, as far as this plugin looks."""
-    return SimpleNamespace(
-        data=DataLibrary(loaders(), Workspace(tmp_path)), output=SimpleNamespace(json=False)
-    )
+def command_line(tmp_path: Path) -> CommandLine:
+    """What the host gives to commands; its toolkit is what routes get."""
+    made = CommandLine(lambda: catalog_of(toolkit_glyphs))
+    made.toolkit.folder = tmp_path
+    return made
 
 
 def cell(sheet: Image.Image, row: int, column: int) -> np.ndarray:
@@ -90,40 +83,55 @@ def test_png_is_a_picture() -> None:
         assert image.mode == "L"
 
 
-def test_the_command_writes_a_sheet(host: SimpleNamespace, tmp_path: Path) -> None:
+def test_the_command_writes_a_sheet(command_line: CommandLine, tmp_path: Path) -> None:
     (declared,) = toolkit_sheet.toolkit_commands()
     out = tmp_path / "glyphs.png"
     arguments = ["--dataset", "glyphs", "--out", str(out), "--per-class", "3"]
-    result = CliRunner().invoke(declared.load(), arguments, obj=host, catch_exceptions=False)
+    result = CliRunner().invoke(declared.load(), arguments, obj=command_line, catch_exceptions=False)
     assert result.exit_code == 0
     assert "62 classes" in result.stdout
     with Image.open(out) as image:
         assert image.format == "PNG"
 
 
-def test_the_command_answers_in_json(host: SimpleNamespace, tmp_path: Path) -> None:
+def test_the_command_answers_in_json(command_line: CommandLine, tmp_path: Path) -> None:
     (declared,) = toolkit_sheet.toolkit_commands()
-    host.output.json = True
+    command_line.output.json = True
     arguments = ["--dataset", "glyphs", "--out", str(tmp_path / "s.png")]
-    result = CliRunner().invoke(declared.load(), arguments, obj=host, catch_exceptions=False)
+    result = CliRunner().invoke(declared.load(), arguments, obj=command_line, catch_exceptions=False)
     assert json.loads(result.stdout)["classes"] == 62
 
 
-def test_the_command_names_an_unknown_data_set(host: SimpleNamespace, tmp_path: Path) -> None:
+def test_the_command_names_an_unknown_data_set(command_line: CommandLine, tmp_path: Path) -> None:
     (declared,) = toolkit_sheet.toolkit_commands()
     result = CliRunner().invoke(
-        declared.load(), ["--dataset", "glyps", "--out", str(tmp_path / "s.png")], obj=host
+        declared.load(), ["--dataset", "glyps", "--out", str(tmp_path / "s.png")], obj=command_line
     )
     assert isinstance(result.exception, MissingInputError)
     assert "glyphs" in str(result.exception)
     assert not (tmp_path / "s.png").exists()
 
 
+def test_the_command_replaces_no_file_that_is_not_its_default(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
+    (declared,) = toolkit_sheet.toolkit_commands()
+    out = tmp_path / "mine.png"
+    out.write_text("mine")
+    arguments = ["--dataset", "glyphs", "--out", str(out)]
+    refused = CliRunner().invoke(declared.load(), arguments, obj=command_line)
+    assert isinstance(refused.exception, UsageError)
+    assert "--force" in refused.exception.hint
+    assert out.read_text() == "mine"
+    assert CliRunner().invoke(declared.load(), [*arguments, "--force"], obj=command_line).exit_code == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.fixture
-def client(host: SimpleNamespace) -> flask.testing.FlaskClient:
+def client(command_line: CommandLine) -> flask.testing.FlaskClient:
     (declared,) = toolkit_sheet.toolkit_routes()
     app = flask.Flask(__name__)
-    app.extensions["toolkit"] = host
+    app.extensions["toolkit"] = command_line.toolkit
     app.register_blueprint(declared.load(), url_prefix="/plugins/sheet")
     app.register_error_handler(ToolkitError, lambda error: ({"code": error.code}, 400))
     return app.test_client()
@@ -147,6 +155,7 @@ def test_a_sheet_over_http(client: flask.testing.FlaskClient, name: str) -> None
         ("glyphs.png?per_class=999999999999999", UsageError.code),
         ("glyphs.png?per_class=-1", UsageError.code),
         ("glyphs.png?split=all", UsageError.code),
+        ("glyphs.png?perclass=3", UsageError.code),
     ],
 )
 def test_what_a_client_may_not_ask(client: flask.testing.FlaskClient, address: str, code: str) -> None:

@@ -1,4 +1,4 @@
-"""Loaders of data sets, and what they are asked for."""
+"""Data set loaders, and their requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from toolkit.declarations.options import NoOptions
+from toolkit.declarations.options import Declaration, NoOptions
 from toolkit.vocabulary.progress import Progress
 
 if TYPE_CHECKING:
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """A data set that a loader found and could load.
+    """A data set that a loader has found and can load.
 
     Attributes:
-        name: What the user types, unique among one loader's sources: ``byclass``, ``glyphs``.
-        loader: Name of the loader that found it.
+        name: What users type: ``byclass``, ``glyphs``; unique among the loader's sources.
+        loader: Name of the loader.
         summary: One line for lists: layout, number of classes.
-        files: The files it stands in, by part: ``train``, ``test``, ``mapping``, or a loader's
-            own keys (IDX keeps images and labels apart). Empty for a data set that is computed.
-        rank: Lower is picked first when the user names none; below 0 is never picked unnamed.
+        files: The files or folders to read, by part: ``train``, ``test``, ``mapping``, or keys of
+            the loader's own. Not every file of a folder: name the folder. Empty if the data is
+            computed. The cache is renewed when one of them changes.
+        rank: The lowest is used if the user names no data set; below 0 means never.
     """
 
     name: str
@@ -36,10 +37,10 @@ class DatasetSource:
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """Asks a loader for one part of a data set.
+    """Asks for one part of a data set.
 
     Attributes:
-        source: As the loader's ``detect`` returned it.
+        source: As ``detect`` returned it.
         part: ``train`` or ``test``; the host splits ``train`` into fit and validation.
         options: An instance of the loader's options.
     """
@@ -51,13 +52,13 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """Asks a loader to download a data set.
+    """Asks for the download of a data set.
 
     Attributes:
-        name: What to download: ``byclass``.
-        folder: Where its files go; exists.
-        progress: Told of bytes done.
-        url: Another place to download from; empty for the loader's own.
+        name: One of ``fetchable``.
+        folder: Folder for the files; it exists.
+        progress: Receives the number of bytes so far.
+        url: Address to download from; empty for the loader's default.
     """
 
     name: str
@@ -68,12 +69,13 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class MakeRequest:
-    """Asks a loader to write a data set as files that other tools read.
+    """Asks for a computed data set as files.
 
     Attributes:
-        folder: Where the files go; exists.
+        folder: Folder for the files; it exists.
         format: One of the loader's formats, such as ``csv``.
-        seed: 0 or above.
+        seed: Random seed, 0 or above.
+        progress: Receives the number of images so far.
         options: An instance of the loader's options.
     """
 
@@ -85,21 +87,20 @@ class MakeRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetLoader:
-    """Finds and reads data sets of one family.
+class DatasetLoader(Declaration):
+    """Finds and reads data sets.
 
     Attributes:
-        detect: From a folder to the sources in it and below it. A loader that computes its
-            data returns its source for every folder.
-        load: Returns the images (n, 28, 28) uint8, upright, light ink, and their labels.
+        detect: From a folder that exists to the sources in it and below it. A loader that computes
+            its data returns its source for every folder.
+        load: Returns one part: images (n, 28, 28) uint8, upright, light ink, and their labels.
+        options: Dataclass of its options.
         fetch: Downloads one of ``fetchable`` and returns the files.
-        fetchable: Names that ``fetch`` knows.
-        make: Writes the data set out and returns the files; for loaders that compute theirs.
-        cacheable: Whether the host may keep what ``load`` returned in its cache.
+        fetchable: Names for ``fetch``.
+        make: Writes the data set to files and returns them, if the loader computes it.
+        cacheable: Whether the host may cache what ``load`` returns.
     """
 
-    name: str
-    summary: str
     detect: Callable[[Path], Sequence[DatasetSource]]
     load: Callable[[LoadRequest], Dataset]
     options: type = NoOptions

@@ -1,4 +1,4 @@
-"""Exporters, and what they are asked for."""
+"""Exporters, and their requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.declarations.options import NoOptions
+from toolkit.declarations.options import Declaration, NoOptions
 
 if TYPE_CHECKING:
     import keras
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Asks an exporter for a file.
+    """Asks for a model as a file.
 
     Attributes:
-        model: With its card, as far as one is known.
-        path: Staging path to write to; does not exist yet. The host publishes it.
+        model: The model, with its card if it has one.
+        path: Where to write; does not exist yet. The host moves the file to its final place.
         options: An instance of the exporter's options.
-        probe: Real images to prove the export on, (n, 28, 28) uint8, upright, light ink; may
-            be empty.
+        probe: Images to verify the export on, (n, 28, 28) uint8, upright, light ink; may be empty.
         keras_model: Builds the model in Keras; imports TensorFlow when it is called.
     """
 
@@ -39,11 +38,11 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What an exporter has written and shown.
+    """A file that was written and verified.
 
     Attributes:
         path: The file.
-        facts: What was checked and measured, for people and for JSON: name to value.
+        facts: What was checked and measured, by name, for people and for JSON.
     """
 
     path: Path
@@ -51,16 +50,15 @@ class ExportResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exporter:
-    """Writes a model for somebody else's program.
+class Exporter(Declaration):
+    """Writes a model for other programs.
 
     Attributes:
-        suffix: Of the file that it writes, with the dot.
-        export: Writes to the request's path, proves what it wrote, or raises ProofError.
+        suffix: Suffix of the file, with the dot.
+        export: Writes to the request's path and verifies it, or raises ProofError.
+        options: Dataclass of its options.
     """
 
-    name: str
-    summary: str
     suffix: str
     export: Callable[[ExportRequest], ExportResult]
     options: type = NoOptions

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.declarations.options import NoOptions
+from toolkit.declarations.options import Declaration, NoOptions
 from toolkit.vocabulary.convention import Convention
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """Asks an architecture for an untrained network.
+    """Asks for an untrained network.
 
     Attributes:
-        classes: Number of outputs, 2 or above.
+        classes: Number of outputs, 2 or more.
         input_shape: Height, width, channels.
-        seed: Seeds every initializer and every dropout.
+        seed: Seed of every initializer and every dropout.
         options: An instance of the architecture's options.
     """
 
@@ -34,17 +34,17 @@ class BuildRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture:
+class Architecture(Declaration):
     """Builds an untrained Keras network.
 
     Attributes:
-        build: Every layer explicitly named; outputs probabilities (softmax), shape (n, classes).
-        convention: The pixels that the network is to be trained on.
-        rank: Lower is picked first when the user names none.
+        build: Returns a network whose layers all have explicit names, and whose outputs are
+            probabilities (softmax) of shape (n, classes).
+        options: Dataclass of its options.
+        convention: Input format that the network is trained with.
+        rank: The lowest is used if the user names no architecture.
     """
 
-    name: str
-    summary: str
     build: Callable[[BuildRequest], keras.Model]
     options: type = NoOptions
     convention: Convention = field(default_factory=Convention)
@@ -52,20 +52,19 @@ class Architecture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelFormat:
+class ModelFormat(Declaration):
     """Reads and writes model files as data, without a training framework.
 
     Attributes:
-        suffixes: Lower case, with the dot; the longest suffix that fits a name decides.
+        suffixes: Suffixes of its files, lower case, with the dot. The longest that a file's name
+            ends with decides which format reads it.
         read: From a path to a model whose tensors are read when they are asked for. Raises
             UnreadableInputError or UnsupportedError.
-        write: Writes a model to a path that does not exist yet (the host's staging path),
-            one tensor at a time; None where the format is only read.
-        dialects: Of the topologies that ``write`` takes (``keras``, ``onnx``); empty for any.
+        write: Writes a model, one tensor at a time, to a path that does not exist yet. None for a
+            format that is only read.
+        dialects: Dialects of the models that ``write`` takes (``keras``, ``onnx``); empty for all.
     """
 
-    name: str
-    summary: str
     suffixes: tuple[str, ...]
     read: Callable[[Path], Model]
     write: Callable[[Model, Path], None] | None = None

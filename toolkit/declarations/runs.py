@@ -1,4 +1,4 @@
-"""Listeners that hear what happens in a training."""
+"""Listeners of trainings, and what they hear."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from toolkit.declarations.options import Declaration
+
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
     """Something that happened in a training.
 
     Attributes:
-        kind: ``started``, ``epoch`` (one is over), ``finished`` or ``failed``.
+        kind: ``started``, ``epoch`` (at its end), ``finished`` or ``failed``.
         run: The run's folder.
         epoch: Epochs done so far.
         epochs: Epochs planned.
@@ -31,9 +33,11 @@ class RunEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunListener:
-    """Hears what happens in every training. An exception silences it for the rest of the run."""
+class RunListener(Declaration):
+    """Hears the events of every training.
 
-    name: str
-    summary: str
+    Attributes:
+        hear: Receives each event. If it raises, it hears nothing more of this run.
+    """
+
     hear: Callable[[RunEvent], None]

@@ -6,24 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.declarations.options import Declaration
+
 if TYPE_CHECKING:
     import click
     import flask
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
-    """A command of its own beside the built-in ones; ``load`` is called when it is run."""
+class Command(Declaration):
+    """A command of the command line, ``toolkit NAME``.
 
-    name: str
-    summary: str
+    Attributes:
+        load: Returns the command; called when it is run or its help is shown.
+    """
+
     load: Callable[[], click.Command]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Routes:
-    """Routes of its own, mounted under ``/plugins/<name>``."""
+class Routes(Declaration):
+    """Routes of the HTTP API, below ``/plugins/NAME``.
 
-    name: str
-    summary: str
+    Attributes:
+        load: Returns the routes; called when the server starts.
+    """
+
     load: Callable[[], flask.Blueprint]
