@@ -35,16 +35,10 @@ class BrokenStreamError(UnreadableInputError):
 
 
 class ByteStream:
-    """The bytes of a file, or those that a gzip file of one or more members holds.
-
-    Holds no more than what was asked for and one compressed block, whatever the file claims.
-
-    Attributes:
-        compressed: Whether the file is gzip.
-    """
+    """The bytes of a file, or those that a gzip file of one or more members holds."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
-        self.compressed = file.read(2) == _GZIP_MAGIC
+        self._compressed = file.read(2) == _GZIP_MAGIC
         file.seek(0)
         self._file = file
         self._path = path
@@ -58,40 +52,31 @@ class ByteStream:
         Raises:
             BrokenStreamError: A gzip file ends too early, or its checksum does not fit.
         """
+        if not self._compressed:
+            return self._file.readinto(target)  # type: ignore[attr-defined,no-any-return]
         done = 0
         while done < len(target):
-            if not self.compressed:
-                piece = self._file.read(len(target) - done)
-            else:
-                self._waiting = self._waiting or self._file.read(_COMPRESSED_READ)
-                piece = self._decompress(len(target) - done, done)
-            if not piece and not self._waiting and not self._inside_member:
+            self._waiting = self._waiting or self._file.read(_COMPRESSED_READ)
+            if not self._waiting and not self._inside_member:
                 break
+            end_of_file = not self._waiting
+            try:
+                piece = self._member.decompress(self._waiting, len(target) - done)
+            except IsalError as error:  # type: ignore[misc]  # isal's stubs take the class for an instance
+                reason = f"data not readable as gzip near compressed byte {self._file.tell():,}: {error}"
+                raise BrokenStreamError(self._path, reason, done) from error
+            if end_of_file and not piece:
+                ends = f"the file ends after {self._file.tell():,} bytes, inside its compressed data"
+                raise BrokenStreamError(self._path, f"truncated gzip: {ends}", done)
             target[done : done + len(piece)] = piece
             done += len(piece)
+            self._waiting = self._member.unconsumed_tail
+            self._inside_member = not self._member.eof
+            if self._member.eof:
+                # Another member may follow, and zeros may pad the end.
+                self._waiting = self._member.unused_data.lstrip(b"\0")
+                self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
         return done
-
-    def _decompress(self, at_most: int, done: int) -> bytes:
-        if not self._waiting and not self._inside_member:
-            return b""
-        end_of_file = not self._waiting
-        try:
-            piece = self._member.decompress(self._waiting, at_most)
-        except IsalError as error:  # type: ignore[misc]  # isal's stubs take the class for an instance
-            reason = f"data not readable as gzip near compressed byte {self._file.tell():,}: {error}"
-            raise BrokenStreamError(self._path, reason, done) from error
-        if end_of_file and not piece:
-            reason = (
-                f"truncated gzip: the file ends after {self._file.tell():,} bytes, inside its compressed data"
-            )
-            raise BrokenStreamError(self._path, reason, done)
-        self._waiting = self._member.unconsumed_tail
-        self._inside_member = not self._member.eof
-        if self._member.eof:
-            # Another member may follow, and zeros may pad the end.
-            self._waiting = self._member.unused_data.lstrip(b"\0")
-            self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
-        return piece
 
 
 @contextmanager

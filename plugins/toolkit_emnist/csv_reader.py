@@ -20,12 +20,12 @@ from toolkit_emnist.mapping import LabelMapping
 
 MAX_IMAGES = 2_000_000
 BLOCK = 256 * 1024  # bytes: a block and its masks fit a core's own cache
-_SMALLEST_BLOCK = 80 * 1024  # holds the longest line
-_BLOCKS_IN_ARRAY = 72  # the blocks in work then take less than the array itself
-_ARRAY_IN_TEXT, _ARRAY_IN_GZIP = 0.4, 2.5  # bytes of the array for each byte of the file, in EMNIST
 _LONGEST_LINE = 64 * 1024
 _GROWTH = 1.2
 _LONGEST_NAME = 32
+# glibc returns freed arrays to the system, and fetches them again, unless an array of this size was
+# freed before; with it, reading takes half the time. No byte of it is touched.
+_REUSED_BY_GLIBC = 16 * 1024 * 1024
 
 _NAMES_OF_LABELS = (b"label", b"labels", b"class", b"target", b"y")
 
@@ -59,31 +59,20 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
         UnreadableInputError: Anything in it is not as expected; names row and column.
         LimitReachedError: More than ``MAX_IMAGES`` rows.
     """
-    _let_freed_memory_be_reused()
+    np.empty(_REUSED_BY_GLIBC, np.uint8)
     collected = _CollectedRows(path, mapping)
     with open_bytes(path) as stream:
-        text = _Text(stream, _block_size(path, stream))
+        text = _Text(stream)
         blocks = text.blocks()
-        first = next(blocks, None)
-        if first is not None:
-            first, separator, collected.header_lines = _first_block(first, path)
-            for future in _parsed(chain((first,), blocks), separator):
-                collected.add(future)
-        elif not text.received:
+        first = next(blocks)
+        if len(first) == PAD and not text.received:
             raise _wrong(path, 1, 1, f"rows of {COLUMNS} numbers", "an empty file")
+        first, separator, collected.header_lines = _first_block(first, path)
+        for future in _parsed(chain((first,), blocks), separator):
+            collected.add(future)
     if text.received:
-        raise collected.broken_off(text)
+        raise collected.wrong(0, text.columns + 1, text.expected, text.received)
     return collected.result()
-
-
-def _let_freed_memory_be_reused() -> None:
-    """Keep the C library from returning each block's arrays to the system and fetching them again.
-
-    glibc learns the size from which it does so from the largest array that was freed (up to
-    32 MB). With this, reading takes half the time; the other half would be page faults. No byte
-    of the array is touched. With other C libraries this does nothing.
-    """
-    np.empty(16 * 1024 * 1024, np.uint8)
 
 
 class _Text:
@@ -98,50 +87,38 @@ class _Text:
     expected = received = ""
     columns = 0
 
-    def __init__(self, stream: ByteStream, size: int) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._size = size
 
     def blocks(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield ``PAD`` newlines, then whole lines, the last one ended too."""
-        rest: NDArray[np.uint8] = np.empty(0, np.uint8)
+        """Yield ``PAD`` newlines, then whole lines, the last one ended, too."""
+        rest = np.empty(0, np.uint8)
         while True:
             begin = PAD + len(rest)
-            block = np.empty(begin + self._size, np.uint8)
+            block = np.empty(begin + BLOCK, np.uint8)
             block[:PAD] = ord("\n")
             block[PAD:begin] = rest
             try:
                 end = begin + self._stream.read_into(block[begin:].data)
             except BrokenStreamError as error:
-                whole, _, last = block[PAD : begin + error.received].tobytes().rpartition(b"\n")
+                whole, ended, last = block[PAD : begin + error.received].tobytes().rpartition(b"\n")
                 self.expected, self.received = "more of the file", error.reason
                 self.columns = last.count(b",")
-                if whole:
-                    yield _padded(whole + b"\n")
+                yield _padded(whole + ended)
                 return
             if end < len(block):
                 last = block[PAD:end].tobytes().rstrip(b" \t\r\n")
-                if last:
-                    yield _padded(last + b"\n")
+                yield _padded(last + b"\n" if last else b"")
                 return
-            longest = max(PAD, end - _LONGEST_LINE)
-            newline = block[longest:end].tobytes().rfind(b"\n")
+            newline = block[-_LONGEST_LINE:].tobytes().rfind(b"\n")
             if newline < 0:
                 self.expected = f"a line of at most {_LONGEST_LINE:,} bytes"
                 self.received = "a longer one"
-                # Parsing it finds the first wrong column.
-                yield _padded(block[PAD:end].tobytes() + b"\n")
+                yield _padded(block[PAD:].tobytes() + b"\n")  # parsing it finds the first wrong column
                 return
-            cut = longest + newline + 1
-            rest = block[cut:end].copy()
+            cut = len(block) - _LONGEST_LINE + newline + 1
             yield block[:cut]
-
-
-def _block_size(path: Path, stream: ByteStream) -> int:
-    """Large blocks are faster; small files get smaller ones, because memory is limited by the array."""
-    share = _ARRAY_IN_GZIP if stream.compressed else _ARRAY_IN_TEXT
-    fitting = int(path.stat().st_size * share) // _BLOCKS_IN_ARRAY
-    return min(BLOCK, max(_SMALLEST_BLOCK, fitting))
+            rest = block[cut:].copy()
 
 
 def _padded(text: bytes) -> NDArray[np.uint8]:
@@ -154,12 +131,12 @@ def _first_block(block: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8
     for magic, what in _FIRST_BYTES.items():
         if text.startswith(magic):
             raise _wrong(path, 1, 1, "a label", what)
-    plain = text.removeprefix(_UTF8_MARK)
-    line, _, below = plain.partition(b"\n")
+    text = text.removeprefix(_UTF8_MARK)
+    line, _, below = text.partition(b"\n")
     separator = separator_of(line)
     names = line.split(None if separator == BLANKS else separator.encode())
     if not _is_header(names):
-        return (block if plain is text else _padded(plain)), separator, 0
+        return _padded(text), separator, 0
     columns = len(names)
     if columns != COLUMNS:
         expected = f"a header of {COLUMNS} columns"
@@ -185,7 +162,7 @@ def _bare(field: bytes) -> bytes:
 
 
 def _parsed(blocks: Iterable[NDArray[np.uint8]], separator: str) -> Iterator[Future[Rows]]:
-    """The rows of each block, in order; NumPy and zlib let several threads work at once."""
+    """The rows of each block, in order; NumPy and ISA-L let several threads work at once."""
     threads = min(4, os.cpu_count() or 1)
     waiting: deque[Future[Rows]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="csv") as pool:
@@ -225,11 +202,11 @@ class _CollectedRows:
             rows = future.result()
         except BadCellError as error:
             expected = str(self._mapping) if error.expected == A_LABEL else error.expected
-            raise self._wrong(error.row, error.column, expected, error.received) from error
+            raise self.wrong(error.row, error.column, expected, error.received) from error
         labels = self._index[rows.labels]
         if np.any(labels < 0):
             row = int(np.argmax(labels < 0))
-            raise self._wrong(row, 1, str(self._mapping), f"'{rows.labels[row]}'")
+            raise self.wrong(row, 1, str(self._mapping), f"'{rows.labels[row]}'")
         end = self._count + len(labels)
         if end > MAX_IMAGES:
             raise LimitReachedError(f"{self._path}: expected at most {MAX_IMAGES:,} rows, received more")
@@ -239,18 +216,14 @@ class _CollectedRows:
         self._labels[self._count : end] = labels
         self._count = end
 
-    def broken_off(self, text: _Text) -> UnreadableInputError:
-        """The error for a text that ended early."""
-        return self._wrong(0, text.columns + 1, text.expected, text.received)
-
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """All rows."""
         if not self._count:
-            raise self._wrong(0, 1, f"rows of {COLUMNS} numbers", "nothing after the header")
+            raise self.wrong(0, 1, f"rows of {COLUMNS} numbers", "nothing after the header")
         self._resize(self._count)
         return self._images, self._labels
 
-    def _wrong(self, row: int, column: int, expected: str, received: str) -> UnreadableInputError:
+    def wrong(self, row: int, column: int, expected: str, received: str) -> UnreadableInputError:
         """The error for a row that comes so many rows after those collected."""
         return _wrong(self._path, self.header_lines + self._count + row + 1, column, expected, received)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
-from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream, open_bytes
+from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, open_bytes
 from toolkit_emnist.csv_kernel import SIDE
 from toolkit_emnist.csv_reader import MAX_IMAGES
 from toolkit_emnist.mapping import LabelMapping
 
 _UNSIGNED_BYTES = 0x08
-_IMAGES_AT_ONCE = 2_048
-_DEFLATE_AT_BEST = 1_032  # bytes out of one byte in: what claims more than this is not true
+_AT_ONCE = 2_048
+_DEFLATE_AT_BEST = 1_032  # bytes out of one byte in: a header that promises more is wrong
 
 
 def read_idx(
@@ -33,40 +35,22 @@ def read_idx(
         Images (n, 28, 28) uint8, upright; class indices (n,) int32.
 
     Raises:
-        MissingInputError: A file is not there.
+        MissingInputError: There is no such file.
         UnreadableInputError: Header, length, number or labels are not as expected.
         UnsupportedError: The images are not 28 by 28, or not of bytes.
         LimitReachedError: More than ``MAX_IMAGES`` images.
     """
     indices = _read_labels(labels, mapping)
-    with open_bytes(images) as stream:
-        count, height, width = _header(stream, images, 3)
-        if (height, width) != (SIDE, SIDE):
-            raise UnsupportedError(
-                f"{images}: expected images of {SIDE} by {SIDE}, received {height} by {width}"
-            )
-        if count != len(indices):
-            raise UnreadableInputError(
-                f"{images}: expected {len(indices):,} images, one for each label in {labels.name},"
-                f" received {count:,}",
-                hint="the two files do not belong together",
-            )
-        upright = np.empty((count, SIDE, SIDE), np.uint8)
-        block = np.empty((_IMAGES_AT_ONCE, SIDE, SIDE), np.uint8)
-        for begin in range(0, count, _IMAGES_AT_ONCE):
-            part = block[: min(_IMAGES_AT_ONCE, count - begin)]
-            _fill(stream, part, images, f"{count:,} images", begin)
-            upright[begin : begin + len(part)] = part.transpose(0, 2, 1)
-        _expect_end(stream, images)
+    upright = np.empty((len(indices), SIDE, SIDE), np.uint8)
+    begin = 0
+    for part in _parts(images, (SIDE, SIDE), "images", expected=len(indices), beside=labels.name):
+        upright[begin : begin + len(part)] = part.transpose(0, 2, 1)
+        begin += len(part)
     return upright, indices
 
 
 def _read_labels(path: Path, mapping: LabelMapping) -> NDArray[np.int32]:
-    with open_bytes(path) as stream:
-        (count,) = _header(stream, path, 1)
-        labels = np.empty(count, np.uint8)
-        _fill(stream, labels, path, f"{count:,} labels", 0)
-        _expect_end(stream, path)
+    labels = np.concatenate(list(_parts(path, (), "labels")))
     indices: NDArray[np.int32] = mapping.index_by_label()[labels]
     if np.any(indices < 0):
         row = int(np.argmax(indices < 0))
@@ -77,56 +61,64 @@ def _read_labels(path: Path, mapping: LabelMapping) -> NDArray[np.int32]:
     return indices
 
 
-def _header(stream: ByteStream, path: Path, dimensions: int) -> tuple[int, ...]:
-    head = bytearray(4 + 4 * dimensions)
-    received = stream.read_into(memoryview(head))
-    zeros, kind, rank = struct.unpack_from(">HBB", head)
-    if received >= 4 and zeros == 0 and rank == dimensions and kind != _UNSIGNED_BYTES:
+def _parts(
+    path: Path, shape: tuple[int, ...], what: str, *, expected: int | None = None, beside: str = ""
+) -> Iterator[NDArray[np.uint8]]:
+    """The items of a file, up to 2,048 at a time: (n, *shape)."""
+    with open_bytes(path) as stream:
+        head = bytearray(8 + 4 * len(shape))
+        count, *received = _dimensions(path, head[: stream.read_into(memoryview(head))], 1 + len(shape))
+        if tuple(received) != shape:
+            raise UnsupportedError(f"{path}: expected images of {_axes(shape)}, received {_axes(received)}")
+        if expected not in (None, count):
+            raise UnreadableInputError(
+                f"{path}: expected {expected:,} images, one for each label in {beside}, received {count:,}",
+                hint="the two files do not belong together",
+            )
+        for begin in range(0, count, _AT_ONCE):
+            part = np.empty((min(_AT_ONCE, count - begin), *shape), np.uint8)
+            filled = stream.read_into(part.data.cast("B"))
+            if filled < part.nbytes:
+                whole = begin + filled // math.prod(shape)
+                raise UnreadableInputError(
+                    f"{path}: truncated: its header promises {count:,} {what}, but it ends after {whole:,}",
+                    hint=DOWNLOAD_AGAIN,
+                )
+            yield part
+        if stream.read_into(memoryview(bytearray(1))):
+            raise UnreadableInputError(
+                f"{path}: expected the end of the file after {count:,} {what}, received more bytes",
+                hint=DOWNLOAD_AGAIN,
+            )
+
+
+def _dimensions(path: Path, head: bytearray, rank: int) -> tuple[int, ...]:
+    """The dimensions from a header; nothing is allocated for numbers that the file cannot contain."""
+    if head[:2] == b"\0\0" and head[3:4] == bytes([rank]) and head[2] != _UNSIGNED_BYTES:
         raise UnsupportedError(
-            f"{path}: expected IDX data of unsigned bytes (0x08), received type 0x{kind:02x}"
+            f"{path}: expected IDX data of unsigned bytes (0x08), received type 0x{head[2]:02x}"
         )
-    if received < len(head) or (zeros, kind, rank) != (0, _UNSIGNED_BYTES, dimensions):
+    if len(head) < 4 + 4 * rank or head[:4] != bytes([0, 0, _UNSIGNED_BYTES, rank]):
         raise UnreadableInputError(
-            f"{path}: expected an IDX file of {dimensions} dimension{'s' * (dimensions > 1)}"
-            f" (first bytes 00 00 08 {dimensions:02x}), received"
-            f" {head[: min(received, 4)].hex(' ') or 'an empty file'}",
+            f"{path}: expected an IDX file of {rank} dimension{'s' * (rank > 1)}"
+            f" (first bytes 00 00 08 {rank:02x}), received {head[:4].hex(' ') or 'an empty file'}",
             hint=DOWNLOAD_AGAIN,
         )
-    shape = struct.unpack_from(f">{dimensions}I", head, 4)
-    _check_size(path, shape)
-    return shape
-
-
-def _check_size(path: Path, shape: tuple[int, ...]) -> None:
-    """Nothing is allocated for numbers that cannot be true."""
+    shape = struct.unpack_from(f">{rank}I", head, 4)
+    promised, size = math.prod(shape), path.stat().st_size
     if shape[0] == 0:
         raise UnreadableInputError(f"{path}: expected one image or more, received a header of none")
     if shape[0] > MAX_IMAGES:
         raise LimitReachedError(
             f"{path}: expected at most {MAX_IMAGES:,} images, received a header of {shape[0]:,}"
         )
-    promised = int(np.prod(shape, dtype=object))
-    if promised > _DEFLATE_AT_BEST * path.stat().st_size:
+    if promised > _DEFLATE_AT_BEST * size:
         raise UnreadableInputError(
-            f"{path}: its header promises {promised:,} bytes, which a file of"
-            f" {path.stat().st_size:,} bytes cannot hold",
+            f"{path}: its header promises {promised:,} bytes, which a file of {size:,} bytes cannot contain",
             hint=DOWNLOAD_AGAIN,
         )
+    return shape
 
 
-def _fill(stream: ByteStream, target: NDArray[np.uint8], path: Path, promised: str, done: int) -> None:
-    received = stream.read_into(target.data.cast("B"))
-    if received < target.nbytes:
-        whole = done + received // (target.nbytes // len(target))
-        raise UnreadableInputError(
-            f"{path}: truncated: its header promises {promised}, but it ends after {whole:,}",
-            hint=DOWNLOAD_AGAIN,
-        )
-
-
-def _expect_end(stream: ByteStream, path: Path) -> None:
-    if stream.read_into(memoryview(bytearray(1))):
-        raise UnreadableInputError(
-            f"{path}: expected the end of the file after what its header promises, received more bytes",
-            hint=DOWNLOAD_AGAIN,
-        )
+def _axes(shape: tuple[int, ...] | list[int]) -> str:
+    return " by ".join(map(str, shape))
