@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ _MEMBERS = {
     "test-labels-idx1-ubyte.gz": 1024 * 1024,
     "mapping.txt": 64 * 1024,
 }
-"""What a variant consists of, and the most bytes that each may have."""
+"""The files of a variant, and the limit of each in bytes."""
 
 
 def fetch(request: FetchRequest, *, archive: Archive = NIST) -> Sequence[Path]:
@@ -37,8 +38,8 @@ def fetch(request: FetchRequest, *, archive: Archive = NIST) -> Sequence[Path]:
     The archive stays in the folder, so that the next variant needs no download.
 
     Args:
-        request: Which variant, and where it goes.
-        archive: What to download; ``request.url`` overrides its address, never its size or digest.
+        request: Its ``url`` overrides the archive's address, never its size or digest.
+        archive: What to download.
 
     Returns:
         The five files: train and test images and labels as IDX .gz, and the mapping.
@@ -47,7 +48,7 @@ def fetch(request: FetchRequest, *, archive: Archive = NIST) -> Sequence[Path]:
         UsageError: No such variant.
         MissingInputError: The server cannot be reached.
         DamagedFileError: The archive is not NIST's.
-        StorageError: The disk is full or refuses.
+        StorageError: The disk is full or cannot be written.
     """
     if request.name not in VARIANTS:
         raise UsageError(f"expected one of {', '.join(VARIANTS)}, received {request.name!r}")
@@ -60,7 +61,7 @@ def fetch(request: FetchRequest, *, archive: Archive = NIST) -> Sequence[Path]:
     path = request.folder / ARCHIVE_NAME
     download(archive, path, request.progress)
     _unpack(path, files, request)
-    request.progress.note(f"{path} can be deleted; with it there, other variants need no download")
+    request.progress.note(f"{path} is kept for other variants; it can be deleted")
     return files
 
 
@@ -81,16 +82,14 @@ def _unpack(path: Path, files: Sequence[Path], request: FetchRequest) -> None:
 
 
 def _unpack_member(archive: zipfile.ZipFile, name: str, target: Path, limit: int) -> None:
-    try:
-        member = archive.getinfo(name)
-    except KeyError as error:
-        raise DamagedFileError(f"{archive.filename}: expected a member {name}, received none") from error
-    if member.file_size > limit or member.flag_bits & 1:
-        what = "an encrypted one" if member.flag_bits & 1 else f"{member.file_size:,}"
+    member = archive.NameToInfo.get(name)
+    if member is None or member.file_size > limit or member.flag_bits & 1:
+        received = "none" if member is None else f"one of {member.file_size:,} bytes"
+        encrypted = ", encrypted" if member is not None and member.flag_bits & 1 else ""
         raise DamagedFileError(
-            f"{archive.filename}: {name}: expected at most {limit:,} bytes, received {what}"
+            f"{archive.filename}: expected a member {name} of at most {limit:,} bytes,"
+            f" received {received}{encrypted}"
         )
     with archive.open(member) as content, publish(target) as staging, staging.open("xb") as file:
         # zipfile stops at the size that the member declares, and checks its CRC.
-        while block := content.read(_BLOCK):
-            file.write(block)
+        shutil.copyfileobj(content, file, _BLOCK)

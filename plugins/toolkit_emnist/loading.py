@@ -1,4 +1,4 @@
-"""Loads one part of a variant from whichever layout it stands in."""
+"""Loads one part of a variant from CSV or IDX files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from toolkit_emnist.mapping import mapping_of
 def load(request: LoadRequest) -> Dataset:
     """Read the train or the test file of a variant.
 
-    The classes are those of the mapping, whichever labels occur.
+    The classes are those of the mapping, whether or not they occur.
 
     Raises:
         MissingInputError: The variant has no such file.
@@ -30,6 +30,6 @@ def load(request: LoadRequest) -> Dataset:
         there = ", ".join(path.name for path in files.values()) or "nothing"
         raise MissingInputError(
             f"emnist-{source.name}-{part}.csv: {source.name} has no {part} file; there is {there}",
-            hint=f"put it beside the others, or run `toolkit datasets get {source.name}`",
+            hint=f"copy it to the same folder, or run `toolkit datasets get {source.name}`",
         )
     return Dataset(source.name, mapping.classes, images, labels)

@@ -1,8 +1,9 @@
-"""Which label is which character: the mapping file, or EMNIST's own where there is none."""
+"""Which label is which character: from the mapping file, or EMNIST's own mapping."""
 
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,18 +28,24 @@ STANDARD: dict[str, dict[int, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LabelMapping:
-    """Classes and the labels that stand for them.
+    """Labels and their classes.
 
     Attributes:
-        labels: The labels as files have them, ascending: 1 to 26 for ``letters``.
-        classes: The character of each, in the same order; a position here is a class index.
+        labels: The labels in the files, ascending: 1 to 26 for ``letters``.
+        classes: The character of each label; a position here is a class index.
     """
 
     labels: tuple[int, ...]
     classes: tuple[str, ...]
 
+    @classmethod
+    def of(cls, characters: Mapping[int, str]) -> LabelMapping:
+        """The mapping with these characters by label."""
+        labels = tuple(sorted(characters))
+        return cls(labels, tuple(characters[label] for label in labels))
+
     def index_by_label(self) -> NDArray[np.int32]:
-        """Class index by label, shape (256,); -1 for labels that the mapping does not know."""
+        """Class index by label, shape (256,); -1 for labels that are not in the mapping."""
         table = np.full(LABELS, -1, np.int32)
         table[list(self.labels)] = np.arange(len(self.labels), dtype=np.int32)
         return table
@@ -51,87 +58,76 @@ class LabelMapping:
 
 
 def mapping_of(variant: str, file: Path | None) -> LabelMapping:
-    """The mapping that stands in the file; EMNIST's own for the variant where there is no file.
+    """The mapping in the file; EMNIST's own for the variant if there is no file.
 
     Raises:
         UnreadableInputError: The file is not a mapping; names the line.
-        MissingInputError: No file, and the variant is not one of EMNIST's.
+        MissingInputError: There is no file, and the variant is not one of EMNIST's.
     """
     if file is not None:
         return read_mapping(file)
     if variant not in STANDARD:
         raise MissingInputError(
-            f"emnist-{variant}-mapping.txt: there is no such file beside the data, and {variant!r} is none"
-            f" of EMNIST's own ({', '.join(STANDARD)})",
+            f"emnist-{variant}-mapping.txt: there is no such file beside the data, and EMNIST has no"
+            f" variant {variant!r} ({', '.join(STANDARD)})",
             hint="write one line 'label code-point' for each class",
         )
-    return _mapping(STANDARD[variant])
+    return LabelMapping.of(STANDARD[variant])
 
 
 def read_mapping(path: Path) -> LabelMapping:
-    """Read ``label code-point [second code-point]`` lines, with LF or CR LF.
-
-    The first code point names the class.
+    """Read ``label code-point [second code-point]`` lines; the first code point is the class.
 
     Raises:
         MissingInputError: There is no such file.
-        UnreadableInputError: A line that is not such a line; names it.
+        UnreadableInputError: A line is invalid; names it.
     """
     characters: dict[int, str] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
-        if line.strip():
-            label, character = _entry(path, number, line)
-            if label in characters or character in characters.values():
-                twice = f"label {label}" if label in characters else f"character {character!r}"
-                raise _bad_line(path, number, f"{twice} stands in the mapping twice")
-            characters[label] = character
+        if not line.strip():
+            continue
+        label, character, problem = _entry(line)
+        if not problem and (label in characters or character in characters.values()):
+            twice = f"label {label}" if label in characters else f"character {character!r}"
+            problem = f"{twice} is in the mapping twice"
+        if problem:
+            raise UnreadableInputError(
+                f"{path}: row {number}: {problem}",
+                hint="each line is 'label code-point'; without the file, EMNIST's own mapping is used",
+            )
+        characters[label] = character
     if len(characters) < 2:
         raise UnreadableInputError(
             f"{path}: expected a mapping of 2 classes or more, received {len(characters)}",
             hint="one line 'label code-point' for each class",
         )
-    return _mapping(characters)
+    return LabelMapping.of(characters)
 
 
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
+        if len(content) <= _LARGEST_FILE:
+            return content.decode("utf-8-sig")
+        problem = f"expected a mapping of at most {_LARGEST_FILE:,} bytes, received more"
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: there is no such file") from error
     except OSError as error:
-        raise UnreadableInputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(content) > _LARGEST_FILE:
-        raise UnreadableInputError(
-            f"{path}: expected a mapping of at most {_LARGEST_FILE:,} bytes, received more"
-        )
-    try:
-        return content.decode("utf-8-sig")
+        problem = f"cannot be read: {error.strerror or error}"
     except UnicodeDecodeError as error:
-        raise UnreadableInputError(
-            f"{path}: expected a text file, received byte 0x{content[error.start]:02x} at {error.start}"
-        ) from error
+        problem = f"expected a text file, received byte 0x{content[error.start]:02x} at {error.start}"
+    raise UnreadableInputError(f"{path}: {problem}")
 
 
-def _entry(path: Path, number: int, line: str) -> tuple[int, str]:
+def _entry(line: str) -> tuple[int, str, str]:
+    """The label, its character, and what is wrong with the line."""
     fields = line.split()
     if len(fields) < 2 or not all(field.isascii() and field.isdigit() and len(field) < 8 for field in fields):
-        raise _bad_line(path, number, f"expected 'label code-point', received {line[:40]!r}")
+        return 0, "", f"expected 'label code-point', received {line[:40]!r}"
     label, code = int(fields[0]), int(fields[1])
     if label >= LABELS:
-        raise _bad_line(path, number, f"expected a label from 0 to {LABELS - 1}, received {label}")
+        return label, "", f"expected a label from 0 to {LABELS - 1}, received {label}"
     if code > 0x10FFFF or not chr(code).isprintable() or chr(code).isspace():
-        raise _bad_line(path, number, f"expected the code point of a visible character, received {code}")
-    return label, chr(code)
-
-
-def _bad_line(path: Path, number: int, complaint: str) -> UnreadableInputError:
-    return UnreadableInputError(
-        f"{path}: row {number}: {complaint}",
-        hint="each line is 'label code-point'; without the file, EMNIST's own mapping is used",
-    )
-
-
-def _mapping(characters: dict[int, str]) -> LabelMapping:
-    labels = tuple(sorted(characters))
-    return LabelMapping(labels, tuple(characters[label] for label in labels))
+        return label, "", f"expected the code point of a visible character, received {code}"
+    return label, chr(code), ""
