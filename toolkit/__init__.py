@@ -5,20 +5,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from toolkit.host.hookspecs import hookimpl
 from toolkit.version import __version__
 
 if TYPE_CHECKING:
+    from toolkit.host.hookspecs import hookimpl
     from toolkit.operations.public import open_dataset
+    from toolkit.operations.toolkit import Toolkit
 
-__all__ = ["__version__", "hookimpl", "open_dataset"]
+__all__ = ["Toolkit", "__version__", "hookimpl", "open_dataset"]
 
-# Verbs for plugins; they stand above everything, so they are imported when they are asked for.
-_VERBS = {"open_dataset": "toolkit.operations.public"}
+# Imported on first use: the program installs its signal handlers before anything slow is imported.
+_HOMES = {
+    "Toolkit": "toolkit.operations.toolkit",
+    "hookimpl": "toolkit.host.hookspecs",
+    "open_dataset": "toolkit.operations.public",
+}
 
 
 def __getattr__(name: str) -> Any:
-    module = _VERBS.get(name)
-    if module is None:
+    if name not in _HOMES:
         raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
-    return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

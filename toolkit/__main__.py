@@ -1,8 +1,33 @@
-"""``python -m toolkit`` is the command ``toolkit``."""
+"""The process of the command line, for ``toolkit`` and ``python -m toolkit``.
+
+It can be interrupted from its first instruction on: handlers are installed before the slow imports.
+"""
 
 from __future__ import annotations
 
-from toolkit.cli.main import main
+import os
+import signal
+from types import FrameType
+
+_INTERRUPTIONS = {signal.SIGINT: b"error: interrupted\n", signal.SIGTERM: b"error: terminated\n"}
+
+
+def end_at_once(number: int, _frame: FrameType | None) -> None:
+    """Handle an interruption while there is no work to clean up after."""
+    os.write(2, _INTERRUPTIONS[signal.Signals(number)])
+    os._exit(128 + number)
+
+
+def main() -> None:
+    """Run the command line and end the process."""
+    for number in _INTERRUPTIONS:
+        # A background job of a script ignores SIGINT.
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end_at_once)
+    from toolkit.cli.main import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

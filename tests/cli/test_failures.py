@@ -91,7 +91,7 @@ def test_a_bug_of_ours_is_called_ours() -> None:
         @click.command()
         @pass_command_line
         def command(command_line: CommandLine) -> None:
-            command_line.output.result(object(), lambda _console: None)
+            command_line.toolkit.no_such_verb  # type: ignore[attr-defined]  # noqa: B018
 
         return command
 
@@ -137,10 +137,23 @@ def test_an_unknown_command_names_the_nearest() -> None:
     assert run(reporting, "trian").stderr == "error: there is no command 'trian' (did you mean train?)\n"
 
 
+def test_version_without_hyphens_suggests_the_option() -> None:
+    assert "did you mean --version?" in run(reporting, "version").stderr
+    assert "did you mean --help?" in run(reporting, "help").stderr
+
+
+def test_a_failure_is_in_the_log_file_with_its_hint(tmp_path: Path) -> None:
+    log = tmp_path / "toolkit.log"
+    for arguments in (("--log-file", str(log), "try-out"), ("try-out", "--log-file", str(log))):
+        run(raising(errors.DamagedFileError("a.h5: its digest differs", hint="restore it")), *arguments)
+    lines = log.read_text().splitlines()
+    assert [line.partition(" ")[2] for line in lines] == ["error: a.h5: its digest differs restore it"] * 2
+
+
 def test_a_workspace_that_is_not_there_is_missing_input() -> None:
     result = run(reporting, "--workspace", "nowhere", "try-out")
     assert result.exit_code == 3
-    assert "nowhere: the workspace is no folder" in result.stderr
+    assert "nowhere: the workspace is not a folder" in result.stderr
 
 
 def test_a_command_that_cannot_be_loaded_names_its_plugin() -> None:

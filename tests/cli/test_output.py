@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from toolkit.cli.jsonable import to_jsonable
 from toolkit.cli.output import Output
 from toolkit.cli.progress import BarProgress, LineProgress
 from toolkit.declarations import Need
-from toolkit.vocabulary import SilentProgress
+from toolkit.vocabulary import Convention, SilentProgress
 
 
 class Clock:
@@ -50,6 +51,10 @@ def test_values_become_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         "view": MappingProxyType({1: None}),
         "colour": Colour.DARK_RED,
         "infinite": np.array([np.inf, 1.0]),
+        "dtype": np.dtype("float32"),
+        "dtypes": {np.dtype("uint8"): 1},
+        "convention": Convention("transposed"),
+        "date": date(2026, 1, 2),
     }
     assert to_jsonable(value) == {
         "thing": {"path": "models/a.h5", "score": None, "counts": [1, 2]},
@@ -59,14 +64,49 @@ def test_values_become_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         "view": {"1": None},
         "colour": "dark_red",
         "infinite": [None, 1.0],
+        "dtype": "float32",
+        "dtypes": {"uint8": 1},
+        "convention": "transposed/unit/light",
+        "date": "2026-01-02",
     }
     json.dumps(to_jsonable(value), allow_nan=False)
 
 
-@pytest.mark.parametrize("value", [object(), b"bytes", len])
-def test_what_has_no_form_in_json_is_a_bug(value: object) -> None:
-    with pytest.raises(TypeError, match="has no form in JSON"):
-        to_jsonable([value])
+@pytest.mark.parametrize("value", [object(), b"bytes", len, 1 + 2j])
+def test_every_value_has_a_form_in_json(value: object) -> None:
+    assert to_jsonable([value]) == [str(value)]
+
+
+def test_details_are_shown_with_verbose_only(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    output.detail("opset 17")
+    assert capsys.readouterr().err == ""
+    output.verbose = True
+    output.detail("opset 17")
+    assert capsys.readouterr().err == "opset 17\n"
+
+
+def test_the_log_file_has_notes_details_and_warnings_even_if_quiet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "toolkit.log"
+    path.write_text("of yesterday\n")
+    output = Output(quiet=True)
+    output.log_to(path)
+    output.progress().note("epoch 1")
+    output.progress().begin("train", 1, "epochs")
+    output.note("chosen: byclass")
+    output.detail("opset 17")
+    output.warn("worse")
+    first, *lines = path.read_text().splitlines()
+    assert first == "of yesterday"
+    assert [line.partition(" ")[2] for line in lines] == [
+        "epoch 1",
+        "chosen: byclass",
+        "opset 17",
+        "warning: worse",
+    ]
+    assert capsys.readouterr().err == "warning: worse\n"
 
 
 def test_a_result_is_one_document_or_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,30 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+BROKEN = """
+import os
+from types import SimpleNamespace
+import click
+from toolkit import hookimpl
+from toolkit.cli import main
+from toolkit.declarations import Command
+from toolkit.host.catalog import Catalog
+from toolkit.host.manager import PluginManager
+
+@click.command()
+def break_pipe():
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.write(writer, b"nobody reads this")
+
+manager = PluginManager()
+hook = hookimpl(lambda: [Command(name="break", summary="Breaks", load=lambda: break_pipe)])
+manager.register(SimpleNamespace(toolkit_commands=hook), name="breaks")
+Catalog.load = classmethod(lambda cls, environ=None: cls(manager))
+main.toolkit.main(["break"])
+"""
+
+
 @pytest.mark.parametrize(
     ("line", "status"),
     [
@@ -33,6 +57,30 @@ def test_a_stream_that_takes_nothing_changes_no_status(line: str, status: str, t
     done = shell(line, tmp_path)
     assert done.stdout.strip() == status
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["toolkit plugins list | head -1", "toolkit --output json plugins list | true", "toolkit --help | true"],
+)
+def test_a_reader_that_leaves_is_no_failure(line: str, tmp_path: Path) -> None:
+    command = line.replace("toolkit", f"'{sys.executable}' -m toolkit", 1)
+    done = subprocess.run(
+        ["bash", "-c", f"{command} >/dev/null; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_broken_pipe_of_another_kind_is_a_failure(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert "BrokenPipeError" in done.stderr
 
 
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:

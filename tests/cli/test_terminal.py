@@ -10,17 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-
-
-def test_a_reader_that_leaves_is_no_traceback(tmp_path: Path) -> None:
-    line = f"{sys.executable} -m toolkit plugins list | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert done.stderr == ""
-    assert done.stdout.strip() in ("0", "7")
-
 
 WAITING = """
 import sys, time
@@ -63,6 +54,34 @@ def test_an_interruption_cleans_up_and_has_its_status(number: int, status: int, 
     assert process.returncode == status
     assert err.strip() == "cleaned up"
     assert json.loads(out)["error"]["code"] == code
+
+
+EARLY = """
+import os, signal, sys, threading
+number = int(sys.argv.pop(1))
+sys.argv = ["toolkit", "plugins", "list"]
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), number)
+        return None
+
+from toolkit.__main__ import main
+assert "click" not in sys.modules and "pluggy" not in sys.modules
+sys.meta_path.insert(0, Interrupt())
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_an_interruption_while_modules_are_imported_is_one_line(number: int, status: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY, str(number)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (status, f"error: {said}\n")
 
 
 def on_a_terminal(*arguments: str, environ: dict[str, str] | None = None) -> str:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from toolkit.cli.output import Output
-from toolkit.cli.parameters import INPUT_PATH, options_option
+from toolkit.cli.parameters import INPUT_PATH, OUTPUT_PATH, options_option
 from toolkit.errors import MissingInputError
 from toolkit.operations.toolkit import Toolkit
 
@@ -67,13 +67,13 @@ def pass_command_line(function: F) -> F:
 
 
 def common_options(function: F) -> F:
-    """Add ``--output``, ``--quiet``, ``--debug`` and ``--workspace`` to a command.
+    """Add ``--output``, ``--quiet``, ``--workspace`` and the other common options to a command.
 
     Their values go to the context's :class:`CommandLine`, not to the function, so they mean the same
-    before and behind the command's name.
+    before and after the command's name.
     """
-    # Their environment variables are read by the program's own: a variable must not go before
-    # what stands in front of the command's name.
+    # Only the program reads their environment variables: otherwise a variable would replace an option
+    # typed before the command's name.
     for declarations, settings in reversed(COMMON_OPTIONS.values()):
         function = click.option(*declarations, **settings, allow_from_autoenv=False)(function)
     return function
@@ -180,72 +180,61 @@ def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
     return Output(json=output.lower() == "json", debug=debug)
 
 
-def _set_output(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        command_line_of(context).output.json = value == "json"
+def _common(apply: Callable[[CommandLine, Any], None], *declarations: str, **settings: Any) -> _Common:
+    def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value not in (None, False):
+            apply(command_line_of(context), value)
+
+    return declarations, {"callback": callback, "expose_value": False, "is_eager": True, **settings}
 
 
-def _set_quiet(context: click.Context, _parameter: click.Parameter, value: bool | None) -> None:  # noqa: FBT001 - Click's signature
-    if value:
-        command_line_of(context).output.quiet = True
+def _set_workspace(command_line: CommandLine, folder: Path) -> None:
+    if not folder.is_dir():
+        raise MissingInputError(f"{folder}: the workspace is not a folder", hint="create it, or name another")
+    command_line.toolkit.folder = folder
 
 
-def _set_debug(context: click.Context, _parameter: click.Parameter, value: bool | None) -> None:  # noqa: FBT001 - Click's signature
-    if value:
-        command_line_of(context).output.debug = True
+_Common = tuple[tuple[str, ...], dict[str, Any]]
 
-
-def _set_workspace(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
-    if value is None:
-        return
-    if not value.is_dir():
-        raise MissingInputError(
-            f"{value}: the workspace is no folder", hint="create it, or choose another one"
-        )
-    command_line_of(context).toolkit.folder = value
-
-
-COMMON_OPTIONS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    "output": (
-        ["--output"],
-        {
-            "type": click.Choice(["text", "json"], case_sensitive=False),
-            "callback": _set_output,
-            "expose_value": False,
-            "is_eager": True,
-            "help": "Print the result as text or as one JSON document.",
-        },
+COMMON_OPTIONS: dict[str, _Common] = {
+    "output": _common(
+        lambda line, value: setattr(line.output, "json", value == "json"),
+        "--output",
+        type=click.Choice(["text", "json"], case_sensitive=False),
+        help="Print the result as text or as one JSON document.",
     ),
-    "quiet": (
-        ["--quiet"],
-        {
-            "is_flag": True,
-            "callback": _set_quiet,
-            "expose_value": False,
-            "is_eager": True,
-            "help": "Show no progress and no notes.",
-        },
+    "quiet": _common(
+        lambda line, value: setattr(line.output, "quiet", value),
+        "--quiet",
+        is_flag=True,
+        help="Show no progress and no notes.",
     ),
-    "debug": (
-        ["--debug"],
-        {
-            "is_flag": True,
-            "callback": _set_debug,
-            "expose_value": False,
-            "is_eager": True,
-            "help": "Show the traceback of an expected failure, too.",
-        },
+    "verbose": _common(
+        lambda line, value: setattr(line.output, "verbose", value),
+        "-v",
+        "--verbose",
+        is_flag=True,
+        help="Show all facts and notes.",
     ),
-    "workspace": (
-        ["--workspace"],
-        {
-            "type": INPUT_PATH,
-            "metavar": "DIR",
-            "callback": _set_workspace,
-            "expose_value": False,
-            "is_eager": True,
-            "help": "The folder with models/, datasets/ and runs/; by default the working directory.",
-        },
+    "log_file": _common(
+        lambda line, path: line.output.log_to(path),
+        "--log-file",
+        type=OUTPUT_PATH,
+        metavar="FILE",
+        help="Write notes, warnings and errors to the end of this file, too.",
+    ),
+    "debug": _common(
+        lambda line, value: setattr(line.output, "debug", value),
+        "--debug",
+        is_flag=True,
+        help="Show the traceback of an expected failure, too.",
+    ),
+    "workspace": _common(
+        _set_workspace,
+        "--workspace",
+        type=INPUT_PATH,
+        metavar="DIR",
+        help="Folder with models/, datasets/ and runs/; by default the working directory.",
     ),
 }
-"""The declarations and settings of each common option, by the name of its parameter."""
+"""Declarations and settings of each common option, by the name of its parameter."""

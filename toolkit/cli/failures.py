@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import shutil
 import sys
 import textwrap
@@ -94,6 +95,7 @@ def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRec
 
 def report(failure: Failure, output: Output) -> None:
     """Print a failure: for people on stderr, for programs on stdout, where it is the only document."""
+    output.log(f"{failure.traceback}error: {failure.message} {failure.hint}".rstrip())
     if failure.traceback:
         _say(failure.traceback.rstrip("\n"))
     if output.json and not output.answered:
@@ -103,12 +105,18 @@ def report(failure: Failure, output: Output) -> None:
         _say(_for_people(failure))
 
 
-def silence_broken_pipe() -> int:
-    """Let the program end without a word after its reader has gone.
+def reader_has_gone() -> bool:
+    """Whether a broken pipe is that of stdout or stderr, and not one of the program's own."""
+    for number in (1, 2):
+        poll = select.poll()
+        poll.register(number, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            return True
+    return False
 
-    Returns:
-        The exit status: the output did not arrive.
-    """
+
+def silence_closed_streams() -> None:
+    """Let the program end quietly after its reader has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -116,7 +124,6 @@ def silence_broken_pipe() -> int:
         except BrokenPipeError:
             # What is left in the buffer would be written, and fail again, when Python ends.
             os.dup2(nowhere, stream.fileno())
-    return STORAGE
 
 
 def _say(text: str) -> None:

@@ -24,7 +24,15 @@ from toolkit.cli.context import (
     with_common_options,
     with_environment,
 )
-from toolkit.cli.failures import USAGE, Failure, Terminated, failure_of, report, silence_broken_pipe
+from toolkit.cli.failures import (
+    USAGE,
+    Failure,
+    Terminated,
+    failure_of,
+    reader_has_gone,
+    report,
+    silence_closed_streams,
+)
 from toolkit.cli.streams import prepare_streams
 from toolkit.errors import PluginError, UsageError
 from toolkit.host.kinds import COMMANDS
@@ -108,7 +116,9 @@ class Commands(click.Group):
             status, result = self._run(arguments, command_line, prog_name or "toolkit", complete_var, extra)
             sys.stdout.flush()
         except BrokenPipeError:
-            status, result = silence_broken_pipe(), None
+            # What the reader has left unread is no failure.
+            silence_closed_streams()
+            status, result = 0, None
         finally:
             command_line.output.close()
         if standalone_mode:
@@ -131,9 +141,11 @@ class Commands(click.Group):
             return request.exit_code, None
         except click.exceptions.NoArgsIsHelpError as request:
             return _show_help(request, command_line), None
-        except (BrokenPipeError, SystemExit):
+        except SystemExit:
             raise
-        except BaseException as error:  # noqa: BLE001 - every failure gets its line and its status here
+        except BaseException as error:
+            if isinstance(error, BrokenPipeError) and reader_has_gone():
+                raise
             command_line.output.close()
             failure = failure_of(error, debug=command_line.output.debug, plugins=command_line.plugins_seen)
             report(failure, command_line.output)
@@ -155,9 +167,11 @@ def toolkit() -> None:
 def main() -> None:
     """Run the program of the command line and end the process."""
     prepare_streams()
-    # Only the main thread may; an embedding program keeps its own handler.
+    # Only the main thread may set handlers; an embedding program keeps its own.
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, _terminate)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     toolkit.main(prog_name="toolkit")
 
 
@@ -182,7 +196,9 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
     commands = toolkit.catalog.all(COMMANDS)
     if not any(name in (key, declared.name) for key, declared in commands.items()) and ":" not in name:
         names = [*BUILTIN_COMMANDS, *_plugin_commands(toolkit)]
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        options = ["--version", "--help"]
+        meant = [option for option in options if option.strip("-") == name.lower()]
+        near = meant or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         raise UsageError(
             f"there is no command {name!r}",
             hint=f"did you mean {near[0]}?" if near else "`toolkit --help` lists the commands",

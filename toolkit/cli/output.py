@@ -6,7 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from toolkit.cli.jsonable import shown_path, to_jsonable
@@ -24,22 +26,38 @@ WIDTH_OF_A_PIPE = 120
 
 
 class Output:
-    """Where a command's words go.
+    """Where a command prints.
 
     Attributes:
         json: Whether the result is one JSON document (``--output json``).
-        quiet: Whether progress and notes are kept back (``--quiet``).
+        quiet: Whether progress and notes are suppressed (``--quiet``).
+        verbose: Whether results and notes are complete (``--verbose``).
         debug: Whether an expected failure shows its traceback (``--debug``).
-        answered: Whether the result has been printed; there is one document and no second.
+        answered: Whether the result has been printed; there is only one document.
     """
 
-    def __init__(self, *, json: bool = False, quiet: bool = False, debug: bool = False) -> None:
+    def __init__(self, *, json: bool = False, debug: bool = False, quiet: bool = False) -> None:
         self.json = json
         self.quiet = quiet
+        self.verbose = False
         self.debug = debug
         self.answered = False
         self._bar: BarProgress | None = None
         self._document_to: TextIO | None = None
+        self._log: Path | None = None
+
+    def log_to(self, path: Path) -> None:
+        """Write notes, warnings and failures to the end of a file, too (``--log-file``)."""
+        path.open("a").close()
+        self._log = path
+
+    def log(self, line: str) -> None:
+        """Write a line to the log file, if there is one."""
+        if self._log is not None:
+            # A log on a full disk does not end the work.
+            now = datetime.now().astimezone().isoformat(timespec="seconds")
+            with suppress(OSError), self._log.open("a", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(f"{now} {line}\n")
 
     @contextmanager
     def for_the_document_alone(self) -> Iterator[None]:
@@ -70,19 +88,32 @@ class Output:
             text(make_console(sys.stdout))
 
     def note(self, line: str) -> None:
-        """Say one line that is not the result: what was chosen and why."""
-        if not self.quiet:
-            self.progress().note(line)
+        """Print one line that is not the result: what was chosen and why."""
+        self.progress().note(line)
+
+    def detail(self, line: str) -> None:
+        """Print a note that only ``--verbose`` and the log file show."""
+        if self.verbose:
+            self.note(line)
+        else:
+            self.log(line)
 
     def warn(self, line: str) -> None:
-        """Say what the user should know even under ``--quiet``."""
+        """Print what the user should know even with ``--quiet``."""
+        self.log(f"warning: {line}")
         if self._bar is not None:
             self._bar.note(f"warning: {line}")
         else:
             print(f"warning: {line}", file=sys.stderr, flush=True)
 
     def progress(self) -> Progress:
-        """Where the work says how far it is."""
+        """Where long work reports its progress."""
+        from toolkit.cli.progress import LoggedProgress
+
+        shown = self._shown_progress()
+        return shown if self._log is None else LoggedProgress(shown, self.log)
+
+    def _shown_progress(self) -> Progress:
         from toolkit.cli.progress import BarProgress, LineProgress
 
         if self.quiet:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from toolkit.vocabulary import Progress as ShownProgress
+
 BAR_WIDTH = 10
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -53,6 +55,25 @@ class LineProgress:
     def end(self) -> None:
         """End the task."""
         self._task, self._unit, self._total = "", "", 0
+
+
+class LoggedProgress:
+    """Another progress whose notes go to a log as well.
+
+    Args:
+        shown: The other progress.
+        log: Writes a line.
+    """
+
+    def __init__(self, shown: ShownProgress, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._shown = shown
+        self.begin, self.advance, self.end = shown.begin, shown.advance, shown.end
+
+    def note(self, text: str) -> None:
+        """Print and log one line."""
+        self._log(text)
+        self._shown.note(text)
 
 
 class BarProgress:
