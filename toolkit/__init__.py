@@ -9,8 +9,7 @@ from toolkit.version import __version__
 
 if TYPE_CHECKING:
     from toolkit.host.hookspecs import hookimpl
-    from toolkit.operations.public import open_dataset
-    from toolkit.operations.toolkit import Toolkit
+    from toolkit.operations.toolkit import Toolkit, open_dataset
 
 __all__ = ["Toolkit", "__version__", "hookimpl", "open_dataset"]
 
@@ -18,7 +17,7 @@ __all__ = ["Toolkit", "__version__", "hookimpl", "open_dataset"]
 _HOMES = {
     "Toolkit": "toolkit.operations.toolkit",
     "hookimpl": "toolkit.host.hookspecs",
-    "open_dataset": "toolkit.operations.public",
+    "open_dataset": "toolkit.operations.toolkit",
 }
 
 

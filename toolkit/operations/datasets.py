@@ -13,7 +13,7 @@ import numpy as np
 from toolkit.declarations import DatasetLoader, DatasetSource, FetchRequest, MakeRequest
 from toolkit.errors import MissingInputError, StorageError, UsageError
 from toolkit.host.kinds import DATASET_LOADERS
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.options import route_options
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 from toolkit.store import exclusive, walk_folders
@@ -74,12 +74,14 @@ class WrittenDataset:
     files: tuple[Path, ...]
 
 
-def list_datasets(toolkit: Toolkit, _request: ListDatasets, _progress: Progress) -> tuple[FoundDataset, ...]:
+def list_datasets(
+    toolkit: Resources, _request: ListDatasets, _progress: Progress
+) -> tuple[FoundDataset, ...]:
     """List every data set in the workspace, the default one first."""
     return _listed(toolkit)
 
 
-def show_dataset(toolkit: Toolkit, request: ShowDataset, _progress: Progress) -> DatasetDetails:
+def show_dataset(toolkit: Resources, request: ShowDataset, _progress: Progress) -> DatasetDetails:
     """Load a data set and count its images by split and class.
 
     Raises:
@@ -109,7 +111,7 @@ def show_dataset(toolkit: Toolkit, request: ShowDataset, _progress: Progress) ->
     return DatasetDetails(found, classes, splits, missing)
 
 
-def get_dataset(toolkit: Toolkit, request: GetDataset, progress: Progress) -> WrittenDataset:
+def get_dataset(toolkit: Resources, request: GetDataset, progress: Progress) -> WrittenDataset:
     """Download a data set.
 
     Raises:
@@ -130,7 +132,7 @@ def get_dataset(toolkit: Toolkit, request: GetDataset, progress: Progress) -> Wr
     return WrittenDataset(request.variant, folder, tuple(files))
 
 
-def make_dataset(toolkit: Toolkit, request: MakeDataset, progress: Progress) -> WrittenDataset:
+def make_dataset(toolkit: Resources, request: MakeDataset, progress: Progress) -> WrittenDataset:
     """Write a computed data set as files that other tools read.
 
     Raises:
@@ -153,7 +155,7 @@ def make_dataset(toolkit: Toolkit, request: MakeDataset, progress: Progress) -> 
     return WrittenDataset(request.name, folder, tuple(files))
 
 
-def _listed(toolkit: Toolkit) -> tuple[FoundDataset, ...]:
+def _listed(toolkit: Resources) -> tuple[FoundDataset, ...]:
     sources = toolkit.data.sources()
     names = Counter(source.name for source in sources)
     found = []

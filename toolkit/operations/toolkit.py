@@ -1,60 +1,48 @@
-"""The public Python API: the plugins, the workspace and one method for each verb."""
+"""The public Python API: one object with a method for each verb."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.operations.resources import Resources
+from toolkit.operations.verb import Verb
+from toolkit.vocabulary import SplitName
+
 if TYPE_CHECKING:
-    from toolkit.host.catalog import Catalog
-    from toolkit.library import DataLibrary
-    from toolkit.store import Workspace
+    from toolkit.data import Dataset
+    from toolkit.operations import datasets
+    from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 
 
-def _installed_catalog() -> Catalog:
-    from toolkit.host.catalog import Catalog
+class Toolkit(Resources):
+    """The toolkit for programs: ``Toolkit(workspace=".").merge(models=["a.h5", "b.h5"])``.
 
-    return Catalog.load()
-
-
-class Toolkit:
-    """The plugins and the workspace, each loaded when it is first used.
-
-    Args:
-        workspace: Folder with models, data sets and runs.
-        load_catalog: Loads the plugins; by default those of the installed entry points.
-        before_reading: Called with each model file before it is read; refuses it by raising a
-            ToolkitError.
+    Each verb takes its request from :mod:`toolkit.requests`, or the request's fields as keywords, and
+    ``progress``. It returns what the command line prints with ``--output json``, as dataclasses.
     """
 
-    def __init__(
-        self,
-        workspace: str | Path | Workspace = ".",
-        load_catalog: Callable[[], Catalog] = _installed_catalog,
-        before_reading: Callable[[Path], None] | None = None,
-    ) -> None:
-        self.folder = Path(workspace) if isinstance(workspace, str | Path) else workspace.root
-        self.before_reading = before_reading
-        self._load_catalog = load_catalog
+    list_datasets: Verb[ListDatasets, tuple[datasets.FoundDataset, ...]] = Verb(
+        "datasets.list_datasets", "ListDatasets"
+    )
+    show_dataset: Verb[ShowDataset, datasets.DatasetDetails] = Verb("datasets.show_dataset", "ShowDataset")
+    get_dataset: Verb[GetDataset, datasets.WrittenDataset] = Verb("datasets.get_dataset", "GetDataset")
+    make_dataset: Verb[MakeDataset, datasets.WrittenDataset] = Verb("datasets.make_dataset", "MakeDataset")
 
-    @property
-    def workspace(self) -> Workspace:
-        """The folder with models, data sets and runs."""
-        from toolkit.store import Workspace
+    def open_dataset(self, name: str | None, split: SplitName) -> Dataset:
+        """Open one split of a data set, through the cache.
 
-        return Workspace(self.folder)
+        Args:
+            name: Name or path; None for the best in the workspace.
+            split: ``fit``, ``validation`` or ``test``.
 
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The contributions of all plugins."""
-        return self._load_catalog()
+        Raises:
+            MissingInputError: If there is no such data set.
+            UnreadableInputError: If its files are damaged.
+        """
+        return self.data.open(self.data.find(name), split)
 
-    @cached_property
-    def data(self) -> DataLibrary:
-        """The data sets of the workspace."""
-        from toolkit.host.kinds import DATASET_LOADERS
-        from toolkit.library import DataLibrary
 
-        return DataLibrary(self.catalog.all(DATASET_LOADERS), self.workspace)
+def open_dataset(name: str | None, split: SplitName, workspace: str | Path = ".") -> Dataset:
+    """Open one split of a data set of a workspace: :meth:`Toolkit.open_dataset`."""
+    return Toolkit(workspace).open_dataset(name, split)

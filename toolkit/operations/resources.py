@@ -1,0 +1,60 @@
+"""What every verb works with: the plugins and the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.host.catalog import Catalog
+    from toolkit.library import DataLibrary
+    from toolkit.store import Workspace
+
+
+def _installed_catalog() -> Catalog:
+    from toolkit.host.catalog import Catalog
+
+    return Catalog.load()
+
+
+class Resources:
+    """The plugins and the workspace, each loaded when it is first used.
+
+    Args:
+        workspace: Folder with models, data sets and runs.
+        load_catalog: Loads the plugins; by default those of the installed entry points.
+        before_reading: Called with each model file before it is read; refuses it by raising a
+            ToolkitError.
+    """
+
+    def __init__(
+        self,
+        workspace: str | Path | Workspace = ".",
+        load_catalog: Callable[[], Catalog] = _installed_catalog,
+        before_reading: Callable[[Path], None] | None = None,
+    ) -> None:
+        self.folder = Path(workspace) if isinstance(workspace, str | Path) else workspace.root
+        self.before_reading = before_reading
+        self._load_catalog = load_catalog
+
+    @property
+    def workspace(self) -> Workspace:
+        """The folder with models, data sets and runs."""
+        from toolkit.store import Workspace
+
+        return Workspace(self.folder)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The contributions of all plugins."""
+        return self._load_catalog()
+
+    @cached_property
+    def data(self) -> DataLibrary:
+        """The data sets of the workspace."""
+        from toolkit.host.kinds import DATASET_LOADERS
+        from toolkit.library import DataLibrary
+
+        return DataLibrary(self.catalog.all(DATASET_LOADERS), self.workspace)
