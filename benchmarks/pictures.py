@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 import toolkit as host
 from toolkit.errors import ToolkitError
-from toolkit.operations.predict import load_recogniser
+from toolkit.operations.predict import load_classifier
 from toolkit.operations.toolkit import Toolkit
 from toolkit.pictures import prepare_picture
 from toolkit.store import Workspace
@@ -137,10 +137,10 @@ def main() -> None:
     found = host.open_dataset(str(asked.dataset), "validation")
     rows = np.sort(np.random.default_rng(0).permutation(len(found))[: asked.count])
     glyphs, labels = found.images[rows], found.labels[rows]
-    recogniser = load_recogniser(Toolkit(Workspace(Path())), asked.model, asked.convention)
+    classifier = load_classifier(Toolkit(Workspace(Path())), asked.model, asked.convention)
 
     def score(images: Glyph) -> float:
-        best = recogniser.network.probabilities(images, recogniser.convention).argmax(axis=1)
+        best = classifier.network.probabilities(images, classifier.convention).argmax(axis=1)
         return float((best == labels).mean())
 
     print(f"{asked.model.name}, {len(rows):,} validation images of {found.name}")

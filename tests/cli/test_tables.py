@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from toolkit.cli.predict import _print as print_predictions
+from toolkit.cli.predict import print_predictions
 from toolkit.cli.tables import print_table
-from toolkit.operations.predict import Guess, Prediction
+from toolkit.operations.predict import ImagePredictions, Prediction
 
 NAME = "models/glyphs_relative_number_one.h5"
 
@@ -54,11 +54,11 @@ def test_a_narrow_terminal_gets_records() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-def test_a_guess_stays_in_one_piece(width: int) -> None:
-    guesses = tuple(Guess(character, 0.2) for character in "ABCDEFGH")
+def test_a_prediction_stays_in_one_piece(width: int) -> None:
+    predictions = tuple(Prediction(character, 0.2) for character in "ABCDEFGH")
     console = Console(file=io.StringIO(), width=width)
-    print_predictions((Prediction("picture.png", guesses, seen=None),), console)
+    print_predictions((ImagePredictions("picture.png", predictions),), console)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    assert all(any(f"{letter} 20.0%" in line for line in lines) for letter in "ABCDEFGH")
+    assert all(any(f"{letter} 20.0 %" in line for line in lines) for letter in "ABCDEFGH")

@@ -1,4 +1,4 @@
-"""Evaluating, predicting and exporting, on networks that need no training."""
+"""Evaluating and exporting, on networks that need no training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from PIL import Image
 from quarters import CLASSES, save_reader
 
 from toolkit.errors import IncompatibleModelsError, MissingInputError, UnreadableInputError, UsageError
@@ -16,8 +15,6 @@ from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.evaluate import evaluate
 from toolkit.operations.export import export
 from toolkit.operations.models import verify_models
-from toolkit.operations.opening import open_model
-from toolkit.operations.predict import predict, recogniser_of
 from toolkit.operations.toolkit import Toolkit
 from toolkit.vocabulary import Convention, SilentProgress
 
@@ -66,36 +63,6 @@ def test_a_network_of_another_size_is_refused(toolkit: Toolkit, tmp_path: Path) 
     path = save_reader(tmp_path / "two.h5", 1, noise=0.1, classes=2)
     with pytest.raises(UnreadableInputError, match=r"2 outputs.*4 classes"):
         evaluate(toolkit, [path], dataset="quarters", split="test", progress=QUIET)
-
-
-def test_a_picture_is_recognised_and_what_was_seen_is_saved(
-    toolkit: Toolkit, reader: Path, tmp_path: Path
-) -> None:
-    page = np.full((90, 90), 250, np.uint8)
-    page[20:70, 40:50] = 20
-    Image.fromarray(page).save(tmp_path / "stroke.png")
-    (answer,), _ = predict(toolkit, reader, [tmp_path / "stroke.png"], top=3, save_to=tmp_path / "seen")
-    assert [guess.probability for guess in answer.guesses] == sorted(
-        (guess.probability for guess in answer.guesses), reverse=True
-    )
-    assert len(answer.guesses) == 3
-    assert answer.seen is not None
-    with Image.open(answer.seen) as seen:
-        assert (seen.size, seen.mode) == ((28, 28), "L")
-    twice, _ = predict(toolkit, reader, [tmp_path / "stroke.png"] * 2, save_to=tmp_path / "both")
-    assert [item.seen and item.seen.name for item in twice] == ["stroke.28x28.png", "stroke-2.28x28.png"]
-    with pytest.raises(MissingInputError, match=r"none\.png"):
-        predict(toolkit, reader, [tmp_path / "none.png"])
-    with pytest.raises(UsageError, match="top is 0"):
-        predict(toolkit, reader, [tmp_path / "stroke.png"], top=0)
-
-
-def test_a_model_without_a_card_answers_in_numbers(toolkit: Toolkit, tmp_path: Path) -> None:
-    recogniser = recogniser_of(open_model(toolkit, save_reader(tmp_path / "bare.h5", 1, noise=0.01)))
-    assert recogniser.classes == ("0", "1", "2", "3")
-    bright = np.zeros((1, 28, 28), np.uint8)
-    bright[0, :14, 14:] = 255
-    assert recogniser.recognise(bright, 1)[0][0].character == "1"
 
 
 def test_an_export_is_proved_on_real_images_and_has_a_card(toolkit: Toolkit, reader: Path) -> None:

@@ -48,17 +48,17 @@ def test_a_picture_in_classes_and_probabilities_out(site: Site, kind: str, name:
 
     assert answer.status_code == 200, answer.json
     assert answer.json["model"] == name
-    guesses = answer.json["classes"]
-    assert len(guesses) == 2
-    assert {guess["class"] for guess in guesses} <= {"L", "R", "?"}
-    assert guesses[0]["probability"] >= guesses[1]["probability"] > 0
-    assert sum(guess["probability"] for guess in guesses) <= 1 + 1e-6
+    predictions = answer.json["predictions"]
+    assert len(predictions) == 2
+    assert {prediction["character"] for prediction in predictions} <= {"L", "R", "?"}
+    assert predictions[0]["probability"] >= predictions[1]["probability"] > 0
+    assert sum(prediction["probability"] for prediction in predictions) <= 1 + 1e-6
 
 
 def test_a_model_that_is_replaced_answers_anew(site: Site) -> None:
     def best() -> str:
         answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
-        return str(answer.json["classes"][0]["class"])
+        return str(answer.json["predictions"][0]["character"])
 
     before = best()
     assert before in "LR"
@@ -127,7 +127,7 @@ def test_an_error_of_ours_tells_nothing(site: Site, monkeypatch: pytest.MonkeyPa
     def broken(*_arguments: Any) -> Any:
         raise RuntimeError(f"secret at {site.root}")
 
-    monkeypatch.setattr("toolkit.web.v1.load_recogniser", broken)
+    monkeypatch.setattr("toolkit.web.v1.load_classifier", broken)
 
     answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
 
@@ -151,7 +151,7 @@ def test_an_operations_error_loses_the_machines_folders(
         def broken(*_arguments: Any, error: Exception = error) -> Any:
             raise error
 
-        monkeypatch.setattr("toolkit.web.v1.load_recogniser", broken)
+        monkeypatch.setattr("toolkit.web.v1.load_classifier", broken)
         answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
         assert answer.json.get("detail") == shown
         assert str(site.root) not in answer.text

@@ -60,7 +60,7 @@ def _print(done: Demo, folder: Path, console: Console) -> None:
         )
     console.print(table)
     console.print()
-    seen = "  ".join(prediction.guesses[0].character for prediction in done.pictures)
+    seen = "  ".join(picture.predictions[0].character for picture in done.pictures)
     console.print(f"read from the pictures: {seen}")
     console.print(done.verdict)
     console.print(done.test_verdict)

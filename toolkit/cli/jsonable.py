@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
 
+from toolkit.errors import ToolkitError
 from toolkit.vocabulary import Convention
 
 
@@ -25,6 +26,8 @@ def to_jsonable(value: Any) -> Any:
     """
     if value is None or (isinstance(value, bool | int) and not isinstance(value, Enum)):
         return value
+    if isinstance(value, ToolkitError):
+        return {"code": value.code, "message": value.message, "hint": value.hint}
     if isinstance(value, Enum):
         return value.name.lower()
     if isinstance(value, float):

@@ -7,23 +7,30 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_command_line
+from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import INPUT_PATH, convention_option
+from toolkit.cli.parameters import INPUT_PATH, MODEL, convention_option, force_option
+from toolkit.cli.tables import print_table
+from toolkit.errors import UnreadableInputError
+from toolkit.requests.predict import Predict
+from toolkit.vocabulary import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.operations.predict import PictureInk, Prediction
-    from toolkit.vocabulary import Convention
-
-_GUESS = len("A 100.0%") + 3
+    from toolkit.operations.predict import ImagePredictions
 
 
 @click.command("predict")
-@click.argument("model", type=INPUT_PATH)
-@click.argument("images", nargs=-1, required=True, type=INPUT_PATH, metavar="IMAGE…")
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Guesses a picture.")
+@click.argument("model", type=MODEL)
+@click.argument("images", nargs=-1, required=True, type=INPUT_PATH, metavar="IMAGE|FOLDER|-…")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of predictions per picture.",
+)
 @click.option(
     "--ink",
     type=click.Choice(["auto", "dark", "light"]),
@@ -36,39 +43,45 @@ _GUESS = len("A 100.0%") + 3
     "--save-input",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Save the 28×28 that the network sees there.",
+    help="Save the 28×28 images that the network receives in DIR.",
 )
+@force_option
 @common_options
-@pass_command_line
-def command(
-    command_line: CommandLine,
-    model: Path,
-    images: tuple[Path, ...],
-    top: int,
-    ink: PictureInk,
-    convention: Convention | None,
-    save_input: Path | None,
-) -> None:
-    """Recognise the character in each picture (PNG or JPEG, one character each)."""
+@pass_request(Predict)
+def command(command_line: CommandLine, request: Predict) -> None:
+    """Predict the character in each picture.
+
+    Each picture is a PNG or JPEG file with one character; - reads one from standard input. Of a
+    FOLDER, all PNG and JPEG files are read, in order of their names, without subfolders.
+    """
     from toolkit.operations.predict import predict
 
-    predictions, assumed = predict(
-        command_line.toolkit, model, images, top=top, ink=ink, convention=convention, save_to=save_input
-    )
-    for assumption in assumed:
-        command_line.output.note(assumption)
-    command_line.output.result({"predictions": predictions}, lambda console: _print(predictions, console))
+    output = command_line.output
+    result = predict(command_line.toolkit, request, output.progress())
+    failed = [row.error for row in result.images if row.error is not None]
+    output.result(result, lambda console: print_predictions(result.images, console))
+    if len(result.images) == 1 and failed:
+        raise failed[0]
+    for error in failed:
+        output.warn(str(error))
+    if failed:
+        raise UnreadableInputError(f"{len(failed)} of {len(result.images)} pictures could not be read")
 
 
-def _print(predictions: tuple[Prediction, ...], console: Console) -> None:
-    width = max(len(prediction.picture) for prediction in predictions)
-    for prediction in predictions:
-        guesses = [f"{guess.character} {guess.probability:.1%}" for guess in prediction.guesses]
-        room = len(guesses) if console.soft_wrap else (console.width - width - 2) // _GUESS
-        beside = max(room, 1)
-        for begin in range(0, len(guesses), beside):
-            name = "" if begin else prediction.picture
-            cells = (f"{guess:<{_GUESS}}" for guess in guesses[begin : begin + beside])
-            console.print(f"{name:<{width}}  {''.join(cells).rstrip()}")
-        if prediction.seen is not None:
-            console.print(f"{'':<{width}}  seen as {shown_path(prediction.seen)}")
+def print_predictions(images: tuple[ImagePredictions, ...], console: Console) -> None:
+    """Print a row for each picture that was read."""
+    from rich.table import Table
+
+    read = [image for image in images if image.error is None]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("image", overflow="fold")
+    for place in range(max((len(image.predictions) for image in read), default=0)):
+        table.add_column(str(place + 1), no_wrap=True)
+    saved = any(image.saved for image in read)
+    if saved:
+        table.add_column("saved", no_wrap=True)
+    for image in read:
+        predictions = (f"{item.character} {percent(item.probability, 1)}" for item in image.predictions)
+        table.add_row(image.image, *predictions, *([shown_path(image.saved)] if image.saved else []))
+    if read:
+        print_table(console, table)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from toolkit.operations.evaluate import Score, evaluate
 from toolkit.operations.export import Exported, export
 from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
-from toolkit.operations.predict import Prediction, predict
+from toolkit.operations.predict import ImagePredictions, predict
 from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import Trained, TrainOrder, train
+from toolkit.requests.predict import Predict
 from toolkit.store import Workspace, publish_bytes
 from toolkit.vocabulary import Progress
 
@@ -73,7 +74,7 @@ class Demo:
     onnx: Path
     report: Path | None
     scores: Mapping[str, float]
-    pictures: tuple[Prediction, ...]
+    pictures: tuple[ImagePredictions, ...]
     recognised: int
     steps: tuple[Step, ...]
     verdict: str
@@ -115,9 +116,10 @@ def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
     files = (*paths, merged_path, exported.path)
     scores = evaluate(here, files, dataset=DATASET, split="test", progress=progress)
     drawing = time.monotonic()
-    pictures, _ = predict(here, exported.path, _draw(here, folder / "pictures"), top=3)
+    drawn = Predict(exported.path, tuple(_draw(here, folder / "pictures")), top=3)
+    pictures = predict(here, drawn, progress).images
     recognised = sum(
-        item.guesses[0].character == wanted for item, wanted in zip(pictures, PICTURES, strict=True)
+        item.predictions[0].character == wanted for item, wanted in zip(pictures, PICTURES, strict=True)
     )
     steps = (
         *_training_steps(trained, training_seconds, scores),

@@ -1,38 +1,41 @@
-"""Recognising the character in a picture."""
+"""Predicting the character in a picture."""
 
 from __future__ import annotations
 
 import io
-from collections import Counter
-from collections.abc import Sequence
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.errors import UsageError
+from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UsageError
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.pictures import prepare_picture
+from toolkit.requests.predict import Predict
 from toolkit.store import publish_bytes
-from toolkit.vocabulary import Convention
+from toolkit.vocabulary import Convention, Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from toolkit.engine import Network
+    from toolkit.errors import ToolkitError
     from toolkit.model import Model
 
-PictureInk = Literal["auto", "light", "dark"]
+STANDARD_INPUT = Path("-")
+SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
-    """One answer.
+class Prediction:
+    """One class.
 
     Attributes:
-        character: The class.
+        character: Its character, or ``#0`` for the first output of a model without classes.
         probability: 0 to 1.
     """
 
@@ -41,29 +44,44 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a model sees in one picture.
+class ImagePredictions:
+    """What a model predicts for one picture, or why the picture could not be read.
 
     Attributes:
-        picture: File name, or what the caller called it.
-        guesses: Best first.
-        seen: The 28×28 file that was saved, if that was asked for.
+        image: Path as given, within a given folder, or ``-``.
+        predictions: Best first; empty if there is an error.
+        error: None if the picture was read.
+        saved: The 28×28 image, if it was to be saved.
     """
 
-    picture: str
-    guesses: tuple[Guess, ...]
-    seen: Path | None = None
+    image: str
+    predictions: tuple[Prediction, ...] = ()
+    error: ToolkitError | None = None
+    saved: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Recogniser:
-    """A model that is ready to recognise; safe to use from several threads.
+class Predictions:
+    """The result of ``toolkit predict``.
+
+    Attributes:
+        images: In the order of the request; the pictures of a folder by name.
+        assumed: What the model's card does not say, as sentences.
+    """
+
+    images: tuple[ImagePredictions, ...]
+    assumed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A model that is ready to predict; safe to use from several threads.
 
     Attributes:
         network: Runs it.
         classes: Characters by output.
-        convention: How it wants its pixels.
-        assumed: What its file does not say and was assumed, as sentences.
+        convention: Its input format.
+        assumed: What its card does not say, as sentences.
     """
 
     network: Network
@@ -71,116 +89,123 @@ class Recogniser:
     convention: Convention
     assumed: tuple[str, ...] = ()
 
-    def recognise(self, glyphs: NDArray[np.uint8], top: int) -> tuple[tuple[Guess, ...], ...]:
-        """The best guesses for each glyph.
+    def classify(self, images: NDArray[np.uint8], top: int) -> tuple[tuple[Prediction, ...], ...]:
+        """The best predictions for each image.
 
         Args:
-            glyphs: (n, 28, 28) uint8, upright, light ink.
-            top: How many guesses, 1 or above.
+            images: (n, 28, 28) uint8, upright, light ink.
+            top: Number of predictions per image, 1 or more.
         """
-        probabilities = self.network.probabilities(glyphs, self.convention)
+        probabilities = self.network.probabilities(images, self.convention)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         return tuple(
-            tuple(Guess(self.classes[index], float(row[index])) for index in order)
+            tuple(Prediction(self.classes[index], float(row[index])) for index in order)
             for row, order in zip(probabilities, best, strict=True)
         )
 
-    def recognise_picture(
-        self, picture: Path | bytes, top: int, ink: PictureInk = "auto"
-    ) -> tuple[tuple[Guess, ...], NDArray[np.uint8]]:
-        """The best guesses for the one character in a picture.
 
-        Args:
-            picture: A PNG or JPEG file, or its content.
-            top: How many guesses, 1 or above.
-            ink: Whether the strokes are light or dark, or to be found out.
-
-        Returns:
-            The guesses, best first, and the (28, 28) uint8 glyph that was made of the picture.
-
-        Raises:
-            MissingInputError: If there is no such file.
-            UnreadableInputError: If it is no picture, or holds no ink.
-            LimitReachedError: If it has too many bytes or pixels.
-        """
-        glyph = prepare_picture(picture, ink=ink)
-        return self.recognise(glyph[np.newaxis], top)[0], glyph
+def load_classifier(toolkit: Toolkit, path: Path, convention: Convention | None = None) -> Classifier:
+    """Read a model file and make it ready to predict; see :func:`open_model` and :func:`classifier_of`."""
+    return classifier_of(open_model(toolkit, path), convention)
 
 
-def load_recogniser(toolkit: Toolkit, path: Path, convention: Convention | None = None) -> Recogniser:
-    """Read a model and make it ready.
+def classifier_of(model: Model, convention: Convention | None = None) -> Classifier:
+    """Make a model ready to predict.
 
     Args:
-        toolkit: Where formats come from.
-        path: Of the model file.
-        convention: How the model wants its pixels, where its card does not say or is wrong.
+        model: Its outputs are numbered if no card names its classes.
+        convention: Its input format; by default its card's.
 
     Raises:
-        ToolkitError: As for :func:`toolkit.operations.opening.open_model`.
         UnsupportedError: If the network has a layer that cannot be run.
     """
-    return recogniser_of(open_model(toolkit, path), convention)
-
-
-def recogniser_of(model: Model, convention: Convention | None = None) -> Recogniser:
-    """Make a model ready to recognise; its outputs are numbered where no card names its classes."""
     from toolkit.engine import Network
 
     known, assumed = described(
-        model, [str(index) for index in range(model.classes)], convention, "the output numbers"
+        model, [f"#{index}" for index in range(model.classes)], convention, "the output numbers"
     )
     card = known.card
-    return Recogniser(Network.of(known), card.classes, card.convention or Convention(), assumed)
+    return Classifier(Network.of(known), card.classes, card.convention or Convention(), assumed)
 
 
-def predict(
-    toolkit: Toolkit,
-    path: Path,
-    pictures: Sequence[Path],
-    *,
-    top: int = 5,
-    ink: PictureInk = "auto",
-    convention: Convention | None = None,
-    save_to: Path | None = None,
-) -> tuple[tuple[Prediction, ...], tuple[str, ...]]:
-    """Recognise the character in each picture.
-
-    Args:
-        toolkit: Where formats come from.
-        path: Of the model file.
-        pictures: PNG or JPEG files of one character each.
-        top: How many guesses a picture, 1 or above.
-        ink: Whether the strokes are light or dark, or to be found out.
-        convention: How the model wants its pixels, where its card does not say or is wrong.
-        save_to: Folder in which the 28×28 picture that the network sees is saved.
-
-    Returns:
-        One prediction a picture, and what was assumed of the model.
+def predict(toolkit: Toolkit, request: Predict, progress: Progress) -> Predictions:
+    """Predict the character in each picture. A picture that cannot be read costs its own row only.
 
     Raises:
-        MissingInputError: If a file is not there.
-        UnreadableInputError: If a file is no model, or no picture of a character.
+        UsageError: If ``top`` is below 1, or a 28×28 image exists and is not to be replaced.
+        MissingInputError: If there is no such model.
+        UnreadableInputError: If the file is not a model.
     """
-    if top < 1:
-        raise UsageError(f"top is {top}", hint="ask for 1 guess or more")
-    recogniser = load_recogniser(toolkit, path, convention)
-    predictions = []
-    stems: Counter[str] = Counter()
-    for picture in pictures:
-        guesses, glyph = recogniser.recognise_picture(picture, top, ink)
-        stems[picture.stem] += 1
-        # Pictures of one name in several folders each keep what was seen of them.
-        number = f"-{stems[picture.stem]}" if stems[picture.stem] > 1 else ""
-        seen = None if save_to is None else _save(glyph, save_to / f"{picture.stem}{number}.28x28.png")
-        predictions.append(Prediction(picture.name, guesses, seen))
-    return tuple(predictions), recogniser.assumed
+    if request.top < 1:
+        raise UsageError(f"top is {request.top}", hint="ask for 1 prediction or more")
+    images = [image for given in request.images for image in _pictures_of(given)]
+    targets = _targets(images, request)
+    classifier = load_classifier(toolkit, request.model, request.convention)
+    for assumption in classifier.assumed:
+        progress.note(assumption)
+    rows = [
+        _predicted(classifier, image, target, request) for image, target in zip(images, targets, strict=True)
+    ]
+    return Predictions(tuple(rows), classifier.assumed)
 
 
-def _save(glyph: NDArray[np.uint8], path: Path) -> Path:
+def _pictures_of(given: Path) -> list[Path]:
+    """The PNG and JPEG files of a folder, by name, without its subfolders; else what is given."""
+    if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises if a parent cannot be read
+        return [given]
+    try:
+        found = [path for path in sorted(given.iterdir()) if path.suffix.lower() in SUFFIXES]
+    except OSError:
+        return [given]
+    return [path for path in found if not path.name.startswith(".")] or [given]
+
+
+def _targets(images: list[Path], request: Predict) -> list[Path | None]:
+    """Where to save each 28×28 image; pictures with one name get numbers."""
+    if request.save_input is None:
+        return [None] * len(images)
+    targets: dict[Path, None] = {}
+    for image in images:
+        stem = "stdin" if image == STANDARD_INPUT else image.stem
+        number, target = 1, request.save_input / f"{stem}.28x28.png"
+        while target in targets:
+            number += 1
+            target = request.save_input / f"{stem}-{number}.28x28.png"
+        if not request.force and os.path.lexists(target):
+            raise UsageError(f"{target} exists", hint="choose another folder, or replace it with --force")
+        targets[target] = None
+    return list(targets)
+
+
+def _predicted(
+    classifier: Classifier, image: Path, target: Path | None, request: Predict
+) -> ImagePredictions:
+    try:
+        glyph = _prepared(image, request)
+    except (MissingInputError, UnreadableInputError, LimitReachedError) as error:
+        return ImagePredictions(str(image), error=error)
+    (predictions,) = classifier.classify(glyph[np.newaxis], request.top)
+    if target is not None:
+        _save(glyph, target)
+    return ImagePredictions(str(image), predictions, saved=target)
+
+
+def _prepared(image: Path, request: Predict) -> NDArray[np.uint8]:
+    if image == STANDARD_INPUT:
+        from toolkit.pictures.page import MAX_BYTES
+
+        return prepare_picture(sys.stdin.buffer.read(MAX_BYTES + 1), ink=request.ink, name="standard input")
+    if os.path.isdir(image):  # noqa: PTH112
+        raise MissingInputError(
+            f"{image}: no PNG or JPEG files in this folder", hint="subfolders are not searched: name them"
+        )
+    return prepare_picture(image, ink=request.ink)
+
+
+def _save(glyph: NDArray[np.uint8], path: Path) -> None:
     from PIL import Image
 
     content = io.BytesIO()
     Image.fromarray(glyph).save(content, format="PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
     publish_bytes(path, content.getvalue())
-    return path

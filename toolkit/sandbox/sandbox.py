@@ -241,7 +241,7 @@ def _tried(toolkit: Toolkit, path: Path) -> Outcome:
     import numpy as np
 
     from toolkit.operations.opening import open_model
-    from toolkit.operations.predict import recogniser_of
+    from toolkit.operations.predict import classifier_of
 
     try:
         model = open_model(toolkit, path)
@@ -252,7 +252,7 @@ def _tried(toolkit: Toolkit, path: Path) -> Outcome:
     except ToolkitError:
         return "survived"  # whoever reads it next says what is wrong
     try:
-        recogniser_of(model).recognise(np.zeros((1, 28, 28), np.uint8), 1)
+        classifier_of(model).classify(np.zeros((1, 28, 28), np.uint8), 1)
     except (MemoryError, LimitReachedError):
         return "memory"
     except ToolkitError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,8 @@ from flask import Blueprint, Response, request
 from toolkit.errors import MissingInputError
 from toolkit.model.card_file import card_path
 from toolkit.operations.models import FoundModel, find_models
-from toolkit.operations.predict import Recogniser, load_recogniser
+from toolkit.operations.predict import Classifier, load_classifier
+from toolkit.pictures import prepare_picture
 from toolkit.store.confine import ConfinedFile, name_of, open_confined
 from toolkit.store.file_state import file_state
 from toolkit.web.body import picture
@@ -25,7 +27,7 @@ _ATTEMPTS = 5
 def blueprint(state: WebState) -> Blueprint:
     """``/v1/models`` and ``/v1/predict``."""
     routes = Blueprint("v1", __name__, url_prefix="/v1")
-    recognisers: Recent[Recogniser] = Recent(state.settings.limits.recognisers)
+    classifiers: Recent[Classifier] = Recent(state.settings.limits.recognisers)
     listings: Recent[tuple[FoundModel, ...]] = Recent(1)
 
     @routes.get("/models")
@@ -48,12 +50,12 @@ def blueprint(state: WebState) -> Blueprint:
     def predict() -> Response:
         name, top = _model_name(), _top(state)
         content = picture(state.settings.limits)
-        recogniser = _recogniser(state, recognisers, name)
-        guesses, _ = recogniser.recognise_picture(content, top)
+        classifier = _classifier(state, classifiers, name)
+        (predictions,) = classifier.classify(prepare_picture(content)[None], top)
         return flask.jsonify(
             model=name,
-            classes=[{"class": guess.character, "probability": guess.probability} for guess in guesses],
-            assumed=list(recogniser.assumed),
+            predictions=[dataclasses.asdict(prediction) for prediction in predictions],
+            assumed=list(classifier.assumed),
         )
 
     return routes
@@ -73,20 +75,20 @@ def _top(state: WebState) -> int:
     return int(text)
 
 
-def _recogniser(state: WebState, kept: Recent[Recogniser], name: str) -> Recogniser:
+def _classifier(state: WebState, kept: Recent[Classifier], name: str) -> Classifier:
     """The model that a name means, ready; read again once its file or its card is another."""
     for _ in range(_ATTEMPTS):
         with open_confined(name, state.roots) as file:
             key = (file.path, file.identity, file_state(card_path(file.path)))
-            recogniser = kept.get(key, partial(_load, state, file))
+            classifier = kept.get(key, partial(_load, state, file))
             if file.is_still_there():
-                return recogniser
+                return classifier
     raise refuse(409, "busy", "the model is being replaced: send the request again")
 
 
-def _load(state: WebState, file: ConfinedFile) -> Recogniser:
+def _load(state: WebState, file: ConfinedFile) -> Classifier:
     try:
-        return load_recogniser(state.toolkit, file.path)
+        return load_classifier(state.toolkit, file.path)
     except MissingInputError:
         # It was there a moment ago: somebody has removed it meanwhile.
         raise refuse(404, "not_found") from None
