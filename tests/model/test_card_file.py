@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -209,3 +210,68 @@ def test_readers_meet_no_damage_while_a_model_is_overwritten(tmp_path: Path) -> 
 
     assert failures == []
     assert len(seen) > 3
+
+
+def beside(tmp_path: Path) -> tuple[Path, Path]:
+    (tmp_path / "a.h5").write_bytes(b"weights")
+    return tmp_path / "a.h5", tmp_path / "a.card.json"
+
+
+def test_a_pipe_in_the_place_of_a_card_stops_nobody(tmp_path: Path) -> None:
+    model, card = beside(tmp_path)
+    os.mkfifo(card)
+
+    with pytest.raises(UnreadableInputError, match=r"a\.card\.json"):
+        read_card(model)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "secret.json"])
+def test_a_link_in_the_place_of_a_card_is_not_followed(tmp_path: Path, target: str) -> None:
+    model, card = beside(tmp_path)
+    (tmp_path / "secret.json").write_text(Card(name="secret").to_json())
+    card.symlink_to(target)
+
+    with pytest.raises(UnreadableInputError, match=r"a\.card\.json: a link"):
+        read_card(model)
+
+
+def test_beside_a_model_that_is_a_link_the_card_may_be_a_link(tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    card = publish_model(far / "a.h5", write(b"weights"), Card(name="far"))
+    for name in ("a.h5", "a.card.json"):
+        (tmp_path / name).symlink_to(far / name)
+
+    assert checked_card(tmp_path / "a.h5") == card
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"schema": 1, "file": "a/b"}', "its file is 'a/b', not a file name"),
+        ('{"schema": 1, "file": "../a.h5"}', "not a file name"),
+        ('{"schema": 1, "metrics": {"validation_accuracy": Infinity}}', "not valid JSON"),
+        ('{"schema": 1, "metrics": {"validation_accuracy": 1e999}}', "not valid JSON"),
+        ('{"schema": 99, "file": "a.h5"}', "schema 99"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_a_card_that_cannot_be_used_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    model, card = beside(tmp_path)
+    card.write_text(text)
+
+    assert card_path(model) == card
+    with pytest.raises(UnreadableInputError, match=message):
+        checked_card(model)
+    # Saving a model there replaces it; whether that is wanted is decided by each verb.
+    publish_model(model, write(b"new"), Card(name="new"))
+    assert verify_file(model) == "ok"
+
+
+@pytest.mark.parametrize("text", [Card(name="gone", file="a.h5").to_json(), '{"schema": 99}', "[]"])
+def test_a_card_that_is_left_over_is_replaced_with_the_new_model(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.card.json").write_text(text)
+
+    publish_model(tmp_path / "a.h5", write(b"new"), Card(name="new"))
+
+    assert verify_file(tmp_path / "a.h5") == "ok"

@@ -24,9 +24,6 @@ class Small:
     tensors: ArrayTensors
     card: Card = CARD
 
-    def with_card(self, card: Card) -> "Small":
-        return replace(self, card=card)
-
 
 def small(value: float = 1.0) -> Small:
     return Small(ArrayTensors({"dense/kernel": (np.full(3, value, np.float32), TensorRole.KERNEL)}))
@@ -51,6 +48,21 @@ def test_a_saved_model_has_a_card_with_both_digests(tmp_path: Path) -> None:
     assert checked_card(target) == card
     # The embedded card is written before the digest is known.
     assert json.loads(target.read_text())[-1] == ""
+
+
+def test_each_tensor_is_computed_once(tmp_path: Path) -> None:
+    computed: list[str] = []
+
+    class Lazy(ArrayTensors):
+        def read(self, name: str) -> Any:
+            computed.append(name)
+            return super().read(name)
+
+    lazy = Lazy({"dense/kernel": (np.ones(3, np.float32), TensorRole.KERNEL)})
+
+    save_model(Small(lazy), tmp_path / "small.h5", write=write, read=read)
+
+    assert computed == ["dense/kernel"]
 
 
 def test_what_reads_back_differently_is_not_published(tmp_path: Path) -> None:
@@ -78,7 +90,7 @@ def test_what_cannot_be_read_back_is_not_published(tmp_path: Path) -> None:
 
 
 def test_a_card_made_for_other_weights_is_refused(tmp_path: Path) -> None:
-    model = small().with_card(Card(weights_digest="0" * 64))
+    model = replace(small(), card=Card(weights_digest="0" * 64))
 
     with pytest.raises(ProofError, match="its card was made for other weights"):
         save_model(model, tmp_path / "small.h5", write=write, read=read)

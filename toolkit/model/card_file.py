@@ -1,41 +1,46 @@
 """The card beside a model's file, and how the two change together.
 
-Two files cannot be replaced in one step, so the card keeps a journal. Where a model is
-overwritten, the order is: the new model is written and verified under a staging name; a card that
-holds the old card *and*, under ``next``, the new one is published; the model is moved into place;
-the new card alone is published. Whichever of the two cards has the digest of the file that is
-there is the file's card, so a reader has the old pair or the new pair at every instant, and a
-process that is killed between two steps leaves nothing to repair. A model that is new has its card
-published first, where a card without its model means nothing.
+Two files cannot be replaced in one step, so the card keeps a journal. A model is overwritten in
+this order: the new model is written and verified under a staging name; a card with the old card
+*and*, under ``next``, the new one is published; the model is moved into place; the new card alone
+is published. The file's card is the one with the file's digest, so a reader has the old pair or the
+new pair at every instant, and a process that is killed between two steps leaves nothing to repair.
+The card of a new model is published first; a card without its model means nothing.
+
+The card of a regular file must be a regular file itself; only beside a model that is a link is a
+link to a card followed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
+from toolkit.errors import (
+    DamagedFileError,
+    MissingInputError,
+    StorageError,
+    ToolkitError,
+    UnreadableInputError,
+)
 from toolkit.model.card import Card, parse_card
 from toolkit.store.digest import file_sha256
-from toolkit.store.faults import storage_error
 from toolkit.store.file_state import FileState, state_of
 from toolkit.store.locks import exclusive
+from toolkit.store.opening import CARD_SUFFIX, open_file, parse_json, read_file
 from toolkit.store.publish import publish, publish_text
 
 M = TypeVar("M")
+State = Literal["ok", "unknown", "damaged"]
 
-_CARD = ".card.json"
-_LARGEST_CARD = 16 << 20  # bytes
 _ATTEMPTS = 20
 _WAIT_S = 60.0
-
-
-State = Literal["ok", "unknown", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class _Record:
     Attributes:
         card: Of the file that was there first; None where only its digest is known.
         file_sha256: Of that file; empty where it is not known.
-        next: Card of the file that is about to take its place, or has taken it.
+        next: Card of the file that is about to replace it, or has replaced it.
     """
 
     card: Card | None
@@ -53,7 +58,7 @@ class _Record:
     next: Card | None
 
     def of(self, digest: str) -> tuple[State, Card | None]:
-        """How a file of this digest stands to the two, and its card."""
+        """The state and the card of a file with this digest."""
         if self.next is not None and self.next.file_sha256 == digest:
             return "ok", self.next
         if self.file_sha256 == digest:
@@ -64,32 +69,28 @@ class _Record:
 
 
 def card_path(model_path: Path) -> Path:
-    """Where a model's card stands, or would be written.
+    """Where a model's card is, or would be written.
 
-    ``<stem>.card.json``; where that is the card of another model with the same stem that is
-    still there, ``<file name>.card.json``.
-
-    Raises:
-        StorageError: If a card that is there cannot be read.
+    ``<stem>.card.json``; where that is the card of another model with the same stem that still
+    exists, ``<file name>.card.json``.
     """
     long, short = _names(model_path)
     for path in (long, short):
-        if _file_of(path) == model_path.name:
+        if _file_of(path, model_path) == model_path.name:
             return path
-    other = _file_of(short)
-    taken = other is not None and other != "" and model_path.with_name(other).exists()
-    return long if taken else short
+    other = _file_of(short, model_path)
+    return long if other and model_path.with_name(other).exists() else short
 
 
 def read_card(model_path: Path) -> Card | None:
-    """The card beside a model's file, without looking whether the file is damaged.
+    """The card beside a model's file; a card that is up to date is not compared with the file.
 
     Returns:
-        None where there is no card.
+        None if there is no card.
 
     Raises:
-        UnreadableInputError: If there is a file of the card's name that is no card.
-        StorageError: If it cannot be read.
+        UnreadableInputError: If the card cannot be used.
+        StorageError: If the disk refuses.
     """
     _, record = _read(model_path)
     if record is None or record.next is None:
@@ -98,22 +99,22 @@ def read_card(model_path: Path) -> Card | None:
 
 
 def checked_card(model_path: Path) -> Card | None:
-    """The card beside a model's file, the file's bytes compared with the digest in it.
+    """The card beside a model's file, after comparing the file with the digest in it.
 
     Returns:
-        None where there is no card; a card without a digest has nothing to be compared with.
+        None if there is no card; a card without a digest is returned as it is.
 
     Raises:
         DamagedFileError: If the file is not the one that the card was written for.
         MissingInputError: If there is no such file.
-        UnreadableInputError: If the card is no card.
-        StorageError: If one of them cannot be read.
+        UnreadableInputError: If the file or the card cannot be used.
+        StorageError: If the disk refuses.
     """
     state, card = _match(model_path)
     if state == "damaged":
         raise DamagedFileError(
             f"{model_path}: its SHA-256 differs from the one in {card_path(model_path).name}",
-            hint="bring back the file from a copy; if you replaced it on purpose, delete its card",
+            hint="restore the file from a copy; if you replaced it on purpose, delete its card",
         )
     return card
 
@@ -123,16 +124,13 @@ def read_with_card(model_path: Path, read: Callable[[Path], M]) -> tuple[M, Card
 
     Args:
         model_path: The model's file.
-        read: Reads it; is called again if the file was replaced meanwhile.
+        read: Reads it; called again if the file was replaced meanwhile.
 
     Returns:
-        What was read, and the card as :func:`checked_card` gives it.
+        What was read, and the card as :func:`checked_card` returns it.
 
     Raises:
-        DamagedFileError: If the file is not the one that the card was written for.
-        MissingInputError: If there is no such file.
-        UnreadableInputError: If the card is no card.
-        StorageError: If one of them cannot be read, or is replaced again and again.
+        As for :func:`checked_card`; StorageError also if the file is replaced again and again.
     """
     for _ in range(_ATTEMPTS):
         before = _file_state(model_path)
@@ -147,28 +145,25 @@ def verify_file(model_path: Path) -> Literal["ok", "unknown"]:
     """Compare a model's file with the digest in its card.
 
     Returns:
-        ``unknown`` where there is no card with a digest.
+        ``unknown`` if there is no card with a digest.
 
     Raises:
-        DamagedFileError: If they differ.
-        MissingInputError: If there is no such file.
-        UnreadableInputError: If the card is no card.
-        StorageError: If one of them cannot be read.
+        As for :func:`checked_card`.
     """
     card = checked_card(model_path)
     return "unknown" if card is None or not card.file_sha256 else "ok"
 
 
 def write_card(model_path: Path, card: Card) -> Card:
-    """Publish the card of a model's file that is there already.
+    """Publish the card of a model's file that exists already.
 
     Returns:
-        The card with the file's name and SHA-256 filled in.
+        The card with the file's name and SHA-256.
 
     Raises:
         MissingInputError: If there is no such file.
-        BusyError: If somebody else kept its card locked for a minute.
-        StorageError: If the card cannot be written; the one before it is still there.
+        BusyError: If another process kept the card locked for a minute.
+        StorageError: If the card cannot be written; the one before it is kept.
     """
     with _locked(model_path):
         complete = _complete(card, model_path, file_sha256(model_path))
@@ -184,19 +179,20 @@ def publish_model(
 ) -> Card:
     """Replace a model's file and its card by new ones, both or neither.
 
+    :mod:`toolkit.model.saving` adds the comparison of weights.
+
     Args:
         target: The model's file.
         write: Writes the model to the staging path that it is given, which does not exist yet.
-        card: Of the new model, or what makes it once the model is written; file and file_sha256
-            are filled in here.
+        card: Of the new model, or a function that makes it once the model is written and verified.
         verify: Reads the staging file and raises if it is not what it should be.
 
     Returns:
-        The card as it was published.
+        The published card, with the file's name and SHA-256.
 
     Raises:
-        BusyError: If somebody else kept the card locked for a minute.
-        StorageError: If the operating system refuses; the old model and its card are still there.
+        BusyError: If another process kept the card locked for a minute.
+        StorageError: If the disk refuses; the old model and its card are kept.
     """
     with ExitStack() as until_the_end:
         complete: Card
@@ -214,33 +210,35 @@ def publish_model(
         try:
             publish_text(card_path(target), complete.to_json())
         except StorageError:
-            # The model is in place and its card stands in the journal: nothing is missing, and
-            # whoever writes the card next tidies up.
+            # The model is in place and its card is in the journal: nothing is missing. The next
+            # card that is written replaces the journal.
             return complete
     return complete
 
 
 def _announcement(target: Path, card: Card) -> str:
-    """The card's file for the instants in which the model may be the old one or the new one."""
+    """The text of the journal, for the moments in which the file may be the old or the new one."""
+    try:
+        digest = file_sha256(target)
+    except (MissingInputError, UnreadableInputError):
+        return card.to_json()  # new, or in the place of a link to nothing
     try:
         state, old = _match(target)
-        known = {} if state == "damaged" else {"file": target.name, "file_sha256": file_sha256(target)}
-    except MissingInputError:
-        return card.to_json()
     except UnreadableInputError:
-        old, known = None, {"file": target.name, "file_sha256": file_sha256(target)}
+        state, old = "unknown", None
     first: dict[str, Any] = (
         {"schema": card.schema, "unknown": True} if old is None else json.loads(old.to_json())
     )
+    known = {} if state == "damaged" else {"file": target.name, "file_sha256": digest}
     record = first | known | {"next": json.loads(card.to_json())}
     return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
 
 
 def _match(model_path: Path) -> tuple[State, Card | None]:
-    """How a model's file stands to its card, and the card.
+    """The state of a model's file, and its card.
 
-    The card is read before and after the file, for both may be replaced meanwhile: only a file
-    that differs from a card that stood still is damaged.
+    The card is read before and after the file, since both may be replaced meanwhile: a file is
+    damaged only if it differs from a card that did not change.
     """
     before, record = _read(model_path)
     for _ in range(_ATTEMPTS):
@@ -258,22 +256,21 @@ def _match(model_path: Path) -> tuple[State, Card | None]:
 def _restless(model_path: Path) -> StorageError:
     return StorageError(
         f"{model_path}: it and its card were replaced again and again while they were read",
-        hint="wait until whoever writes it has ended",
+        hint="wait until the other process has finished",
     )
 
 
 def _file_state(path: Path) -> FileState:
-    """What differs once a file has been replaced."""
-    try:
-        return state_of(path.stat())
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path}: there is no such file", hint="check the path") from error
-    except OSError as error:
-        raise storage_error(error, path, "could not be read") from error
+    """Differs once the file has been replaced."""
+    with open_file(path) as file:
+        return state_of(os.fstat(file.fileno()))
 
 
 def _names(model_path: Path) -> tuple[Path, Path]:
-    return model_path.with_name(model_path.name + _CARD), model_path.with_name(model_path.stem + _CARD)
+    long, short = (
+        model_path.with_name(f"{name}{CARD_SUFFIX}") for name in (model_path.name, model_path.stem)
+    )
+    return long, short
 
 
 @contextmanager
@@ -288,47 +285,38 @@ def _complete(card: Card, model_path: Path, digest: str) -> Card:
 
 
 def _read(model_path: Path) -> tuple[bytes | None, _Record | None]:
-    """The card's file as it is, and what it says; None where there is none of this model's."""
+    """The bytes of the card's file and what they say; None if there is none of this model."""
     path = card_path(model_path)
-    text = _text(path)
-    record = None if text is None else _parse(text, str(path))
-    if record is None:
-        return text, None
-    card = record.next or record.card
-    mine = card is None or card.file in ("", model_path.name)
-    return text, record if mine else None
-
-
-def _file_of(path: Path) -> str | None:
-    """The file that a card says it is of; None where there is no card or none that can be read."""
-    text = _text(path)
-    if text is None:
-        return None
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        text = _text(path, model_path)
+    except MissingInputError:
+        return None, None
+    record = _parse(text, str(path))
+    card = record.next or record.card
+    return text, record if card is None or card.file in ("", model_path.name) else None
+
+
+def _file_of(card: Path, model_path: Path) -> str | None:
+    """The file name in a card; None if there is no card or it cannot be read."""
+    try:
+        data = parse_json(_text(card, model_path), card.name)
+    except ToolkitError:
         return None
     name = data.get("file", "") if isinstance(data, dict) else None
-    return name if isinstance(name, str) else None
+    return name if isinstance(name, str) and name == Path(name).name else None
 
 
-def _text(path: Path) -> bytes | None:
-    try:
-        if path.stat().st_size > _LARGEST_CARD:
-            raise UnreadableInputError(
-                f"{path}: a card of {path.stat().st_size:,} bytes, {_LARGEST_CARD:,} at most are read",
-                hint="delete it, or write it anew by training or merging",
-            )
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise storage_error(error, path, "could not be read") from error
+def _text(card: Path, model_path: Path) -> bytes:
+    return read_file(card, follow_links=model_path.is_symlink())
 
 
 def _parse(text: bytes, where: str) -> _Record:
+    data = parse_json(text, where)
     card = parse_card(text, where)
-    data = json.loads(text)
+    if card.file != Path(card.file).name:
+        raise UnreadableInputError(
+            f"{where}: its file is {card.file!r}, not a file name", hint="delete the card"
+        )
     following = data.get("next")
     return _Record(
         card=None if data.get("unknown") is True else card,

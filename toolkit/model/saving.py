@@ -10,13 +10,13 @@ from toolkit.errors import ProofError, ToolkitError
 from toolkit.model.card import Card
 from toolkit.model.card_file import publish_model
 from toolkit.model.model import Model
-from toolkit.tensors import weights_digest
+from toolkit.tensors import RecordedTensors, weights_digest
 
 
 def save_model(
     model: Model, target: Path, *, write: Callable[[Model, Path], None], read: Callable[[Path], Model]
 ) -> Card:
-    """Save a model with its card.
+    """Save a model with its card; each tensor is read, or computed, once.
 
     Args:
         model: Its card is completed and published beside the file. A ``weights_digest`` in it
@@ -36,8 +36,9 @@ def save_model(
     """
 
     def write_and_digest(staging: Path) -> str:
-        write(model.with_card(model.card.stamped().embedded()), staging)
-        return weights_digest(model.tensors)
+        recorded = RecordedTensors(model.tensors)
+        write(dataclasses.replace(model, tensors=recorded, card=model.card.stamped().embedded()), staging)
+        return recorded.weights_digest()
 
     return save_written(target, model.card, write=write_and_digest, read=read)
 

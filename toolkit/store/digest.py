@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from toolkit.errors import MissingInputError
 from toolkit.store.faults import storage_error
+from toolkit.store.opening import open_file
 
 
 def file_sha256(path: Path) -> str:
@@ -17,12 +17,11 @@ def file_sha256(path: Path) -> str:
 
     Raises:
         MissingInputError: If there is no such file.
-        StorageError: If it cannot be read.
+        UnreadableInputError: If it is no regular file, or permission is missing.
+        StorageError: If the disk refuses.
     """
-    try:
-        with path.open("rb") as file:
+    with open_file(path) as file:
+        try:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path}: there is no such file", hint="check the path") from error
-    except OSError as error:
-        raise storage_error(error, path, "could not be read") from error
+        except OSError as error:
+            raise storage_error(error, path, "could not be read") from error

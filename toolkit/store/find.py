@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,19 +29,21 @@ def find_files(
     roots: Sequence[Path],
     suffixes: Sequence[str],
     *,
+    follow_links: bool = False,
     max_depth: int = 6,
     max_files: int = 10_000,
     max_seconds: float = 5.0,
 ) -> list[FoundFile]:
     """Find regular files by suffix, in folders and below them.
 
-    Links are not followed, except that a root itself may be one. Hidden files and folders
-    (``.venv``, ``.git``, ``.toolkit``, staging files) are passed over, and so are folders that
-    may not be read. A file that lies below two roots is found once, below the first.
+    Hidden files and folders (``.venv``, ``.git``, ``.toolkit``, staging files) are skipped, and so
+    are folders without permission. A file that is reached in two ways is found once, by its own
+    name if that is one of them.
 
     Args:
-        roots: Folders, or files; what is not there is passed over.
-        suffixes: With the dot; compared without regard to case.
+        roots: Folders or files, which may be links; missing ones are skipped.
+        suffixes: With the dot; case is ignored.
+        follow_links: Whether links below the roots are followed; each folder is entered once.
         max_depth: Folders below a root: 0 looks into the root alone.
         max_files: How many may be found.
         max_seconds: How long it may take.
@@ -55,10 +58,14 @@ def find_files(
     deadline = time.monotonic() + max_seconds
     found: dict[Path, FoundFile] = {}
     for root in roots:
-        for file in _below(root, max_depth, deadline, max_seconds):
+        for file in _below(root, max_depth, deadline, follow_links=follow_links):
             if not file.name.lower().endswith(wanted):
                 continue
-            found.setdefault(_absolute(file), FoundFile(file, file.lstat().st_size))
+            # A file can be removed while it is being listed.
+            with suppress(OSError):
+                real = file.resolve()
+                if real not in found or found[real].path.is_symlink():
+                    found[real] = FoundFile(file, file.stat().st_size)
             if len(found) > max_files:
                 raise LimitReachedError(
                     f"{root}: more than {max_files:,} files end with {', '.join(suffixes)}",
@@ -67,35 +74,33 @@ def find_files(
     return sorted(found.values(), key=lambda file: file.path)
 
 
-def _absolute(path: Path) -> Path:
-    return path.parent.resolve() / path.name
-
-
-def _below(root: Path, max_depth: int, deadline: float, max_seconds: float) -> Iterator[Path]:
+def _below(root: Path, max_depth: int, deadline: float, *, follow_links: bool) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
-    folders = [(root, 0)]
+    folders, entered = [(root, 0)], set[tuple[int, int]]()
     while folders:
         folder, depth = folders.pop()
-        for entry in _entries(folder):
+        for entry in _entries(folder, entered):
             if time.monotonic() > deadline:
-                raise LimitReachedError(
-                    f"{root}: looking through it took longer than {max_seconds:g} s",
-                    hint="name a smaller folder",
-                )
-            if entry.name.startswith("."):
+                raise LimitReachedError(f"{root}: searching it took too long", hint="name a smaller folder")
+            path = Path(entry.path)
+            if entry.name.startswith(".") or (not follow_links and entry.is_symlink()):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                if depth < max_depth:
-                    folders.append((Path(entry.path), depth + 1))
-            elif entry.is_file(follow_symlinks=False):
-                yield Path(entry.path)
+            if path.is_file():
+                yield path
+            elif depth < max_depth and path.is_dir():
+                folders.append((path, depth + 1))
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    """What is in a folder that was not entered before."""
     try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in entered:
+            return []
+        entered.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
             return list(entries)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except OSError:
         return []

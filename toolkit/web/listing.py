@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.operations.models import model_files
-from toolkit.store.confine import name_of
+from toolkit.store.opening import name_of
 from toolkit.web.state import WebState
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolkit.operations.merge import MergeOrder, merge
-from toolkit.store.confine import ConfinedFile, name_of, open_confined, output_path
+from toolkit.store.opening import ConfinedFile, name_of, open_confined, output_path
 from toolkit.web.heavy import Deadline
 from toolkit.web.listing import listed_models
 from toolkit.web.problems import refuse

@@ -14,8 +14,8 @@ from toolkit.model.card_file import card_path
 from toolkit.operations.models import FoundModel, find_models
 from toolkit.operations.predict import Classifier, load_classifier
 from toolkit.pictures import prepare_picture
-from toolkit.store.confine import ConfinedFile, name_of, open_confined
 from toolkit.store.file_state import file_state
+from toolkit.store.opening import ConfinedFile, name_of, open_confined
 from toolkit.web.body import picture
 from toolkit.web.listing import listed_models
 from toolkit.web.problems import refuse
@@ -79,7 +79,7 @@ def _classifier(state: WebState, kept: Recent[Classifier], name: str) -> Classif
     """The model that a name means, ready; read again once its file or its card is another."""
     for _ in range(_ATTEMPTS):
         with open_confined(name, state.roots) as file:
-            key = (file.path, file.identity, file_state(card_path(file.path)))
+            key = (file.path, file.state, file_state(card_path(file.path)))
             classifier = kept.get(key, partial(_load, state, file))
             if file.is_still_there():
                 return classifier

@@ -3,10 +3,28 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.errors import MissingInputError, PlanRefusedError, ToolkitError, UsageError
+from toolkit.errors import (
+    MissingInputError,
+    PlanRefusedError,
+    ToolkitError,
+    UnreadableInputError,
+    UsageError,
+)
 from toolkit.model import Card
 from toolkit.model.card_file import publish_model
-from toolkit.store.confine import name_of, open_confined, output_path, resolve_name
+from toolkit.store.opening import (
+    name_of,
+    open_confined,
+    open_file,
+    output_path,
+    parse_json,
+    read_file,
+)
+
+
+def found_at(name: str, roots: list[Path]) -> Path:
+    with open_confined(name, roots) as file:
+        return file.path
 
 
 @pytest.fixture
@@ -21,7 +39,7 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["a.h5", "models/a.h5", "deep/b.h5", "models/deep/b.h5"])
 def test_a_name_leads_to_a_file_below_a_root(models: Path, name: str) -> None:
-    path = resolve_name(name, [models])
+    path = found_at(name, [models])
 
     assert path.name == name.rpartition("/")[2]
     assert path.is_relative_to(models)
@@ -57,7 +75,7 @@ def test_a_name_leads_to_a_file_below_a_root(models: Path, name: str) -> None:
     ],
 )
 def test_a_path_is_no_name(models: Path, name: str) -> None:
-    for function in (resolve_name, output_path):
+    for function in (found_at, output_path):
         with pytest.raises(UsageError):
             function(name, [models])
 
@@ -70,13 +88,13 @@ def test_links_pipes_folders_and_second_names_are_not_opened(models: Path) -> No
 
     for name in ("link.h5", "out/secret.h5", "pipe.h5", "hard.h5", "deep", "nothing.h5", "a.h5/a.h5"):
         with pytest.raises(MissingInputError):
-            resolve_name(name, [models])
+            found_at(name, [models])
 
 
 def test_no_error_names_a_folder_of_the_machine(models: Path) -> None:
     (models / "b.onnx").write_bytes(b"a stranger's")
 
-    for function, name in ((resolve_name, "nothing.h5"), (resolve_name, "../x"), (output_path, "b.onnx")):
+    for function, name in ((found_at, "nothing.h5"), (found_at, "../x"), (output_path, "b.onnx")):
         with pytest.raises(ToolkitError) as caught:
             function(name, [models])
         assert str(models.parent) not in str(caught.value)
@@ -84,7 +102,6 @@ def test_no_error_names_a_folder_of_the_machine(models: Path) -> None:
 
 def test_what_is_open_is_known_from_what_takes_its_place(models: Path) -> None:
     with open_confined("a.h5", [models]) as file:
-        assert os.read(file.descriptor, 10) == b"a"
         assert file.is_still_there()
         (models / "other").write_bytes(b"x")
         (models / "other").replace(models / "a.h5")
@@ -96,15 +113,15 @@ def test_the_first_root_that_has_it_wins(models: Path, tmp_path: Path) -> None:
     (tmp_path / "runs" / "a.h5").write_bytes(b"another")
     roots = [models, tmp_path / "runs", tmp_path / "nothing"]
 
-    assert resolve_name("a.h5", roots) == models / "a.h5"
-    assert resolve_name("runs/a.h5", roots) == tmp_path / "runs" / "a.h5"
+    assert found_at("a.h5", roots) == models / "a.h5"
+    assert found_at("runs/a.h5", roots) == tmp_path / "runs" / "a.h5"
 
 
 def test_a_files_name_leads_back_to_it(models: Path) -> None:
     for path in (models / "a.h5", models / "deep" / "b.h5"):
         name = name_of(path, [models])
         assert name is not None
-        assert resolve_name(name, [models]) == path
+        assert found_at(name, [models]) == path
     assert name_of(models / "my model.h5", [models]) is None
     assert name_of(models.parent / "secret.h5", [models]) is None
 
@@ -126,3 +143,41 @@ def test_an_output_never_takes_the_place_of_a_strangers_file(models: Path) -> No
     for name in ("a.h5", "b.onnx", "link.h5", "deep", "out/new.h5", "a.h5/new.h5"):
         with pytest.raises(PlanRefusedError):
             output_path(name, [models])
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+
+    assert read_file(tmp_path / "a", most=5) == b"12345"
+    with pytest.raises(UnreadableInputError, match="larger than the limit of 4 bytes"):
+        read_file(tmp_path / "a", most=4)
+    with pytest.raises(MissingInputError, match="no such file"):
+        read_file(tmp_path / "b")
+
+
+def test_pipes_devices_and_folders_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+
+    for name in ("pipe", "zero", "folder", "loop"):
+        with pytest.raises(UnreadableInputError, match=name), open_file(tmp_path / name):
+            pass
+
+
+def test_a_link_is_followed_only_where_that_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("real")
+
+    assert read_file(tmp_path / "link") == b"x"
+    with pytest.raises(UnreadableInputError, match="a link that is not followed"):
+        read_file(tmp_path / "link", follow_links=False)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"{} x", b"[NaN]", b"[Infinity]", b"[1e999]", b'["\xff"]', b"[" * 100_000, b"\0"]
+)
+def test_json_is_parsed_strictly(text: bytes) -> None:
+    with pytest.raises(UnreadableInputError, match=r"a\.json: not valid JSON"):
+        parse_json(text, "a.json")

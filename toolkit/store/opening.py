@@ -1,0 +1,274 @@
+"""The one place that opens files for reading: models, cards, reports, recipes.
+
+Only regular files are opened, and small ones are read up to a limit. Nothing waits for a pipe or
+reads a device.
+
+A *path* is what the user of the command line or this toolkit names; links in it are followed. A
+*name* is what a client of the HTTP API sends: one to four segments of letters, digits, ``.``,
+``_`` and ``-``, each beginning with a letter or a digit. It is looked up below the roots, one
+folder at a time, without following links, and no error about a name shows a folder of the machine.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import MissingInputError, PlanRefusedError, StorageError, UnreadableInputError, UsageError
+from toolkit.store.faults import storage_error
+from toolkit.store.file_state import FileState, file_state, state_of
+
+LARGEST_DOCUMENT = 16 << 20
+"""Bytes of a card, a report or a recipe that are read."""
+
+CARD_SUFFIX = ".card.json"
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MOST_SEGMENTS = 4
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK, errno.EACCES, errno.EPERM, errno.ENXIO}
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextmanager
+def open_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedReader]:
+    """Open a regular file for reading.
+
+    Args:
+        path: As the user or this toolkit names it.
+        follow_links: False refuses a path that is a link itself.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        UnreadableInputError: If it is no regular file, or permission is missing.
+        StorageError: If the operating system refuses for another reason.
+    """
+    try:
+        descriptor = os.open(path, _FILE if follow_links else _FILE | os.O_NOFOLLOW)
+    except OSError as error:
+        raise _refusal(error, path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableInputError(
+            f"{path}: a folder, pipe or device, not a file", hint="move it away or name another file"
+        )
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def read_file(path: Path, *, most: int = LARGEST_DOCUMENT, follow_links: bool = True) -> bytes:
+    """Read a small regular file.
+
+    Args:
+        path: As for :func:`open_file`.
+        most: Bytes; a larger file is refused.
+        follow_links: As for :func:`open_file`.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        UnreadableInputError: If it is too large, no regular file, or permission is missing.
+        StorageError: If the operating system refuses for another reason.
+    """
+    with open_file(path, follow_links=follow_links) as file:
+        try:
+            content = file.read(most + 1)
+        except OSError as error:
+            raise storage_error(error, path, "could not be read") from error
+    if len(content) > most:
+        raise UnreadableInputError(
+            f"{path}: larger than the limit of {most:,} bytes", hint="move it away or name another file"
+        )
+    return content
+
+
+def parse_json(content: bytes | str, where: str) -> Any:
+    """Parse JSON strictly: UTF-8, no ``NaN`` or ``Infinity``, no number out of range.
+
+    Args:
+        content: The document.
+        where: Of which file, for the error.
+
+    Raises:
+        UnreadableInputError: If it is not JSON.
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise UnreadableInputError(f"{where}: not valid JSON: {error}", hint="check the file") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ConfinedFile:
+    """A file that a name led to, held open.
+
+    Attributes:
+        path: Below one of the roots.
+        state: Of the open file.
+    """
+
+    path: Path
+    state: FileState
+
+    def is_still_there(self) -> bool:
+        """Whether the path still leads to this file, so that what was read by path was this file."""
+        return file_state(self.path) == self.state
+
+
+def is_name(name: str) -> bool:
+    """Whether a text can be the name of a file."""
+    segments = name.split("/")
+    return len(segments) <= _MOST_SEGMENTS and all(_SEGMENT.fullmatch(segment) for segment in segments)
+
+
+def name_of(path: Path, roots: Sequence[Path]) -> str | None:
+    """The name by which :func:`open_confined` finds a file; None if it has none.
+
+    It begins with the root's own name, as in ``models/emnist_model.h5``.
+
+    Args:
+        path: Below one of the roots.
+        roots: The roots, each in the spelling that the path begins with.
+    """
+    for root in roots:
+        if path.is_relative_to(root):
+            name = "/".join((_own_name(root), *path.relative_to(root).parts))
+            return name if is_name(name) else None
+    return None
+
+
+@contextmanager
+def open_confined(name: str, roots: Sequence[Path]) -> Iterator[ConfinedFile]:
+    """Open the file that a name leads to.
+
+    Args:
+        name: As a client sent it; a first segment that is a root's own name may be left out.
+        roots: Folders to look in, in this order; missing ones are skipped.
+
+    Yields:
+        A regular file with one hard link, below a root, reached without following a link.
+
+    Raises:
+        UsageError: If it is no name.
+        MissingInputError: If there is no such file.
+    """
+    for root, segments in _places(name, roots):
+        descriptor = _open_below(root, segments)
+        if descriptor is None:
+            continue
+        try:
+            status = os.fstat(descriptor)
+            if _is_single_file(status):
+                yield ConfinedFile(root.joinpath(*segments), state_of(status))
+                return
+        finally:
+            os.close(descriptor)
+    raise MissingInputError(f"there is no {name}", hint="get the list of models")
+
+
+def output_path(name: str, roots: Sequence[Path]) -> Path:
+    """Where an output of this name goes: below the first root that the name fits.
+
+    Args:
+        name: As a client sent it.
+        roots: Folders that may be written to, in this order.
+
+    Returns:
+        A path where nothing exists yet, or a file that this toolkit wrote.
+
+    Raises:
+        UsageError: If it is no name.
+        PlanRefusedError: If it is a link, a folder, or a file that this toolkit did not write.
+    """
+    root, segments = next(_places(name, roots))
+    folder = root
+    for segment in segments[:-1]:
+        folder = folder / segment
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise PlanRefusedError(f"{name}: {segment} is not a folder", hint="choose another output name")
+    path = root.joinpath(*segments)
+    try:
+        ours = _is_single_file(path.lstat()) and _has_card(path)
+    except FileNotFoundError:
+        return path
+    except OSError as error:
+        raise StorageError(f"{name} cannot be written", hint="choose another output name") from error
+    if not ours:
+        raise PlanRefusedError(
+            f"{name} exists and was not written by this toolkit", hint="choose another output name"
+        )
+    return path
+
+
+def _refusal(error: OSError, path: Path) -> MissingInputError | UnreadableInputError | StorageError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return MissingInputError(f"{path}: no such file", hint="check the path")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return UnreadableInputError(f"{path}: Permission denied", hint="change its permissions")
+    if error.errno in (errno.ELOOP, errno.EMLINK):
+        return UnreadableInputError(f"{path}: a link that is not followed", hint="replace it by a copy")
+    if error.errno == errno.ENXIO:
+        return UnreadableInputError(f"{path}: a socket or device, not a file", hint="move it away")
+    return storage_error(error, path, "could not be read")
+
+
+def _own_name(root: Path) -> str:
+    return root.name or root.resolve().name
+
+
+def _places(name: str, roots: Sequence[Path]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Each place that a name may mean: first below the root that it begins with, then below all."""
+    if not is_name(name):
+        raise UsageError(
+            "a name has one to four parts of letters, digits, '.', '_' and '-', "
+            "each beginning with a letter or a digit",
+            hint="send a name from the list of models, not a path",
+        )
+    segments = tuple(name.split("/"))
+    for root in roots:
+        if len(segments) > 1 and segments[0] == _own_name(root):
+            yield root, segments[1:]
+    for root in roots:
+        yield root, segments
+
+
+def _open_below(root: Path, segments: Sequence[str]) -> int | None:
+    """Open from folder to folder without following links; None if there is no such file."""
+    with ExitStack() as folders:
+        try:
+            # The root is the owner's choice and may itself be a link.
+            folder = os.open(root, _FOLDER)
+            folders.callback(os.close, folder)
+            for segment in segments[:-1]:
+                folder = os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                folders.callback(os.close, folder)
+            return os.open(segments[-1], _FILE | os.O_NOFOLLOW, dir_fd=folder)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise StorageError("a file could not be opened", hint="see the server's log") from error
+
+
+def _is_single_file(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+def _has_card(path: Path) -> bool:
+    """Whether a card beside the file names it."""
+    for card in (path.with_name(path.name + CARD_SUFFIX), path.with_name(path.stem + CARD_SUFFIX)):
+        try:
+            data = parse_json(read_file(card, follow_links=False), card.name)
+        except (MissingInputError, UnreadableInputError):
+            continue
+        if isinstance(data, dict) and data.get("file") == path.name:
+            return True
+    return False
