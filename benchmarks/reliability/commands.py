@@ -16,7 +16,7 @@ from benchmarks.reliability.disturbances import Figures, scratch_folder
 from benchmarks.reliability.samples import keras_model
 from toolkit.host.catalog import Catalog
 from toolkit.model.card_file import publish_model, read_with_card
-from toolkit.store.clean_staging import sweep
+from toolkit.store.clean_staging import clean_staging
 from toolkit.tensors import weights_digest
 
 _MERGE = ("merge", "models/a.h5", "models/b.h5", "--strategy", "mean", "--dataset", "none")
@@ -58,7 +58,7 @@ def _kill(name: str, command: Sequence[str], output: str, times: int) -> Figures
             time.sleep(generator.uniform(0.5, 1.1) * needed)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            _count(figures, _state(target), old, new, sweep(folder))
+            _count(figures, _state(target), old, new, clean_staging(folder))
     finally:
         shutil.rmtree(folder)
     return figures

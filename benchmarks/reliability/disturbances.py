@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.reliability.scenarios import Scenario
 from benchmarks.reliability.tracing import CALLS, CHANGES, DONE, REFUSED, Outcome, run_traced
-from toolkit.store.clean_staging import sweep
+from toolkit.store.clean_staging import clean_staging
 
 FAULTS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
 
@@ -111,10 +111,10 @@ def _try(scenario: Scenario, disturb: Callable[[Callable[[], None]], Outcome]) -
         scenario.make_old(folder)
         outcome = disturb(lambda: scenario.write_new(folder))
         state = _state(scenario, folder)
-        sweep(folder)
+        clean_staging(folder)
         left = [path.name for path in folder.rglob("*") if ".staging" in path.name]
         if left and state in ("old", "new"):
-            state = f"{left} left after the sweep"
+            state = f"{left} left after cleaning"
         return outcome, state
     finally:
         shutil.rmtree(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from quarters import save_reader
 
-from toolkit.operations.doctor import examine
+from toolkit.operations.doctor import check_installation
 from toolkit.operations.toolkit import Toolkit
 
 CRASH = """
@@ -27,7 +27,7 @@ with publish(Path(sys.argv[1])) as staging:
 
 def test_a_healthy_workspace_has_no_problem(toolkit: Toolkit, tmp_path: Path) -> None:
     save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, dataset="quarters")
-    found = {item.subject: item for item in examine(toolkit)}
+    found = {item.subject: item for item in check_installation(toolkit)}
     assert not [item for item in found.values() if item.state == "problem"]
     assert found["models"].detail == "1 found, 1 usable"
     assert "quarters" in found["data sets"].detail
@@ -38,7 +38,7 @@ def test_a_healthy_workspace_has_no_problem(toolkit: Toolkit, tmp_path: Path) ->
 def test_a_damaged_model_is_a_problem(toolkit: Toolkit, tmp_path: Path) -> None:
     path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, dataset="quarters")
     path.write_bytes(path.read_bytes()[:-1])
-    found = {item.subject: item for item in examine(toolkit)}
+    found = {item.subject: item for item in check_installation(toolkit)}
     assert found["net.h5"].state == "problem"
     assert "SHA-256" in found["net.h5"].detail
 
@@ -46,10 +46,10 @@ def test_a_damaged_model_is_a_problem(toolkit: Toolkit, tmp_path: Path) -> None:
 def test_a_workspace_without_permission_is_a_problem(
     toolkit: Toolkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "workspace" not in {item.subject for item in examine(toolkit)}
+    assert "workspace" not in {item.subject for item in check_installation(toolkit)}
     # Whoever runs the tests may be root, who may write everywhere.
     monkeypatch.setattr(os, "access", lambda *_arguments: False)
-    found = {item.subject: item for item in examine(toolkit)}
+    found = {item.subject: item for item in check_installation(toolkit)}
     assert found["workspace"].state == "problem"
 
 
@@ -60,6 +60,6 @@ def test_what_a_killed_writer_left_is_removed(toolkit: Toolkit, tmp_path: Path) 
     assert len(list(models.iterdir())) == 1
     deadline = time.monotonic() + 60
     while list(models.iterdir()) and time.monotonic() < deadline:
-        found = {item.subject: item for item in examine(toolkit)}
+        found = {item.subject: item for item in check_installation(toolkit)}
     assert not list(models.iterdir())
     assert "1 unfinished" in found["leftovers"].detail

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.compare import compare_models
 from toolkit.operations.models import find_models, show_model, verify_models
 from toolkit.operations.toolkit import Toolkit
+from toolkit.requests.models import FindModels, ShowModel
 
 
 def test_every_file_is_listed_and_the_bad_ones_say_why(toolkit: Toolkit, tmp_path: Path) -> None:
@@ -39,23 +42,26 @@ def test_every_file_is_listed_and_the_bad_ones_say_why(toolkit: Toolkit, tmp_pat
 
 def test_a_folder_that_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="nowhere"):
-        find_models(toolkit, [tmp_path / "nowhere"])
+        find_models(toolkit, FindModels((tmp_path / "nowhere",)))
 
 
 def test_a_folder_is_no_model_file(toolkit: Toolkit, tmp_path: Path) -> None:
     (tmp_path / "saved.h5").mkdir()
-    with pytest.raises(MissingInputError, match="a folder, not a model file"):
-        show_model(toolkit, tmp_path / "saved.h5")
+    with pytest.raises(UnreadableInputError, match=r"saved\.h5: a folder"):
+        show_model(toolkit, ShowModel(tmp_path / "saved.h5"))
 
 
 def test_what_may_not_be_read_is_said(
     toolkit: Toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1)
-    # Whoever runs the tests may be root, who may read everything.
+    # The tests may be run by root, who may read everything.
     monkeypatch.setattr(os, "access", lambda *_arguments: False)
-    with pytest.raises(UnreadableInputError, match=r"net\.h5: Permission denied"):
-        show_model(toolkit, path)
+    refuse = PermissionError(errno.EACCES, "Permission denied")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", Mock(side_effect=refuse))
+        with pytest.raises(UnreadableInputError, match=r"net\.h5: Permission denied"):
+            show_model(toolkit, ShowModel(path))
     with pytest.raises(UnreadableInputError, match="models: Permission denied"):
         find_models(toolkit)
 
@@ -67,7 +73,7 @@ def test_a_workspace_without_models_has_none(toolkit: Toolkit) -> None:
 
 def test_show_tells_layers_tensors_and_digest(toolkit: Toolkit, tmp_path: Path) -> None:
     path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, dataset="quarters")
-    details = show_model(toolkit, path)
+    details = show_model(toolkit, ShowModel(path))
     assert [layer.kind for layer in details.layers] == [
         "InputLayer",
         "Flatten",
@@ -88,13 +94,13 @@ def test_a_card_of_another_network_is_refused(toolkit: Toolkit, tmp_path: Path) 
     assert card is not None
     write_card(path, dataclasses.replace(card, classes=("x", "y")))
     with pytest.raises(UnreadableInputError, match="names 2 classes, the network has 4 outputs"):
-        show_model(toolkit, path)
+        show_model(toolkit, ShowModel(path))
 
 
 def test_verify_looks_at_the_file_and_at_the_weights(toolkit: Toolkit, tmp_path: Path) -> None:
     models = tmp_path / "models"
     good = save_reader(models / "good.h5", 1, noise=0.1, dataset="quarters")
-    digest = show_model(toolkit, good).digest
+    digest = show_model(toolkit, ShowModel(good)).digest
     right = save_reader(models / "right.h5", 1, noise=0.1, weights_digest=digest)
     wrong = save_reader(models / "wrong.h5", 2, noise=0.1, weights_digest=digest)
     flipped = save_reader(models / "flipped.h5", 1, noise=0.1, dataset="quarters")
@@ -104,7 +110,7 @@ def test_verify_looks_at_the_file_and_at_the_weights(toolkit: Toolkit, tmp_path:
     states = {item.path: item.state for item in verify_models(toolkit)}
     assert states == {good: "ok", right: "ok", wrong: "damaged", flipped: "damaged"}
     with pytest.raises(DamagedFileError, match=r"flipped\.h5"):
-        show_model(toolkit, flipped)
+        show_model(toolkit, ShowModel(flipped))
 
 
 def test_compare_tells_copies_relatives_and_other_networks(toolkit: Toolkit, tmp_path: Path) -> None:
@@ -142,3 +148,41 @@ def test_the_cosine_is_that_of_the_learnt_weights(toolkit: Toolkit, tmp_path: Pa
 def test_one_model_cannot_be_compared(toolkit: Toolkit, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="1 model"):
         compare_models(toolkit, [save_reader(tmp_path / "a.h5", 1, noise=0.1)])
+
+
+def test_a_bad_card_costs_its_own_row_only(toolkit: Toolkit, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for number, name in enumerate(("pipe", "zero", "outside", "path", "infinite", "newer", "good")):
+        save_reader(models / f"{name}.h5", number, noise=0.1, metrics={})
+    card = {name: models / f"{name}.card.json" for name in ("pipe", "zero", "outside", "path", "infinite")}
+    for path in card.values():
+        path.unlink()
+    os.mkfifo(card["pipe"])
+    card["zero"].symlink_to("/dev/zero")
+    (tmp_path / "secret.json").write_text('{"schema": 1, "name": "secret"}')
+    card["outside"].symlink_to(tmp_path / "secret.json")
+    card["path"].write_text('{"schema": 1, "file": "a/b"}')
+    card["infinite"].write_text('{"schema": 1, "metrics": {"validation_accuracy": Infinity}}')
+    (models / "newer.card.json").write_text('{"schema": 99, "file": "newer.h5"}')
+
+    found = {item.path.stem: item for item in find_models(toolkit)}
+
+    assert {name for name, item in found.items() if item.state == "ok"} == {"good"}
+    assert {name for name, item in found.items() if item.state == "unreadable"} == {*card, "newer"}
+    assert "schema 99, this version reads 1" in found["newer"].problem
+    assert not [item for item in found.values() if "secret" in item.card.name]
+    assert {item.state for item in verify_models(toolkit)} == {"ok", "unreadable"}
+
+
+def test_links_below_models_are_the_users_own(toolkit: Toolkit, tmp_path: Path) -> None:
+    save_reader(tmp_path / "elsewhere" / "net.h5", 1, noise=0.1, metrics={})
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("net.h5", "net.card.json"):
+        (models / name).symlink_to(tmp_path / "elsewhere" / name)
+
+    assert [(item.path, item.state) for item in find_models(toolkit)] == [(models / "net.h5", "ok")]
+    toolkit.follow_links = False
+    assert find_models(toolkit) == ()
+    with pytest.raises(UnreadableInputError, match="a link that is not followed"):
+        show_model(toolkit, ShowModel(models / "net.h5"))

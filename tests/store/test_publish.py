@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.errors import StorageError
 from toolkit.store import publish, publish_bytes, publish_text
-from toolkit.store.clean_staging import stale_staging, sweep
+from toolkit.store.clean_staging import clean_staging
 
 
 def test_writes_the_whole_content(tmp_path: Path) -> None:
@@ -165,15 +165,14 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
         raise RuntimeError("a bug")
 
 
-def test_a_sweep_spares_what_is_being_written(tmp_path: Path) -> None:
+def test_cleaning_spares_what_is_being_written(tmp_path: Path) -> None:
     with publish(tmp_path / "a.txt") as staging:
         staging.write_text("half")
-        assert stale_staging(tmp_path) == []
-        assert sweep(tmp_path) == []
+        assert clean_staging(tmp_path) == []
         assert staging.exists()
 
 
-def test_a_sweep_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
+def test_cleaning_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     child = os.fork()
@@ -185,6 +184,5 @@ def test_a_sweep_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
     (left,) = folder.iterdir()
     (folder / ".hidden.txt").write_text("the user's own")
 
-    assert stale_staging(tmp_path) == [left]
-    assert sweep(tmp_path) == [left]
+    assert clean_staging(tmp_path) == [left]
     assert [path.name for path in folder.iterdir()] == [".hidden.txt"]

@@ -29,6 +29,6 @@ BUILTIN_COMMANDS: dict[str, BuiltinCommand] = {
     "predict": BuiltinCommand("toolkit.cli.predict", "Recognise the characters in pictures."),
     "serve": BuiltinCommand("toolkit.web.command", "Serve the models over HTTP."),
     "plugins": BuiltinCommand("toolkit.cli.plugins", "List, show and check the plugins."),
-    "doctor": BuiltinCommand("toolkit.cli.doctor", "Look over the installation and the workspace."),
+    "doctor": BuiltinCommand("toolkit.cli.doctor", "Check the installation and the workspace."),
 }
 """In the order in which they are used."""

@@ -20,13 +20,13 @@ _SIGNS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("PROBLE
 @common_options
 @pass_command_line
 def command(command_line: CommandLine) -> None:
-    """Look over the installation and the workspace, and remove what crashes left behind.
+    """Check the installation and the workspace, and remove unfinished files of crashed processes.
 
-    Exits with 2 if something is to be mended.
+    The exit status is 2 if there is a problem to fix.
     """
-    from toolkit.operations.doctor import examine
+    from toolkit.operations.doctor import check_installation
 
-    findings = examine(command_line.toolkit)
+    findings = check_installation(command_line.toolkit)
     command_line.output.result({"findings": findings}, lambda console: _print(findings, console))
     if any(finding.state == "problem" for finding in findings):
         raise click.exceptions.Exit(2)

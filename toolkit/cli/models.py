@@ -36,8 +36,9 @@ def command() -> None:
 def find(command_line: CommandLine, folders: tuple[Path, ...]) -> None:
     """List the models in folders, or in models/."""
     from toolkit.operations.models import find_models
+    from toolkit.requests.models import FindModels
 
-    models = find_models(command_line.toolkit, folders)
+    models = find_models(command_line.toolkit, FindModels(folders))
     where = ", ".join(shown_path(folder) for folder in folders or (command_line.toolkit.workspace.models,))
     command_line.output.result({"models": models}, lambda console: _print_found(models, where, console))
 
@@ -47,7 +48,7 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
     from rich.text import Text
 
     if not models:
-        console.print(f"no models in {where}; `toolkit train` makes one")
+        console.print(f"no models in {where}; `toolkit train` trains one")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
@@ -77,8 +78,9 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
 def show(command_line: CommandLine, model: Path) -> None:
     """Show a model's card, layers and tensors."""
     from toolkit.operations.models import show_model
+    from toolkit.requests.models import ShowModel
 
-    details = show_model(command_line.toolkit, model)
+    details = show_model(command_line.toolkit, ShowModel(model))
     command_line.output.result(details, lambda console: _print_details(details, console))
 
 
@@ -131,12 +133,12 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "1"
 
 
-@command.command("compare", short_help="Tell what models have in common.")
+@command.command("compare", short_help="Compare models without running them.")
 @click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL MODEL…")
 @common_options
 @pass_command_line
 def compare(command_line: CommandLine, models: tuple[Path, ...]) -> None:
-    """Tell what every two of the models have in common, without running them."""
+    """Compare every two of the models, without running them."""
     from toolkit.operations.compare import compare_models
 
     compared = compare_models(command_line.toolkit, models)
@@ -147,10 +149,10 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
     for pair in pairs:
         console.print(f"{shown_path(pair.first)}  and  {shown_path(pair.second)}", style="bold")
         if pair.same_weights:
-            console.print("  the same model")
+            console.print("  same weights")
         elif pair.cosine is not None and pair.distance is not None:
             console.print(
-                f"  the same network; weights at cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
+                f"  same network; weights at cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
             )
         for difference in pair.differences[:_SHOWN]:
             console.print(f"  {pair.second.name} {difference}")
@@ -160,7 +162,9 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
             )
     if any(pair.cosine is not None and not pair.same_weights for pair in pairs):
         console.print()
-        console.print("Relatives have a cosine near 1 and a distance near 0, strangers near 0 and 1.4.")
+        console.print(
+            "Related models: cosine near 1, distance near 0. Unrelated: cosine near 0, distance 1.4."
+        )
 
 
 @command.command("verify")
@@ -170,11 +174,12 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
 def verify(command_line: CommandLine, models: tuple[Path, ...]) -> None:
     """Compare files and weights with the digests in their cards.
 
-    Exits with 5 if one is damaged, with 3 if one cannot be read.
+    The exit status is 5 if one is damaged, 3 if one cannot be read.
     """
     from toolkit.operations.models import verify_models
+    from toolkit.requests.models import VerifyModels
 
-    verified = verify_models(command_line.toolkit, models)
+    verified = verify_models(command_line.toolkit, VerifyModels(models))
     command_line.output.result({"models": verified}, lambda console: _print_verified(verified, console))
     states = {item.state for item in verified}
     if "damaged" in states:

@@ -43,10 +43,12 @@ class ExportResult:
     Attributes:
         path: The file.
         facts: What was checked and measured, by name, for people and for JSON.
+        verified: How the file was verified, as a phrase: ``read back, same weights``.
     """
 
     path: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
+    verified: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.errors import ProofError, ToolkitError
+from toolkit.errors import ProofError, ToolkitError, UsageError
 from toolkit.model.card import Card
-from toolkit.model.card_file import publish_model
+from toolkit.model.card_file import checked_card, publish_model, read_card
 from toolkit.model.model import Model
 from toolkit.tensors import RecordedTensors, weights_digest
+
+
+def check_output(target: Path, *, is_default: bool, force: bool) -> None:
+    """Refuse an output in the place of which the user has a file.
+
+    Args:
+        target: Where a verb is going to save a model.
+        is_default: Whether that is the verb's default output, which it may replace if this toolkit
+            wrote it.
+        force: Whether the user allowed replacing.
+
+    Raises:
+        UsageError: If the file exists and must not be replaced.
+        UnreadableInputError: If the file that would be its card is not one.
+        DamagedFileError: If it is the default output and differs from its card.
+    """
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", hint="choose another output")
+    if force:
+        return
+    if not os.path.lexists(target):
+        read_card(target)
+        return
+    if not is_default:
+        raise UsageError(f"{target} exists", hint="choose another output, or replace it with --force")
+    if checked_card(target) is None:
+        raise UsageError(
+            f"{target} exists and was not written by this toolkit",
+            hint="move it away, choose another output, or replace it with --force",
+        )
 
 
 def save_model(
@@ -44,7 +75,7 @@ def save_model(
 
 
 def save_written(
-    target: Path, card: Card, *, write: Callable[[Path], str], read: Callable[[Path], Model]
+    target: Path, card: Card, *, write: Callable[[Path], str], read: Callable[[Path], Model] | None
 ) -> Card:
     """Save what a function writes, which need not be a :class:`Model`: a Keras network, an export.
 
@@ -53,7 +84,8 @@ def save_written(
         card: Completed and published beside the file. A ``weights_digest`` in it must be that of
             what is written.
         write: Writes to the staging path and returns the weights digest that the file must have.
-        read: Reads the file back before it is published.
+        read: Reads the file back before it is published; None for a file that only its own
+            program reads.
 
     Returns:
         The card with ``weights_digest``, ``file`` and ``file_sha256``.
@@ -73,6 +105,8 @@ def save_written(
             )
 
     def verify(staging: Path) -> None:
+        if read is None:
+            return
         try:
             found = weights_digest(read(staging).tensors)
         except ToolkitError as error:

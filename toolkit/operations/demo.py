@@ -15,6 +15,7 @@ from toolkit.operations.predict import ImagePredictions, predict
 from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import Trained, TrainOrder, train
 from toolkit.requests.predict import Predict
+from toolkit.requests.export import Export
 from toolkit.store import Workspace, publish_bytes
 from toolkit.vocabulary import Progress
 
@@ -110,7 +111,7 @@ def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
 
     progress.note("exporting ONNX")
     exporting = time.monotonic()
-    exported = export(here, merged_path, to="onnx", dataset=DATASET)
+    exported = export(here, Export(merged_path, "onnx", dataset=DATASET))
     exporting_seconds = time.monotonic() - exporting
 
     files = (*paths, merged_path, exported.path)
@@ -196,7 +197,7 @@ def _merging_step(merged: MergeOutcome, score: Score, seconds: float) -> Step:
 
 
 def _exporting_step(exported: Exported, score: Score, seconds: float) -> Step:
-    return Step("export", score.accuracy, f"{exported.size / 1e6:.2f} MB, proved", exported.path, seconds)
+    return Step("export", score.accuracy, f"{exported.size / 1e6:.2f} MB, verified", exported.path, seconds)
 
 
 def _draw(toolkit: Toolkit, folder: Path) -> list[Path]:

@@ -1,10 +1,11 @@
-"""Looking over an installation and a workspace, and sweeping what crashes left behind."""
+"""The verb ``doctor``: check the installation and the workspace."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,42 +13,23 @@ from typing import Literal
 
 from toolkit.operations.models import find_models
 from toolkit.operations.toolkit import Toolkit
-from toolkit.store.clean_staging import sweep
+from toolkit.store.clean_staging import clean_staging
+from toolkit.vocabulary import Progress
 
 State = Literal["ok", "note", "problem"]
 
-_NEEDED = (
-    "numpy",
-    "h5py",
-    "onnx",
-    "onnxruntime",
-    "pandas",
-    "isal",
-    "click",
-    "pluggy",
-    "rich",
-    "pillow",
-    "matplotlib",
-    "filelock",
-    "protobuf",
-)
-_EXTRA = {
-    "tensorflow": ("train", "training and fine-tuning"),
-    "keras": ("train", "training and fine-tuning"),
-    "tf2onnx": ("convert", "export --to onnx-tf2onnx"),
-    "flask": ("serve", "serving over HTTP"),
-    "waitress": ("serve", "serving over HTTP"),
-}
+_DISTRIBUTION = "modelops-toolkit"
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _LITTLE_SPACE = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Attributes:
         subject: What.
-        state: ``ok``; ``note``, worth knowing; ``problem``, to be mended.
+        state: ``ok``; ``note``, worth knowing; ``problem``, to be fixed.
         detail: What was found, and what to do about it.
     """
 
@@ -56,39 +38,30 @@ class Finding:
     detail: str
 
 
-def examine(toolkit: Toolkit) -> tuple[Finding, ...]:
-    """Look over the installation and the workspace; remove staging files whose writers are gone."""
+def check_installation(toolkit: Toolkit, _progress: Progress | None = None) -> tuple[Finding, ...]:
+    """Check the installation and the workspace; remove staging files of processes that ended."""
     return (*_packages(), *_plugins(toolkit), *_workspace(toolkit))
 
 
 def _packages() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield Finding(
-        "processors",
-        "ok",
-        f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}",
-    )
-    for name in _NEEDED:
-        version = _version(name)
-        if version is None:
-            yield Finding(name, "problem", "not installed; pip install modelops-toolkit")
-        else:
-            yield Finding(name, "ok", version)
-    for name, (extra, purpose) in _EXTRA.items():
-        version = _version(name)
-        if version is None:
-            yield Finding(
-                name, "note", f"not installed; for {purpose}: pip install 'modelops-toolkit[{extra}]'"
-            )
-        else:
-            yield Finding(name, "ok", version)
-
-
-def _version(name: str) -> str | None:
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding("processors", "ok", str(processors))
     try:
-        return importlib.metadata.version(name)
+        requirements = importlib.metadata.requires(_DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
-        return None
+        yield Finding(_DISTRIBUTION, "problem", f"not installed; pip install {_DISTRIBUTION}")
+        return
+    for requirement in requirements:
+        name = _NAME.match(requirement)
+        extra = re.search(r"extra == .(\w+)", requirement)
+        if name is None or name[0] == _DISTRIBUTION or (extra and extra[1] in ("all", "test")):
+            continue
+        try:
+            yield Finding(name[0], "ok", importlib.metadata.version(name[0]))
+        except importlib.metadata.PackageNotFoundError:
+            package = f"{_DISTRIBUTION}[{extra[1]}]" if extra else _DISTRIBUTION
+            yield Finding(name[0], "note" if extra else "problem", f"not installed; pip install '{package}'")
 
 
 def _plugins(toolkit: Toolkit) -> Iterator[Finding]:
@@ -104,12 +77,14 @@ def _plugins(toolkit: Toolkit) -> Iterator[Finding]:
 def _workspace(toolkit: Toolkit) -> Iterator[Finding]:
     workspace = toolkit.workspace
     if not os.access(workspace.root, os.W_OK | os.X_OK):
-        yield Finding("workspace", "problem", "may not be written to: change its permissions, or --workspace")
+        yield Finding(
+            "workspace", "problem", "no permission to write: change it, or choose another --workspace"
+        )
     free = shutil.disk_usage(workspace.root).free
     detail = f"{free / 1e9:.1f} GB free"
     yield Finding("disk", "problem" if free < _LITTLE_SPACE else "ok", detail)
     names = ", ".join(source.name for source in toolkit.data.sources())
-    yield Finding("data sets", "ok" if names else "note", names or "none; toolkit datasets get byclass")
+    yield Finding("data sets", "ok" if names else "note", names or "none; `toolkit datasets get byclass`")
     models = find_models(toolkit)
     bad = [model for model in models if model.problem]
     yield Finding(
@@ -117,11 +92,12 @@ def _workspace(toolkit: Toolkit) -> Iterator[Finding]:
     )
     for model in bad:
         yield Finding(model.path.name, "problem", model.problem)
-    folders = [workspace.models, workspace.runs, workspace.cache, workspace.datasets]
-    swept = [path for folder in folders if folder.is_dir() for path in sweep(folder)]
-    if swept:
+    folders = (workspace.models, workspace.runs, workspace.cache, workspace.datasets)
+    removed = clean_staging(workspace.root, recursive=False)
+    removed += [path for folder in folders for path in clean_staging(folder)]
+    if removed:
         yield Finding(
-            "leftovers", "note", f"{len(swept)} unfinished files of processes that are gone: removed"
+            "leftovers", "note", f"{len(removed)} unfinished files of processes that ended: removed"
         )
     else:
         yield Finding("leftovers", "ok", "none")

@@ -1,4 +1,4 @@
-"""Writing a model for somebody else's program."""
+"""The verb ``export``: a model for other programs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.declarations import ExportRequest
-from toolkit.errors import MissingInputError, UsageError
+from toolkit.declarations import ExportRequest, ExportResult
+from toolkit.errors import MissingInputError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
 from toolkit.model import Card, Model
-from toolkit.model.card_file import publish_model
+from toolkit.model.saving import check_output, save_written
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.options import parse_options
+from toolkit.requests.export import Export
 from toolkit.store import exclusive
+from toolkit.tensors import weights_digest
+from toolkit.vocabulary import Progress, SilentProgress
 
 if TYPE_CHECKING:
     import keras
@@ -34,70 +37,67 @@ class Exported:
         path: Of the file.
         size: In bytes.
         exporter: Name of the exporter.
+        verified: How it was verified, as a phrase.
         sha256: Of the file.
-        facts: What the exporter checked and measured.
+        facts: What the exporter measured.
     """
 
     path: Path
     size: int
     exporter: str
+    verified: str
     sha256: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def export(
-    toolkit: Toolkit,
-    path: Path,
-    *,
-    to: str,
-    out: Path | None = None,
-    options: tuple[str, ...] = (),
-    dataset: str | None = None,
-) -> Exported:
-    """Export a model; the file appears whole and proved, or not at all.
-
-    Args:
-        toolkit: Where formats, exporters and data sets come from.
-        path: Of the model file.
-        to: Name of the exporter.
-        out: Where to; by default beside the model, with the exporter's suffix.
-        options: ``key=value`` for the exporter.
-        dataset: Whose images the export is proved on; by default the model's own data set, where
-            it is at hand, and images of noise otherwise.
+def export(toolkit: Toolkit, request: Export, progress: Progress | None = None) -> Exported:
+    """Export a model; the file is verified before it is saved.
 
     Raises:
+        UsageError: If the output cannot be used, or exists and ``force`` is not given.
         ProofError: If the export does not do what the model does.
-        UnsupportedError: If the network has a layer that the exporter does not know.
-        BusyError: If somebody else is writing the same file.
+        UnsupportedError: If the network has a layer that the exporter does not support.
+        BusyError: If another process writes the same file.
     """
-    exporter = toolkit.catalog.get(EXPORTERS, to)
-    chosen: Any = parse_options(exporter.options, options, owner=f"exporter {to}")
-    target = out if out is not None else path.with_suffix(exporter.suffix)
+    exporter = toolkit.catalog.get(EXPORTERS, request.to)
+    chosen: Any = parse_options(exporter.options, request.options, owner=f"exporter {request.to}")
+    target = request.out or request.model.with_suffix(exporter.suffix)
     if target.suffix.lower() != exporter.suffix:
         raise UsageError(
-            f"{target}: exporter {to} writes {exporter.suffix} files", hint=f"name it …{exporter.suffix}"
+            f"{target}: exporter {request.to} writes {exporter.suffix} files",
+            hint=f"name it …{exporter.suffix}",
         )
-    if target.resolve() == path.resolve():
+    if target.resolve() == request.model.resolve():
         raise UsageError(
-            f"{target}: the export would replace its own source", hint="choose another place with --out"
+            f"{target}: the export would replace its own source", hint="choose another output with --out"
         )
-    model = open_model(toolkit, path)
-    probe = _probe(toolkit, model.card, dataset)
-    facts: dict[str, Any] = {}
+    check_output(target, is_default=request.out is None, force=request.force)
+    model = open_model(toolkit, request.model)
+    if request.convention is not None:
+        model = model.with_card(dataclasses.replace(model.card, convention=request.convention))
+    asked = ExportRequest(
+        model, target, chosen, _probe(toolkit, model.card, request.dataset), lambda: _in_keras(model)
+    )
+    try:
+        read = toolkit.catalog.format_of(target).read
+    except UnsupportedError:
+        read = None  # an exporter's own format
+    done = ExportResult(target)
 
-    def write(staging: Path) -> None:
-        request = ExportRequest(model, staging, chosen, probe, lambda: _in_keras(model))
-        facts.update(exporter.export(request).facts)
+    def write(staging: Path) -> str:
+        nonlocal done
+        done = exporter.export(dataclasses.replace(asked, path=staging))
+        # An exporter may change the weights, as folding does: the file has a digest of its own.
+        stated = str(done.facts.get("weights_digest", ""))
+        return stated if stated or read is None else weights_digest(read(staging).tensors)
 
-    def card() -> Card:
-        # What an exporter folds, it changes: the file's own weights have a digest of their own.
-        digest = facts.get("weights_digest", model.card.weights_digest)
-        return dataclasses.replace(model.card, name=target.stem, weights_digest=digest)
-
+    (progress or SilentProgress()).note(f"exporting and verifying {target.name}")
     target.parent.mkdir(parents=True, exist_ok=True)
+    card = dataclasses.replace(model.card, name=target.stem, weights_digest="")
     with exclusive(target):
-        written = publish_model(target, write, card)
-    return Exported(target, target.stat().st_size, to, written.file_sha256, facts)
+        written = save_written(target, card, write=write, read=read)
+    verified = done.verified or f"by exporter {request.to}"
+    return Exported(target, target.stat().st_size, request.to, verified, written.file_sha256, done.facts)
 
 
 def _in_keras(model: Model) -> keras.Model:

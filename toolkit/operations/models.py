@@ -1,11 +1,12 @@
-"""Finding, showing and verifying model files."""
+"""The verbs ``models find``, ``show`` and ``verify``."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
 from toolkit.graph.topology import Layer
@@ -13,11 +14,13 @@ from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Model
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
+from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.store import FoundFile, find_files
 from toolkit.tensors import weights_digest
+from toolkit.vocabulary import Progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundModel:
     """A model file in a list.
 
@@ -37,39 +40,29 @@ class FoundModel:
     size: int
     format: str
     state: str
-    problem: str
-    parameters: int | None
-    classes: int | None
-    card: Card
+    problem: str = ""
+    parameters: int | None = None
+    classes: int | None = None
+    card: Card = field(default_factory=Card)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelDetails:
-    """All that is known of one model.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDetails(FoundModel):
+    """Everything about one model.
 
     Attributes:
-        path: Of the file.
-        size: In bytes.
-        state: As in :class:`FoundModel`.
-        card: What is known of it.
         digest: Its weights digest.
         dialect: ``keras`` or ``onnx``.
         input_shape: Without the batch axis.
         output_shape: Without the batch axis.
-        parameters: Number of float elements.
-        layers: In graph order.
+        layers: In the file's order.
         dropped: What the file holds beside the network.
     """
 
-    path: Path
-    size: int
-    state: str
-    card: Card
     digest: str
     dialect: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
-    parameters: int
     layers: tuple[Layer, ...]
     dropped: tuple[str, ...]
 
@@ -86,76 +79,84 @@ class Verified:
 
     path: Path
     state: str
-    problem: str
+    problem: str = ""
 
 
 def model_files(toolkit: Toolkit, folders: Sequence[Path] = ()) -> list[FoundFile]:
-    """The files with a model format's suffix in the given folders, or in the workspace's ``models``.
+    """The files with a model format's suffix in the given folders, or in ``models/``.
 
     Raises:
-        MissingInputError: If a folder that was named is not there.
-        UnreadableInputError: If one may not be read.
+        MissingInputError: If a given folder does not exist.
+        UnreadableInputError: If permission is missing for one.
     """
     for folder in folders:
         if not folder.is_dir():
-            raise MissingInputError(f"{folder}: no such folder", hint="name folders that hold model files")
+            raise MissingInputError(f"{folder}: no such folder", hint="name folders with model files")
     roots = list(folders) or [toolkit.workspace.models]
     for root in roots:
         if root.is_dir() and not os.access(root, os.R_OK | os.X_OK):
             raise UnreadableInputError(f"{root}: Permission denied", hint="change the folder's permissions")
-    suffixes = sorted(
-        {suffix for item in toolkit.catalog.all(MODEL_FORMATS).values() for suffix in item.suffixes}
-    )
-    return find_files(roots, suffixes)
+    formats = toolkit.catalog.all(MODEL_FORMATS).values()
+    suffixes = sorted({suffix for model_format in formats for suffix in model_format.suffixes})
+    return find_files(roots, suffixes, follow_links=toolkit.follow_links)
 
 
-def find_models(toolkit: Toolkit, folders: Sequence[Path] = ()) -> tuple[FoundModel, ...]:
-    """List the models in the given folders, or in the workspace's ``models``, with what is known of them.
+def find_models(
+    toolkit: Toolkit, request: FindModels | None = None, _progress: Progress | None = None
+) -> tuple[FoundModel, ...]:
+    """List models with what is known of them.
 
     Only headers and cards are read; a file that cannot be used is listed with the reason.
 
     Raises:
-        MissingInputError: If a folder that was named is not there.
+        MissingInputError: If a given folder does not exist.
     """
-    return tuple(_found(toolkit, file) for file in model_files(toolkit, folders))
+    files = model_files(toolkit, (request or FindModels()).folders)
+    return tuple(describe_file(toolkit, file) for file in files)
 
 
-def show_model(toolkit: Toolkit, path: Path) -> ModelDetails:
-    """All that is known of one model.
+def describe_file(toolkit: Toolkit, file: FoundFile) -> FoundModel:
+    """A file as :func:`find_models` lists it."""
+    format_name = toolkit.catalog.format_of(file.path).name
+    try:
+        return FoundModel(**_known(open_model(toolkit, file.path), file, format_name))
+    except ToolkitError as error:
+        state = "damaged" if isinstance(error, DamagedFileError) else "unreadable"
+        return FoundModel(path=file.path, size=file.size, format=format_name, state=state, problem=str(error))
+
+
+def show_model(toolkit: Toolkit, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
+    """Everything about one model.
 
     Raises:
         MissingInputError: If there is no such file.
         DamagedFileError: If the file is not the one that its card was written for.
-        UnreadableInputError: If it is no model.
+        UnreadableInputError: If it is not a model.
     """
+    path = request.model
     model = open_model(toolkit, path)
+    file = FoundFile(path, path.stat().st_size)
     return ModelDetails(
-        path=path,
-        size=path.stat().st_size,
-        state=_state(model),
-        card=model.card,
+        **_known(model, file, toolkit.catalog.format_of(path).name),
         digest=weights_digest(model.tensors),
         dialect=model.dialect,
         input_shape=model.input_shape,
         output_shape=model.output_shape,
-        parameters=model.parameters,
         layers=model.topology.layers,
         dropped=model.dropped,
     )
 
 
-def verify_models(toolkit: Toolkit, paths: Sequence[Path] = ()) -> tuple[Verified, ...]:
+def verify_models(
+    toolkit: Toolkit, request: VerifyModels | None = None, _progress: Progress | None = None
+) -> tuple[Verified, ...]:
     """Compare files and weights with the digests in their cards.
 
-    Args:
-        toolkit: Where formats come from.
-        paths: Model files; all of the workspace's models where none is given.
-
     Returns:
-        One entry a file; nothing is raised for a file that is damaged.
+        One entry per file; a damaged file raises nothing.
     """
-    chosen = list(paths) or [file.path for file in model_files(toolkit)]
-    return tuple(_verified(toolkit, path) for path in chosen)
+    paths = (request or VerifyModels()).models or [file.path for file in model_files(toolkit)]
+    return tuple(_verified(toolkit, path) for path in paths)
 
 
 def _verified(toolkit: Toolkit, path: Path) -> Verified:
@@ -171,20 +172,21 @@ def _verified(toolkit: Toolkit, path: Path) -> Verified:
         return Verified(
             path, "damaged", f"{path}: weights digest {actual[:12]}…, the card says {recorded[:12]}…"
         )
-    return Verified(path, _state(model), "")
+    return Verified(path, _state(model))
 
 
-def _found(toolkit: Toolkit, file: FoundFile) -> FoundModel:
-    name = toolkit.catalog.format_of(file.path).name
-    try:
-        model: Model = open_model(toolkit, file.path)
-        state = _state(model)
-    except ToolkitError as error:
-        state = "damaged" if isinstance(error, DamagedFileError) else "unreadable"
-        return FoundModel(file.path, file.size, name, state, str(error), None, None, Card())
-    return FoundModel(file.path, file.size, name, state, "", model.parameters, model.classes, model.card)
+def _known(model: Model, file: FoundFile, format_name: str) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "size": file.size,
+        "format": format_name,
+        "state": _state(model),
+        "parameters": model.parameters,
+        "classes": model.classes,
+        "card": model.card,
+    }
 
 
 def _state(model: Model) -> str:
-    """Of a model that was opened: its file was compared with its card then, if there is one."""
+    """Of a model that was opened, which compares the file with its card."""
     return "ok" if model.card.file_sha256 else "no card"

@@ -1,9 +1,8 @@
-"""From a path to a model whose file is what its card says."""
+"""Opening models: the file is compared with its card."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from toolkit.errors import MissingInputError, UnreadableInputError
 from toolkit.model import Card, Model
 from toolkit.model.card_file import read_with_card
 from toolkit.operations.toolkit import Toolkit
+from toolkit.store.opening import open_file
 from toolkit.vocabulary import Convention
 
 
@@ -29,23 +29,23 @@ def open_model(toolkit: Toolkit, path: Path) -> Model:
     Raises:
         MissingInputError: If there is no such file.
         DamagedFileError: If the file is not the one that its card was written for.
-        UnreadableInputError: If it may not be read, is no model, or its card does not fit it.
+        UnreadableInputError: If it cannot be opened, is no model, or its card does not fit it.
     """
-    if not path.is_file():
-        what = "a folder, not a model file" if path.is_dir() else "no such model file"
+    try:
+        with open_file(path, follow_links=toolkit.follow_links):
+            pass
+    except MissingInputError as error:
         raise MissingInputError(
-            f"{path}: {what}", hint="`toolkit models find` lists the models that are here"
-        )
-    if not os.access(path, os.R_OK):
-        raise UnreadableInputError(f"{path}: Permission denied", hint="change its permissions")
+            f"{path}: no such model file", hint="`toolkit models find` lists the models"
+        ) from error
     read = toolkit.catalog.format_of(path).read
 
-    def read_tried(file: Path) -> Model:
+    def read_checked(file: Path) -> Model:
         if toolkit.before_reading is not None:
             toolkit.before_reading(file)
         return read(file)
 
-    model, beside = read_with_card(path, read_tried)
+    model, beside = read_with_card(path, read_checked)
     card = beside if beside is not None else model.card
     _check(card, model, path)
     return model.with_card(card)
@@ -54,17 +54,16 @@ def open_model(toolkit: Toolkit, path: Path) -> Model:
 def described(
     model: Model, classes: Sequence[str], convention: Convention | None, where: str
 ) -> tuple[Model, tuple[str, ...]]:
-    """Complete a model's card with what its user or a data set knows.
+    """Complete a model's card from a data set and from what the user says.
 
     Args:
-        model: Perhaps somebody else's, without a card.
-        classes: Characters by label, of the data set at hand; taken where the card has none and
-            the number fits.
-        convention: What the user says; it goes before the card.
-        where: For the error message: where the classes come from.
+        model: May have no card.
+        classes: Characters by label, of the data set; used if the card has none and the number fits.
+        convention: As the user gave it; preferred to the card's.
+        where: Where the classes come from, for the error message.
 
     Returns:
-        The model with classes and convention known, and what was assumed, as sentences.
+        The model with classes and convention, and what was assumed, as sentences.
 
     Raises:
         UnreadableInputError: If the number of outputs and of classes differ.
@@ -83,14 +82,9 @@ def described(
     wanted = convention or card.convention
     if wanted is None:
         wanted = Convention()
-        assumed.append(
-            f"{model.name} has no card: its pixels are taken to be {wanted}; --convention says otherwise"
-        )
-    return model.with_card(_with(card, names, wanted)), tuple(assumed)
-
-
-def _with(card: Card, classes: tuple[str, ...], convention: Convention) -> Card:
-    return dataclasses.replace(card, classes=classes, convention=convention)
+        assumed.append(f"{model.name} has no card: input format {wanted} assumed (--convention sets another)")
+    complete = dataclasses.replace(card, classes=names, convention=wanted)
+    return model.with_card(complete), tuple(assumed)
 
 
 def _check(card: Card, model: Model, path: Path) -> None:

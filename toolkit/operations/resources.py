@@ -27,6 +27,7 @@ class Resources:
         load_catalog: Loads the plugins; by default those of the installed entry points.
         before_reading: Called with each model file before it is read; refuses it by raising a
             ToolkitError.
+        follow_links: Whether links below ``models/`` are followed; a server does not.
     """
 
     def __init__(
@@ -34,9 +35,12 @@ class Resources:
         workspace: str | Path | Workspace = ".",
         load_catalog: Callable[[], Catalog] = _installed_catalog,
         before_reading: Callable[[Path], None] | None = None,
+        *,
+        follow_links: bool = True,
     ) -> None:
         self.folder = Path(workspace) if isinstance(workspace, str | Path) else workspace.root
         self.before_reading = before_reading
+        self.follow_links = follow_links
         self._load_catalog = load_catalog
 
     @property

@@ -1,0 +1,26 @@
+"""The request of ``toolkit export``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.options import option
+from toolkit.vocabulary import Convention
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Write a model for other programs."""
+
+    model: Path
+    to: str
+    out: Path | None = option(None, help="output file; by default beside the model, with another suffix")
+    options: tuple[str, ...] = option((), help="key=value for the exporter")
+    dataset: str | None = option(
+        None, help="data set used to verify the export; by default the model's training data"
+    )
+    convention: Convention | None = option(
+        None, help="input format, if the model has no card: upright/unit/light"
+    )
+    force: bool = option(False, help="replace an existing file")  # noqa: FBT003

@@ -1,0 +1,29 @@
+"""The requests of ``toolkit models``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.options import option
+
+
+@dataclass(frozen=True, slots=True)
+class FindModels:
+    """List model files with what is known of them."""
+
+    folders: tuple[Path, ...] = option((), help="folders to search; by default models/")
+
+
+@dataclass(frozen=True, slots=True)
+class ShowModel:
+    """Show one model's card, layers and tensors."""
+
+    model: Path
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyModels:
+    """Compare files and weights with the digests in their cards."""
+
+    models: tuple[Path, ...] = option((), help="model files; by default those in models/")
