@@ -21,7 +21,7 @@ from toy_site import Site, add_model, left_or_right, make_toolkit
 def make_site(tmp_path: Path) -> Callable[..., Site]:
     def make(*plugins: Any, **settings: Any) -> Site:
         toolkit = make_toolkit(tmp_path, *plugins)
-        settings.setdefault("trial", None)
+        settings.setdefault("sandbox", None)
         return Site(tmp_path, toolkit, create_app(toolkit, WebSettings(**settings)))
 
     return make

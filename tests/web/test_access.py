@@ -10,7 +10,7 @@ from toy_site import Site, picture, routes_plugin
 from toolkit.declarations import Routes
 from toolkit.errors import ConfigurationError
 from toolkit.web import WebSettings
-from toolkit.web.guard import OPEN_PATHS
+from toolkit.web.access import OPEN_PATHS
 
 TOKEN = "0123456789abcdef0123"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -113,6 +113,8 @@ def test_our_own_names_are_answered(site: Site, host: str) -> None:
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},
         {"Origin": "file://localhost"},
+        {"Origin": "http://["},
+        {"Origin": "http://[::1"},
     ],
 )
 def test_another_sites_page_changes_nothing(make_site: Callable[..., Site], headers: dict[str, str]) -> None:
@@ -173,6 +175,14 @@ def test_json_has_limits(site: Site, body: bytes) -> None:
     assert answer.json["status"] == "error"
 
 
+def test_an_unknown_key_is_named(site: Site) -> None:
+    answer = site.client.post("/smart_merge", json={"modelpaths": []})
+
+    assert answer.status_code == 400
+    assert "unknown key 'modelpaths'" in answer.json["message"]
+    assert "model_paths, output_path" in answer.json["message"]
+
+
 def test_brackets_in_texts_are_not_depth(site: Site) -> None:
     body = json.dumps({"output_path": '[[[[[[[[[[[[\\"{{{{{{{{{{{{'})
 
@@ -191,6 +201,26 @@ def test_plugins_routes_live_below_their_name(make_site: Callable[..., Site]) ->
     assert site.client.get("/plugins/hello/sub/you").headers["X-Content-Type-Options"] == "nosniff"
     assert site.client.get("/plugins/hello/nothing").json["code"] == "not_found"
     assert site.client.get("/plugins/other/").json["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/plugins/hello/nothing", "/plugins/hello/bug", "/nothing"])
+def test_header_body_and_log_have_one_request_id(
+    make_site: Callable[..., Site], caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    answer = make_site(HELLO).client.get(path)
+
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+    assert all(answer.json["request_id"] in record.getMessage() for record in caplog.records)
+    assert bool(caplog.records) == path.endswith("bug")
+
+
+@pytest.mark.parametrize("path", ["ä", "sub/ä", "sub/日本", "%ff", "sub/%ff", "%F0%9F%98%80"])
+def test_a_plugins_path_may_have_any_characters(make_site: Callable[..., Site], path: str) -> None:
+    answer = make_site(HELLO).client.get(f"/plugins/hello/{path}")
+
+    assert answer.status_code in (200, 404)
+    if path == "sub/ä":
+        assert answer.text.startswith("hello ä")
 
 
 @pytest.mark.parametrize("route", ["bug", "exit"])

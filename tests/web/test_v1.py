@@ -1,4 +1,5 @@
 import io
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,56 @@ def test_a_picture_in_classes_and_probabilities_out(site: Site, kind: str, name:
     assert sum(prediction["probability"] for prediction in predictions) <= 1 + 1e-6
 
 
+def test_a_picture_may_come_in_a_form(site: Site) -> None:
+    def send(**files: Any) -> Any:
+        return site.client.post("/v1/predict?model=other.h5", data=files)
+
+    plain = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
+    assert send(image=(io.BytesIO(picture()), "a.png")).json == plain.json
+    two = send(a=(io.BytesIO(picture()), "a.png"), b=(io.BytesIO(picture()), "b.png"))
+    assert (two.status_code, two.json["detail"]) == (400, "the form has 2 files: send one picture")
+    assert send(image=(io.BytesIO(b""), "a.png")).status_code == 400
+    assert send(image=(io.BytesIO(b"\x89PNG" + b"\0" * 10_000_001), "a.png")).status_code == 413
+
+
+def test_the_log_gives_no_hints_for_the_command_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    (site.models / "other.h5").write_bytes(b"damaged")
+
+    site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
+
+    (record,) = caplog.records
+    assert "its SHA-256 differs" in record.getMessage()
+    assert "delete its card" not in record.getMessage()
+
+
+def test_links_in_the_models_folder_are_not_served(site: Site, tmp_path: Any) -> None:
+    outside = tmp_path / "outside"
+    add_model(outside, "far.h5")
+    (site.models / "far.h5").symlink_to(outside / "far.h5")
+    (site.models / "folder").symlink_to(outside)
+    (site.models / "other.card.json").unlink()
+    (site.models / "other.card.json").symlink_to(outside / "far.card.json")
+
+    listed = {model["name"]: model for model in site.client.get("/v1/models").json["models"]}
+
+    assert not [name for name in listed if "far" in name]
+    assert listed["models/other.h5"]["state"] == "unreadable"
+    assert listed["models/other.h5"]["classes"] == []
+    for name in ("far.h5", "folder/far.h5"):
+        answer = site.client.post(f"/v1/predict?model={name}", data=picture(), headers=PNG)
+        assert answer.status_code == 404
+
+
+def test_a_pipe_in_the_place_of_a_card_does_not_stop_the_server(site: Site) -> None:
+    (site.models / "other.card.json").unlink()
+    os.mkfifo(site.models / "other.card.json")
+
+    states = {model["name"]: model["state"] for model in site.client.get("/v1/models").json["models"]}
+
+    assert states["models/other.h5"] == "unreadable"
+    assert sorted(states.values()) == ["ok", "ok", "unreadable"]
+
+
 def test_a_model_that_is_replaced_answers_anew(site: Site) -> None:
     def best() -> str:
         answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
@@ -93,7 +144,8 @@ def test_a_damaged_model_does_not_predict(site: Site) -> None:
         ("?model=other.h5", b"GIF89a not a picture", "image/png", 422, "unsupported"),
         ("?model=other.h5", b"{}", "application/json", 415, "media_type"),
         ("?model=other.h5", None, "image/gif", 415, "media_type"),
-        ("?model=other.h5", None, "multipart/form-data", 415, "media_type"),
+        ("?model=other.h5", None, "multipart/form-data", 400, "usage"),
+        ("?model=other.h5", None, "application/x-www-form-urlencoded", 415, "media_type"),
         ("?model=other.h5", b"\x89PNG" + b"\0" * 10_000_001, "image/png", 413, "limit"),
     ],
 )

@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 
 from toolkit.operations.toolkit import Toolkit
 from toolkit.web import legacy, plugins, problems, v1
-from toolkit.web.guard import Guard
+from toolkit.web.access import Access
 from toolkit.web.settings import WebSettings
 from toolkit.web.state import WebState
 
@@ -29,7 +29,7 @@ def create_app(toolkit: Toolkit | None = None, settings: WebSettings | None = No
     app.config["MAX_CONTENT_LENGTH"] = state.settings.limits.picture_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_BYTES
     app.extensions["toolkit_web"] = state
-    Guard(state.settings).install(app)
+    Access(state.settings).install(app)
 
     def failed(error: Exception) -> Response:
         problem = problems.problem_of(error, state.folders)

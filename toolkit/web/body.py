@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import request
 
+from toolkit.errors import UnreadableInputError
+from toolkit.store.opening import parse_json
 from toolkit.web.problems import refuse
 from toolkit.web.settings import WebLimits
+
+_LONGEST_SHOWN = 64
 
 
 def json_object(limits: WebLimits, known: Collection[str]) -> dict[str, Any]:
@@ -17,39 +20,46 @@ def json_object(limits: WebLimits, known: Collection[str]) -> dict[str, Any]:
 
     Args:
         limits: On its size and depth.
-        known: The keys that there may be.
+        known: The allowed keys.
 
     Raises:
-        RefusedError: If it is too large, too deep, no JSON object, or has another key.
+        RefusedError: If it is too large, too deep, not a JSON object, or has an unknown key.
     """
     body = _read(limits.json_bytes)
     if not body.strip():
         return {}
     try:
-        text = body.decode()
-        if _depth(text) > limits.json_depth:
-            raise refuse(400, "usage", f"the JSON body is nested deeper than {limits.json_depth}")
-        document = json.loads(text, parse_constant=_no_number)
-    except ValueError as error:
+        document = parse_json(body, "the body")
+    except UnreadableInputError as error:
         raise refuse(400, "usage", "the body is not JSON in UTF-8") from error
+    if _depth(document) > limits.json_depth:
+        raise refuse(400, "usage", f"the JSON body is nested deeper than {limits.json_depth}")
     if not isinstance(document, dict):
         raise refuse(400, "usage", "the JSON body is not an object")
     unknown = sorted(set(document) - set(known))
     if unknown:
-        raise refuse(400, "usage", f"the JSON body may have {', '.join(sorted(known))}, and nothing else")
+        shown = unknown[0][:_LONGEST_SHOWN]
+        raise refuse(400, "usage", f"unknown key {shown!r}: the body may have {', '.join(sorted(known))}")
     return document
 
 
 def picture(limits: WebLimits) -> bytes:
-    """The request's body as it is.
+    """The picture in the request's body: the whole body, or the one file of a multipart form.
 
     Raises:
-        RefusedError: If it is empty or too large.
+        RefusedError: If there is none, more than one, or it is too large.
     """
-    body = _read(limits.picture_bytes)
-    if not body:
-        raise refuse(400, "usage", "the body is empty: send a PNG or JPEG picture of one character")
-    return body
+    if request.mimetype != "multipart/form-data":
+        content = _read(limits.picture_bytes)
+    else:
+        request.max_content_length = limits.picture_bytes
+        files = [file for _, file in request.files.items(multi=True)]
+        if len(files) != 1:
+            raise refuse(400, "usage", f"the form has {len(files)} files: send one picture")
+        content = files[0].read()
+    if not content:
+        raise refuse(400, "usage", "no picture: send a PNG or JPEG of one character")
+    return content
 
 
 def _read(most: int) -> bytes:
@@ -57,23 +67,7 @@ def _read(most: int) -> bytes:
     return request.get_data(cache=False)
 
 
-def _depth(text: str) -> int:
-    """How deep brackets are nested, counted before a parser meets them."""
-    deepest = depth = 0
-    in_text = escaped = False
-    for sign in text:
-        if in_text:
-            in_text = escaped or sign != '"'
-            escaped = sign == "\\" and not escaped
-        elif sign == '"':
-            in_text = True
-        elif sign in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif sign in "]}":
-            depth -= 1
-    return deepest
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def _depth(value: Any) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)

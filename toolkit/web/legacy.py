@@ -8,8 +8,8 @@ import flask
 from flask import Blueprint, Flask, Response
 
 from toolkit.operations.toolkit import Toolkit
+from toolkit.web.access import Access, harden
 from toolkit.web.body import json_object
-from toolkit.web.guard import Guard, harden
 from toolkit.web.listing import ListedModel, listed_models
 from toolkit.web.merging import merge_named
 from toolkit.web.problems import Problem, problem_of
@@ -17,7 +17,7 @@ from toolkit.web.settings import WebSettings
 from toolkit.web.state import WebState
 
 PATHS = frozenset({"/find_models", "/smart_merge"})
-_MEGABYTE = 1024 * 1024
+_MEGABYTE = 1e6
 
 
 def add_smart_merge_routes(
@@ -38,7 +38,7 @@ def add_smart_merge_routes(
     """
     state = WebState.of(toolkit, settings)
     routes = blueprint(state)
-    routes.before_request(Guard(state.settings).check)
+    routes.before_request(Access(state.settings).check)
     routes.after_request(harden)
     app.register_blueprint(routes)
 

@@ -37,8 +37,8 @@ class ListedModel:
 def listed_models(state: WebState) -> tuple[ListedModel, ...]:
     """The model files below the roots, sorted by path.
 
-    A file is left out if no request could name it: its name has other signs than letters, digits,
-    ``.``, ``_`` and ``-``, or it lies too deep.
+    Files that no request could name are left out: their names have other characters than letters,
+    digits, ``.``, ``_`` and ``-``, or they are too deep.
     """
     named = list(_named(state))
     counts = Counter(path.rpartition("/")[2] for path, _, _ in named)

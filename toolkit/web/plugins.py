@@ -1,8 +1,7 @@
-"""Plugins' routes: each in an app of its own below ``/plugins/<name>``, behind the same checks."""
+"""Plugins' routes: each in an app of its own below ``/plugins/<name>``, after the same checks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import flask
@@ -12,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from toolkit.declarations import Routes
 from toolkit.host.kinds import ROUTES
 from toolkit.web import problems
-from toolkit.web.problems import logger
+from toolkit.web.problems import REQUEST_ID, logger, request_id
 from toolkit.web.state import WebState
 
 if TYPE_CHECKING:
@@ -22,17 +21,17 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def mount(app: Flask, state: WebState) -> None:
-    """Mount every plugin's routes; what is broken is recorded, and the rest works.
+    """Mount every plugin's routes; a broken one is recorded, and the rest works.
 
-    A blueprint can claim an app's every request and error. In an app of its own it claims its own,
-    and the checks have been passed before a request gets there.
+    A blueprint can register handlers for all requests and errors of its app. In an app of its own
+    that concerns its own routes only, and only requests that passed the checks get there.
     """
     for name, routes in state.toolkit.catalog.all(ROUTES).items():
         try:
             inner = _app_of(routes, state)
-        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             state.plugin_problems[name] = f"{type(error).__name__}: {error}"
-            logger.warning("the routes of plugin %s are left out: %s", name, state.plugin_problems[name])
+            logger.warning("routes of plugin %s are not served: %s", name, state.plugin_problems[name])
             continue
         _add(app, f"/plugins/{name}", inner)
 
@@ -49,23 +48,22 @@ def _app_of(routes: Routes, state: WebState) -> Flask:
 
 
 def _add(app: Flask, prefix: str, inner: Flask) -> None:
-    def view(path: str = "") -> BaseResponse:
+    def view(**_path: str) -> BaseResponse:
         try:
-            return BaseResponse.from_app(
-                inner.wsgi_app, _below(request.environ, prefix, path), buffered=False
-            )
+            return BaseResponse.from_app(inner.wsgi_app, _below(request.environ, prefix), buffered=False)
         except SystemExit as error:
-            # waitress would drop the connection without an answer.
+            # waitress would close the connection without an answer.
             raise RuntimeError(f"a route below {prefix} called sys.exit({error.code!r})") from error
 
-    rules: Iterable[str] = (prefix, f"{prefix}/", f"{prefix}/<path:path>")
-    for number, rule in enumerate(rules):
+    for number, rule in enumerate((prefix, f"{prefix}/", f"{prefix}/<path:path>")):
         app.add_url_rule(rule, f"{prefix.strip('/').replace('.', '_')}_{number}", view, methods=_METHODS)
 
 
-def _below(environ: WSGIEnvironment, prefix: str, path: str) -> dict[str, Any]:
-    """The request as the inner app sees it: the prefix belongs to the script, the rest is the path."""
+def _below(environ: WSGIEnvironment, prefix: str) -> dict[str, Any]:
+    """The request as the inner app sees it: the prefix is part of the script name."""
     inner = {key: value for key, value in environ.items() if not key.startswith(("werkzeug.", "flask."))}
     inner["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + prefix
-    inner["PATH_INFO"] = f"/{path}"
+    # As WSGI encodes it; the decoded path of the route may have characters that WSGI does not allow.
+    inner["PATH_INFO"] = environ["PATH_INFO"].removeprefix(prefix) or "/"
+    inner[REQUEST_ID] = request_id()
     return inner

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import flask
-from flask import Flask, Response, g
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from toolkit.errors import (
@@ -27,6 +27,9 @@ from toolkit.errors import (
 
 logger = logging.getLogger("toolkit.web")
 
+REQUEST_ID = "toolkit.request_id"
+"""Key of the request's id in the WSGI environment."""
+
 _STATUS = {
     "usage": 400,
     "plugin": 400,
@@ -41,26 +44,26 @@ _STATUS = {
     "storage": 507,
 }
 _TITLES = {
-    "usage": "The request cannot be used.",
-    "plugin": "A plugin that this needs is missing or broken.",
-    "configuration": "The server is not set up for this.",
-    "not_found": "There is no such thing here.",
-    "plan_refused": "This would not do what was asked for.",
-    "damaged": "The file is not the one that its card was written for.",
-    "proof_failed": "What was made did not pass its checks; nothing was written.",
-    "busy": "Somebody else is writing the same output.",
+    "usage": "The request is not valid.",
+    "plugin": "A required plugin is missing or broken.",
+    "configuration": "The server is not configured for this.",
+    "not_found": "Not found.",
+    "plan_refused": "The request was refused.",
+    "damaged": "The file differs from its card.",
+    "proof_failed": "The result failed verification; nothing was saved.",
+    "busy": "Another process is writing the same output.",
     "limit": "A limit was reached.",
-    "unreadable": "The input is not what it should be.",
-    "unsupported": "The input needs something that is not supported.",
+    "unreadable": "The input cannot be read.",
+    "unsupported": "The input is not supported.",
     "incompatible_models": "These models cannot be merged.",
-    "storage": "The server's disk refused.",
-    "unauthorized": "A token is needed.",
-    "forbidden": "This request may not come from another site.",
-    "host": "This server does not go by that name.",
-    "method_not_allowed": "This address does not take this method.",
-    "media_type": "This address does not take this type of content.",
+    "storage": "The server's disk reported an error.",
+    "unauthorized": "A token is required.",
+    "forbidden": "Requests from other sites are refused.",
+    "host": "Unknown Host header.",
+    "method_not_allowed": "Method not allowed.",
+    "media_type": "Unsupported content type.",
     "too_many_requests": "Another heavy job is running.",
-    "bug": "The server has a bug.",
+    "bug": "Internal error.",
 }
 _OF_HTTP = {
     401: "unauthorized",
@@ -71,7 +74,7 @@ _OF_HTTP = {
     415: "media_type",
     429: "too_many_requests",
 }
-# Kinds whose messages are written for whoever sent the request.
+# Errors whose messages may be shown to the client.
 _EXPLAINED = (
     UsageError,
     PlanRefusedError,
@@ -82,7 +85,7 @@ _EXPLAINED = (
     LimitReachedError,
     BusyError,
 )
-_FOLDER_OF_A_MACHINE = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
+_ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ class Problem:
     Attributes:
         status: Of HTTP.
         code: The command line's, or the API's own.
-        detail: What is wrong with this request; empty where that would say too much.
-        headers: To be sent with it.
+        detail: What is wrong with this request; empty if that would reveal too much.
+        headers: Sent with it.
     """
 
     status: int
@@ -103,12 +106,12 @@ class Problem:
 
     @property
     def message(self) -> str:
-        """For people: the detail, or what the code means."""
+        """The detail, or what the code means."""
         return self.detail or _TITLES[self.code]
 
 
 class RefusedError(Exception):
-    """A request that goes no further; ends as its problem."""
+    """A refused request; answered by its problem."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -116,40 +119,42 @@ class RefusedError(Exception):
 
 
 def refuse(status: int, code: str, detail: str = "", **headers: str) -> RefusedError:
-    """A refusal to raise; header names are written with ``_`` for ``-``."""
+    """A refusal to raise; ``_`` in the names of headers means ``-``."""
     return RefusedError(
         Problem(status, code, detail, {name.replace("_", "-"): value for name, value in headers.items()})
     )
 
 
 def request_id() -> str:
-    """The id of the request at hand; the server's log has the same."""
-    if "toolkit_request_id" not in g:
-        g.toolkit_request_id = secrets.token_hex(8)
-    return str(g.toolkit_request_id)
+    """The id of the current request, in the answer and in the server's log.
+
+    It is kept in the WSGI environment, which an app below ``/plugins/`` shares.
+    """
+    return str(request.environ.setdefault(REQUEST_ID, secrets.token_hex(8)))
 
 
 def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> Problem:
-    """What a client may know of an exception; everything else goes to the log.
+    """What a client may know of an exception; the rest goes to the log.
 
     Args:
-        error: Whatever came out of a view.
-        folders: Folders whose names may stand in messages and are cut out of them.
+        error: Raised by a view.
+        folders: Folders whose names are cut out of messages.
     """
     if isinstance(error, RefusedError):
         return error.problem
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, ToolkitError):
-        # Quoted: a message may repeat what stands in a stranger's file, line breaks and all.
-        logger.warning("request %s: %s: %r", request_id(), error.code, str(error))
+        # Without the hint, which is for the command line; quoted, since a message may repeat text of
+        # an untrusted file with its line breaks.
+        logger.warning("request %s: %s: %r", request_id(), error.code, error.message)
         return Problem(_STATUS.get(error.code, 500), error.code, _detail(error, folders))
     logger.error("request %s failed", request_id(), exc_info=error)
     return Problem(500, "bug")
 
 
 def answer(problem: Problem) -> Response:
-    """The response for ``/v1`` and everything that has no form of its own."""
+    """An error as problem+json."""
     document = {
         "type": "about:blank",
         "title": _TITLES[problem.code],
@@ -167,7 +172,7 @@ def answer(problem: Problem) -> Response:
 
 
 def install(app: Flask, folders: tuple[Path, ...]) -> None:
-    """Let every error of an app end as problem+json."""
+    """Answer every error of an app with problem+json."""
 
     def handle(error: Exception) -> Response:
         return answer(problem_of(error, folders))
@@ -192,5 +197,5 @@ def _detail(error: ToolkitError, folders: tuple[Path, ...]) -> str:
     for folder in folders:
         for spelling in {str(folder.resolve()), str(folder.absolute())}:
             text = text.replace(f"{spelling}/", "")
-    # A message that still names a folder of the machine stays in the log.
-    return "" if _FOLDER_OF_A_MACHINE.search(text) else text
+    # A message with another absolute path stays in the log.
+    return "" if _ABSOLUTE_PATH.search(text) else text

@@ -1,4 +1,4 @@
-"""Who may reach the server, with what, and how much of it."""
+"""Settings of the server: address, token, allowed hosts, limits."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from toolkit.sandbox.sandbox import SandboxLimits
 TOKEN_VARIABLE = "TOOLKIT_TOKEN"  # noqa: S105 - the name of a variable
 _SHORTEST_TOKEN = 16
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - to be recognised
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared only
 
 
 @dataclass(frozen=True, slots=True)
 class WebLimits:
-    """How much one request, and all of them together, may take.
+    """Limits of a request and of the server.
 
     Attributes:
-        json_bytes: Of a JSON body.
-        json_depth: How deep objects and lists may be nested in it.
-        picture_bytes: Of a picture; its pixels are limited where it is decoded.
-        models_in_merge: How many may be merged.
-        merge_seconds: How long a merge may take.
-        guesses: The most that ``top`` may ask for.
-        recognisers: Models that are kept ready.
-        retry_after_s: What a client is told to wait while another one's heavy job runs.
+        json_bytes: Size of a JSON body.
+        json_depth: Nesting of objects and lists in it.
+        picture_bytes: Size of a picture; its pixels are limited where it is decoded.
+        models_in_merge: Number of models in a merge.
+        merge_seconds: Duration of a merge.
+        guesses: Largest value of ``top``.
+        recognisers: Number of models that are kept in memory.
+        retry_after_s: Seconds that a client is told to wait while another heavy job runs.
     """
 
     json_bytes: int = 64 << 10
@@ -49,11 +49,11 @@ class WebSettings:
     Attributes:
         host: Address to listen on.
         port: 0 for any that is free.
-        token: What a client must send as ``Authorization: Bearer``; None on loopback alone.
-        trusted_hosts: What the Host header may say, beside the server's own names.
-        limits: Of every kind.
-        trial: What a model file may take of the child process that reads it first; None to read
-            files in the server's own process alone, where all of them are known to be good.
+        token: Clients must send it as ``Authorization: Bearer``; None is allowed on loopback only.
+        trusted_hosts: Allowed in the Host header, beside the server's own names.
+        limits: Of requests and the server.
+        sandbox: Limits of the child process that reads a model file first; None to read files in
+            the server's own process, if all of them are trusted.
     """
 
     host: str = "127.0.0.1"
@@ -61,7 +61,7 @@ class WebSettings:
     token: str | None = field(default=None, repr=False)
     trusted_hosts: tuple[str, ...] = ()
     limits: WebLimits = WebLimits()
-    trial: SandboxLimits | None = field(default_factory=SandboxLimits)
+    sandbox: SandboxLimits | None = field(default_factory=SandboxLimits)
 
     def __post_init__(self) -> None:
         token = self.token
@@ -85,17 +85,17 @@ class WebSettings:
         trusted_hosts: Iterable[str] = (),
         environ: Mapping[str, str] | None = None,
     ) -> WebSettings:
-        """With the token that the environment has.
+        """With the token from the environment.
 
         Raises:
-            ConfigurationError: If the address needs a token and there is none, or a poor one.
+            ConfigurationError: If the address needs a token and there is none, or it is too weak.
         """
         variables = os.environ if environ is None else environ
         return cls(host, port, variables.get(TOKEN_VARIABLE) or None, tuple(trusted_hosts))
 
     @property
     def allowed_hosts(self) -> list[str]:
-        """Every name that a Host header may have, without the port."""
+        """Every allowed Host header, without the port."""
         own = (
             [socket.gethostname(), socket.getfqdn()] if self.host in _EVERYWHERE else [_bracketed(self.host)]
         )
@@ -103,7 +103,7 @@ class WebSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine alone."""
+    """Whether an address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 from toolkit.operations.toolkit import Toolkit
 from toolkit.sandbox.sandbox import Sandbox
-from toolkit.store import Workspace
 from toolkit.web.heavy import HeavyGate
 from toolkit.web.settings import TOKEN_VARIABLE, WebSettings
 
@@ -19,7 +18,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[V]):
-    """Keeps the few values that were used last.
+    """Keeps the values that were used last.
 
     Args:
         most: How many.
@@ -32,7 +31,7 @@ class Recent(Generic[V]):
         self._making = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value of a key, made now if it is not kept; one value is made at a time."""
+        """The value of a key, made if it is not kept; one value is made at a time."""
         found = self._find(key)
         if found:
             return found[0]
@@ -60,41 +59,41 @@ class WebState:
     """The toolkit, the settings and what is kept between requests.
 
     Attributes:
-        toolkit: Plugins and workspace.
+        toolkit: Plugins and workspace; follows no links, and reads files in the sandbox first.
         settings: Of the server.
-        gate: Before the heavy jobs.
-        trial: Reads model files before this process does; the toolkit asks it about each.
-        plugin_problems: Why a plugin's routes are not there, by their name.
+        gate: Limits heavy jobs.
+        sandbox: Reads model files before this process does; None if that is switched off.
+        plugin_problems: Why a plugin's routes are not served, by their name.
     """
 
     toolkit: Toolkit
     settings: WebSettings
     gate: HeavyGate
-    trial: Sandbox | None = None
+    sandbox: Sandbox | None = None
     plugin_problems: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, toolkit: Toolkit | None, settings: WebSettings | None) -> WebState:
-        """With the installed plugins and the working directory where nothing else is given."""
+        """With the installed plugins and the working directory by default."""
         chosen = settings if settings is not None else WebSettings.from_environment()
-        used = toolkit if toolkit is not None else Toolkit(Workspace(Path()))
-        gate = HeavyGate(chosen.limits.retry_after_s)
-        if chosen.trial is None:
-            return cls(used, chosen, gate)
-        trial = Sandbox(used.workspace, chosen.trial, secrets=(TOKEN_VARIABLE,))
-        return cls(Toolkit(used.workspace, lambda: used.catalog, trial), chosen, gate, trial)
+        used = toolkit if toolkit is not None else Toolkit()
+        sandbox = None
+        if chosen.sandbox is not None:
+            sandbox = Sandbox(used.workspace, chosen.sandbox, secrets=(TOKEN_VARIABLE,))
+        served = Toolkit(used.workspace, lambda: used.catalog, sandbox, follow_links=False)
+        return cls(served, chosen, HeavyGate(chosen.limits.retry_after_s), sandbox)
 
     def read_first(self, files: Iterable[Path]) -> None:
-        """Let one child process try all the files that are about to be read, and not one each."""
-        if self.trial is not None:
-            self.trial.read_first(files)
+        """Read these files in one child process, instead of one child for each."""
+        if self.sandbox is not None:
+            self.sandbox.read_first(files)
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """The folders that a request may name files of."""
+        """The folders with files that a request may name."""
         return (self.toolkit.workspace.models,)
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Folders that may stand in a message and are cut out of it."""
+        """Folders that are cut out of messages."""
         return (self.toolkit.workspace.root,)

@@ -1,8 +1,9 @@
-"""The API of its own: models and predictions."""
+"""``/v1``: models and predictions."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,14 @@ from flask import Blueprint, Response, request
 
 from toolkit.errors import MissingInputError
 from toolkit.model.card_file import card_path
-from toolkit.operations.models import FoundModel, find_models
+from toolkit.operations.models import describe_file
 from toolkit.operations.predict import Classifier, load_classifier
 from toolkit.pictures import prepare_picture
+from toolkit.store import FoundFile
 from toolkit.store.file_state import file_state
-from toolkit.store.opening import ConfinedFile, name_of, open_confined
+from toolkit.store.opening import ConfinedFile, open_confined
 from toolkit.web.body import picture
-from toolkit.web.listing import listed_models
+from toolkit.web.listing import ListedModel, listed_models
 from toolkit.web.problems import refuse
 from toolkit.web.state import Recent, WebState
 
@@ -28,23 +30,18 @@ def blueprint(state: WebState) -> Blueprint:
     """``/v1/models`` and ``/v1/predict``."""
     routes = Blueprint("v1", __name__, url_prefix="/v1")
     classifiers: Recent[Classifier] = Recent(state.settings.limits.recognisers)
-    listings: Recent[tuple[FoundModel, ...]] = Recent(1)
+    listings: Recent[list[dict[str, Any]]] = Recent(1)
 
     @routes.get("/models")
     def models() -> Response:
-        # Every file is compared with its digest, once for each state of the folder.
-        listed = listed_models(state)
-        states = tuple(
-            (model.path, file_state(model.file), file_state(card_path(model.file))) for model in listed
-        )
-
-        def look() -> tuple[FoundModel, ...]:
-            state.read_first(model.file for model in listed)
-            return find_models(state.toolkit)
-
-        found = listings.get(states, look)
-        described = [_described(state, model) for model in found]
-        return flask.jsonify(models=[model for model in described if model is not None])
+        for _ in range(_ATTEMPTS):
+            listed = listed_models(state)
+            states = _states(listed)
+            # Every file is compared with its digest, once for each state of the folder.
+            described = listings.get(states, partial(_describe, state, listed))
+            if _states(listed) == states:
+                return flask.jsonify(models=described)
+        raise refuse(409, "busy", "models are being replaced: send the request again")
 
     @routes.post("/predict")
     def predict() -> Response:
@@ -76,7 +73,7 @@ def _top(state: WebState) -> int:
 
 
 def _classifier(state: WebState, kept: Recent[Classifier], name: str) -> Classifier:
-    """The model that a name means, ready; read again once its file or its card is another."""
+    """The classifier of a model; made again when the model's file or card has changed."""
     for _ in range(_ATTEMPTS):
         with open_confined(name, state.roots) as file:
             key = (file.path, file.state, file_state(card_path(file.path)))
@@ -90,17 +87,24 @@ def _load(state: WebState, file: ConfinedFile) -> Classifier:
     try:
         return load_classifier(state.toolkit, file.path)
     except MissingInputError:
-        # It was there a moment ago: somebody has removed it meanwhile.
+        # It was removed meanwhile.
         raise refuse(404, "not_found") from None
 
 
-def _described(state: WebState, model: FoundModel) -> dict[str, Any] | None:
-    name = name_of(model.path, state.roots)
-    if name is None:
-        return None
+def _states(listed: Sequence[ListedModel]) -> tuple[object, ...]:
+    return tuple((model.file, file_state(model.file), file_state(card_path(model.file))) for model in listed)
+
+
+def _describe(state: WebState, listed: Sequence[ListedModel]) -> list[dict[str, Any]]:
+    state.read_first(model.file for model in listed)
+    return [_described(state, model) for model in listed]
+
+
+def _described(state: WebState, listed: ListedModel) -> dict[str, Any]:
+    model = describe_file(state.toolkit, FoundFile(listed.file, listed.size))
     card = model.card
     return {
-        "name": name,
+        "name": listed.path,
         "size": model.size,
         "format": model.format,
         "state": model.state,

@@ -1,10 +1,9 @@
-"""What stands before every route: host, token, site and type of content; and after it, headers."""
+"""The checks before every route: host, token, site and content type; and the headers after it."""
 
 from __future__ import annotations
 
 import hmac
 import re
-from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, request
 
@@ -12,10 +11,10 @@ from toolkit.web.problems import refuse, request_id
 from toolkit.web.settings import WebSettings
 
 OPEN_PATHS = frozenset({"/healthz"})
-"""What is answered without a token: whether the server lives, and nothing else."""
+"""Answered without a token: whether the server is running, and nothing else."""
 
 PICTURE_PATHS = frozenset({"/v1/predict"})
-PICTURE_TYPES = frozenset({"image/png", "image/jpeg"})
+PICTURE_TYPES = ("image/png", "image/jpeg", "multipart/form-data")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECURITY_HEADERS = {
@@ -29,8 +28,8 @@ _SECURITY_HEADERS = {
 }
 
 
-class Guard:
-    """The checks of one app.
+class Access:
+    """The access checks of one app.
 
     Args:
         settings: Whom to answer.
@@ -41,12 +40,16 @@ class Guard:
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
 
     def install(self, app: Flask) -> None:
-        """Stand before every route of an app, those of unknown addresses included."""
+        """Check every request of an app, those for unknown addresses included."""
         app.before_request(self.check)
         app.after_request(harden)
 
     def check(self) -> None:
-        """Let the request at hand pass, or raise the refusal that it gets."""
+        """Accept the current request.
+
+        Raises:
+            RefusedError: If it is refused.
+        """
         self._check_host()
         if request.path in OPEN_PATHS:
             return
@@ -58,7 +61,7 @@ class Guard:
             _check_type(request)
 
     def _check_host(self) -> None:
-        # Flask's TRUSTED_HOSTS knows no IPv6 address and no capital letters.
+        # Flask's TRUSTED_HOSTS supports neither IPv6 addresses nor capital letters.
         host = _HOST.fullmatch(request.environ.get("HTTP_HOST", "").lower())
         if host is None or host[1] not in self._hosts:
             raise refuse(400, "host")
@@ -71,7 +74,7 @@ class Guard:
 
 
 def harden(response: Response) -> Response:
-    """Add the headers that keep a browser from doing more than it should, and the request's id."""
+    """Add the security headers and the request's id."""
     for name, value in _SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-Id"] = request_id()
@@ -81,22 +84,26 @@ def harden(response: Response) -> Response:
 def _check_site(asked: Request) -> None:
     """Refuse what a browser sends on behalf of another site.
 
-    Browsers say where a request comes from, in one of two headers at least; a client that says
-    nothing is none, and a page cannot make a browser keep silent.
+    Browsers state the origin in at least one of two headers, and a page cannot suppress it. A client
+    that sends neither is not a browser.
     """
     if asked.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise refuse(403, "forbidden")
     origin = asked.headers.get("Origin")
     if origin is not None:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or parts.netloc.lower() != asked.host.lower():
+        scheme, _, host = origin.lower().partition("://")
+        if scheme not in ("http", "https") or host != asked.host.lower():
             raise refuse(403, "forbidden")
 
 
 def _check_type(asked: Request) -> None:
-    """Only types that a form of another site cannot send."""
+    """Accept only the content types that a route reads.
+
+    A form of another site can send multipart, which is accepted only where nothing is changed.
+    """
     if asked.path in PICTURE_PATHS:
         if asked.mimetype not in PICTURE_TYPES:
-            raise refuse(415, "media_type", "send image/png or image/jpeg", Accept="image/png, image/jpeg")
+            accepted = ", ".join(PICTURE_TYPES)
+            raise refuse(415, "media_type", f"send one of {accepted}", Accept=accepted)
     elif asked.mimetype != "application/json" and (asked.mimetype or asked.content_length):
         raise refuse(415, "media_type", "send application/json", Accept="application/json")
