@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_command_line
+from toolkit.cli.context import CommandLine, common_options, pass_command_line, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import INPUT_PATH
+from toolkit.cli.parameters import INPUT_PATH, MODEL
 from toolkit.cli.tables import print_table
+from toolkit.requests.models import FindModels, ShowModel, VerifyModels
+from toolkit.vocabulary import file_size, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,14 +34,14 @@ def command() -> None:
 @command.command("find")
 @click.argument("folders", nargs=-1, type=INPUT_PATH, metavar="[DIR…]")
 @common_options
-@pass_command_line
-def find(command_line: CommandLine, folders: tuple[Path, ...]) -> None:
+@pass_request(FindModels)
+def find(command_line: CommandLine, request: FindModels) -> None:
     """List the models in folders, or in models/."""
     from toolkit.operations.models import find_models
-    from toolkit.requests.models import FindModels
 
-    models = find_models(command_line.toolkit, FindModels(folders))
-    where = ", ".join(shown_path(folder) for folder in folders or (command_line.toolkit.workspace.models,))
+    models = find_models(command_line.toolkit, request)
+    folders = request.folders or (command_line.toolkit.workspace.models,)
+    where = ", ".join(map(shown_path, folders))
     command_line.output.result({"models": models}, lambda console: _print_found(models, where, console))
 
 
@@ -52,17 +54,17 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
-    for title in ("MB", "parameters", "classes", "validation"):
+    for title in ("size", "parameters", "classes", "validation"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("file", no_wrap=True)
     for model in models:
         accuracy = model.card.validation_accuracy
         table.add_row(
             shown_path(model.path),
-            f"{model.size / 1e6:.2f}",
+            file_size(model.size),
             "" if model.parameters is None else f"{model.parameters:,}",
             "" if model.classes is None else str(model.classes),
-            "" if accuracy is None else f"{accuracy:.2%}",
+            "" if accuracy is None else percent(accuracy),
             Text(model.state, style="" if not model.problem else "red"),
         )
     print_table(console, table)
@@ -72,15 +74,14 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
 
 
 @command.command("show")
-@click.argument("model", type=INPUT_PATH)
+@click.argument("model", type=MODEL)
 @common_options
-@pass_command_line
-def show(command_line: CommandLine, model: Path) -> None:
+@pass_request(ShowModel)
+def show(command_line: CommandLine, request: ShowModel) -> None:
     """Show a model's card, layers and tensors."""
     from toolkit.operations.models import show_model
-    from toolkit.requests.models import ShowModel
 
-    details = show_model(command_line.toolkit, ShowModel(model))
+    details = show_model(command_line.toolkit, request)
     command_line.output.result(details, lambda console: _print_details(details, console))
 
 
@@ -89,7 +90,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
 
     card = details.card
     facts = {
-        "file": f"{shown_path(details.path)}, {details.size / 1e6:.2f} MB, {details.state}",
+        "file": f"{shown_path(details.path)}, {file_size(details.size)}, {details.state}",
         "network": f"{_shape(details.input_shape)} → {_shape(details.output_shape)}, "
         f"{details.parameters:,} parameters, {details.dialect}",
         "weights": details.digest,
@@ -101,7 +102,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         if all(len(name) == 1 for name in card.classes)
         else ", ".join(card.classes),
         "scores": ", ".join(
-            f"{name.removesuffix('_accuracy')} {value:.2%}"
+            f"{name.removesuffix('_accuracy')} {percent(value)}"
             for name, value in card.metrics.items()
             if name.endswith("_accuracy")
         ),
@@ -168,18 +169,17 @@ def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
 
 
 @command.command("verify")
-@click.argument("models", nargs=-1, type=INPUT_PATH, metavar="[MODEL…]")
+@click.argument("models", nargs=-1, type=MODEL, metavar="[MODEL…]")
 @common_options
-@pass_command_line
-def verify(command_line: CommandLine, models: tuple[Path, ...]) -> None:
+@pass_request(VerifyModels)
+def verify(command_line: CommandLine, request: VerifyModels) -> None:
     """Compare files and weights with the digests in their cards.
 
     The exit status is 5 if one is damaged, 3 if one cannot be read.
     """
     from toolkit.operations.models import verify_models
-    from toolkit.requests.models import VerifyModels
 
-    verified = verify_models(command_line.toolkit, VerifyModels(models))
+    verified = verify_models(command_line.toolkit, request)
     command_line.output.result({"models": verified}, lambda console: _print_verified(verified, console))
     states = {item.state for item in verified}
     if "damaged" in states:

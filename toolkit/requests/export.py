@@ -9,12 +9,12 @@ from toolkit.options import option
 from toolkit.vocabulary import Convention
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Export:
     """Write a model for other programs."""
 
-    model: Path
-    to: str
+    model: Path = option(help="model file")
+    to: str = option(help="exporter")
     out: Path | None = option(None, help="output file; by default beside the model, with another suffix")
     options: tuple[str, ...] = option((), help="key=value for the exporter")
     dataset: str | None = option(

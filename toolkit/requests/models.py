@@ -8,21 +8,21 @@ from pathlib import Path
 from toolkit.options import option
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FindModels:
     """List model files with what is known of them."""
 
     folders: tuple[Path, ...] = option((), help="folders to search; by default models/")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShowModel:
     """Show one model's card, layers and tensors."""
 
-    model: Path
+    model: Path = option(help="model file")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VerifyModels:
     """Compare files and weights with the digests in their cards."""
 

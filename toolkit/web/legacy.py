@@ -8,6 +8,7 @@ import flask
 from flask import Blueprint, Flask, Response
 
 from toolkit.operations.toolkit import Toolkit
+from toolkit.vocabulary.figures import MEBIBYTE
 from toolkit.web.access import Access, harden
 from toolkit.web.body import json_object
 from toolkit.web.listing import ListedModel, listed_models
@@ -17,7 +18,6 @@ from toolkit.web.settings import WebSettings
 from toolkit.web.state import WebState
 
 PATHS = frozenset({"/find_models", "/smart_merge"})
-_MEGABYTE = 1e6
 
 
 def add_smart_merge_routes(
@@ -84,7 +84,7 @@ def _described(models: list[ListedModel] | tuple[ListedModel, ...]) -> dict[str,
         model.label: {
             "path": model.path,
             "directory": model.directory,
-            "size_mb": round(model.size / _MEGABYTE, 2),
+            "size_mb": round(model.size / MEBIBYTE, 2),
         }
         for model in models
     }

@@ -1,0 +1,92 @@
+"""``models`` and ``export`` as commands: what people read and what programs parse."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import toolkit_keras
+import toolkit_onnx
+from toolkit.cli.context import CommandLine
+from toolkit.cli.main import toolkit as program
+from toolkit.testing import catalog_of
+
+OPERATIONS = Path(__file__).resolve().parents[1] / "operations"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    spec = importlib.util.spec_from_file_location("quarters_for_commands", OPERATIONS / "quarters.py")
+    assert spec is not None
+    assert spec.loader is not None
+    quarters = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, quarters)
+    spec.loader.exec_module(quarters)
+    quarters.save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, metrics={"validation_accuracy": 0.5})
+    monkeypatch.chdir(tmp_path)
+    catalog = catalog_of(toolkit_keras, toolkit_onnx)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(program, list(arguments), obj=CommandLine(lambda: catalog))
+
+    return run
+
+
+def test_show_prints_one_json_document(run: Run) -> None:
+    done = run("--output", "json", "models", "show", "models/net.h5")
+
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    kernel = document["layers"][-1]["tensors"][0]
+    assert (kernel["name"], kernel["dtype"], kernel["shape"]) == ("dense/kernel", "float32", [784, 4])
+    assert document["state"] == "ok"
+
+
+def test_one_size_everywhere(run: Run) -> None:
+    (size,) = {
+        line.split("net.h5")[1].split("MiB")[0].strip(" ,")
+        for line in (
+            run("models", "find").stdout + run("models", "show", "models/net.h5").stdout
+        ).splitlines()
+        if "net.h5" in line
+    }
+    assert float(size) > 0
+
+
+def test_verify_ends_with_the_status_of_the_worst(run: Run, tmp_path: Path) -> None:
+    assert run("models", "verify").exit_code == 0
+    (tmp_path / "models" / "page.h5").write_text("<!DOCTYPE html>")
+    assert run("models", "verify").exit_code == 3
+    (tmp_path / "models" / "net.h5").write_bytes(b"damaged")
+    assert run("models", "verify").exit_code == 5
+
+
+def test_an_export_prints_path_size_and_how_it_was_verified(run: Run) -> None:
+    done = run("export", "models/net.h5", "--to", "onnx")
+
+    assert done.exit_code == 0, done.output
+    first, second = done.stdout.splitlines()
+    assert first.startswith("models/net.onnx  ")
+    assert first.endswith(" MiB")
+    assert second.startswith("verified: ")
+    document = json.loads(run("--output", "json", "export", "models/net.h5", "--to", "onnx").stdout)
+    assert document["facts"]["nodes"] > 0
+    assert len(document["sha256"]) == 64
+
+
+def test_an_export_asks_before_it_replaces(run: Run) -> None:
+    arguments = ("export", "models/net.h5", "--to", "onnx", "--out", "mine.onnx")
+    assert run(*arguments).exit_code == 0
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert "mine.onnx exists" in refused.stderr
+    assert "--force" in refused.stderr
+    assert run(*arguments, "--force").exit_code == 0
