@@ -169,7 +169,7 @@ def test_a_bad_card_costs_its_own_row_only(toolkit: Toolkit, tmp_path: Path) -> 
 
     assert {name for name, item in found.items() if item.state == "ok"} == {"good"}
     assert {name for name, item in found.items() if item.state == "unreadable"} == {*card, "newer"}
-    assert "schema 99, this version reads 1" in found["newer"].problem
+    assert "schema 99, this version reads" in found["newer"].problem
     assert not [item for item in found.values() if "secret" in item.card.name]
     assert {item.state for item in verify_models(toolkit)} == {"ok", "unreadable"}
 
