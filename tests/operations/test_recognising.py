@@ -15,6 +15,7 @@ from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.evaluate import evaluate
 from toolkit.operations.export import export
 from toolkit.operations.models import verify_models
+from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.requests.export import Export
 from toolkit.requests.models import VerifyModels

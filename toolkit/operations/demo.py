@@ -14,8 +14,8 @@ from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
 from toolkit.operations.predict import ImagePredictions, predict
 from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import Trained, TrainOrder, train
-from toolkit.requests.predict import Predict
 from toolkit.requests.export import Export
+from toolkit.requests.predict import Predict
 from toolkit.store import Workspace, publish_bytes
 from toolkit.vocabulary import Progress
 
