@@ -1,28 +1,49 @@
-"""The data set that is always there: characters drawn from the fonts that matplotlib and Pillow ship."""
+"""The built-in data set: characters drawn from the fonts that matplotlib and Pillow contain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
+from toolkit.options import option
 from toolkit.types import DatasetLoader, DatasetSource, LoadRequest, MakeRequest
-from toolkit_glyphs.options import GlyphOptions
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
 
 
-def _detect(folder: Path) -> Sequence[DatasetSource]:  # noqa: ARG001 - it is there for every folder
-    return (
-        DatasetSource(
-            name="glyphs",
-            loader="glyphs",
-            summary="62 characters drawn from fonts, computed; 28×28, EMNIST's classes and look",
-            rank=-1,
-        ),
+@dataclass(frozen=True)
+class GlyphOptions:
+    """Options of ``glyphs``."""
+
+    train_per_class: int = option(
+        240, help="images of each character in the train part", minimum=1, maximum=10_000
     )
+    test_per_class: int = option(
+        60, help="images of each character in the test part", minimum=1, maximum=10_000
+    )
+    seed: int = option(0, help="random seed", minimum=0)
+
+
+@hookimpl
+def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
+    """Yield the loader ``glyphs``."""
+    yield DatasetLoader(
+        name="glyphs",
+        summary="Characters drawn from fonts, always available; `make` writes them as EMNIST's CSV.",
+        detect=_detect,
+        load=_load,
+        options=GlyphOptions,
+        make=_make,
+    )
+
+
+def _detect(folder: Path) -> Sequence[DatasetSource]:  # noqa: ARG001 - found in every folder
+    summary = "62 characters drawn from fonts, computed; 28×28, EMNIST's classes and look"
+    return (DatasetSource("glyphs", "glyphs", summary, rank=-1),)
 
 
 def _load(request: LoadRequest) -> Dataset:
@@ -32,21 +53,6 @@ def _load(request: LoadRequest) -> Dataset:
 
 
 def _make(request: MakeRequest) -> Sequence[Path]:
-    from toolkit_glyphs.csv_files import make_files
+    from toolkit_glyphs.parts import make_files
 
     return make_files(request)
-
-
-@hookimpl
-def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
-    """The drawn data set."""
-    return (
-        DatasetLoader(
-            name="glyphs",
-            summary="characters drawn from fonts, always there; `make` writes them as EMNIST's CSV",
-            detect=_detect,
-            load=_load,
-            options=GlyphOptions,
-            make=_make,
-        ),
-    )

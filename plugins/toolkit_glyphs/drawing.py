@@ -1,7 +1,7 @@
-"""Characters bent, slanted, thickened and softened until they look like EMNIST's.
+"""Characters bent, slanted, thickened and blurred until they look like EMNIST's.
 
-Only sums, products, quotients and square roots, which every machine rounds alike, stand between
-the seed and the pixels: where FreeType draws the same, the images are the same.
+Pixels are computed from the seed with sums, products, quotients and square roots only, which every
+machine rounds in the same way. With the same FreeType, the images are the same.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Array = NDArray[np.float32]
 SIDE = 28
 CHUNK = 512
 
-# Control points of the bending, from -1.5 to 1.5 on both axes.
+# Control points of the bending are from -1.5 to 1.5 on both axes.
 CONTROLS = 5
 CONTROL_STEP = 0.75
 BEND = 0.26
 
-# As measured on EMNIST: an image is drawn smaller where its strokes are softer.
+# Measured on EMNIST: characters with softer strokes are smaller.
 BOX_WITHOUT_BLUR = 30.6
 BOX_LOSS_PER_BLUR = 15.0
 BOX_LEVEL_SIGMAS = 1.417
@@ -35,7 +35,7 @@ DRAWS = SINGLE_DRAWS + 2 * CONTROLS * CONTROLS
 
 @dataclass(frozen=True, slots=True)
 class _Shapes:
-    """How each of n characters is to be drawn: a plane bent onto the character's own.
+    """How each of n characters is drawn: a plane that is bent onto the character's own.
 
     Attributes:
         glyph: (n,) index into the fields.
@@ -43,9 +43,9 @@ class _Shapes:
         bend: (n, 2, 5, 5) displacement at the control points, x and y.
         taper: (n, 2) how much the drawing narrows to the right and downwards.
         pressure: (n, 2) how much the strokes thicken to the right and downwards.
-        stroke: (n,) width of the strokes in pixels of the image.
-        blur: (n,) deviation of the Gaussian on their edges in pixels of the image.
-        place: (n, 2) where the middle of the box goes, from the middle of the image.
+        stroke: (n,) width of the strokes, in pixels of the image.
+        blur: (n,) standard deviation of the blur, in pixels of the image.
+        place: (n, 2) centre of the box, from the centre of the image.
     """
 
     glyph: NDArray[np.int64]
@@ -61,16 +61,14 @@ class _Shapes:
 def draw_glyphs(
     fields: GlyphFields, per_class: int, *, seed: int, stream: int, held_out: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Draw a data set.
-
-    The image at an index depends on the seed, the stream and the index alone, so that a longer
-    data set begins like a shorter one.
+    """Draw a data set; an image depends only on the seed, the stream and its index.
 
     Args:
-        per_class: Images of each of the 62 characters; these take turns.
+        fields: The characters.
+        per_class: Images of each of the 62 characters, in turn.
         seed: 0 or above.
-        stream: Separates parts of one seed.
-        held_out: Half of the images are also tapered and pressed unevenly.
+        stream: Distinguishes parts with one seed.
+        held_out: Half of the images are also tapered, with uneven pressure.
 
     Returns:
         Images (62 x per_class, 28, 28) uint8, upright, light ink, and their labels.
@@ -93,7 +91,7 @@ def _shapes(
     singles = draws.astype(np.float32)
 
     def around(column: int) -> Array:
-        """Between -1 and 1, mostly near 0: the mean of two draws."""
+        """Between -1 and 1, mostly near 0."""
         value: Array = singles[:, column] + singles[:, column + 1] - 1
         return value
 
@@ -131,11 +129,11 @@ def _draw(fields: GlyphFields, shapes: _Shapes) -> NDArray[np.uint8]:
     size = np.sqrt(_determinant(shapes.forward))
     natural = fields.stroke[shapes.glyph] * size
 
-    # Half-way up the edges the box is smaller than where EMNIST's is measured. Thicker strokes
-    # make it larger: solved for the scale at which both box and strokes come out as wanted.
+    # The box at half of the edges' height is smaller than EMNIST's measured one, and thicker strokes
+    # make it larger: solve for the scale that gives the wanted box and strokes.
     box = BOX_WITHOUT_BLUR - (BOX_LOSS_PER_BLUR + 2 * BOX_LEVEL_SIGMAS) * shapes.blur
     scale = (box - shapes.stroke) / np.maximum(longer - natural, 0.2)
-    # Serif faces have hairlines, which a little thinning would break.
+    # Thinning would break the hairlines of serif faces.
     grown = np.clip((shapes.stroke / scale - natural) / 2, -0.08 * natural, 0.22)
     scale = box / (longer + 2 * grown)
 
@@ -150,7 +148,7 @@ def _draw(fields: GlyphFields, shapes: _Shapes) -> NDArray[np.uint8]:
         shapes.pressure[:, 0, None, None] * x[:, None, :] + shapes.pressure[:, 1, None, None] * y[:, :, None]
     )
     distance += grown[:, None, None] + pressed
-    # A cubic step a little softer in its middle than a Gaussian's, whose tails it lacks.
+    # A cubic step: like a Gaussian edge without its tails.
     rise = np.clip(distance * (scale / (4.2 * shapes.blur))[:, None, None] + 0.5, 0, 1)
     level = rise * rise * (3 - 2 * rise)
     level *= 255 / level.max((1, 2))[:, None, None]
@@ -159,7 +157,7 @@ def _draw(fields: GlyphFields, shapes: _Shapes) -> NDArray[np.uint8]:
 
 
 def _sources(shapes: _Shapes, x: Array, y: Array) -> tuple[Array, Array]:
-    """Where on the character's plane each pixel of the drawing lies; x, y: (n, 28) of columns, rows."""
+    """Position of each pixel on the character's plane; x, y: (n, 28) of columns and rows."""
     inverse = _inverse(shapes.forward)
     basis_x, basis_y = _basis(x), _basis(y)
     across = x[:, None, :] * (1 + shapes.taper[:, 1, None, None] * y[:, :, None])
@@ -180,8 +178,8 @@ def _sources(shapes: _Shapes, x: Array, y: Array) -> tuple[Array, Array]:
 def _boxes(fields: GlyphFields, shapes: _Shapes) -> tuple[Array, Array]:
     """Lowest and highest x and y of the bent character, (n, 2) each.
 
-    The bending is given from the drawing to the character; its inverse is found by repetition,
-    which converges fast because it is small.
+    The bending maps the drawing to the character. Its inverse is found by iteration, which
+    converges fast because the bending is small.
     """
     outline = fields.outline[shapes.glyph]
     drawn = _transformed(shapes.forward, outline)
@@ -212,7 +210,7 @@ def _basis(position: Array) -> list[Array]:
 
 
 def _interpolated(fields: Array, glyph: NDArray[np.int64], x: Array, y: Array) -> Array:
-    """Fields at points of the character's plane, linear between the grid's pixels."""
+    """Fields at points of the character's plane, by bilinear interpolation."""
     unit = np.float32(BODY / 2)
     column = np.clip(x * unit + np.float32(GRID / 2 - 0.5), 0, GRID - 1.001)
     row = np.clip(y * unit + np.float32(GRID / 2 - 0.5), 0, GRID - 1.001)
@@ -228,12 +226,9 @@ def _interpolated(fields: Array, glyph: NDArray[np.int64], x: Array, y: Array) -
 
 
 def _transformed(matrix: Array, points: Array) -> Array:
+    x, y = points[..., 0], points[..., 1]
     return np.stack(
-        [
-            matrix[:, None, axis, 0] * points[..., 0] + matrix[:, None, axis, 1] * points[..., 1]
-            for axis in range(2)
-        ],
-        axis=2,
+        [matrix[:, None, axis, 0] * x + matrix[:, None, axis, 1] * y for axis in range(2)], axis=2
     )
 
 
@@ -243,7 +238,5 @@ def _determinant(matrix: Array) -> Array:
 
 
 def _inverse(matrix: Array) -> Array:
-    determinant = _determinant(matrix)
-    first = np.stack([matrix[:, 1, 1] / determinant, -matrix[:, 0, 1] / determinant], 1)
-    second = np.stack([-matrix[:, 1, 0] / determinant, matrix[:, 0, 0] / determinant], 1)
-    return np.stack([first, second], 1)
+    adjugate = np.stack([matrix[:, 1, 1], -matrix[:, 0, 1], -matrix[:, 1, 0], matrix[:, 0, 0]], 1)
+    return (adjugate / _determinant(matrix)[:, None]).reshape(-1, 2, 2)

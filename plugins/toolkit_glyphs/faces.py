@@ -1,4 +1,4 @@
-"""The typefaces that are always there: matplotlib's, which it ships for its plots, and Pillow's own."""
+"""The typefaces: those that matplotlib contains, and Pillow's own."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ SMALL = "abcdefghijklmnopqrstuvwxyz"
 CHARACTERS = tuple(DIGITS + CAPITALS + SMALL)
 
 GRID = 64
-# The longer side of a character on the grid; the rest is room for thicker strokes.
-BODY = 44
+BODY = 44  # longer side of a character on the grid; the rest is space for thicker strokes
 
-# No font has this code point: what it draws is its sign for a missing glyph.
-NO_CHARACTER = "\U0010fffe"
+NO_CHARACTER = "\U0010fffe"  # in no font: drawn as the sign for a missing glyph
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Face:
 
     Attributes:
         file: Name in matplotlib's folder of fonts; empty for Pillow's own.
-        digits: Code point of its 0; 0 where its digits are not used.
+        digits: Code point of its 0; 0 if its digits are not used.
         capitals: Code point of its A.
         small: Code point of its a.
     """
@@ -45,15 +43,14 @@ class Face:
     small: int = ord("a")
 
     def character(self, label: int) -> str:
-        """The character to draw for a class, empty if this face has none for it."""
+        """The character to draw for a class, empty if this face does not have it."""
         if label < 10:
             return chr(self.digits + label) if self.digits else ""
         return chr(self.capitals + label - 10) if label < 36 else chr(self.small + label - 36)
 
 
-# Regular and slanted ones: handwriting has few bold strokes, and the drawing thickens anyway. The
-# last three are alphabets that STIX keeps among its mathematical signs. The digits of cmmi10 are
-# old-style figures, which sink below the line.
+# Regular and slanted faces, because handwriting is rarely bold. The last three are alphabets among
+# the mathematical signs of STIX. The digits of cmmi10 are old-style figures.
 FACES = (
     Face("DejaVuSans.ttf"),
     Face("DejaVuSans-Oblique.ttf"),
@@ -76,7 +73,7 @@ FACES = (
 
 
 def draw_characters() -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Draw every character in every face that has it, as large as the grid's body, in its middle.
+    """Draw every character in every face that has it, centred, its longer side ``BODY`` pixels.
 
     Yields:
         The class and the coverage, (64, 64) float32, 0 to 1.
@@ -86,7 +83,7 @@ def draw_characters() -> Iterator[tuple[int, NDArray[np.float32]]]:
     """
     if not features.check("freetype2"):
         raise ConfigurationError(
-            "this Pillow was built without FreeType, so that no character can be drawn",
+            "characters cannot be drawn: Pillow was built without FreeType",
             hint="install Pillow's own wheel: pip install --force-reinstall pillow",
         )
     folder = _font_folder()
@@ -104,7 +101,7 @@ def draw_characters() -> Iterator[tuple[int, NDArray[np.float32]]]:
 
 
 def _font_folder() -> Path | None:
-    """Where matplotlib keeps its fonts, found without importing it; None where they were taken out."""
+    """Where matplotlib keeps its fonts, found without importing it; None if there is none."""
     found = importlib.util.find_spec("matplotlib")
     if found is None or found.origin is None:
         return None
@@ -131,7 +128,7 @@ def _draw(
     measure: ImageFont.FreeTypeFont,
     missing: tuple[tuple[int, int], bytes],
 ) -> NDArray[np.float32] | None:
-    """A character at its size on the grid; None where the face has no sign for it or an empty one."""
+    """A character at its size on the grid; None if the face has no glyph for it, or an empty one."""
     drawn = _mask(measure, character)
     if drawn == missing or not any(drawn[1]):
         return None

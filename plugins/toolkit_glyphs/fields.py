@@ -1,6 +1,6 @@
-"""Characters as distance fields: how far each point lies inside or outside of the ink.
+"""Characters as distance fields: the distance of each point to the edge of the ink.
 
-A field can be bent, and its strokes thickened, thinned and softened, by arithmetic on it alone.
+A field can be bent, and its strokes thickened, thinned and blurred, by arithmetic on it alone.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 
 from toolkit_glyphs.faces import BODY, CHARACTERS, GRID, draw_characters
 
-# Distances are exact up to this many pixels of the grid; no stroke grows or fades further. With 12,
-# the sums of squares would no longer fit into a byte.
-REACH = 11
+REACH = 11  # pixels of the grid: the largest distance
 
-# In how many directions the farthest ink is kept, to know the box of a bent character.
-DIRECTIONS = 48
+DIRECTIONS = 48  # in which the farthest ink is recorded, to find the box of a bent character
 
 Array = NDArray[np.float32]
 
@@ -67,8 +64,8 @@ def signed_distance(coverage: Array) -> Array:
     """
     inside = coverage >= 0.5
     distance = np.where(inside, _distance_to(~inside), -_distance_to(inside))
-    # From the middle of a pixel to the edge it is half a pixel less than to the next pixel; where
-    # the edge runs through the pixel, its coverage tells how far.
+    # The edge is half a pixel nearer than the next pixel; if it crosses the pixel, the coverage
+    # gives the distance.
     distance -= np.copysign(np.float32(0.5), distance)
     at_edge = (coverage > 0) & (coverage < 1) & (np.abs(distance) < 1)
     signed: Array = np.where(at_edge, coverage - np.float32(0.5), distance).astype(np.float32)
@@ -77,20 +74,14 @@ def signed_distance(coverage: Array) -> Array:
 
 def _distance_to(mask: NDArray[np.bool_]) -> Array:
     """Euclidean distance between pixels to the nearest one of the mask, at most the reach."""
-    # The largest sum, twice the reach squared, fits into a byte, and bytes are quick.
-    far = np.uint8(REACH)
-    across = np.where(mask, np.uint8(0), far)
-    for _ in range(REACH):
-        across[..., 1:] = np.minimum(across[..., 1:], across[..., :-1] + np.uint8(1))
-        across[..., :-1] = np.minimum(across[..., :-1], across[..., 1:] + np.uint8(1))
-    squared = across * across
-    nearest = squared.copy()
-    for step in range(1, REACH + 1):
-        rise = np.uint8(step * step)
-        nearest[:, step:] = np.minimum(nearest[:, step:], squared[:, :-step] + rise)
-        nearest[:, :-step] = np.minimum(nearest[:, :-step], squared[:, step:] + rise)
-    reached: Array = np.minimum(np.sqrt(nearest.astype(np.float32)), np.float32(REACH))
-    return reached
+    import cv2
+
+    precise = [
+        cv2.distanceTransform((~image).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for image in mask
+    ]
+    # Squares are whole numbers; rounding them makes all machines agree.
+    distance: Array = np.minimum(np.sqrt(np.rint(np.square(precise))), np.float32(REACH))
+    return distance
 
 
 def _stroke_width(coverage: Array) -> Array:
@@ -98,7 +89,7 @@ def _stroke_width(coverage: Array) -> Array:
     down = np.diff(coverage, axis=1)[:, :, :-1]
     across = np.diff(coverage, axis=2)[:, :-1]
     length = np.sqrt(down * down + across * across).sum((1, 2))
-    # Machines may add in another order: rounding makes them agree.
+    # Sums depend on the order of addition; rounding makes all machines agree.
     width: Array = (np.rint(1024 * 2 * coverage.sum((1, 2)) / length) / 1024).astype(np.float32)
     return width
 
@@ -108,7 +99,7 @@ def _outline(coverage: Array) -> Array:
     x = (columns + 0.5 - GRID / 2).ravel().astype(np.float32)
     y = (rows + 0.5 - GRID / 2).ravel().astype(np.float32)
     ink = (coverage >= 0.5).reshape(len(coverage), -1)
-    # Around a square rather than a circle: whole numbers, and length does not matter to the farthest.
+    # Directions around a square: the length of a direction does not matter.
     side = np.linspace(-1, 1, DIRECTIONS // 4, endpoint=False)
     one = np.ones_like(side)
     across = np.concatenate([side, one, -side, -one]).astype(np.float32)

@@ -16,10 +16,9 @@ from toolkit.data import Dataset
 from toolkit.declarations import DatasetLoader, LoadRequest, MakeRequest
 from toolkit.errors import UsageError
 from toolkit.vocabulary import SilentProgress
-from toolkit_glyphs import faces
+from toolkit_glyphs import GlyphOptions, faces
 from toolkit_glyphs.drawing import draw_glyphs
 from toolkit_glyphs.fields import glyph_fields, signed_distance
-from toolkit_glyphs.options import GlyphOptions
 
 SMALL = GlyphOptions(train_per_class=6, test_per_class=3)
 
@@ -59,7 +58,7 @@ def test_twice_the_same_and_in_another_process_too(loader: DatasetLoader) -> Non
     first = load(loader, "train").images
     assert np.array_equal(first, load(loader, "train").images)
     program = (
-        "import hashlib; from toolkit_glyphs.parts import draw_part; from toolkit_glyphs.options import *;"
+        "import hashlib; from toolkit_glyphs.parts import draw_part; from toolkit_glyphs import GlyphOptions;"
         "print(hashlib.sha256(draw_part('train', GlyphOptions(6, 3), seed=0).images).hexdigest())"
     )
     printed = subprocess.run(
