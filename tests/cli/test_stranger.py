@@ -78,7 +78,7 @@ def test_a_name_that_two_plugins_claim_is_picked_by_its_distribution(run_toolkit
     assert refused.document["error"] == {
         "code": "plugin",
         "message": "merge strategy 'mean' is claimed by modelops-toolkit 0.1.0 and name-taken 2.0",
-        "hint": "write modelops-toolkit:mean or name-taken:mean",
+        "hint": "use modelops-toolkit:mean or name-taken:mean",
     }
     picked = run_toolkit(
         "merge", "a.h5", "b.h5", "--strategy", "name-taken:mean", "--output", "json", plugins=["name-taken"]
