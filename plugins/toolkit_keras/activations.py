@@ -9,10 +9,10 @@ from typing import Any
 
 from toolkit.errors import UnsupportedError
 from toolkit_keras.configuration import KERAS_PACKAGES
-from toolkit_keras.graph_builder import Emission, Value, elementwise
+from toolkit_keras.graph_builder import LayerBuilder, Value, elementwise
+from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import own_axis
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
-from toolkit_keras.settings import Settings
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
@@ -30,48 +30,44 @@ class Activation:
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def describe(self) -> Any:
-        """As a JSON value: the name alone where there is nothing more to say."""
-        return {"name": self.name, **self.parameters} if self.parameters else self.name
-
 
 LINEAR = Activation("linear")
 
 
-def relu_of(settings: Settings) -> Activation:
+def relu_of(config: LayerConfig) -> Activation:
     """What a ReLU layer computes."""
     parameters = {
-        "negative_slope": settings.number("negative_slope", 0.0),
-        "max_value": settings.optional_number("max_value"),
-        "threshold": settings.number("threshold", 0.0),
+        "negative_slope": config.number("negative_slope", 0.0),
+        "max_value": config.optional_number("max_value"),
+        "threshold": config.number("threshold", 0.0),
     }
     if parameters == {"negative_slope": 0.0, "max_value": None, "threshold": 0.0}:
         return Activation("relu")
     return Activation("relu", parameters)
 
 
-def leaky_relu_of(settings: Settings) -> Activation:
+def leaky_relu_of(config: LayerConfig) -> Activation:
     """What a LeakyReLU layer computes; its default differs from the function's."""
-    default = settings.number("alpha", 0.3)
-    return Activation("leaky_relu", {"negative_slope": settings.number("negative_slope", default)})
+    default = config.number("alpha", 0.3)
+    return Activation("leaky_relu", {"negative_slope": config.number("negative_slope", default)})
 
 
-def elu_of(settings: Settings) -> Activation:
+def elu_of(config: LayerConfig) -> Activation:
     """What an ELU layer computes."""
-    return Activation("elu", {"alpha": settings.number("alpha", 1.0)})
+    return Activation("elu", {"alpha": config.number("alpha", 1.0)})
 
 
-def softmax_of(settings: Settings) -> Activation:
+def softmax_of(config: LayerConfig) -> Activation:
     """What a Softmax layer computes."""
-    axes = settings.integers("axis", -1)
+    axes = config.integers("axis", -1)
     if len(axes) != 1:
         raise UnsupportedError(
-            f"layer '{settings.layer}': a softmax over {len(axes)} axes", hint="supported: one axis"
+            f"layer '{config.layer}': a softmax over {len(axes)} axes", hint="supported: one axis"
         )
     return Activation("softmax") if axes == (-1,) else Activation("softmax", {"axis": axes[0]})
 
 
-_LAYERS: Mapping[str, Callable[[Settings], Activation]] = {
+_LAYERS: Mapping[str, Callable[[LayerConfig], Activation]] = {
     "ReLU": relu_of,
     "LeakyReLU": leaky_relu_of,
     "ELU": elu_of,
@@ -79,19 +75,19 @@ _LAYERS: Mapping[str, Callable[[Settings], Activation]] = {
 }
 
 
-def activation_of(settings: Settings, key: str = "activation") -> Activation:
+def activation_of(config: LayerConfig, key: str = "activation") -> Activation:
     """The activation that a layer's configuration names.
 
     Raises:
         UnsupportedError: If it is a function of somebody's own.
     """
-    value = settings.values.get(key)
+    value = config.values.get(key)
     if value is None:
         return LINEAR
     if isinstance(value, str):
         return Activation(value)
     if not isinstance(value, dict):
-        settings.wrong(key, "the name of a function")
+        config.wrong(key, "the name of a function")
     inner, kind = value.get("config"), str(value.get("class_name"))
     module = str(value.get("module") or "keras")
     if module.partition(".")[0] not in KERAS_PACKAGES:
@@ -100,18 +96,13 @@ def activation_of(settings: Settings, key: str = "activation") -> Activation:
     if isinstance(inner, str):
         return Activation(inner)
     if kind in _LAYERS and isinstance(inner, dict):
-        return _LAYERS[kind](Settings(inner, settings.layer))
+        return _LAYERS[kind](LayerConfig(inner, config.layer))
     if kind == "Activation" and isinstance(inner, dict):
-        return activation_of(Settings(inner, settings.layer))
+        return activation_of(LayerConfig(inner, config.layer))
     return Activation(kind)
 
 
-def described_activation(settings: Settings) -> Any:
-    """The activation as an attribute in a topology."""
-    return activation_of(settings).describe()
-
-
-def emit_activation(emission: Emission, value: Value, activation: Activation) -> Value:
+def add_activation(builder: LayerBuilder, value: Value, activation: Activation) -> Value:
     """Add an activation to the graph.
 
     Raises:
@@ -122,121 +113,119 @@ def emit_activation(emission: Emission, value: Value, activation: Activation) ->
     function = _FUNCTIONS.get(activation.name)
     if function is None:
         supported = sorted({*_FUNCTIONS, "linear"} - {LEGACY_HARD_SIGMOID})
-        emission.refuse(f"activation '{activation.name}'", ", ".join(supported))
-    return function(emission, value, activation.parameters)
+        builder.refuse(f"activation '{activation.name}'", ", ".join(supported))
+    return function(builder, value, activation.parameters)
 
 
 _Parameters = Mapping[str, Any]
-_Function = Callable[[Emission, Value, _Parameters], Value]
+_Function = Callable[[LayerBuilder, Value, _Parameters], Value]
 
 
 def _single(kind: str, **attributes: float) -> _Function:
     """One ONNX operation with fixed numbers."""
 
-    def emit(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
-        return elementwise(value, emission.add(kind, value.name, part=kind.lower(), **attributes))
+    def build(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
+        return elementwise(value, builder.add(kind, value.name, part=kind.lower(), **attributes))
 
-    return emit
+    return build
 
 
 def _sloped(kind: str, parameter: str, default: float) -> _Function:
     """One ONNX operation with one number of the layer's own, which ONNX calls alpha."""
 
-    def emit(emission: Emission, value: Value, parameters: _Parameters) -> Value:
+    def build(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
         number = float(parameters.get(parameter, default))
-        return elementwise(value, emission.add(kind, value.name, part=kind.lower(), alpha=number))
+        return elementwise(value, builder.add(kind, value.name, part=kind.lower(), alpha=number))
 
-    return emit
+    return build
 
 
-def _relu(emission: Emission, value: Value, parameters: _Parameters) -> Value:
+def _relu(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
     slope = parameters.get("negative_slope", 0.0)
     top = parameters.get("max_value")
     threshold = parameters.get("threshold", 0.0)
     x = value.name
     if slope and top is None and not threshold:
-        return elementwise(value, emission.add("LeakyRelu", x, part="leakyrelu", alpha=slope))
+        return elementwise(value, builder.add("LeakyRelu", x, part="leakyrelu", alpha=slope))
     if threshold:
-        edge = emission.constant(threshold, "threshold")
-        above = emission.add("Greater", x, edge, part="above")
-        positive = emission.add("Where", above, x, emission.constant(0.0, "zero"), part="kept")
+        edge = builder.constant(threshold, "threshold")
+        above = builder.add("Greater", x, edge, part="above")
+        positive = builder.add("Where", above, x, builder.constant(0.0, "zero"), part="kept")
         if top is not None:
-            positive = _clip(emission, positive, 0.0, top)
+            positive = _clip(builder, positive, 0.0, top)
     elif top is not None:
-        positive = _clip(emission, x, 0.0, top)
+        positive = _clip(builder, x, 0.0, top)
     else:
-        positive = emission.add("Relu", x, part="relu")
+        positive = builder.add("Relu", x, part="relu")
     if not slope:
         return elementwise(value, positive)
-    below = emission.add("Sub", emission.constant(threshold, "edge"), x, part="below")
-    negative = emission.add("Relu", below, part="negative")
-    scaled = emission.add("Mul", negative, emission.constant(slope, "slope"), part="sloped")
-    return elementwise(value, emission.add("Sub", positive, scaled, part="relu"))
+    below = builder.add("Sub", builder.constant(threshold, "edge"), x, part="below")
+    negative = builder.add("Relu", below, part="negative")
+    scaled = builder.add("Mul", negative, builder.constant(slope, "slope"), part="sloped")
+    return elementwise(value, builder.add("Sub", positive, scaled, part="relu"))
 
 
-def _clip(emission: Emission, name: str, low: float, high: float) -> str:
-    return emission.add(
-        "Clip", name, emission.constant(low, "low"), emission.constant(high, "high"), part="clip"
+def _clip(builder: LayerBuilder, name: str, low: float, high: float) -> str:
+    return builder.add(
+        "Clip", name, builder.constant(low, "low"), builder.constant(high, "high"), part="clip"
     )
 
 
-def _relu6(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
-    return elementwise(value, _clip(emission, value.name, 0.0, 6.0))
+def _relu6(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
+    return elementwise(value, _clip(builder, value.name, 0.0, 6.0))
 
 
-def _hard_tanh(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
-    return elementwise(value, _clip(emission, value.name, -1.0, 1.0))
+def _hard_tanh(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
+    return elementwise(value, _clip(builder, value.name, -1.0, 1.0))
 
 
 def _along(kind: str) -> _Function:
     """A softmax of some kind, along an axis."""
 
-    def emit(emission: Emission, value: Value, parameters: _Parameters) -> Value:
-        axis = own_axis(emission.settings, int(parameters.get("axis", -1)), value.rank)
-        name = emission.add(kind, value.name, part=kind.lower(), axis=value.place(axis))
+    def build(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
+        axis = own_axis(builder.config, int(parameters.get("axis", -1)), value.rank)
+        name = builder.add(kind, value.name, part=kind.lower(), axis=value.place(axis))
         return replace(value, name=name, probabilities=kind == "Softmax" and axis == value.rank - 1)
 
-    return emit
+    return build
 
 
-def _gelu(emission: Emission, value: Value, parameters: _Parameters) -> Value:
+def _gelu(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
     x = value.name
     if parameters.get("approximate"):
-        cube = emission.add("Mul", emission.add("Mul", x, x, part="square"), x, part="cube")
-        bent = emission.add("Mul", cube, emission.constant(0.044715, "bend"), part="bent")
-        inner = emission.add("Add", x, bent, part="inner")
-        scaled = emission.add(
-            "Mul", inner, emission.constant(math.sqrt(2.0 / math.pi), "scale"), part="scaled"
-        )
-        gate = emission.add("Tanh", scaled, part="gate")
+        cube = builder.add("Mul", builder.add("Mul", x, x, part="square"), x, part="cube")
+        bent = builder.add("Mul", cube, builder.constant(0.044715, "bend"), part="bent")
+        inner = builder.add("Add", x, bent, part="inner")
+        scaled = builder.add("Mul", inner, builder.constant(math.sqrt(2.0 / math.pi), "scale"), part="scaled")
+        gate = builder.add("Tanh", scaled, part="gate")
     else:
-        scaled = emission.add("Mul", x, emission.constant(math.sqrt(0.5), "scale"), part="scaled")
-        gate = emission.add("Erf", scaled, part="gate")
-    lifted = emission.add("Add", gate, emission.constant(1.0, "one"), part="lifted")
-    half = emission.add("Mul", x, emission.constant(0.5, "half"), part="halved")
-    return elementwise(value, emission.add("Mul", half, lifted, part="gelu"))
+        scaled = builder.add("Mul", x, builder.constant(math.sqrt(0.5), "scale"), part="scaled")
+        gate = builder.add("Erf", scaled, part="gate")
+    lifted = builder.add("Add", gate, builder.constant(1.0, "one"), part="lifted")
+    half = builder.add("Mul", x, builder.constant(0.5, "half"), part="halved")
+    return elementwise(value, builder.add("Mul", half, lifted, part="gelu"))
 
 
-def _silu(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
-    gate = emission.add("Sigmoid", value.name, part="gate")
-    return elementwise(value, emission.add("Mul", value.name, gate, part="silu"))
+def _silu(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
+    gate = builder.add("Sigmoid", value.name, part="gate")
+    return elementwise(value, builder.add("Mul", value.name, gate, part="silu"))
 
 
-def _mish(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
-    gate = emission.add("Tanh", emission.add("Softplus", value.name, part="softplus"), part="gate")
-    return elementwise(value, emission.add("Mul", value.name, gate, part="mish"))
+def _mish(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
+    gate = builder.add("Tanh", builder.add("Softplus", value.name, part="softplus"), part="gate")
+    return elementwise(value, builder.add("Mul", value.name, gate, part="mish"))
 
 
-def _log_sigmoid(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
-    negated = emission.add("Neg", value.name, part="negated")
+def _log_sigmoid(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
+    negated = builder.add("Neg", value.name, part="negated")
     return elementwise(
-        value, emission.add("Neg", emission.add("Softplus", negated, part="softplus"), part="log")
+        value, builder.add("Neg", builder.add("Softplus", negated, part="softplus"), part="log")
     )
 
 
-def _tanh_shrink(emission: Emission, value: Value, _parameters: _Parameters) -> Value:
+def _tanh_shrink(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
     return elementwise(
-        value, emission.add("Sub", value.name, emission.add("Tanh", value.name, part="tanh"), part="shrink")
+        value, builder.add("Sub", value.name, builder.add("Tanh", value.name, part="tanh"), part="shrink")
     )
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
-from toolkit.model import Card, Model, parse_card
+from toolkit.graph import Graph
+from toolkit.model import Card, Layer, Model, parse_card
 from toolkit.tensors import TensorRole, Tensors, TensorSpec
-from toolkit_keras.assembly import Wiring, spec_of, topology_of
-from toolkit_keras.byte_source import Image
-from toolkit_keras.naming import naming
-from toolkit_keras.network import Network
+from toolkit_keras.byte_source import ByteSource
+from toolkit_keras.expected import Shapes, spec_of
+from toolkit_keras.keras_network import KerasNetwork
+from toolkit_keras.naming import named, naming
 from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
-
-if TYPE_CHECKING:
-    from toolkit.graph.graph import Graph
 
 CARD_ATTRIBUTE = "toolkit_card"
 CARD_MEMBER = "toolkit_card.json"
@@ -32,9 +32,9 @@ class StoredTensors(Tensors):
     """Tensors in an HDF5 file, each read when it is asked for; safe to use from any thread."""
 
     def __init__(
-        self, image: Image, where: str, tensors: Mapping[str, tuple[TensorSpec, Stored, bool]]
+        self, source: ByteSource, where: str, tensors: Mapping[str, tuple[TensorSpec, Stored, bool]]
     ) -> None:
-        self._image = image
+        self._source = source
         self._where = where
         self._tensors = dict(tensors)
         self._specs = {name: spec for name, (spec, _, _) in tensors.items()}
@@ -49,11 +49,11 @@ class StoredTensors(Tensors):
         spec, stored, rotated = self._tensors[name]
         if stored.offset is not None:
             what = f"{self._where}: {name}"
-            array = self._image.read_array(stored.offset, stored.shape, stored.dtype, what)
+            array = self._source.read_array(stored.offset, stored.shape, stored.dtype, what)
         elif stored.nbytes == 0:
             array = np.zeros(stored.shape, stored.dtype)
         else:
-            with SafeHdf5(self._image, self._where) as file:
+            with SafeHdf5(self._source, self._where) as file:
                 array = file.read(stored)
         if stored.bfloat16:
             array = (array.astype("<u4") << np.uint32(16)).view("<f4")
@@ -64,9 +64,9 @@ class StoredTensors(Tensors):
 
 def build_model(
     path: Path,
-    image: Image,
-    network: Network,
-    wiring: Wiring,
+    source: ByteSource,
+    network: KerasNetwork,
+    shapes: Shapes,
     description: Mapping[str, Any],
     placed: Mapping[str, tuple[Placed, ...]],
     card: str | bytes | None,
@@ -91,20 +91,28 @@ def build_model(
                 )
             tensors[spec.name] = (spec, stored, rotated)
             specs[layer] = (*specs.get(layer, ()), spec)
-    topology = topology_of(network, wiring, description, specs)
 
-    def build_graph() -> Graph:
-        from toolkit_keras.graph import build_graph as build
+    @cache
+    def describe_graph() -> Graph:
+        from toolkit_keras.graph import build_graph
 
         with naming(path.name):
-            return build(network, topology)
+            graph = build_graph(network, shapes.input, shapes.output, specs)
+        return graph if graph.refusal is None else replace(graph, refusal=named(graph.refusal, path.name))
 
     known, dropped = _card(card, path.name, dropped)
     return Model(
-        topology=topology,
-        tensors=StoredTensors(image, path.name, tensors),
+        tensors=StoredTensors(source, path.name, tensors),
         card=known,
-        build_graph=build_graph,
+        describe_graph=describe_graph,
+        input_shape=shapes.input,
+        output_shape=shapes.output,
+        dialect="keras",
+        description=description,
+        layers=tuple(
+            Layer(layer.leaf.name, layer.leaf.layer.kind, specs.get(layer.leaf.name, ()))
+            for layer in shapes.expected
+        ),
         path=path,
         dropped=dropped,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from toolkit.errors import MissingInputError, StorageError, UnreadableInputError
 
 
-class Image(ABC):
+class ByteSource(ABC):
     """Bytes that can be opened again and again, from any thread."""
 
     size: int
@@ -29,7 +29,7 @@ class Image(ABC):
         """Read an array that stands in one piece, straight into its memory.
 
         Args:
-            offset: Of its first byte, from the image's beginning.
+            offset: Of its first byte, from the source's beginning.
             what: Name of the tensor, for error messages.
 
         Raises:
@@ -49,7 +49,7 @@ class Image(ABC):
         return array
 
 
-class FileImage(Image):
+class FileBytes(ByteSource):
     """A file, or a part of one, as it was when it was first opened.
 
     Args:
@@ -79,7 +79,7 @@ class FileImage(Image):
         return _Window(stream, self._start, self.size)  # type: ignore[return-value]
 
 
-class MemoryImage(Image):
+class MemoryBytes(ByteSource):
     """Bytes in memory."""
 
     def __init__(self, content: bytes) -> None:

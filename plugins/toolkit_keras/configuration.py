@@ -1,4 +1,4 @@
-"""From the configuration in a file to a :class:`Network`, for every dialect of Keras."""
+"""From the configuration in a file to a :class:`KerasNetwork`, for every dialect of Keras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
-from toolkit_keras.network import Call, LayerNode, Network, Source
+from toolkit_keras.keras_network import Call, KerasNetwork, LayerNode, LayerOutput
 
 MODEL_CLASSES = ("Sequential", "Functional", "Model")
 KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow")
@@ -66,7 +66,7 @@ def refuse_code(config: Any) -> None:
             stack.extend((item, depth + 1, owner) for item in value)
 
 
-def parse_network(description: Mapping[str, Any]) -> Network:
+def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
     """The wiring that a model's configuration describes.
 
     Args:
@@ -86,7 +86,7 @@ def parse_network(description: Mapping[str, Any]) -> Network:
     return _network(str(kind), config, str(config.get("name", "")), 0)
 
 
-def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> Network:
+def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> KerasNetwork:
     if depth > MAX_DEPTH:
         raise LimitReachedError(f"models are nested more than {MAX_DEPTH} deep", hint=_DAMAGED)
     entries = config.get("layers")
@@ -116,16 +116,16 @@ def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> Net
             raise UnreadableInputError(
                 f"model '{name}' refers to '{source.layer}', which it has not", hint=_DAMAGED
             )
-    return Network(
+    return KerasNetwork(
         name, sequential=False, layers=tuple(layers), inputs=inputs, outputs=outputs, trainable=trainable
     )
 
 
-def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> Network:
+def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> KerasNetwork:
     """Layers in a row, each called once on the one before."""
-    first = Source(layers[0].name)
+    first = LayerOutput(layers[0].name)
     start = 1 if layers[0].kind == "InputLayer" else 0
-    previous = first if start else Source("")
+    previous = first if start else LayerOutput("")
     chained = layers[:start]
     for layer in layers[start:]:
         chained.append(
@@ -139,9 +139,9 @@ def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> Netwo
                 layer.trainable,
             )
         )
-        previous = Source(layer.name)
-    inputs = (first,) if start else (Source(""),)
-    return Network(
+        previous = LayerOutput(layer.name)
+    inputs = (first,) if start else (LayerOutput(""),)
+    return KerasNetwork(
         name, sequential=True, layers=tuple(chained), inputs=inputs, outputs=(previous,), trainable=trainable
     )
 
@@ -165,7 +165,7 @@ def _with_plain_calls(layer: LayerNode, layers: list[LayerNode], *, legacy: bool
     return replace(layer, calls=calls)
 
 
-def _from_zero(source: Source, layers: list[LayerNode], *, legacy: bool) -> Source:
+def _from_zero(source: LayerOutput, layers: list[LayerNode], *, legacy: bool) -> LayerOutput:
     """Keras counts the calls of a nested model from one, for building it counts as its first.
 
     Keras 3 does so for Functional models alone and only where a model lists its outputs.
@@ -230,7 +230,7 @@ def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
 
 def _today_call(node: Mapping[str, Any], layer: str) -> Call:
     """Keras 3: arguments as they were given, tensors as objects that know where they come from."""
-    sources: list[Source] = []
+    sources: list[LayerOutput] = []
     options: dict[str, Any] = {}
     arguments = node.get("args", [])
     constants = _collect(arguments, sources, layer)
@@ -247,7 +247,7 @@ def _today_call(node: Mapping[str, Any], layer: str) -> Call:
     return Call(tuple(sources), _without_harmless(options))
 
 
-def _collect(value: Any, sources: list[Source], layer: str) -> list[Any]:
+def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
     """Gather the tensors in an argument, in order; returns whatever else there is in it."""
     if value is None:
         return []
@@ -283,7 +283,7 @@ def _without_harmless(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if _HARMLESS.get(key, ...) != value}
 
 
-def _sources(value: Any, model: str) -> Iterable[Source]:
+def _sources(value: Any, model: str) -> Iterable[LayerOutput]:
     """Inputs or outputs of a model: one triple, or triples in lists and dictionaries."""
     if isinstance(value, dict):
         for key in sorted(value):
@@ -297,7 +297,7 @@ def _sources(value: Any, model: str) -> Iterable[Source]:
         raise UnreadableInputError(f"model '{model}': inputs or outputs hold {value!r}"[:200], hint=_DAMAGED)
 
 
-def _source(value: Any, owner: str) -> Source:
+def _source(value: Any, owner: str) -> LayerOutput:
     if (
         not isinstance(value, list)
         or len(value) != 3
@@ -307,7 +307,7 @@ def _source(value: Any, owner: str) -> Source:
         raise UnreadableInputError(
             f"'{owner}' refers to {value!r}, which names no layer"[:200], hint=_DAMAGED
         )
-    return Source(value[0], value[1], value[2])
+    return LayerOutput(value[0], value[1], value[2])
 
 
 def _mapping(value: Mapping[str, Any], key: str, owner: str) -> Mapping[str, Any]:

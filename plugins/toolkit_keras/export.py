@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import ProofError, ToolkitError
 from toolkit.model import Model
+from toolkit.model.correspondence import signature
 from toolkit.tensors import RecordedTensors, weights_digest
 from toolkit.types import ExportRequest, ExportResult
 from toolkit_keras.read_h5 import read_h5
@@ -43,16 +44,13 @@ def _export(
         raise ProofError(
             f"{request.path.name} does not hold the weights of {source.name}", hint="report this"
         )
-    wiring = [(layer.name, layer.kind, layer.attributes, layer.inputs) for layer in source.topology.layers]
-    if wiring != [
-        (layer.name, layer.kind, layer.attributes, layer.inputs) for layer in written.topology.layers
-    ]:
-        raise ProofError(f"{request.path.name} is not wired as {source.name} is", hint="report this")
+    if signature(written) != signature(source):
+        raise ProofError(f"{request.path.name} is not the network of {source.name}", hint="report this")
     return ExportResult(
         request.path,
         {
             "tensors": len(written.tensors),
-            "parameters": written.topology.parameters,
+            "parameters": written.parameters,
             "weights_digest": digest,
             "read_back": True,
         },

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from toolkit.errors import UnreadableInputError
-from toolkit_keras.byte_source import Image
+from toolkit_keras.byte_source import ByteSource
 
 _SIGNATURE = b"GCOL"
 _COLLECTION = struct.Struct("<4sB3sQ")
@@ -21,19 +21,19 @@ _CHUNK = 8 << 20
 _LARGEST = 64 << 20
 
 
-def check_global_heaps(image: Image, where: str) -> None:
+def check_global_heaps(source: ByteSource, where: str) -> None:
     """Walk every global heap as HDF5 will.
 
     Args:
-        image: An HDF5 file.
+        source: An HDF5 file.
         where: The file's name, for the error message.
 
     Raises:
         UnreadableInputError: If an object leads nowhere, or out of its heap.
     """
-    with image.open() as stream:
+    with source.open() as stream:
         for start in list(_places(stream)):
-            if not _is_sound(stream, start, image.size):
+            if not _is_sound(stream, start, source.size):
                 raise UnreadableInputError(
                     f"{where}: the heap of texts at byte {start:,} is damaged",
                     hint="the file is damaged; get or make it again",

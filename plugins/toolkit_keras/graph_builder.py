@@ -1,47 +1,51 @@
-"""Values of a growing ONNX graph, and how their axes lie.
+"""Values of a growing graph, and the order of their axes.
 
-Keras counts axes its own way (channels last), the graph computes in another (channels first).
-A value therefore knows both: the shape that Keras sees, and the order in which the axes really
-lie. A Permute, or a Flatten after a convolution, then costs nothing: the one is a renaming of
-axes, the other a known disorder of elements which the next Dense kernel's rows take up.
+Keras counts axes with channels last, the graph computes with channels first. A value therefore
+knows both: the shape that Keras sees, and the order of the axes in the graph. A Permute, or a
+Flatten after a convolution, then costs nothing: the first only renames axes, the second gives an
+order of elements that the next Dense kernel's rows are rearranged to.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnsupportedError
-from toolkit_keras.settings import Settings
+from toolkit.graph import AS_STORED, Binding, Node, Permute, Rearrangement, Reshape
+from toolkit.tensors import TensorSpec
+from toolkit_keras.layer_config import LayerConfig
 
-Arrange = Callable[[NDArray[Any]], NDArray[Any]]
+KERAS_DOMAIN = "keras"
+"""Of nodes that are Keras layers without an ONNX form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One tensor in the graph.
+    """One value in the graph.
 
     Attributes:
         name: In the graph.
         shape: As Keras has it, without the batch.
-        axes: Which of Keras' axes lies where: the graph's axis ``i + 1`` is Keras' ``axes[i] + 1``.
-        order: Of a flat value: the graph's element ``i`` is Keras' ``order[i]``; None where they agree.
-        unfolded: Of a flat value with an order: the value that was flattened.
+        axes: The graph's axis ``i + 1`` is Keras' ``axes[i] + 1``.
+        order: Of a flat value: from Keras' order of elements to the graph's; None if they agree.
+        unfolded: Of a flat value with an order: the value that was flattened, if it was one value.
         probabilities: Whether it comes out of a softmax along its last axis.
+        known: Whether its shape is known; False behind a layer without an ONNX form.
     """
 
     name: str
     shape: tuple[int, ...]
     axes: tuple[int, ...]
-    order: NDArray[np.intp] | None = None
+    order: Rearrangement | None = None
     unfolded: Value | None = None
     probabilities: bool = False
+    known: bool = True
 
     @property
     def rank(self) -> int:
@@ -50,45 +54,35 @@ class Value:
 
     @property
     def graph_shape(self) -> tuple[int, ...]:
-        """Sizes as they lie in the graph, without the batch."""
+        """Sizes in the graph, without the batch."""
         return tuple(self.shape[axis] for axis in self.axes)
 
     def place(self, axis: int) -> int:
-        """Where Keras' axis (without the batch) lies in the graph, batch included."""
+        """The graph's axis, batch included, for one of Keras' without the batch."""
         return self.axes.index(axis % self.rank) + 1
 
 
 def plain(name: str, shape: tuple[int, ...]) -> Value:
-    """A value that lies as Keras has it."""
+    """A value with the axes in Keras' order."""
     return Value(name, shape, tuple(range(len(shape))))
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One node of the graph, before it is made ONNX."""
-
-    kind: str
-    inputs: tuple[str, ...]
-    output: str
-    attributes: Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class GraphBuilder:
-    """Collects operations, constants and bindings; knows nothing of ONNX' own classes.
+    """Collects nodes, constants and bindings.
 
     Attributes:
         reserved: Names that no value may take: the tensors'.
     """
 
     reserved: frozenset[str]
-    operations: list[Operation] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
-    bindings: dict[str, Arrange | None] = field(default_factory=dict)
+    bindings: dict[str, Binding] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
 
     def name(self, wanted: str) -> str:
-        """A name that nothing else in the graph bears."""
+        """A name that is not used in the graph yet."""
         found, count = wanted, 1
         while found in self._names or found in self.reserved:
             count += 1
@@ -96,10 +90,10 @@ class GraphBuilder:
         self._names.add(found)
         return found
 
-    def add(self, kind: str, inputs: tuple[str, ...], wanted: str, **attributes: Any) -> str:
-        """Add an operation with one output and return the output's name."""
+    def add(self, node: Node, wanted: str) -> str:
+        """Add a node with one output, which is named here, and return the output's name."""
         output = self.name(wanted)
-        self.operations.append(Operation(kind, inputs, output, attributes))
+        self.nodes.append(replace(node, outputs=(output,), name=output))
         return output
 
     def constant(self, array: NDArray[Any], wanted: str) -> str:
@@ -108,31 +102,32 @@ class GraphBuilder:
         self.constants[name] = array
         return name
 
-    def bind(self, tensor: str, arrange: Arrange | None) -> str:
-        """Tie an initializer to a tensor of the model; again where a layer is called again."""
-        self.bindings.setdefault(tensor, arrange)
+    def bind(self, tensor: str, rearrangement: Rearrangement) -> str:
+        """Bind a tensor of the model; again where a layer is called again."""
+        self.bindings.setdefault(tensor, Binding(tensor, rearrangement))
         return tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Emission:
-    """Asks a kind of layer to add one call of it to the graph.
+class LayerBuilder:
+    """Adds one call of a layer to the graph.
 
     Attributes:
+        graph: To add to.
         layer: The layer's path.
-        settings: Its configuration.
+        config: Its configuration.
         inputs: What it is called on.
-        tensors: Names of its tensors by their names in the layer.
+        tensors: Its tensors by their names in the layer.
         output_shape: As Keras has it.
-        repeated: Whether it is called elsewhere too, so that its tensors must lie as the file
-            has them whatever the inputs look like.
+        repeated: Whether it is called elsewhere too, so that its tensors must keep the file's order
+            whatever the inputs are.
     """
 
-    builder: GraphBuilder
+    graph: GraphBuilder
     layer: str
-    settings: Settings
+    config: LayerConfig
     inputs: tuple[Value, ...]
-    tensors: Mapping[str, str]
+    tensors: Mapping[str, TensorSpec]
     output_shape: tuple[int, ...]
     repeated: bool
 
@@ -141,105 +136,96 @@ class Emission:
         """The first input."""
         return self.inputs[0]
 
-    def add(self, kind: str, *inputs: str, part: str = "", **attributes: Any) -> str:
-        """Add an operation whose output bears the layer's name, or that of a part of it."""
-        wanted = f"{self.layer}/{part}" if part else self.layer
-        return self.builder.add(kind, inputs, wanted, **attributes)
+    def add(self, operator: str, *inputs: str, part: str = "", **attributes: Any) -> str:
+        """Add a node whose output has the layer's name, or that of a part of it."""
+        node = Node(operator, inputs, (), attributes, layer=self.layer)
+        return self.graph.add(node, f"{self.layer}/{part}" if part else self.layer)
 
     def constant(self, array: NDArray[Any] | float, part: str) -> str:
         """Add a float32 constant."""
-        return self.builder.constant(np.asarray(array, dtype=np.float32), f"{self.layer}/{part}")
+        return self.graph.constant(np.asarray(array, dtype=np.float32), f"{self.layer}/{part}")
 
     def whole_numbers(self, numbers: tuple[int, ...], part: str) -> str:
         """Add an int64 constant."""
-        return self.builder.constant(np.asarray(numbers, dtype=np.int64), f"{self.layer}/{part}")
+        return self.graph.constant(np.asarray(numbers, dtype=np.int64), f"{self.layer}/{part}")
 
-    def tensor(self, weight: str, arrange: Arrange | None = None) -> str:
+    def tensor(self, weight: str, rearrangement: Rearrangement | None = None) -> str:
         """Bind one of the layer's tensors."""
-        return self.builder.bind(self.tensors[weight], arrange)
+        return self.graph.bind(self.tensors[weight].name, rearrangement or AS_STORED)
+
+    def tensor_or(
+        self, default: float, weight: str, size: tuple[int, ...], order: Rearrangement | None
+    ) -> str:
+        """Bind a tensor, or add a constant where the layer is configured without it."""
+        if weight in self.tensors:
+            return self.tensor(weight, order)
+        return self.constant(np.full(size, default), weight)
 
     def has(self, weight: str) -> bool:
         """Whether the layer has such a tensor."""
         return weight in self.tensors
 
     def refuse(self, what: str, supported: str) -> NoReturn:
-        """Say that the layer wants something that is not supported."""
+        """Refuse an option of the layer that is not supported."""
         raise UnsupportedError(f"layer '{self.layer}': {what}", hint=f"supported: {supported}")
 
 
-def lay(emission: Emission, value: Value, axes: tuple[int, ...]) -> Value:
-    """The value with its axes in another order; nothing is added where they lie so already."""
+def lay(builder: LayerBuilder, value: Value, axes: tuple[int, ...]) -> Value:
+    """The value with its axes in another order; adds nothing if they are in that order already."""
     if value.axes == axes and value.order is None:
         return value
     if value.order is not None:
-        value = _in_order(emission, value)
-        return lay(emission, value, axes)
+        return lay(builder, _in_order(builder, value), axes)
     sizes = tuple(value.shape[axis] for axis in axes)
     moved = replace(value, axes=axes)
     if [a for a in value.axes if value.shape[a] != 1] == [a for a in axes if value.shape[a] != 1]:
-        shape = emission.whole_numbers((0, *sizes), "shape")
-        return replace(moved, name=emission.add("Reshape", value.name, shape, part="layout"))
+        shape = builder.whole_numbers((0, *sizes), "shape")
+        return replace(moved, name=builder.add("Reshape", value.name, shape, part="layout"))
     permutation = (0, *(value.axes.index(axis) + 1 for axis in axes))
-    return replace(moved, name=emission.add("Transpose", value.name, part="layout", perm=permutation))
+    return replace(moved, name=builder.add("Transpose", value.name, part="layout", perm=permutation))
 
 
-def as_keras(emission: Emission, value: Value) -> Value:
-    """The value as Keras has it, element by element."""
-    return lay(emission, value, tuple(range(value.rank)))
+def as_keras(builder: LayerBuilder, value: Value) -> Value:
+    """The value with Keras' order of axes and elements."""
+    return lay(builder, value, tuple(range(value.rank)))
 
 
-def channels_first(emission: Emission, value: Value, axis: int) -> Value:
+def channels_first(builder: LayerBuilder, value: Value, axis: int) -> Value:
     """The value with one of Keras' axes before all others, which keep their order."""
     axis %= value.rank
-    return lay(emission, value, (axis, *(other for other in range(value.rank) if other != axis)))
+    return lay(builder, value, (axis, *(other for other in range(value.rank) if other != axis)))
 
 
-def flattened(emission: Emission, value: Value) -> Value:
-    """The value as one axis; elements stay where they lie and the value knows in which order."""
+def flattened(builder: LayerBuilder, value: Value) -> Value:
+    """The value as one axis; no element moves, the value knows their order."""
     size = math.prod(value.shape)
     if value.rank == 1:
         return value
-    name = emission.add("Flatten", value.name, axis=1)
-    order = np.arange(size).reshape(value.shape).transpose(value.axes).reshape(-1)
-    if np.array_equal(order, np.arange(size)):
+    name = builder.add("Flatten", value.name, axis=1)
+    moving = [axis for axis in value.axes if value.shape[axis] != 1]
+    if moving == sorted(moving):
         return plain(name, (size,))
+    order = Rearrangement(
+        (Reshape((size,), value.shape), Permute(value.axes), Reshape(value.graph_shape, (size,)))
+    )
     return Value(name, (size,), (0,), order=order, unfolded=value)
 
 
-def _in_order(emission: Emission, value: Value) -> Value:
+def _in_order(builder: LayerBuilder, value: Value) -> Value:
     """A flat value with its elements in Keras' order."""
     assert value.order is not None
     if value.unfolded is not None:
-        lying = value.unfolded
-        shape = emission.whole_numbers((0, *lying.graph_shape), "unfolded")
-        unfolded = replace(lying, name=emission.add("Reshape", value.name, shape, part="unfold"))
-        ordered = lay(emission, unfolded, tuple(range(lying.rank)))
-        ordered_name = emission.add("Flatten", ordered.name, part="fold", axis=1)
-        return replace(plain(ordered_name, value.shape), probabilities=value.probabilities)
-    inverse = np.argsort(value.order, kind="stable").astype(np.int64)
-    indices = emission.builder.constant(inverse, f"{emission.layer}/order")
-    name = emission.add("Gather", value.name, indices, part="ordered", axis=1)
+        before = value.unfolded
+        shape = builder.whole_numbers((0, *before.graph_shape), "unfolded")
+        unfolded = replace(before, name=builder.add("Reshape", value.name, shape, part="unfold"))
+        name = builder.add("Flatten", as_keras(builder, unfolded).name, part="fold", axis=1)
+    else:
+        places = value.order.inverse(np.arange(value.shape[0], dtype=np.int64))
+        indices = builder.graph.constant(places, f"{builder.layer}/order")
+        name = builder.add("Gather", value.name, indices, part="ordered", axis=1)
     return replace(plain(name, value.shape), probabilities=value.probabilities)
 
 
 def elementwise(value: Value, name: str) -> Value:
-    """The result of an operation on each element: it lies as its input does."""
+    """The result of an operation on each element: its axes are its input's."""
     return replace(value, name=name, probabilities=False)
-
-
-def transposed(axes: tuple[int, ...]) -> Arrange:
-    """Arranges a tensor by permuting its axes."""
-    return partial(_transpose, axes=axes)
-
-
-def _transpose(array: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
-    return array.transpose(axes)
-
-
-def reordered(order: NDArray[np.intp] | None) -> Arrange | None:
-    """Arranges a tensor by reordering its first axis."""
-    return None if order is None else partial(_take, order=order)
-
-
-def _take(array: NDArray[Any], order: NDArray[np.intp]) -> NDArray[Any]:
-    return array[order]

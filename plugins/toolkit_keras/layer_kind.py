@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.tensors import TensorRole
-from toolkit_keras.settings import Settings
+from toolkit_keras.layer_config import LayerConfig
 
 if TYPE_CHECKING:
-    from toolkit_keras.graph_builder import Emission, Value
+    from toolkit_keras.graph_builder import LayerBuilder, Value
 
 Shape = tuple[int | None, ...]
 """Without the batch axis; None for a size that is not fixed."""
@@ -42,17 +42,12 @@ class Weight:
     spatial: bool = False
 
 
-def no_weights(_settings: Settings, _inputs: Inputs) -> tuple[Weight, ...]:
+def no_weights(_config: LayerConfig, _inputs: Inputs) -> tuple[Weight, ...]:
     """For layers without weights."""
     return ()
 
 
-def no_attributes(_settings: Settings, _inputs: Inputs) -> Mapping[str, Any]:
-    """For layers of which nothing matters at inference."""
-    return {}
-
-
-def same_shape(_settings: Settings, inputs: Inputs) -> MaybeShape:
+def same_shape(_config: LayerConfig, inputs: Inputs) -> MaybeShape:
     """For layers that work element by element."""
     return inputs[0] if inputs else None
 
@@ -63,19 +58,16 @@ class LayerKind:
 
     Attributes:
         name: Its class in Keras.
-        emit: Adds its operations to a graph.
+        build: Adds one call of it to a graph.
         output_shape: From its inputs' shapes.
         weights: Its tensors in Keras' own order.
-        attributes: What changes its function at inference, as JSON values, defaults filled in.
         inputs: How many it takes; None for one or more.
-        stateless: Whether arguments such as ``training`` leave it as it is.
     """
 
     name: str
-    emit: Callable[[Emission], Value]
-    output_shape: Callable[[Settings, Inputs], MaybeShape] = same_shape
-    weights: Callable[[Settings, Inputs], tuple[Weight, ...]] = no_weights
-    attributes: Callable[[Settings, Inputs], Mapping[str, Any]] = no_attributes
+    build: Callable[[LayerBuilder], Value]
+    output_shape: Callable[[LayerConfig, Inputs], MaybeShape] = same_shape
+    weights: Callable[[LayerConfig, Inputs], tuple[Weight, ...]] = no_weights
     inputs: int | None = field(default=1)
 
 
@@ -86,13 +78,13 @@ def size_of(shape: MaybeShape, axis: int) -> int | None:
     return shape[axis]
 
 
-def channel_axis(settings: Settings) -> int:
+def channel_axis(config: LayerConfig) -> int:
     """0 or -1: where a layer over images has its channels, counted without the batch."""
-    chosen = settings.choice("data_format", "channels_last", ("channels_last", "channels_first"))
+    chosen = config.choice("data_format", "channels_last", ("channels_last", "channels_first"))
     return 0 if chosen == "channels_first" else -1
 
 
-def own_axis(settings: Settings, axis: int, rank: int) -> int:
+def own_axis(config: LayerConfig, axis: int, rank: int) -> int:
     """An axis of Keras, batch included and perhaps negative, as one counted without the batch.
 
     Raises:
@@ -102,21 +94,21 @@ def own_axis(settings: Settings, axis: int, rank: int) -> int:
     found = axis + rank + 1 if axis < 0 else axis
     if found == 0:
         raise UnsupportedError(
-            f"layer '{settings.layer}' works along the batch axis", hint="supported: other axes"
+            f"layer '{config.layer}' works along the batch axis", hint="supported: other axes"
         )
     if not 0 < found <= rank:
         raise UnreadableInputError(
-            f"layer '{settings.layer}' works along axis {axis} of a tensor with {rank + 1} axes",
+            f"layer '{config.layer}' works along axis {axis} of a tensor with {rank + 1} axes",
             hint="the file's configuration is damaged",
         )
     return found - 1
 
 
-def require_rank(settings: Settings, shape: MaybeShape, rank: int) -> MaybeShape:
+def require_rank(config: LayerConfig, shape: MaybeShape, rank: int) -> MaybeShape:
     """The shape, if it has as many axes as the layer needs (the batch not counted)."""
     if shape is not None and len(shape) != rank:
         raise UnreadableInputError(
-            f"layer '{settings.layer}' needs {rank + 1} axes, its input has {len(shape) + 1}",
+            f"layer '{config.layer}' needs {rank + 1} axes, its input has {len(shape) + 1}",
             hint="the file's configuration is damaged",
         )
     return shape

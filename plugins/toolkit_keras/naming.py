@@ -10,13 +10,15 @@ from toolkit.errors import ToolkitError
 
 @contextmanager
 def naming(file: str) -> Iterator[None]:
-    """Put a file's name before the messages of errors that do not begin with it.
-
-    What looks at a layer does not know which file the layer came from.
-    """
+    """Put a file's name before the messages of errors: what checks a layer does not know its file."""
     try:
         yield
     except ToolkitError as error:
-        if error.message.startswith(file):
-            raise
-        raise type(error)(f"{file}: {error.message}", hint=error.hint) from error
+        raise named(error, file) from error
+
+
+def named(error: ToolkitError, file: str) -> ToolkitError:
+    """The error with a file's name before its message, unless the message begins with it."""
+    if error.message.startswith(file):
+        return error
+    return type(error)(f"{file}: {error.message}", hint=error.hint)

@@ -11,10 +11,10 @@ from typing import NoReturn
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
-from toolkit_keras.assembly import Expected, fits, guessed_role, wire
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
-from toolkit_keras.byte_source import FileImage
+from toolkit_keras.byte_source import FileBytes
 from toolkit_keras.configuration import load_json, parse_network, refuse_code
+from toolkit_keras.expected import Expected, fits, guessed_role, infer_shapes
 from toolkit_keras.global_heaps import check_global_heaps
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.legacy_order import legacy_order
@@ -54,10 +54,10 @@ def read_h5(path: Path) -> Model:
 
 
 def _read(path: Path) -> Model:
-    image = FileImage(path)
-    require_hdf5(image, path.name)
-    check_global_heaps(image, path.name)
-    with SafeHdf5(image, path.name) as file:
+    source = FileBytes(path)
+    require_hdf5(source, path.name)
+    check_global_heaps(source, path.name)
+    with SafeHdf5(source, path.name) as file:
         config = file.text((), "model_config")
         if config is None:
             _refuse_without_config(file, path.name)
@@ -66,10 +66,10 @@ def _read(path: Path) -> Model:
         refuse_code(raw)
         description = modernise(raw, version)
         network = parse_network(description)
-        wiring = wire(network)
+        shapes = infer_shapes(network)
         theano = (file.text((), "backend") or file.text(("model_weights",), "backend")) == "theano"
         placed: dict[str, tuple[Placed, ...]] = {}
-        for top, group in groupby(wiring.expected, key=lambda expected: expected.leaf.path[0]):
+        for top, group in groupby(shapes.expected, key=lambda expected: expected.leaf.path[0]):
             placed |= _place(path.name, top, list(group), _entries(file, top), theano=theano)
         if _entries(file, "top_level_model_weights"):
             raise UnsupportedError(
@@ -78,7 +78,7 @@ def _read(path: Path) -> Model:
             )
         card = file.text((), CARD_ATTRIBUTE)
         dropped = _dropped(file)
-    return build_model(path, image, network, wiring, description, placed, card, dropped)
+    return build_model(path, source, network, shapes, description, placed, card, dropped)
 
 
 def _refuse_without_config(file: SafeHdf5, name: str) -> NoReturn:

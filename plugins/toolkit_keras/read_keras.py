@@ -12,14 +12,14 @@ from pathlib import Path
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
-from toolkit_keras.assembly import Expected, fits, guessed_role, wire
 from toolkit_keras.build import CARD_MEMBER, Placed, build_model
-from toolkit_keras.byte_source import FileImage, Image, MemoryImage
+from toolkit_keras.byte_source import ByteSource, FileBytes, MemoryBytes
 from toolkit_keras.configuration import MAX_CONFIG_BYTES, load_json, parse_network, refuse_code
+from toolkit_keras.expected import Expected, fits, guessed_role, infer_shapes
 from toolkit_keras.global_heaps import check_global_heaps
+from toolkit_keras.keras_network import KerasNetwork
 from toolkit_keras.modernise import modernise
 from toolkit_keras.naming import naming
-from toolkit_keras.network import Network
 from toolkit_keras.registry import is_operation
 from toolkit_keras.safe_hdf5 import SafeHdf5
 from toolkit_keras.snake_case import snake_case
@@ -58,9 +58,9 @@ def read_keras(path: Path) -> Model:
 
 
 def _read(path: Path) -> Model:
-    image = FileImage(path)
-    require_zip(image, path.name)
-    with _Archive(image, path.name) as archive:
+    source = FileBytes(path)
+    require_zip(source, path.name)
+    with _Archive(source, path.name) as archive:
         metadata = load_json(archive.read(METADATA, MAX_CONFIG_BYTES), f"{path.name}: {METADATA}")
         raw = load_json(archive.read(CONFIG, MAX_CONFIG_BYTES), f"{path.name}: {CONFIG}")
         card = archive.read(CARD_MEMBER, MAX_CONFIG_BYTES) if archive.has(CARD_MEMBER) else None
@@ -68,14 +68,14 @@ def _read(path: Path) -> Model:
     refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
     description = modernise(raw, str(metadata.get("keras_version", "")))
     network = parse_network(description)
-    wiring = wire(network)
+    shapes = infer_shapes(network)
     check_global_heaps(weights, path.name)
     with SafeHdf5(weights, path.name) as file:
         root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
         groups = dict(layer_groups(network, root))
         placed = {
             expected.leaf.name: _place(path.name, file, expected, groups[expected.leaf.name])
-            for expected in wiring.expected
+            for expected in shapes.expected
             if expected.leaf.name in groups
         }
         if file.members("vars"):
@@ -86,10 +86,10 @@ def _read(path: Path) -> Model:
         dropped = ["the optimizer's state"] if file.has("optimizer") else []
     if raw.get("compile_config"):
         dropped.append("the training configuration")
-    return build_model(path, weights, network, wiring, description, placed, card, tuple(dropped))
+    return build_model(path, weights, network, shapes, description, placed, card, tuple(dropped))
 
 
-def layer_groups(network: Network, root: str = "layers") -> Iterator[tuple[str, tuple[str, ...]]]:
+def layer_groups(network: KerasNetwork, root: str = "layers") -> Iterator[tuple[str, tuple[str, ...]]]:
     """Where each layer's weights stand in the HDF5 file, by the layer's path.
 
     Groups bear the classes' names, counted in layer order: ``layers/conv2d``, ``layers/conv2d_1``.
@@ -98,7 +98,7 @@ def layer_groups(network: Network, root: str = "layers") -> Iterator[tuple[str, 
 
 
 def _groups(
-    network: Network, at: tuple[str, ...], above: tuple[str, ...]
+    network: KerasNetwork, at: tuple[str, ...], above: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     seen: Counter[str] = Counter()
     for layer in network.layers:
@@ -163,10 +163,10 @@ def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0
 class _Archive:
     """A zip archive of which members are read by exact name."""
 
-    def __init__(self, image: Image, name: str) -> None:
-        self._image = image
+    def __init__(self, source: ByteSource, name: str) -> None:
+        self._source = source
         self._name = name
-        self._stream = image.open()
+        self._stream = source.open()
         try:
             self._zip = zipfile.ZipFile(self._stream)
             names = Counter(self._zip.namelist())
@@ -205,11 +205,11 @@ class _Archive:
             raise self._damaged(f"{member} is {len(content):,} bytes long, not {info.file_size:,}")
         return content
 
-    def image_of(self, member: str, path: Path) -> Image:
-        """A member as an image: a part of the file where it is stored, memory where it is packed."""
+    def image_of(self, member: str, path: Path) -> ByteSource:
+        """A member as an source: a part of the file where it is stored, memory where it is packed."""
         info = self._info(member)
         if info.compress_type != zipfile.ZIP_STORED:
-            return MemoryImage(self.read(member, _MAX_INFLATED))
+            return MemoryBytes(self.read(member, _MAX_INFLATED))
         self._check(info)
         self._stream.seek(info.header_offset)
         header = self._stream.read(_LOCAL_HEADER.size)
@@ -217,7 +217,7 @@ class _Archive:
             raise self._damaged(f"{member} has no header")
         fields = _LOCAL_HEADER.unpack(header)
         start = info.header_offset + _LOCAL_HEADER.size + int(fields[-2]) + int(fields[-1])
-        return FileImage(path, start, info.file_size)
+        return FileBytes(path, start, info.file_size)
 
     def _check(self, info: zipfile.ZipInfo) -> None:
         """Read a stored member once, so that a flipped bit in the weights is found."""

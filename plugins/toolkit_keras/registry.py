@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from toolkit_keras import kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape
+from toolkit_keras.keras_network import LayerNode
 from toolkit_keras.layer_kind import LayerKind
-from toolkit_keras.network import LayerNode
 
 _KINDS = {
     kind.name: kind

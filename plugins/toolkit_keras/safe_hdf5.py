@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
-from toolkit_keras.byte_source import Image
+from toolkit_keras.byte_source import ByteSource
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_TENSOR_BYTES = 8 << 30
@@ -55,18 +55,18 @@ class SafeHdf5:
     """An open HDF5 file.
 
     Args:
-        image: Its bytes.
+        source: Its bytes.
         where: The file's name, for error messages.
 
     Raises:
         UnreadableInputError: If it is no HDF5 file, or a damaged one; from every method.
     """
 
-    def __init__(self, image: Image, where: str) -> None:
+    def __init__(self, source: ByteSource, where: str) -> None:
         self._where = where
-        self._size = image.size
+        self._size = source.size
         self._groups: dict[tuple[str, ...], h5py.Group] = {}
-        self._stream = image.open()
+        self._stream = source.open()
         try:
             with self._damage("it"):
                 self._file = h5py.File(self._stream, "r")

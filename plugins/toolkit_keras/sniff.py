@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from toolkit.errors import UnreadableInputError
-from toolkit_keras.byte_source import Image
+from toolkit_keras.byte_source import ByteSource
 from toolkit_keras.safe_hdf5 import SIGNATURE
 
 _ZIP = b"PK\x03\x04"
@@ -23,14 +23,14 @@ _MAGIC = (
 )
 
 
-def require_hdf5(image: Image, name: str) -> None:
+def require_hdf5(source: ByteSource, name: str) -> None:
     """Make sure that a file begins as HDF5 does.
 
     Raises:
         UnreadableInputError: If it does not; says what it is instead.
     """
-    head = _head(image)
-    if head.startswith(SIGNATURE) or _behind_user_block(image):
+    head = _head(source)
+    if head.startswith(SIGNATURE) or _behind_user_block(source):
         return
     if head.startswith(_ZIP):
         raise UnreadableInputError(
@@ -40,13 +40,13 @@ def require_hdf5(image: Image, name: str) -> None:
     _refuse(head, name, "an HDF5 file")
 
 
-def require_zip(image: Image, name: str) -> None:
+def require_zip(source: ByteSource, name: str) -> None:
     """Make sure that a file begins as a zip archive does.
 
     Raises:
         UnreadableInputError: If it does not; says what it is instead.
     """
-    head = _head(image)
+    head = _head(source)
     if head.startswith(_ZIP):
         return
     if head.startswith(SIGNATURE):
@@ -78,16 +78,16 @@ def _guess(head: bytes) -> str:
     return "it begins otherwise"
 
 
-def _head(image: Image) -> bytes:
-    with image.open() as stream:
-        return stream.read(min(4096, image.size)) or b""
+def _head(source: ByteSource) -> bytes:
+    with source.open() as stream:
+        return stream.read(min(4096, source.size)) or b""
 
 
-def _behind_user_block(image: Image) -> bool:
+def _behind_user_block(source: ByteSource) -> bool:
     """HDF5 may begin behind a block of the user's, at 512 bytes or twice, four times, … that."""
-    with image.open() as stream:
+    with source.open() as stream:
         start = 512
-        while start + len(SIGNATURE) <= min(image.size, 1 << 20):
+        while start + len(SIGNATURE) <= min(source.size, 1 << 20):
             stream.seek(start)
             if stream.read(len(SIGNATURE)) == SIGNATURE:
                 return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.errors import UnreadableInputError
+from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import Shape, channel_axis
-from toolkit_keras.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,17 @@ def padding_of(window: Window, sizes: tuple[int, int]) -> tuple[tuple[int, int],
     return (before[0], before[1]), (after[0], after[1])
 
 
-def with_spatial(settings: Settings, shape: Shape, window: Window, channels: int | None) -> Shape:
+def with_spatial(config: LayerConfig, shape: Shape, window: Window, channels: int | None) -> Shape:
     """The shape after a window slid over an image.
 
     Args:
         shape: Three axes, the batch not counted.
         channels: How many come out.
     """
-    first = channel_axis(settings) == 0
+    first = channel_axis(config) == 0
     height, width = shape[1:] if first else shape[:2]
     sizes = (
-        output_size(window, 0, height, settings.layer),
-        output_size(window, 1, width, settings.layer),
+        output_size(window, 0, height, config.layer),
+        output_size(window, 1, width, config.layer),
     )
     return (channels, *sizes) if first else (*sizes, channels)

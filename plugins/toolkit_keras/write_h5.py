@@ -16,8 +16,8 @@ from toolkit.errors import UnsupportedError
 from toolkit.model import Card, Model
 from toolkit.tensors import Tensors
 from toolkit_keras.build import CARD_ATTRIBUTE
+from toolkit_keras.keras_network import KerasNetwork
 from toolkit_keras.legacy_order import legacy_order
-from toolkit_keras.network import Network
 from toolkit_keras.registry import is_operation
 from toolkit_keras.write_plan import LAYOUT_VERSION, PlannedLayer, plan_of
 
@@ -50,7 +50,7 @@ def write_h5(model: Model, path: Path) -> None:
     with path.open("xb+") as raw, h5py.File(raw, "w", libver="earliest", track_order=False) as file:
         file.attrs["backend"] = "tensorflow"
         file.attrs["keras_version"] = LAYOUT_VERSION
-        file.attrs["model_config"] = json.dumps(model.topology.description)
+        file.attrs["model_config"] = json.dumps(model.description)
         if model.card != Card():
             file.attrs[CARD_ATTRIBUTE] = model.card.embedded().to_json()
         weights = file.create_group("model_weights")
@@ -65,7 +65,7 @@ def write_h5(model: Model, path: Path) -> None:
         write_names(weights.create_group("top_level_model_weights"), "weight_names", [])
 
 
-def _layer_names(network: Network) -> Iterable[str]:
+def _layer_names(network: KerasNetwork) -> Iterable[str]:
     """As Keras lists them: functions are no layers, and a Sequential hides its input."""
     for layer in network.layers:
         if not is_operation(layer) and not (network.sequential and layer.kind == "InputLayer"):

@@ -50,7 +50,7 @@ def write_keras(model: Model, path: Path) -> None:
     ):
         _write_weights(model, plan, scratch)
         _add(archive, METADATA, json.dumps(metadata).encode())
-        _add(archive, CONFIG, json.dumps(with_modules(model.topology.description)).encode())
+        _add(archive, CONFIG, json.dumps(with_modules(model.description)).encode())
         scratch.seek(0)
         with archive.open(_info(WEIGHTS), "w", force_zip64=True) as member:
             shutil.copyfileobj(scratch, member, _COPY)

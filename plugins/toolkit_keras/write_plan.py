@@ -9,11 +9,11 @@ from typing import Any
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
-from toolkit_keras.assembly import Expected, wire
 from toolkit_keras.configuration import MODEL_CLASSES, parse_network
+from toolkit_keras.expected import Expected, infer_shapes
+from toolkit_keras.keras_network import KerasNetwork, Leaf
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
-from toolkit_keras.network import Leaf, Network
 from toolkit_keras.registry import is_operation, kind_of
 
 LAYOUT_VERSION = "3.15.1"
@@ -42,7 +42,7 @@ class PlannedLayer:
 class Plan:
     """A model, taken apart for writing."""
 
-    network: Network
+    network: KerasNetwork
     layers: tuple[PlannedLayer, ...]
 
 
@@ -51,7 +51,7 @@ def plan_of(model: Model) -> Plan:
 
     Raises:
         UnsupportedError: If it is no Keras model, or cannot be said in today's Keras.
-        UnreadableInputError: If its tensors do not fit its topology.
+        UnreadableInputError: If its tensors do not fit its description.
     """
     if model.dialect != "keras":
         raise UnsupportedError(
@@ -59,22 +59,23 @@ def plan_of(model: Model) -> Plan:
             "which has no Keras configuration",
             hint="Keras files can be written of models read from Keras files; use `export --to onnx`",
         )
-    if _mentions(model.topology.description, LEGACY_HARD_SIGMOID):
+    if _mentions(model.description, LEGACY_HARD_SIGMOID):
         raise UnsupportedError(
             f"{model.name or 'the model'} uses Keras 2's hard_sigmoid, which Keras 3 computes differently",
             hint="use `export --to onnx`, which keeps the function",
         )
-    network = parse_network(model.topology.description)
-    held = {layer.name: [spec.name for spec in layer.tensors] for layer in model.topology.layers}
+    network = parse_network(model.description)
+    held = {layer.name: [spec.name for spec in layer.tensors] for layer in model.layers}
     layers = tuple(
-        _planned(model, expected, held.get(expected.leaf.name, [])) for expected in wire(network).expected
+        _planned(model, expected, held.get(expected.leaf.name, []))
+        for expected in infer_shapes(network).expected
     )
     planned = {name for layer in layers for name in (*layer.tensors, *layer.generators)}
     stray = [name for name in model.tensors.specs if name not in planned]
     if stray:
         raise UnreadableInputError(
             f"{model.name or 'the model'}: tensor {stray[0]} belongs to no layer",
-            hint="its topology is another model's",
+            hint="its description is another model's",
         )
     return Plan(network, layers)
 
@@ -94,12 +95,13 @@ def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
         name = f"{layer}/{weight.name}"
         if name not in specs:
             raise UnreadableInputError(
-                f"{model.name or 'the model'} has no tensor {name}", hint="its topology is another model's"
+                f"{model.name or 'the model'} has no tensor {name}", hint="its description is another model's"
             )
         shape = specs[name].shape
         if weight.shape is not None and not _fits(weight.shape, shape):
             raise UnreadableInputError(
-                f"{name} should be {weight.shape}, received {shape}", hint="its topology is another model's"
+                f"{name} should be {weight.shape}, received {shape}",
+                hint="its description is another model's",
             )
         names.append(name)
     return PlannedLayer(expected.leaf, tuple(names), expected.weights, generators)

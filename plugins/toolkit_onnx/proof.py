@@ -185,14 +185,10 @@ def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
         again = from_bytes(content, "the export")
     except ToolkitError as error:
         raise _refused(error.message) from error
-    topology = model.topology
-    if (
-        again.topology.input_shape != topology.input_shape
-        or again.topology.output_shape != topology.output_shape
-    ):
+    if (again.input_shape, again.output_shape) != (model.input_shape, model.output_shape):
         raise _refused(
-            f"it goes from {again.topology.input_shape} to {again.topology.output_shape}, "
-            f"the source from {topology.input_shape} to {topology.output_shape}"
+            f"it goes from {again.input_shape} to {again.output_shape}, "
+            f"the source from {model.input_shape} to {model.output_shape}"
         )
     if again.card.classes != model.card.classes or again.card.convention != model.card.convention:
         raise _refused("its metadata name other classes or another convention")
@@ -214,10 +210,9 @@ def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Source:
         )
     except ToolkitError as error:
         raise _refused(error.message) from error
-    topology = model.topology
     for names, promised, name, shape in (
-        (session.inputs, INPUT, "input", topology.input_shape),
-        (session.outputs, OUTPUT, "output", topology.output_shape),
+        (session.inputs, INPUT, "input", model.input_shape),
+        (session.outputs, OUTPUT, "output", model.output_shape),
     ):
         if names != (promised,):
             raise _refused(f"its {name}s are {', '.join(names)}; {promised} was promised")

@@ -1,11 +1,10 @@
-"""ONNX files as models: tensors, topology, card and graph."""
+"""ONNX files as models: tensors, graph and card."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,15 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph import Layer, Topology
-from toolkit.graph.graph import Binding, Graph
-from toolkit.model import Model
+from toolkit.graph import Binding, Graph
+from toolkit.graph.onnx_form import from_node
+from toolkit.graph.walking import softmax_input
+from toolkit.model import Layer, Model
 from toolkit.tensors import Tensors, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.limits import DOMAINS, checked, read_checked
 from toolkit_onnx.metadata import read_card
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
-
-_SHORT = 64  # constants up to this many elements stand in the topology, of longer ones a digest
 
 
 def read(path: Path) -> Model:
@@ -32,7 +30,7 @@ def read(path: Path) -> Model:
 
     Returns:
         A model of the dialect ``onnx``. Weights are its tensors; shapes, axes, bounds and other
-        constants are attributes of the layers that use them.
+        constants are constants of its graph.
 
     Raises:
         UnreadableInputError: If the file is damaged or is no ONNX model.
@@ -89,33 +87,47 @@ def _model(model: onnx.ModelProto, where: str, path: Path | None) -> Model:
     card = read_card(model, where)
     proto, dropped = canonical(model, where)
     places, unused = _places(proto.graph, where)
-    renamed = {place.initializer: place.spec.name for place in places}
-    protos: dict[str, TensorProto] = {}
-    constants: list[TensorProto] = []
-    for tensor in proto.graph.initializer:
-        if tensor.name in unused:
-            continue
-        tensor.name = renamed.get(tensor.name, tensor.name)
-        if tensor.name in renamed.values():
-            protos[tensor.name] = tensor
-        if tensor.name not in renamed.values() or tensor.data_type != TensorProto.FLOAT:
-            constants.append(tensor)
-    for node in proto.graph.node:
-        for place, name in enumerate(node.input):
-            node.input[place] = renamed.get(name, name)
-    layers = _layers(proto.graph, places, {tensor.name: tensor for tensor in constants})
     specs = {place.spec.name: place.spec for place in places}
-    tensors = ProtoTensors(specs, protos)
-    graph = _graph(
-        proto,
-        constants,
-        [spec.name for spec in specs.values() if protos[spec.name].data_type == TensorProto.FLOAT],
-    )
+    renamed = {place.initializer: place.spec.name for place in places}
+    initializers = {
+        renamed.get(tensor.name, tensor.name): tensor
+        for tensor in proto.graph.initializer
+        if tensor.name not in unused
+    }
+    layers = _layer_names(proto.graph, places)
+
+    @cache
+    def describe_graph() -> Graph:
+        nodes = tuple(
+            replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
+            for node in map(from_node, proto.graph.node, layers)
+        )
+        bound = {name for name in specs if initializers[name].data_type == TensorProto.FLOAT}
+        return Graph(
+            nodes=nodes,
+            constants={
+                name: numpy_helper.to_array(tensor)
+                for name, tensor in initializers.items()
+                if name not in bound
+            },
+            bindings=tuple(Binding(name) for name in specs if name in bound),
+            input=proto.graph.input[0].name,
+            output=proto.graph.output[0].name,
+            input_shape=_axes(proto.graph.input[0]),
+            output_shape=_axes(proto.graph.output[0]),
+            outputs_probabilities=softmax_input(nodes, proto.graph.output[0].name) is not None,
+            opsets={entry.domain: entry.version for entry in proto.opset_import if entry.domain in DOMAINS},
+            ir_version=proto.ir_version,
+        )
+
     return Model(
-        topology=Topology("onnx", {}, layers, _axes(proto.graph.input[0]), _axes(proto.graph.output[0])),
-        tensors=tensors,
+        tensors=ProtoTensors(specs, initializers),
         card=card,
-        build_graph=lambda: graph,
+        describe_graph=describe_graph,
+        input_shape=_axes(proto.graph.input[0]),
+        output_shape=_axes(proto.graph.output[0]),
+        dialect="onnx",
+        layers=(Layer(proto.graph.input[0].name, "Input"), *_layers(proto.graph, places, layers)),
         path=path,
         dropped=(*dropped, *(f"unused tensor {name}" for name in sorted(unused))),
     )
@@ -123,33 +135,6 @@ def _model(model: onnx.ModelProto, where: str, path: Path | None) -> Model:
 
 def _axes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     return tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim[1:])
-
-
-def _graph(proto: onnx.ModelProto, constants: list[TensorProto], bound: list[str]) -> Graph:
-    bare = onnx.ModelProto()
-    bare.ir_version = proto.ir_version
-    bare.opset_import.extend(entry for entry in proto.opset_import if entry.domain in DOMAINS)
-    bare.graph.name = proto.graph.name or "network"
-    bare.graph.node.extend(proto.graph.node)
-    bare.graph.input.extend(proto.graph.input)
-    bare.graph.output.extend(proto.graph.output)
-    bare.graph.initializer.extend(constants)
-    output = bare.graph.output[0].name
-    return Graph(
-        proto=bare,
-        bindings=tuple(Binding(name) for name in bound),
-        input=bare.graph.input[0].name,
-        output=output,
-        outputs_probabilities=_ends_in_softmax(bare.graph, output),
-    )
-
-
-def _ends_in_softmax(graph: onnx.GraphProto, output: str) -> bool:
-    makers = {name: node for node in graph.node for name in node.output}
-    node = makers.get(output)
-    while node is not None and node.op_type == "Identity":
-        node = makers.get(node.input[0])
-    return node is not None and node.op_type == "Softmax"
 
 
 def _places(graph: onnx.GraphProto, where: str) -> tuple[list[_Place], set[str]]:
@@ -201,49 +186,20 @@ def _unused(name: str, taken: set[str]) -> str:
     return chosen
 
 
-def _layers(
-    graph: onnx.GraphProto, places: list[_Place], constants: Mapping[str, TensorProto]
-) -> tuple[Layer, ...]:
-    tensors_of: dict[int, list[TensorSpec]] = {}
+def _layer_names(graph: onnx.GraphProto, places: list[_Place]) -> list[str]:
+    """A name for each node's layer: that of its tensors, or its own."""
+    of_tensors: dict[int, set[str]] = {}
     for place in places:
-        tensors_of.setdefault(place.layer, []).append(place.spec)
-    image = graph.input[0]
-    layers = [Layer(image.name, "Input", {"shape": list(_axes(image))})]
-    maker = {image.name: image.name}
-    taken = {image.name}
+        of_tensors.setdefault(place.layer, set()).add(place.spec.name.rpartition("/")[0])
+    taken = {graph.input[0].name}
+    names = []
     for index, node in enumerate(graph.node):
-        specs = tuple(tensors_of.get(index, ()))
-        of_tensors = {spec.name.rpartition("/")[0] for spec in specs}
-        wanted = of_tensors.pop() if len(of_tensors) == 1 else layer_name(node)
-        name = _unused(wanted or f"{node.op_type.lower()}_{index}", taken)
-        attributes = {
-            attribute.name: _as_json(helper.get_attribute_value(attribute))
-            for attribute in sorted(node.attribute, key=lambda attribute: attribute.name)
-        }
-        own = {spec.name for spec in specs}
-        fixed = {
-            str(place): _as_json(constants[value])
-            for place, value in enumerate(node.input)
-            if value in constants and value not in own
-        }
-        if fixed:
-            attributes["constants"] = fixed
-        inputs = tuple(maker[value] for value in node.input if value in maker)
-        layers.append(Layer(name, node.op_type, attributes, inputs, specs))
-        maker.update((output, name) for output in node.output if output)
-    return tuple(layers)
+        own = of_tensors.get(index, set())
+        wanted = own.pop() if len(own) == 1 else layer_name(node)
+        names.append(_unused(wanted or f"{node.op_type.lower()}_{index}", taken))
+    return names
 
 
-def _as_json(value: Any) -> Any:
-    if isinstance(value, TensorProto):
-        array = numpy_helper.to_array(value)
-        if array.size <= _SHORT and array.dtype.kind in "fiub":
-            return array.tolist()
-        shape = "×".join(str(axis) for axis in array.shape)
-        content = array.astype(str) if array.dtype == object else array
-        return f"{array.dtype} {shape} {hashlib.sha256(np.ascontiguousarray(content).tobytes()).hexdigest()}"
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    return value if isinstance(value, int | float | str) else json.loads(json.dumps(str(value)))
+def _layers(graph: onnx.GraphProto, places: list[_Place], names: list[str]) -> Iterator[Layer]:
+    for index, (node, name) in enumerate(zip(graph.node, names, strict=True)):
+        yield Layer(name, node.op_type, tuple(place.spec for place in places if place.layer == index))

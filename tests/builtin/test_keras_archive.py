@@ -75,7 +75,7 @@ def test_training_state_is_dropped_and_said_so(tmp_path: Path) -> None:
         write_archive(tmp_path / "a.keras", config, weights_file(small_arrays(), GROUPS, optimizer))
     )
     assert model.dropped == ("the optimizer's state", "the training configuration")
-    assert "compile_config" not in model.topology.description
+    assert "compile_config" not in model.description
 
 
 def test_class_names_become_group_names_as_in_keras() -> None:

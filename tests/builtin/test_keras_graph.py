@@ -33,13 +33,13 @@ def test_flatten_before_dense_costs_no_transpose(keras: Any, tmp_path: Path) -> 
     )
     model.save(tmp_path / "a.h5")
     graph = read_h5(tmp_path / "a.h5").build_graph()
-    kinds = [node.op_type for node in graph.proto.graph.node]
+    kinds = [node.operator for node in graph.nodes]
     assert kinds == [
         *("Reshape", "Conv", "Relu", "BatchNormalization", "MaxPool"),
         *("Flatten", "BatchNormalization", "Gemm", "Softmax"),
     ]
     assert graph.outputs_probabilities
-    (described,) = graph.proto.graph.input
+    (described,) = graph.to_onnx().graph.input
     assert [d.dim_param or d.dim_value for d in described.type.tensor_type.shape.dim] == ["batch", 28, 28, 1]
 
 
@@ -74,7 +74,7 @@ def test_channels_first_computes_what_channels_last_does(keras: Any, tmp_path: P
     assert model.input_shape == (3, 8, 7)
     result = run(model, np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
     assert np.abs(result - expected).max() < TOLERANCE
-    assert "Transpose" not in [node.op_type for node in model.build_graph().proto.graph.node][:-3]
+    assert "Transpose" not in [node.operator for node in model.build_graph().nodes][:-3]
 
 
 def test_each_tensor_is_bound_once_and_names_are_the_same_every_time(keras: Any, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_each_tensor_is_bound_once_and_names_are_the_same_every_time(keras: Any,
         bound = [binding.tensor for binding in graph.bindings]
         assert sorted(bound) == sorted(model.tensors.specs)
         assert len(set(bound)) == len(bound)
-        texts.append(graph.proto.SerializeToString(deterministic=True))
-        assert model.build_graph().proto.SerializeToString(deterministic=True) == texts[-1]
+        texts.append(graph.to_onnx().SerializeToString(deterministic=True))
+        assert model.build_graph().to_onnx().SerializeToString(deterministic=True) == texts[-1]
     assert texts[0] == texts[1]
 
 
@@ -102,9 +102,9 @@ def test_building_the_graph_reads_no_tensor(
 def test_batch_normalisation_stays_a_node_of_its_own(keras: Any, tmp_path: Path) -> None:
     residual(keras).save(tmp_path / "a.h5")
     model = read_h5(tmp_path / "a.h5")
-    (node,) = [n for n in model.build_graph().proto.graph.node if n.op_type == "BatchNormalization"]
-    norm = next(layer for layer in model.topology.layers if layer.kind == "BatchNormalization")
-    assert list(node.input)[1:] == [spec.name for spec in norm.tensors]
+    (node,) = [n for n in model.build_graph().nodes if n.operator == "BatchNormalization"]
+    norm = next(layer for layer in model.layers if layer.kind == "BatchNormalization")
+    assert list(node.inputs)[1:] == [spec.name for spec in norm.tensors]
 
 
 def test_mixed_precision_is_read_as_float32(keras: Any, tmp_path: Path) -> None:
@@ -132,9 +132,8 @@ def test_an_unknown_layer_is_readable_and_refused_by_name_only_as_a_graph(keras:
         ]
     )
     for read in through_both_formats(model, tmp_path).values():
-        assert read.topology.output_shape == (3,)
-        memory = next(layer for layer in read.topology.layers if layer.name == "memory")
-        assert memory.attributes["units"] == 4
+        assert read.output_shape == (3,)
+        memory = next(layer for layer in read.layers if layer.name == "memory")
         assert len(memory.tensors) == 3
         with pytest.raises(UnsupportedError, match=r"memory \(LSTM\)") as caught:
             read.build_graph()
@@ -173,7 +172,7 @@ def test_an_input_without_fixed_size_is_refused(keras: Any, tmp_path: Path) -> N
     )
     model.save(tmp_path / "a.h5")
     read = read_h5(tmp_path / "a.h5")
-    assert read.topology.input_shape == (-1, -1, 1)
-    assert read.topology.output_shape == (3,)
+    assert read.input_shape == (-1, -1, 1)
+    assert read.output_shape == (3,)
     with pytest.raises(UnsupportedError, match="no fixed size"):
         read.build_graph()

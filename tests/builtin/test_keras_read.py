@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Card
+from toolkit.model.correspondence import signature
 from toolkit.tensors import TensorRole
 from toolkit.vocabulary import Convention
 from toolkit_keras.read_h5 import read_h5
@@ -72,9 +72,10 @@ def test_weights_alone_are_refused_by_name(shared: Path) -> None:
         read_h5(shared / "models" / "khanhtran2000-byclass-weights-only.h5")
 
 
-def test_two_trainings_of_one_network_have_one_topology_whatever_their_format(shared: Path) -> None:
+def test_two_trainings_of_one_network_have_one_graph_whatever_their_format(shared: Path) -> None:
     one, two = (read_any(shared / "models" / f"moonflower2022-mnist.{suffix}") for suffix in ("h5", "keras"))
-    assert one.topology.layers == two.topology.layers
+    assert one.layers == two.layers
+    assert signature(one) == signature(two)
     assert list(one.tensors) == [
         *("conv2d/kernel", "conv2d/bias", "conv2d_1/kernel", "conv2d_1/bias", "dense/kernel", "dense/bias"),
     ]
@@ -100,43 +101,46 @@ def test_tensors_bear_names_shapes_and_roles(small: Path) -> None:
             assert read.flags.c_contiguous
 
 
-def test_the_topology_says_what_matters_at_inference_and_no_more(small: Path) -> None:
-    topology = read_h5(small).topology
-    assert topology.dialect == "keras"
-    assert topology.input_shape == (4, 4, 1)
-    assert topology.output_shape == (3,)
-    assert [(entry.name, entry.kind, entry.inputs) for entry in topology.layers] == [
-        ("start", "InputLayer", ()),
-        ("conv", "Conv2D", ("start",)),
-        ("flat", "Flatten", ("conv",)),
-        ("dense", "Dense", ("flat",)),
+def test_the_graph_says_what_matters_at_inference_and_no_more(small: Path) -> None:
+    model = read_h5(small)
+    assert model.dialect == "keras"
+    assert (model.input_shape, model.output_shape) == ((4, 4, 1), (3,))
+    assert [(entry.name, entry.kind) for entry in model.layers] == [
+        ("start", "InputLayer"),
+        ("conv", "Conv2D"),
+        ("flat", "Flatten"),
+        ("dense", "Dense"),
     ]
-    conv = topology.layers[1]
-    assert conv.attributes == {
-        "filters": 2,
-        "kernel_size": [3, 3],
-        "strides": [1, 1],
-        "dilation_rate": [1, 1],
-        "groups": 1,
-        "padding": "valid",
-        "data_format": "channels_last",
-        "use_bias": True,
-        "activation": "relu",
+    nodes = model.build_graph().nodes
+    assert [(node.operator, node.layer) for node in nodes] == [
+        ("Reshape", "conv"),
+        ("Conv", "conv"),
+        ("Relu", "conv"),
+        ("Flatten", "flat"),
+        ("Gemm", "dense"),
+        ("Softmax", "dense"),
+    ]
+    assert nodes[1].inputs[1:] == ("conv/kernel", "conv/bias")
+    assert nodes[1].attributes == {
+        "kernel_shape": (3, 3),
+        "strides": (1, 1),
+        "dilations": (1, 1),
+        "pads": (0, 0, 0, 0),
+        "group": 1,
     }
-    json.dumps([dict(entry.attributes) for entry in topology.layers])
 
 
 def test_nothing_is_read_before_it_is_asked_for(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolkit_keras.byte_source import Image
+    from toolkit_keras.byte_source import ByteSource
 
     read: list[str] = []
-    original = Image.read_array
+    original = ByteSource.read_array
 
-    def counted(self: Image, offset: int, shape: tuple[int, ...], dtype: Any, what: str) -> NDArray[Any]:
+    def counted(self: ByteSource, offset: int, shape: tuple[int, ...], dtype: Any, what: str) -> NDArray[Any]:
         read.append(what)
         return original(self, offset, shape, dtype, what)
 
-    monkeypatch.setattr(Image, "read_array", counted)
+    monkeypatch.setattr(ByteSource, "read_array", counted)
     model = read_h5(small)
     model.build_graph()
     assert read == []

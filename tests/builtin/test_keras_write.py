@@ -8,6 +8,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 import toolkit_keras
 from toolkit.declarations import ExportRequest
 from toolkit.errors import ProofError, UnreadableInputError, UnsupportedError
-from toolkit.graph import Topology
-from toolkit.model import Card, Model
+from toolkit.graph import Graph
+from toolkit.model import Card, Layer, Model
+from toolkit.model.correspondence import signature
 from toolkit.tensors import ArrayTensors, OverlaidTensors, Tensors, weights_digest
 from toolkit.vocabulary import Convention
 from toolkit_keras.read_h5 import read_h5
@@ -105,7 +107,8 @@ def test_keras_loads_what_is_written(keras: Any, source: str, suffix: str, tmp_p
     written = read_back(target)
     assert written.card == CARD
     assert weights_digest(written.tensors) == weights_digest(read.tensors)
-    assert written.topology.layers == read.topology.layers
+    assert written.layers == read.layers
+    assert signature(written) == signature(read)
     assert written.dropped == ()
 
 
@@ -158,7 +161,7 @@ def test_the_configuration_is_that_of_the_base(trained: Path, tmp_path: Path) ->
     model = read_keras(trained)
     for suffix, (write, read) in WRITERS.items():
         write(model, tmp_path / f"a.{suffix}")
-        assert read(tmp_path / f"a.{suffix}").topology.description == model.topology.description
+        assert read(tmp_path / f"a.{suffix}").description == model.description
 
 
 def test_merged_tensors_are_written_under_the_base_configuration(
@@ -202,7 +205,7 @@ def test_long_lists_of_names_are_split_as_keras_splits_them(keras: Any, tmp_path
     assert max(np.asarray(value).astype("S").nbytes for value in attributes.values()) <= ATTRIBUTE_LIMIT
     x = np.random.default_rng(0).random((2, 4), dtype=np.float32)
     assert np.array_equal(np.asarray(keras.models.load_model(tmp_path / "a.h5")(x)), np.asarray(model(x)))
-    assert len(read_h5(tmp_path / "a.h5").topology.layers) == 78
+    assert len(read_h5(tmp_path / "a.h5").layers) == 78
 
 
 class CountedTensors(Tensors):
@@ -247,7 +250,6 @@ def test_one_tensor_is_in_memory_at_a_time(suffix: str, tmp_path: Path) -> None:
 
 def in_memory(entries: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) -> Model:
     """A model of arrays, wired by a Sequential's configuration."""
-    from toolkit.graph import Layer
     from toolkit.tensors import TensorRole
 
     tensors = ArrayTensors({name: (array, TensorRole.KERNEL) for name, array in arrays.items()})
@@ -256,14 +258,17 @@ def in_memory(entries: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) ->
         Layer(
             entry["config"]["name"],
             entry["class_name"],
-            tensors=tuple(
+            tuple(
                 spec for spec in tensors.specs.values() if spec.name.startswith(entry["config"]["name"] + "/")
             ),
         )
         for entry in entries
     )
-    topology = Topology("keras", description, layers, (4,), (4,))
-    return Model(topology, tensors, Card(), build_graph=lambda: pytest.fail("no graph is needed to write"))
+
+    def no_graph() -> Graph:
+        pytest.fail("no graph is needed to write")
+
+    return Model(tensors, Card(), no_graph, (4,), (4,), "keras", description, layers)
 
 
 START = {"class_name": "InputLayer", "config": {"name": "start", "batch_shape": [None, 4]}}
@@ -287,8 +292,7 @@ def test_tensors_of_another_network_are_refused(suffix: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_a_model_that_is_no_keras_model_is_refused(suffix: str, tmp_path: Path) -> None:
     model = in_memory([START, DENSE], {"d/kernel": np.zeros((4, 4), np.float32)})
-    topology = Topology("onnx", {}, model.topology.layers, (4,), (4,))
-    foreign = Model(topology, model.tensors, Card(name="foreign"), model.build_graph)
+    foreign = replace(model, dialect="onnx", card=Card(name="foreign"))
     with pytest.raises(UnsupportedError, match="foreign is an ONNX model"):
         WRITERS[suffix][0](foreign, tmp_path / f"a.{suffix}")
 

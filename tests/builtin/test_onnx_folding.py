@@ -62,7 +62,7 @@ def random_network(seed: int):
 def test_folding_changes_no_answer(seed, tmp_path):
     model = random_network(seed)
     folded = export(request(model, tmp_path))
-    normalisations = sum(layer.kind == "BatchNormalization" for layer in model.topology.layers)
+    normalisations = sum(layer.kind == "BatchNormalization" for layer in model.layers)
     facts = folded.facts
     assert facts["normalisations_folded"] + facts["normalisations_left"] == normalisations
     inputs = np.random.default_rng(seed).normal(0.3, 0.4, (7, 1, 28, 28)).astype(np.float32)

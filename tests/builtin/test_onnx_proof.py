@@ -39,7 +39,7 @@ def broken(change):
     graph = model.build_graph()
     unfolded = graph.bind(model.tensors)
     proto, _ = direct.exportable(unfolded, graph, model, DirectOptions())
-    content, _ = direct.signed(proto, model.card)
+    content = direct.signed(proto, model.card)
     damaged = onnx.load_model_from_string(content)
     change(damaged)
     return damaged.SerializeToString(), model, [graph_source(unfolded, graph, "model")]

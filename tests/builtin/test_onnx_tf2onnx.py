@@ -12,7 +12,6 @@ import pytest
 
 from toolkit.declarations import ExportRequest
 from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
-from toolkit.graph import Topology
 from toolkit.model import Card
 from toolkit.vocabulary import Convention
 from toolkit_onnx import conversion
@@ -124,7 +123,7 @@ def test_a_layer_that_only_keras_knows_is_proved_against_keras(keras, model, tmp
 
     from dataclasses import replace
 
-    asked = request(replace(model, build_graph=unknown), network, tmp_path)
+    asked = request(replace(model, describe_graph=unknown), network, tmp_path)
     done = export(asked)
     assert done.facts["compared_with"] == "Keras"
     assert done.facts["softmax_added"]
@@ -161,10 +160,7 @@ def of_dialect(dialect):
     from toolkit.tensors import ArrayTensors
 
     return Model(
-        Topology(dialect, {}, (), (28, 28, 1), (5,)),
-        ArrayTensors({}),
-        CARD,
-        lambda: pytest.fail("no graph is needed"),
+        ArrayTensors({}), CARD, lambda: pytest.fail("no graph is needed"), (28, 28, 1), (5,), dialect
     )
 
 

@@ -22,9 +22,8 @@ from toolkit.declarations import (
     TensorGroup,
 )
 from toolkit.errors import UsageError
-from toolkit.graph import Layer, Topology
 from toolkit.model import Card, Model
-from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
+from toolkit.tensors import ArrayTensors, TensorRole
 from toolkit_soups.options import GreedyOptions, WeightedOptions
 
 STRATEGIES = {strategy.name: strategy for strategy in toolkit_soups.toolkit_merge_strategies()}
@@ -32,14 +31,12 @@ STRATEGIES = {strategy.name: strategy for strategy in toolkit_soups.toolkit_merg
 
 def ingredient(name: str, values: Sequence[float], accuracy: float | None, position: int = 0) -> Ingredient:
     array = np.asarray(values, np.float32)
-    spec = TensorSpec("layer/kernel", array.shape, array.dtype, TensorRole.KERNEL)
-    topology = Topology("keras", {}, (Layer("layer", "Dense", tensors=(spec,)),), (28, 28, 1), (4,))
 
     def no_graph() -> Any:
         raise AssertionError("a strategy runs no network")
 
     tensors = ArrayTensors({"layer/kernel": (array, TensorRole.KERNEL)})
-    return Ingredient(name, Model(topology, tensors, Card(), no_graph), accuracy, name, position)
+    return Ingredient(name, Model(tensors, Card(), no_graph, (28, 28, 1), (4,)), accuracy, name, position)
 
 
 def request(

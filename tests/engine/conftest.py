@@ -7,11 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from toolkit.data import Dataset
-from toolkit.graph import Layer, Topology
-from toolkit.graph.graph import Binding, Graph, as_stored
+from toolkit.graph import AS_STORED, Binding, Graph, Node
 from toolkit.model import Card, Model
 from toolkit.tensors import ArrayTensors, TensorRole
 
@@ -23,25 +21,23 @@ class NetworkBuilder:
         self.rng = np.random.default_rng(seed)
         self.input_shape = input_shape
         self.opset = opset
-        self.nodes: list[object] = []
+        self.nodes: list[Node] = []
         self.arrays: dict[str, tuple[NDArray[np.generic], TensorRole]] = {}
         self.bindings: list[Binding] = []
-        self.constants: list[object] = []
+        self.constants: dict[str, NDArray[np.generic]] = {}
 
     def add(self, operation: str, *inputs: str, **attributes: object) -> str:
         name = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operation, list(inputs), [name], **attributes))
+        self.nodes.append(Node(operation, inputs, (name,), attributes))
         return name
 
-    def tensor(self, name, array, role, arrange=as_stored, dtype=np.float32) -> str:
+    def tensor(self, name, array, role, rearrangement=AS_STORED, dtype=np.float32) -> str:
         self.arrays[name] = (np.asarray(array, dtype), role)
-        self.bindings.append(Binding(name, arrange))
+        self.bindings.append(Binding(name, rearrangement))
         return name
 
     def constant(self, name: str, array: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
-        self.constants.append(numpy_helper.from_array(array, name))
+        self.constants[name] = array
         return name
 
     def conv(
@@ -59,7 +55,7 @@ class NetworkBuilder:
         self.tensor(f"{name}/bias", self.rng.normal(0, 0.3, outputs), TensorRole.BIAS)
         return self.add("Gemm", x, f"{name}/kernel", f"{name}/bias")
 
-    def norm(self, x: str, name: str, channels: int, arrange=as_stored, dtype=np.float32) -> str:
+    def norm(self, x: str, name: str, channels: int, rearrangement=AS_STORED, dtype=np.float32) -> str:
         rng = self.rng
         parts = {
             "gamma": (rng.uniform(0.5, 1.5, channels), TensorRole.SCALE),
@@ -68,7 +64,7 @@ class NetworkBuilder:
             "moving_variance": (rng.uniform(0.5, 2, channels), TensorRole.RUNNING_VARIANCE),
         }
         names = [
-            self.tensor(f"{name}/{part}", array, role, arrange, dtype)
+            self.tensor(f"{name}/{part}", array, role, rearrangement, dtype)
             for part, (array, role) in parts.items()
         ]
         return self.add("BatchNormalization", x, *names, epsilon=1e-3)
@@ -76,19 +72,21 @@ class NetworkBuilder:
     def model(
         self, output: str, classes: int, *, probabilities: bool = False, card: Card | None = None
     ) -> Model:
-        graph = helper.make_graph(
-            self.nodes,
-            "made by hand",
-            [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *self.input_shape])],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", classes])],
-            initializer=self.constants,
+        made = Graph(
+            nodes=tuple(self.nodes),
+            constants=self.constants,
+            bindings=tuple(self.bindings),
+            input="image",
+            output=output,
+            input_shape=self.input_shape,
+            output_shape=(classes,),
+            outputs_probabilities=probabilities,
+            opsets={"": self.opset},
         )
-        proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
-        made = Graph(proto, tuple(self.bindings), "image", output, probabilities)
         tensors = ArrayTensors(self.arrays)
-        layers = (Layer("all", "network", tensors=tuple(tensors.specs.values())),)
-        topology = Topology("onnx", {}, layers, self.input_shape, (classes,))
-        return Model(topology, tensors, card or Card(name="by hand"), lambda: made)
+        return Model(
+            tensors, card or Card(name="by hand"), lambda: made, self.input_shape, (classes,), "onnx"
+        )
 
 
 @pytest.fixture

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper
 
 from toolkit.declarations import Ingredient
-from toolkit.graph import Layer, Topology
-from toolkit.graph.graph import Binding, Graph
+from toolkit.errors import UnsupportedError
+from toolkit.graph import Binding, Graph, Node
 from toolkit.merging.matching import Candidate, candidate, match
-from toolkit.model import Card, Model
+from toolkit.model import Card, Layer, Model
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 
 ROLES = {
@@ -32,37 +31,77 @@ ROLES = {
 Weights = Mapping[str, np.ndarray[Any, Any]]
 
 
-def no_graph() -> Graph:
-    raise AssertionError("this test runs no network")
+@dataclass(frozen=True)
+class Made:
+    """One hand-made layer: how lists show it, what it holds, and its calls."""
+
+    layer: Layer
+    arrays: dict[str, np.ndarray[Any, Any]]
+    calls: tuple[tuple[str, ...], ...]
+    attributes: dict[str, Any]
 
 
 def layer(
-    name: str, kind: str, inputs: Sequence[str] = (), weights: Weights | None = None, **attributes: Any
-) -> tuple[Layer, dict[str, np.ndarray[Any, Any]]]:
-    """One layer and its arrays; the last part of each tensor's name tells its role."""
+    name: str,
+    kind: str,
+    inputs: Sequence[str] = (),
+    weights: Weights | None = None,
+    *,
+    called_again_on: Sequence[Sequence[str]] = (),
+    **attributes: Any,
+) -> Made:
+    """One layer; the last part of each tensor's name tells its role."""
     arrays = {f"{name}/{part}": np.asarray(array) for part, array in (weights or {}).items()}
     specs = tuple(
         TensorSpec(full, array.shape, array.dtype, ROLES.get(full.rpartition("/")[2], TensorRole.OTHER))
         for full, array in arrays.items()
     )
-    return Layer(name, kind, attributes, tuple(inputs), specs), arrays
+    calls = (tuple(inputs), *map(tuple, called_again_on))
+    return Made(Layer(name, kind, specs), arrays, calls, attributes)
 
 
 def network(
-    *layers: tuple[Layer, dict[str, np.ndarray[Any, Any]]],
+    *layers: Made,
     card: Card | None = None,
     inputs: tuple[int, ...] = (28, 28, 1),
     outputs: int = 3,
     dialect: str = "keras",
-    graph: Any = no_graph,
+    graph: Callable[[], Graph] | None = None,
 ) -> Model:
-    """A model of hand-made layers."""
-    arrays: dict[str, tuple[np.ndarray[Any, Any], TensorRole]] = {}
-    for described, own in layers:
-        for spec in described.tensors:
-            arrays[spec.name] = (own[spec.name], spec.role)
-    topology = Topology(dialect, {}, tuple(described for described, _ in layers), inputs, (outputs,))
-    return Model(topology, ArrayTensors(arrays), card or Card(), graph)
+    """A model of hand-made layers; without a graph it can be matched, not run."""
+    arrays = {
+        spec.name: (made.arrays[spec.name], spec.role) for made in layers for spec in made.layer.tensors
+    }
+    described = graph or (lambda: described_graph(layers, inputs, outputs))
+    shown = tuple(made.layer for made in layers)
+    return Model(ArrayTensors(arrays), card or Card(), described, inputs, (outputs,), dialect, {}, shown)
+
+
+def described_graph(layers: Sequence[Made], inputs: tuple[int, ...], outputs: int) -> Graph:
+    """A node for each call of each layer that computes something."""
+    nodes: list[Node] = []
+    same_as: dict[str, str] = {}
+    bindings: list[Binding] = []
+    for made in layers:
+        name, kind = made.layer.name, made.layer.kind
+        tensors = [spec.name for spec in made.layer.tensors if spec.role is not TensorRole.GENERATOR_STATE]
+        bindings += map(Binding, tensors)
+        for index, sources in enumerate(made.calls):
+            call = f"{name}#{index}" if index else name
+            if kind == "InputLayer":
+                same_as[call] = "x"
+            elif kind.startswith(("Dropout", "Random")):
+                same_as[call] = sources[0]
+            else:
+                nodes.append(Node(kind, (*sources, *tensors), (call,), made.attributes, name, name, "keras"))
+
+    def found(value: str) -> str:
+        return found(same_as[value]) if value in same_as else value
+
+    nodes = [replace(node, inputs=tuple(map(found, node.inputs))) for node in nodes]
+    last = found(layers[-1].layer.name)
+    refusal = UnsupportedError("this test runs no network")
+    return Graph(tuple(nodes), {}, tuple(bindings), "x", last, inputs, (outputs,), refusal=refusal)
 
 
 def chain(names: Sequence[str], weights: Sequence[Weights], *, card: Card | None = None) -> Model:
@@ -88,22 +127,12 @@ def linear() -> LinearModel:
         outputs = len(bias)
 
         def graph() -> Graph:
-            nodes = [
-                helper.make_node("Flatten", ["x"], ["flat"], axis=1),
-                helper.make_node("Gemm", ["flat", f"{name}/kernel", f"{name}/bias"], ["y"]),
-            ]
-            proto = helper.make_model(
-                helper.make_graph(
-                    nodes,
-                    "linear",
-                    [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 28, 28, 1])],
-                    [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", outputs])],
-                ),
-                opset_imports=[helper.make_opsetid("", 17)],
-                ir_version=9,
+            nodes = (
+                Node("Flatten", ("x",), ("flat",), {"axis": 1}),
+                Node("Gemm", ("flat", f"{name}/kernel", f"{name}/bias"), ("y",), layer=name),
             )
             bindings = (Binding(f"{name}/kernel"), Binding(f"{name}/bias"))
-            return Graph(proto, bindings, "x", "y", outputs_probabilities=False)
+            return Graph(nodes, {}, bindings, "x", "y", (28, 28, 1), (outputs,))
 
         return network(
             layer("input", "InputLayer"),
@@ -118,7 +147,7 @@ def linear() -> LinearModel:
 
 
 def candidates(*models: Model, accuracies: Sequence[float | None] = ()) -> list[Candidate]:
-    """The models as they stand after they were opened, called a, b, c."""
+    """The models as they are after they were opened, called a, b, c."""
     found = [candidate("abcdefgh"[place], model, place) for place, model in enumerate(models)]
     return [
         dataclasses.replace(item, accuracy=accuracy)

@@ -132,7 +132,6 @@ import resource, sys
 import numpy as np
 from toolkit.merging.combine import combined, plain_mean
 from toolkit.model import Card, Model
-from toolkit.graph import Layer, Topology
 from toolkit.tensors import TensorRole, TensorSpec, Tensors
 from toolkit.declarations import Ingredient
 
@@ -149,8 +148,8 @@ class Made(Tensors):
     def read(self, name):
         return np.full(SIZE, self.seed, np.float32)
 
-topology = Topology("keras", {}, (), (28, 28, 1), (62,))
-models = [Ingredient(f"m{i}", Model(topology, Made(i), Card(), None), None, str(i), i) for i in range(COUNT)]
+nets = [Model(Made(i), Card(), None, (28, 28, 1), (62,)) for i in range(COUNT)]
+models = [Ingredient(f"m{i}", net, None, str(i), i) for i, net in enumerate(nets)]
 merged = combined(models, plain_mean(models), "mean").tensors
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name in merged:

@@ -9,7 +9,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toolkit.graph import AS_STORED, Binding, Graph, Node, Rearrangement, Take
+from toolkit.model import Card, Model
 from toolkit.model.correspondence import correspondence, differences, signature
+from toolkit.tensors import ArrayTensors, TensorRole
 
 
 def dense(inputs: int, outputs: int) -> dict[str, Any]:
@@ -21,7 +24,7 @@ def test_two_trainings_of_one_process_are_matched_by_place(nets: Any) -> None:
     second = nets.chain(["conv2d_1", "conv2d_2"], [dense(4, 4), dense(4, 4)])
     found = correspondence(first, second)
     assert found is not None
-    assert found.layers == {"input": "input", "conv2d": "conv2d_1", "conv2d_1": "conv2d_2"}
+    assert found.layers == {"conv2d": "conv2d_1", "conv2d_1": "conv2d_2"}
     assert found.tensors["conv2d_1/kernel"] == "conv2d_2/kernel"
     assert signature(first) == signature(second)
 
@@ -112,12 +115,12 @@ def test_layers_that_one_has_and_the_other_has_not_are_named(nets: Any) -> None:
         nets.layer("two", "Dense", ("pool",), dense(4, 4), activation="relu"),
     )
     assert differences(first, other, "a.h5") == [
-        "has 4 layers that compute, a.h5 has 3",
-        "has layer pool (MaxPooling2D), which a.h5 has not",
+        "has 3 operations, a.h5 has 2",
+        "has MaxPooling2D in layer pool (MaxPooling2D), which a.h5 has not",
     ]
     assert differences(other, first, "b.h5") == [
-        "has 3 layers that compute, b.h5 has 4",
-        "lacks b.h5's layer pool (MaxPooling2D)",
+        "has 2 operations, b.h5 has 3",
+        "lacks the MaxPooling2D of b.h5's layer pool (MaxPooling2D)",
     ]
 
 
@@ -147,12 +150,7 @@ def shared(nets: Any, *, tail: str = "", swap: bool = False) -> Any:
         ),
         nets.layer(f"drop{tail}", "Dropout", (once,), called_again_on=[[again]]),
         nets.layer(f"mix{tail}", "Dense", (f"drop{tail}",), dense(4, 4)),
-        nets.layer(
-            f"join{tail}",
-            "Concatenate",
-            (once, once),
-            called_on=ends[::-1] if swap else ends,
-        ),
+        nets.layer(f"join{tail}", "Concatenate", ends[::-1] if swap else ends),
     )
 
 
@@ -160,7 +158,7 @@ def test_a_layer_that_is_called_again_is_matched_call_by_call(nets: Any) -> None
     first, second = shared(nets), shared(nets, tail="_1")
     found = correspondence(first, second)
     assert found is not None
-    assert found.layers == {name: f"{name}_1" for name in ("input", "share", "mix", "join")}
+    assert found.layers == {name: f"{name}_1" for name in ("share", "mix", "join")}
     assert differences(first, second) == []
     assert signature(first) == signature(second)
     crossed = shared(nets, tail="_1", swap=True)
@@ -169,10 +167,81 @@ def test_a_layer_that_is_called_again_is_matched_call_by_call(nets: Any) -> None
     assert differences(first, crossed, "a.h5") == ["has the layers of a.h5, but connects them in another way"]
 
 
-def test_networks_of_two_dialects_do_not_correspond(nets: Any) -> None:
-    keras = nets.network(nets.layer("input", "InputLayer"))
-    onnx = nets.network(nets.layer("input", "InputLayer"), dialect="onnx")
-    assert differences(keras, onnx, "a.h5") == ["is an ONNX network, a.h5 is a Keras network"]
+def runnable(
+    nodes: list[Node],
+    shapes: dict[str, tuple[int, ...]],
+    *,
+    dialect: str = "keras",
+    order: Rearrangement = AS_STORED,
+    **constants: Any,
+) -> Model:
+    """A network of ONNX operators."""
+    tensors = ArrayTensors({name: (np.zeros(shape), TensorRole.KERNEL) for name, shape in shapes.items()})
+    graph = Graph(
+        tuple(nodes),
+        {name: np.asarray(array) for name, array in constants.items()},
+        tuple(Binding(name, order) for name in shapes),
+        "x",
+        nodes[-1].outputs[0],
+        (4,),
+        (4,),
+    )
+    return Model(tensors, Card(), lambda: graph, (4,), (4,), dialect)
+
+
+def test_an_operator_that_differs_is_named_with_its_layer() -> None:
+    def built(operator: str) -> Model:
+        nodes = [Node("MatMul", ("x", "d/k"), ("a",), layer="d"), Node(operator, ("a",), ("y",), layer="d")]
+        return runnable(nodes, {"d/k": (4, 4)})
+
+    assert correspondence(built("Relu"), built("Tanh")) is None
+    assert differences(built("Relu"), built("Tanh"), "a.h5") == [
+        "layer d (Tanh) computes Tanh, a.h5's d computes Relu"
+    ]
+
+
+def test_a_constant_that_differs_is_named() -> None:
+    def built(bound: float) -> Model:
+        return runnable([Node("Clip", ("x", "", "top"), ("y",), layer="cap")], {}, top=bound)
+
+    assert differences(built(6.0), built(5.0), "a.h5") == [
+        "layer cap (Clip) has input 2 5.0, a.h5's cap has 6.0"
+    ]
+
+
+def test_tensors_whose_elements_are_used_in_another_order_do_not_correspond() -> None:
+    def built(order: Rearrangement) -> Model:
+        return runnable([Node("MatMul", ("x", "d/k"), ("y",), layer="d")], {"d/k": (4, 4)}, order=order)
+
+    turned = Rearrangement((Take((1, 0, 2, 3)),))
+    assert correspondence(built(turned), built(turned)) is not None
+    assert correspondence(built(AS_STORED), built(turned)) is None
+    assert differences(built(AS_STORED), built(turned), "a.h5") == [
+        "d/k is used in another order of elements than a.h5's d/k"
+    ]
+
+
+def test_identities_and_idle_dropouts_of_onnx_are_looked_through() -> None:
+    plain = runnable([Node("MatMul", ("x", "d/k"), ("y",), layer="d")], {"d/k": (4, 4)})
+    nodes = [
+        Node("Dropout", ("x",), ("a",)),
+        Node("MatMul", ("a", "e/k"), ("b",), layer="e"),
+        Node("Identity", ("b",), ("y",)),
+    ]
+    found = correspondence(plain, runnable(nodes, {"e/k": (4, 4)}))
+    assert found is not None
+    assert found.tensors == {"d/k": "e/k"}
+
+
+def test_networks_of_two_dialects_correspond_if_their_tensors_are_stored_alike() -> None:
+    def built(dialect: str, *shape: int) -> Model:
+        nodes = [Node("MatMul", ("x", "d/k"), ("y",), layer="d")]
+        return runnable(nodes, {"d/k": shape}, dialect=dialect)
+
+    assert correspondence(built("keras", 4, 4), built("onnx", 4, 4)) is not None
+    assert differences(built("keras", 4, 4), built("onnx", 4, 5), "a.h5") == [
+        "is an ONNX network, a.h5 is a Keras network, and their tensors are not stored alike"
+    ]
 
 
 @settings(deadline=None)

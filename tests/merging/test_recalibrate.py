@@ -5,35 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper
 
 from toolkit.data import Dataset
-from toolkit.graph.graph import Binding, Graph
+from toolkit.graph import Binding, Graph, Node
 from toolkit.merging.recalibrate import calibration_images, recalibration_obstacle
 
 NORM = ("norm/gamma", "norm/beta", "norm/moving_mean", "norm/moving_variance")
 
 
 def normalised(nets: Any, *, second_after_first: bool) -> Any:
-    """Two normalisations that share their statistics, behind or beside each other."""
+    """Two normalisations that share their statistics, one after the other or in parallel."""
 
     def graph() -> Graph:
         second = "first" if second_after_first else "x"
-        nodes = [
-            helper.make_node("BatchNormalization", ["x", *NORM], ["first"]),
-            helper.make_node("BatchNormalization", [second, *NORM], ["second"]),
-            helper.make_node("Add", ["first", "second"], ["sum"]),
-            helper.make_node("GlobalAveragePool", ["sum"], ["pooled"]),
-            helper.make_node("Flatten", ["pooled"], ["y"]),
-        ]
-        inputs = [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 1, 28, 28])]
-        outputs = [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 1])]
-        proto = helper.make_model(
-            helper.make_graph(nodes, "shared", inputs, outputs), opset_imports=[helper.make_opsetid("", 17)]
+        nodes = (
+            Node("BatchNormalization", ("x", *NORM), ("first",)),
+            Node("BatchNormalization", (second, *NORM), ("second",)),
+            Node("Add", ("first", "second"), ("sum",)),
+            Node("GlobalAveragePool", ("sum",), ("pooled",)),
+            Node("Flatten", ("pooled",), ("y",)),
         )
-        return Graph(proto, tuple(map(Binding, NORM)), "x", "y", outputs_probabilities=False)
+        return Graph(nodes, {}, tuple(map(Binding, NORM)), "x", "y", (1, 28, 28), (1,))
 
     one = {name.partition("/")[2]: np.ones(1, np.float32) for name in NORM}
     return nets.network(
@@ -48,7 +41,7 @@ def normalised(nets: Any, *, second_after_first: bool) -> Any:
 def test_statistics_that_serve_two_depths_cannot_be_counted_anew(nets: Any) -> None:
     obstacle = recalibration_obstacle(normalised(nets, second_after_first=True))
     assert obstacle is not None
-    assert "serves normalisations of different depth" in obstacle.message
+    assert "is used by normalisations of different depth" in obstacle.message
     assert recalibration_obstacle(normalised(nets, second_after_first=False)) is None
 
 

@@ -28,9 +28,9 @@ def model(tiny: ModuleType, tmp_path: Path) -> Model:
 
 
 def _described(model: Model, change: Any) -> Model:
-    description = copy.deepcopy(dict(model.topology.description))
+    description = copy.deepcopy(dict(model.description))
     change(description)
-    return dataclasses.replace(model, topology=dataclasses.replace(model.topology, description=description))
+    return dataclasses.replace(model, description=description)
 
 
 def test_a_model_becomes_the_network_that_it_was(tiny: ModuleType, model: Model) -> None:
@@ -90,9 +90,8 @@ def test_tensors_that_do_not_fit_are_named(model: Model) -> None:
 
 
 def test_only_keras_models_are_built(model: Model) -> None:
-    topology = dataclasses.replace(model.topology, dialect="onnx")
     with pytest.raises(UnsupportedError, match=r"takes? \.h5 and \.keras"):
-        keras_from_model(dataclasses.replace(model, topology=topology))
+        keras_from_model(dataclasses.replace(model, dialect="onnx"))
 
 
 def test_tensorflow_starts_and_saves_without_a_word(tmp_path: Path) -> None:

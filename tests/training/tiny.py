@@ -19,7 +19,7 @@ import numpy as np
 
 from toolkit.data import Dataset
 from toolkit.declarations import Architecture, BuildRequest, ModelFormat
-from toolkit.graph import Topology
+from toolkit.graph import Graph
 from toolkit.model import Card, Model
 from toolkit.tensors import ArrayTensors, TensorRole
 from toolkit.training import TrainedRun, TrainingOptions, TrainingRequest, train
@@ -81,15 +81,16 @@ def read(path: Path) -> Model:
         arrays = {name: (array, TensorRole.OTHER) for name, array in _weights(file["model_weights"])}
         description = json.loads(file.attrs["model_config"])
 
-    class _Graph:
-        outputs_probabilities = True
-
+    graph = Graph((), {}, (), "x", "y", (28, 28, 1), (len(CLASSES),), outputs_probabilities=True)
     return Model(
-        Topology("keras", description, (), (28, 28, 1), (len(CLASSES),)),
         ArrayTensors(arrays),
         Card(),
-        lambda: _Graph(),  # type: ignore[arg-type, return-value]
-        path,
+        lambda: graph,
+        graph.input_shape,
+        graph.output_shape,
+        "keras",
+        description,
+        path=path,
     )
 
 

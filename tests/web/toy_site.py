@@ -13,17 +13,15 @@ from typing import Any
 import flask
 import numpy as np
 from flask.testing import FlaskClient
-from onnx import TensorProto, helper
 from PIL import Image, ImageDraw
 
 from toolkit import hookimpl
 from toolkit.declarations import MergeRequest, MergeResult, MergeStrategy, ModelFormat, Routes, TensorGroup
 from toolkit.errors import UnreadableInputError
-from toolkit.graph import Layer, Topology
-from toolkit.graph.graph import Binding, Graph
+from toolkit.graph import Binding, Graph, Node
 from toolkit.host.catalog import Catalog
 from toolkit.host.manager import PluginManager
-from toolkit.model import Card, Model
+from toolkit.model import Card, Layer, Model
 from toolkit.model.card_file import publish_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
@@ -34,29 +32,19 @@ CLASSES = ("L", "R", "?")
 
 
 def toy_graph() -> Graph:
-    nodes = [
-        helper.make_node("Flatten", ["input"], ["flat"], axis=1),
-        helper.make_node("MatMul", ["flat", "dense/kernel"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["output"], axis=-1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 28, 28, 1])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])],
+    nodes = (
+        Node("Flatten", ("input",), ("flat",), {"axis": 1}),
+        Node("MatMul", ("flat", "dense/kernel"), ("logits",), layer="dense"),
+        Node("Softmax", ("logits",), ("output",), {"axis": -1}),
     )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return Graph(proto, (Binding("dense/kernel"),), "input", "output", outputs_probabilities=True)
+    bindings = (Binding("dense/kernel"),)
+    return Graph(nodes, {}, bindings, "input", "output", (28, 28, 1), (3,), outputs_probabilities=True)
 
 
 def toy_model(kernel: np.ndarray[Any, Any], card: Card, path: Path | None = None) -> Model:
     tensors = ArrayTensors({"dense/kernel": (kernel, TensorRole.KERNEL)})
-    layers = (
-        Layer("input", "InputLayer"),
-        Layer("flatten", "Flatten", inputs=("input",)),
-        Layer("dense", "Dense", {"activation": "softmax"}, ("flatten",), (tensors.specs["dense/kernel"],)),
-    )
-    return Model(Topology("keras", {}, layers, (28, 28, 1), (3,)), tensors, card, toy_graph, path)
+    layers = (Layer("flatten", "Flatten"), Layer("dense", "Dense", (tensors.specs["dense/kernel"],)))
+    return Model(tensors, card, toy_graph, (28, 28, 1), (3,), "keras", {}, layers, path)
 
 
 def left_or_right(sharpness: float = 0.05) -> np.ndarray[Any, Any]:

@@ -17,9 +17,8 @@ from toolkit.vocabulary import file_size, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.graph import Layer
     from toolkit.operations.compare import Compared
-    from toolkit.operations.models import FoundModel, ModelDetails, Verified
+    from toolkit.operations.models import FoundModel, ModelDetails, ShownLayer, Verified
 
 _DAMAGED = 5
 _UNREADABLE = 3
@@ -126,7 +125,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
     console.print(table)
 
 
-def _tensors(layer: Layer) -> str:
+def _tensors(layer: ShownLayer) -> str:
     return ", ".join(f"{spec.name.rpartition('/')[2]} {_shape(spec.shape)}" for spec in layer.tensors)
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from toolkit.declarations import Ingredient, MergeRequest, MergeResult, MergeStrategy, Need, TensorGroup
 from toolkit.errors import UnsupportedError, one_line
-from toolkit.graph import Layer, Topology
-from toolkit.graph.graph import Graph
+from toolkit.graph import Graph
 from toolkit.model import Card, Model
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec, weights_digest
 
@@ -44,8 +43,7 @@ def small_model(seed: int) -> Model:
         array.flags.writeable = False
         arrays[name] = (array, role)
     tensors = ArrayTensors(arrays)
-    topology = Topology("keras", {}, _layers(tensors.specs.values()), (4, 4, 1), (CLASSES,))
-    return Model(topology, tensors, Card(name=f"small-{seed}"), _no_graph)
+    return Model(tensors, Card(name=f"small-{seed}"), _no_graph, (4, 4, 1), (CLASSES,))
 
 
 def small_ingredients(seeds: tuple[int, ...]) -> tuple[Ingredient, ...]:
@@ -166,19 +164,6 @@ def _shape_problems(spec: TensorSpec, array: object) -> Iterator[str]:
 
 def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True)
-
-
-def _layers(specs: Any) -> tuple[Layer, ...]:
-    by_layer: dict[str, list[TensorSpec]] = {}
-    for spec in specs:
-        by_layer.setdefault(spec.name.partition("/")[0], []).append(spec)
-    kinds = {"conv": "Conv2D", "norm": "BatchNormalization", "dense": "Dense"}
-    before = ""
-    layers = []
-    for name, tensors in by_layer.items():
-        layers.append(Layer(name, kinds[name], {}, (before,) if before else (), tuple(tensors)))
-        before = name
-    return tuple(layers)
 
 
 def _no_graph() -> Graph:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from toolkit.engine.normalisation import batch_statistics
 from toolkit.engine.evaluation import Evaluation, evaluate, wilson_interval
 from toolkit.engine.network import Network, is_character_network, require_character_network, softmax
 from toolkit.engine.session import Session, usable_processors
-from toolkit.engine.statistics import batch_statistics
 
 __all__ = [
     "Evaluation",

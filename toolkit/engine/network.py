@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toolkit.data.convention import apply_convention
 from toolkit.engine.session import BATCH, Session
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
-from toolkit.graph.graph import Graph
+from toolkit.graph import Graph
 from toolkit.model import Model
 from toolkit.vocabulary import CHARACTER_SHAPES, Convention
 

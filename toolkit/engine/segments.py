@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
 
 from toolkit.engine.session import Session
 from toolkit.errors import UnsupportedError
-
-BATCH_AXIS = "batch"
+from toolkit.graph import Graph, Node, ancestors, node_key
+from toolkit.graph.onnx_form import model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Normalisation:
         source: Value that it normalises.
         mean: Initializer of its running mean.
         variance: Initializer of its running variance.
-        depth: How many normalisations lie on the longest path from the input to it.
+        depth: Number of normalisations on the longest path from the input to it.
     """
 
     source: str
@@ -38,7 +38,7 @@ class Cut:
 
     Attributes:
         position: Number of nodes before it.
-        values: Those made before it and used behind it, the graph's input left out.
+        values: Those made before it and used after it, without the graph's input.
         bytes_per_image: Of those values.
     """
 
@@ -51,36 +51,31 @@ class SegmentedGraph:
     """A graph's nodes in the order of the normalisations that they depend on.
 
     Args:
-        proto: A complete model.
-        input_name: Of its one input, (batch, *input_shape) float32.
-        input_shape: Without the batch axis.
-        statistics: Initializers that may be measured anew; other normalisations are part of the network.
+        graph: Of a network that can be run; the statistics that are tensors of the model can be measured,
+            other normalisations are part of the network.
         name: Of the model, for messages.
+        initializers: Of every tensor of the model; needed to run segments.
 
     Raises:
         UnsupportedError: If a running mean or variance serves normalisations of different depth.
     """
 
     def __init__(
-        self,
-        proto: onnx.ModelProto,
-        input_name: str,
-        input_shape: tuple[int, ...],
-        statistics: Collection[str],
-        name: str,
+        self, graph: Graph, name: str, initializers: Mapping[str, onnx.TensorProto] | None = None
     ) -> None:
-        self._proto = proto
+        self._graph = graph
         self._name = name
-        self.input = input_name
-        self.input_shape = input_shape
-        self.normalisations, stages = _stages(proto, input_name, statistics, name)
+        self._initializers = initializers or {}
+        self.input = graph.input
+        self.normalisations, stages = _stages(graph, name)
         self._constants = [
-            node for index, node in enumerate(proto.graph.node) if index not in stages
+            node for node in graph.nodes if node_key(node) not in stages
         ]  # do not depend on the images: part of every segment
-        needed = _ancestors(proto, {found.source for found in self.normalisations})
-        order = sorted((stage, index) for index, stage in stages.items() if index in needed)
-        self._stages = [stage for stage, _ in order]
-        self._nodes = [proto.graph.node[index] for _, index in order]
+        needed = ancestors(graph.nodes, {found.source for found in self.normalisations})
+        staged = [(stages[node_key(node)], node) for node in needed if node_key(node) in stages]
+        staged.sort(key=itemgetter(0))
+        self._stages = [stage for stage, _ in staged]
+        self._nodes = [node for _, node in staged]
 
     @property
     def depths(self) -> int:
@@ -96,13 +91,13 @@ class SegmentedGraph:
 
         Runs the network on two and on three blank images: no inference of shapes is as certain.
         """
-        outputs = [output for node in self._nodes for output in node.output if output]
+        outputs = [output for node in self._nodes for output in node.outputs if output]
         session = Session(self._extract(outputs, {}), self._name)
         two, three = (
             dict(
                 zip(
                     outputs,
-                    session.run({self.input: np.zeros((n, *self.input_shape), np.float32)}),
+                    session.run({self.input: np.zeros((n, *self._graph.input_shape), np.float32)}),
                     strict=True,
                 )
             )
@@ -115,7 +110,7 @@ class SegmentedGraph:
             and value.shape[:1] == (2,)
             and three[name].shape == (3, *value.shape[1:])
         }
-        return {**found, self.input: self.input_shape}
+        return {**found, self.input: self._graph.input_shape}
 
     def cuts(self, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Cut]:
         """Places before which every node depends on normalisations above ``depth`` only, last first.
@@ -125,15 +120,15 @@ class SegmentedGraph:
             shapes: As :meth:`shapes` returned them; a place whose values are not all in it is left out.
         """
         end = sum(stage <= depth for stage in self._stages)
-        used = {name for node in self._nodes[end:] for name in node.input}
+        used = {name for node in self._nodes[end:] for name in node.inputs}
         used |= {found.source for found in self.normalisations if found.depth > depth}
         for position in range(end, 0, -1):
-            made = {output for node in self._nodes[:position] for output in node.output}
+            made = {output for node in self._nodes[:position] for output in node.outputs}
             values = tuple(sorted(made & used))
             if all(value in shapes for value in values):
                 size = sum(4 * int(np.prod(shapes[value], dtype=np.int64)) for value in values)
                 yield Cut(position, values, size)
-            used |= set(self._nodes[position - 1].input)
+            used |= set(self._nodes[position - 1].inputs)
 
     def segment(
         self,
@@ -160,36 +155,21 @@ class SegmentedGraph:
         outputs: Sequence[str],
         feeds: Mapping[str, tuple[int, ...]],
         statistics: Mapping[str, onnx.TensorProto] | None = None,
-        extra: Sequence[onnx.NodeProto] = (),
+        extra: Sequence[Node] = (),
         roots: Sequence[str] | None = None,
     ) -> onnx.ModelProto:
-        replaced = statistics or {}
-        wanted = set(outputs if roots is None else roots) - set(feeds)
-        kept: list[onnx.NodeProto] = []
-        for node in reversed([*self._constants, *self._nodes]):
-            if wanted.intersection(node.output) and not set(node.output) & set(feeds):
-                kept.append(node)
-                wanted |= set(node.input) - set(feeds)
-        used = {name for node in kept for name in node.input}
-        inputs = {name: shape for name, shape in feeds.items() if name in used | set(roots or ())}
-        if self.input in used | wanted:
-            inputs[self.input] = self.input_shape
-        model = onnx.ModelProto()
-        model.ir_version = self._proto.ir_version
-        model.opset_import.extend(self._proto.opset_import)
-        model.graph.name = "segment"
-        model.graph.node.extend([*reversed(kept), *extra])
-        model.graph.input.extend(
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH_AXIS, *shape])
-            for name, shape in inputs.items()
+        wanted = set(outputs if roots is None else roots)
+        kept = ancestors([*self._constants, *self._nodes], wanted, stop_at=feeds)
+        used = wanted.union(*(node.inputs for node in kept))
+        shapes = {**feeds, self.input: self._graph.input_shape}
+        initializers = {**self._initializers, **(statistics or {})}
+        return model_of(
+            self._graph,
+            [*kept, *extra],
+            {name: shape for name, shape in shapes.items() if name in used},
+            [onnx.ValueInfoProto(name=name) for name in outputs],
+            [tensor for name, tensor in initializers.items() if name in used],
         )
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
-        model.graph.initializer.extend(
-            replaced.get(tensor.name, tensor)
-            for tensor in self._proto.graph.initializer
-            if tensor.name in used
-        )
-        return model
 
 
 def moment_names(value: str) -> tuple[str, str]:
@@ -197,51 +177,39 @@ def moment_names(value: str) -> tuple[str, str]:
     return f"{value}/mean", f"{value}/variance"
 
 
-def _moment_nodes(value: str) -> list[onnx.NodeProto]:
+def _moment_nodes(value: str) -> list[Node]:
     # Global average pooling means the same in every opset; the reductions changed their arguments.
     mean, variance = moment_names(value)
     return [
-        helper.make_node("GlobalAveragePool", [value], [mean]),
-        helper.make_node("Sub", [value, mean], [f"{value}/centred"]),
-        helper.make_node("Mul", [f"{value}/centred", f"{value}/centred"], [f"{value}/squared"]),
-        helper.make_node("GlobalAveragePool", [f"{value}/squared"], [variance]),
+        Node("GlobalAveragePool", (value,), (mean,)),
+        Node("Sub", (value, mean), (f"{value}/centred",)),
+        Node("Mul", (f"{value}/centred", f"{value}/centred"), (f"{value}/squared",)),
+        Node("GlobalAveragePool", (f"{value}/squared",), (variance,)),
     ]
 
 
-def _stages(
-    proto: onnx.ModelProto, input_name: str, statistics: Collection[str], name: str
-) -> tuple[tuple[Normalisation, ...], dict[int, int]]:
-    """Each normalisation, and for each node that depends on the input how many lie above it."""
-    depth_of_value = {input_name: 0}
-    stages: dict[int, int] = {}
+def _stages(graph: Graph, name: str) -> tuple[tuple[Normalisation, ...], dict[str, int]]:
+    """Each normalisation, and for each node that depends on the input how many are above it."""
+    statistics = {binding.tensor for binding in graph.bindings}
+    depth_of_value = {graph.input: 0}
+    stages: dict[str, int] = {}
     found: list[Normalisation] = []
     depth_of_statistic: dict[str, int] = {}
-    for index, node in enumerate(proto.graph.node):
-        above = [depth_of_value[value] for value in node.input if value in depth_of_value]
+    for node in graph.nodes:
+        above = [depth_of_value[value] for value in node.inputs if value in depth_of_value]
         if not above:
             continue
         stage = max(above)
-        if node.op_type == "BatchNormalization" and set(node.input[3:5]) & set(statistics):
-            mean, variance = node.input[3:5]
+        if node.operator == "BatchNormalization" and statistics.intersection(node.inputs[3:5]):
+            mean, variance = node.inputs[3:5]
             for statistic in (mean, variance):
                 if depth_of_statistic.setdefault(statistic, stage) != stage:
                     raise UnsupportedError(
-                        f"{name}: {statistic} serves normalisations of different depth",
+                        f"{name}: {statistic} is used by normalisations of different depth",
                         hint="a network that uses one normalisation twice in a row cannot be recalibrated",
                     )
-            found.append(Normalisation(node.input[0], mean, variance, stage))
+            found.append(Normalisation(node.inputs[0], mean, variance, stage))
             stage += 1
-        stages[index] = stage
-        depth_of_value.update((output, stage) for output in node.output if output)
+        stages[node_key(node)] = stage
+        depth_of_value.update((output, stage) for output in node.outputs if output)
     return tuple(found), stages
-
-
-def _ancestors(proto: onnx.ModelProto, values: Collection[str]) -> set[int]:
-    wanted = set(values)
-    kept = set()
-    for index in range(len(proto.graph.node) - 1, -1, -1):
-        node = proto.graph.node[index]
-        if wanted.intersection(node.output):
-            kept.add(index)
-            wanted |= set(node.input)
-    return kept

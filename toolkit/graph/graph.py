@@ -1,64 +1,117 @@
-"""The topology as ONNX: the one intermediate representation."""
+"""How tensors are connected, with the operators of ONNX: the only intermediate representation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from toolkit.tensors.tensors import Tensors
+from toolkit.errors import ToolkitError
+from toolkit.graph.rearrangement import AS_STORED, Rearrangement
+from toolkit.tensors import Tensors
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 17
+IR_VERSION = 8
 
 
-def as_stored(array: NDArray[Any]) -> NDArray[Any]:
-    """The arrangement of a tensor that the graph takes as the file has it."""
-    return array
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        operator: Name of the ONNX operator, or in a domain of its own the kind of a layer that has no
+            ONNX form.
+        inputs: Names of values, constants and bound tensors; empty for an optional input left out.
+        outputs: Names of the values it makes, each made once in a graph.
+        attributes: Numbers, texts, arrays and tuples of these.
+        name: In the file that the graph came from.
+        layer: Name of the layer that it belongs to.
+        domain: Of the operator; empty for ONNX's own.
+    """
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    layer: str = ""
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Ties an initializer of the graph to a tensor of the model.
+    """Ties an initializer to a tensor of the model.
 
     Attributes:
-        tensor: Name of the tensor; the initializer bears the same name.
-        arrange: From the tensor as stored to the initializer: a pure, linear rearrangement of
-            its elements (a convolution kernel's axes, a dense kernel's rows).
+        tensor: Name of the tensor, and of the initializer.
+        rearrangement: From the tensor as stored to the initializer.
     """
 
     tensor: str
-    arrange: Callable[[NDArray[Any]], NDArray[Any]] = as_stored
+    rearrangement: Rearrangement = AS_STORED
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A model's graph without its weights: batch normalisation unfolded, one initializer a tensor.
+    """A network without its weights. Batch normalisation is not folded; one initializer per tensor.
 
     Attributes:
-        proto: A model whose bound initializers are missing; constants of the graph's own are in it.
+        nodes: Each after those that make its inputs.
+        constants: Initializers that are no weights, by name: shapes, bounds, quantised weights.
         bindings: One for each tensor that takes part in inference.
-        input: Name of the one input, float32, (batch, *input_shape of the topology).
-        output: Name of the one output, float32, (batch, classes).
-        outputs_probabilities: Whether the last operation is a softmax; otherwise the output is logits.
+        input: Name of the one input, float32, (batch, *input_shape).
+        output: Name of the one output, float32, (batch, *output_shape).
+        input_shape: Without the batch axis; -1 for a length that is not fixed.
+        output_shape: Without the batch axis.
+        outputs_probabilities: Whether the network ends in a softmax; otherwise its output is logits.
+        opsets: Version of the operators by domain.
+        ir_version: Of the ONNX format.
+        refusal: Why the network cannot be run, if it has a layer without an ONNX form.
     """
 
-    proto: onnx.ModelProto
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, NDArray[Any]]
     bindings: tuple[Binding, ...]
     input: str
     output: str
-    outputs_probabilities: bool
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    outputs_probabilities: bool = False
+    opsets: Mapping[str, int] = field(default_factory=lambda: {"": OPSET})
+    ir_version: int = IR_VERSION
+    refusal: ToolkitError | None = None
+
+    def require_runnable(self) -> None:
+        """Refuse a network with a layer that has no ONNX form.
+
+        Raises:
+            UnsupportedError: Naming those layers and what is supported.
+        """
+        if self.refusal is not None:
+            raise type(self.refusal)(self.refusal.message, hint=self.refusal.hint)
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The graph in ONNX, without the bound initializers.
+
+        Raises:
+            UnsupportedError: If a layer has no ONNX form; names those layers and what is supported.
+        """
+        from toolkit.graph.onnx_form import to_onnx
+
+        return to_onnx(self)
 
     def bind(self, tensors: Tensors) -> onnx.ModelProto:
-        """The complete model: a copy of the graph with every tensor read, arranged and put in.
+        """The complete ONNX model: every bound tensor is read, rearranged and put in as float32.
 
-        Returns:
-            A model of its own; tensors are float32 in it.
+        Raises:
+            UnsupportedError: If a layer has no ONNX form.
+            UnreadableInputError: If a tensor cannot be read.
         """
-        model = onnx.ModelProto()
-        model.CopyFrom(self.proto)
-        for binding in self.bindings:
-            array = np.ascontiguousarray(binding.arrange(tensors.read(binding.tensor)), dtype=np.float32)
-            model.graph.initializer.append(onnx.numpy_helper.from_array(array, binding.tensor))
-        return model
+        from toolkit.graph.onnx_form import to_onnx
+
+        return to_onnx(self, tensors)

@@ -28,10 +28,8 @@ def recalibration_obstacle(model: Model) -> UnsupportedError | None:
     """Why a network that can be run cannot be recalibrated; None where it can. Reads no tensor."""
     from toolkit.engine.segments import SegmentedGraph
 
-    graph = model.build_graph()
-    statistics = {binding.tensor for binding in graph.bindings}
     try:
-        SegmentedGraph(graph.proto, graph.input, model.input_shape, statistics, model.name)
+        SegmentedGraph(model.build_graph(), model.name)
     except UnsupportedError as error:
         return error
     return None

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from toolkit.model.card import Card, Parent, parse_card
-from toolkit.model.model import Model
+from toolkit.model.model import Layer, Model
 
-__all__ = ["Card", "Model", "Parent", "parse_card"]
+__all__ = ["Card", "Layer", "Model", "Parent", "parse_card"]

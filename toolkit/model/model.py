@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from toolkit.graph.topology import Topology
+from toolkit.graph import Graph
 from toolkit.model.card import Card
-from toolkit.tensors.tensors import Tensors
+from toolkit.tensors import Tensors, TensorSpec
 
-if TYPE_CHECKING:
-    from toolkit.graph.graph import Graph
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer, for lists that people read; how layers are connected is the graph's.
+
+    Attributes:
+        name: Unique in its model; a nested model's name comes before its layers' names.
+        kind: The framework's name of the operation, such as ``Conv2D``.
+        tensors: In the framework's order.
+    """
+
+    name: str
+    kind: str
+    tensors: tuple[TensorSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Tensors, topology and card of one network.
+    """Tensors, graph and card of one network.
 
     Attributes:
-        topology: How the tensors are wired.
         tensors: Read when they are asked for.
         card: What is known of it; an empty card where nothing is.
-        build_graph: Makes the graph from the topology; reads no tensor. Raises UnsupportedError,
-            naming the layers that are not known and those that are.
+        describe_graph: Makes the graph; reads no tensor. Layers without an ONNX form are nodes of it
+            too, so that models can be compared that cannot be run.
+        input_shape: Of one input, without the batch axis, as the file has it: (28, 28, 1) or (1, 28, 28).
+        output_shape: Of one output, without the batch axis: (62,).
+        dialect: Whose description of the network the model keeps: ``keras`` or ``onnx``.
+        description: The dialect's own description, as JSON values, to write the model back: a Keras
+            model's config ``{"class_name", "config", …}``; empty for ONNX.
+        layers: In the file's order.
         path: Where it was read from; None for a model that is only in memory.
         dropped: What the file holds that the model leaves out, such as the optimizer's state.
     """
 
-    topology: Topology
     tensors: Tensors
     card: Card
-    build_graph: Callable[[], Graph]
+    describe_graph: Callable[[], Graph]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    dialect: str = "keras"
+    description: Mapping[str, Any] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
     path: Path | None = None
     dropped: tuple[str, ...] = ()
 
@@ -41,21 +62,6 @@ class Model:
     def name(self) -> str:
         """The file's name, or the card's."""
         return self.path.name if self.path is not None else self.card.name
-
-    @property
-    def dialect(self) -> str:
-        """Whose description of the network the model keeps: ``keras`` or ``onnx``."""
-        return self.topology.dialect
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch axis: (28, 28, 1) or (1, 28, 28)."""
-        return self.topology.input_shape
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of one output, without the batch axis: (62,)."""
-        return self.topology.output_shape
 
     @property
     def classes(self) -> int:
@@ -67,8 +73,18 @@ class Model:
         """Number of float elements, running statistics included."""
         return sum(spec.size for spec in self.tensors.specs.values() if spec.is_float)
 
+    def build_graph(self) -> Graph:
+        """The graph, to run it.
+
+        Raises:
+            UnsupportedError: If a layer has no ONNX form; names those layers and what is supported.
+        """
+        graph = self.describe_graph()
+        graph.require_runnable()
+        return graph
+
     def with_tensors(self, tensors: Tensors) -> Model:
-        """The same network with other tensors; they bear the same names and shapes."""
+        """The same network with other tensors of the same names and shapes."""
         return dataclasses.replace(self, tensors=tensors, path=None, dropped=())
 
     def with_card(self, card: Card) -> Model:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
-from toolkit.graph.topology import Layer
 from toolkit.host.kinds import MODEL_FORMATS
-from toolkit.model import Card, Model
+from toolkit.model import Card, Layer, Model
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
@@ -142,7 +141,7 @@ def show_model(toolkit: Toolkit, request: ShowModel, _progress: Progress | None 
         dialect=model.dialect,
         input_shape=model.input_shape,
         output_shape=model.output_shape,
-        layers=model.topology.layers,
+        layers=model.layers,
         dropped=model.dropped,
     )
 

@@ -62,7 +62,7 @@ def keras_from_model(model: Model) -> keras.Model:
             f"{model.name} is described in {model.dialect}, not in Keras",
             hint="training and fine-tuning take .h5 and .keras models",
         )
-    description = dict(model.topology.description)
+    description = dict(model.description)
     _refuse_unknown(description, model.name)
     load_tensorflow()
     import keras

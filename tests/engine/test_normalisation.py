@@ -10,6 +10,7 @@ from onnx.reference import ReferenceEvaluator
 from toolkit.data.convention import apply_convention
 from toolkit.engine import batch_statistics
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
+from toolkit.graph import Rearrangement, Take
 from toolkit.tensors import OverlaidTensors, TensorRole
 from toolkit.vocabulary import Convention
 
@@ -115,7 +116,7 @@ def test_does_not_depend_on_what_is_kept(build, images, network, cache_bytes):
 def test_does_not_depend_on_the_batch_size(build, images, batch, monkeypatch):
     model = residual(build)
     usual = batch_statistics(model, images)
-    monkeypatch.setattr("toolkit.engine.statistics._BATCH", batch)
+    monkeypatch.setattr("toolkit.engine.normalisation._BATCH", batch)
     for name, value in batch_statistics(model, images).items():
         assert_equal_to(value, usual[name], 3e-6)
 
@@ -141,7 +142,7 @@ def test_gives_back_the_arrangement_of_the_file(build, images):
     order = np.random.default_rng(0).permutation(196)
     net = build(5)
     x = net.add("Flatten", net.add("MaxPool", "image", kernel_shape=[2, 2], strides=[2, 2]))
-    x = net.norm(x, "n", 196, arrange=lambda array: array[order])
+    x = net.norm(x, "n", 196, rearrangement=Rearrangement((Take(tuple(order.tolist())),)))
     model = net.model(net.dense(x, "d", 196, 5), 5)
     found = batch_statistics(model, images)
     values = (

@@ -12,7 +12,7 @@ _LARGEST = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LayerConfig:
     """What a file says of one layer; a stranger may have written it.
 
     Attributes:

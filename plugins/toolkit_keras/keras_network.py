@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LayerOutput:
     """One output of one call of a layer."""
 
     layer: str
@@ -31,7 +31,7 @@ class Call:
         options: Whatever else it is called with and is not null, such as ``training``.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[LayerOutput, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,12 +54,12 @@ class LayerNode:
     module: str
     values: Mapping[str, Any]
     calls: tuple[Call, ...]
-    network: Network | None
+    network: KerasNetwork | None
     trainable: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class KerasNetwork:
     """A Sequential or Functional model.
 
     Attributes:
@@ -71,8 +71,8 @@ class Network:
     name: str
     sequential: bool
     layers: tuple[LayerNode, ...]
-    inputs: tuple[Source, ...]
-    outputs: tuple[Source, ...]
+    inputs: tuple[LayerOutput, ...]
+    outputs: tuple[LayerOutput, ...]
     trainable: bool = True
 
 
@@ -95,7 +95,7 @@ class Leaf:
         return "/".join(self.path)
 
 
-def leaves(network: Network, above: tuple[str, ...] = (), *, trainable: bool = True) -> Iterator[Leaf]:
+def leaves(network: KerasNetwork, above: tuple[str, ...] = (), *, trainable: bool = True) -> Iterator[Leaf]:
     """Every layer that is no model, depth first, in the file's order."""
     trainable = trainable and network.trainable
     for layer in network.layers:
@@ -107,17 +107,18 @@ def leaves(network: Network, above: tuple[str, ...] = (), *, trainable: bool = T
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One call of one leaf, as :func:`evaluate` comes by.
+class LayerCall:
+    """One call of one leaf, as :func:`evaluate` visits it.
 
     Attributes:
         path: Names of the models around the layer and its own.
+        options: Whatever else it is called with.
         repeated: Whether the layer, or a model around it, is called more than once.
     """
 
     path: tuple[str, ...]
     layer: LayerNode
-    call: Call
+    options: Mapping[str, Any]
     repeated: bool
 
     @property
@@ -127,7 +128,7 @@ class Visit:
 
 
 def evaluate(
-    network: Network, inputs: Sequence[T], apply: Callable[[Visit, tuple[T, ...]], T]
+    network: KerasNetwork, inputs: Sequence[T], apply: Callable[[LayerCall, tuple[T, ...]], T]
 ) -> tuple[T, ...]:
     """Run a network over values of any kind: shapes, layer names, values of a graph.
 
@@ -149,9 +150,9 @@ def evaluate(
 
 
 def _evaluate(
-    network: Network,
+    network: KerasNetwork,
     inputs: tuple[T, ...],
-    apply: Callable[[Visit, tuple[T, ...]], T],
+    apply: Callable[[LayerCall, tuple[T, ...]], T],
     above: tuple[str, ...],
     budget: list[int],
     *,
@@ -168,8 +169,7 @@ def _evaluate(
     for source, value in zip(network.inputs, inputs, strict=True):
         if source.layer in by_name:
             layer = by_name[source.layer]
-            visit = Visit((*above, source.layer), layer, Call(()), repeated)
-            done[source.layer, 0] = (apply(visit, (value,)),)
+            done[source.layer, 0] = (apply(LayerCall((*above, source.layer), layer, {}, repeated), (value,)),)
         else:
             done[source.layer, 0] = (value,)
     waiting = [
@@ -195,7 +195,7 @@ def _evaluate(
             again = repeated or len(layer.calls) > 1
             path = (*above, layer.name)
             if layer.network is None:
-                done[layer.name, index] = (apply(Visit(path, layer, call, again), values),)
+                done[layer.name, index] = (apply(LayerCall(path, layer, call.options, again), values),)
             else:
                 done[layer.name, index] = _evaluate(
                     layer.network, values, apply, path, budget, repeated=again
@@ -216,11 +216,11 @@ def _evaluate(
     return tuple(_output(done[_key(source)], source) for source in network.outputs)
 
 
-def _key(source: Source) -> tuple[str, int]:
+def _key(source: LayerOutput) -> tuple[str, int]:
     return source.layer, source.call
 
 
-def _output(values: tuple[T, ...], source: Source) -> T:
+def _output(values: tuple[T, ...], source: LayerOutput) -> T:
     if source.output >= len(values):
         raise UnreadableInputError(
             f"layer '{source.layer}' has no output {source.output}",

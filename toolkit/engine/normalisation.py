@@ -15,9 +15,8 @@ from toolkit.engine.network import input_batches, require_character_network
 from toolkit.engine.segments import Cut, Normalisation, SegmentedGraph, moment_names
 from toolkit.engine.session import Session, usable_processors
 from toolkit.errors import UnreadableInputError, UsageError
-from toolkit.graph.graph import Binding
+from toolkit.graph.onnx_form import initializer as as_initializer
 from toolkit.model import Model
-from toolkit.tensors import Tensors
 from toolkit.vocabulary import Convention, Progress, SilentProgress
 
 CACHE_BYTES = 256 << 20
@@ -64,9 +63,9 @@ def batch_statistics(
     """
     require_character_network(model)
     graph = model.build_graph()
-    bindings = {binding.tensor: binding for binding in graph.bindings}
-    proto = graph.bind(model.tensors)
-    segmented = SegmentedGraph(proto, graph.input, model.input_shape, bindings, model.name)
+    rearrangements = {binding.tensor: binding.rearrangement for binding in graph.bindings}
+    initializers = {tensor.name: tensor for tensor in graph.bind(model.tensors).graph.initializer}
+    segmented = SegmentedGraph(graph, model.name, initializers)
     if not segmented.normalisations:
         return {}
     if len(images) == 0:
@@ -85,15 +84,18 @@ def batch_statistics(
         done = depth * len(images)
         measured = passes.measure(depth, partial(_advance, told, done))
         for name, initializer in measured.items():
-            if name not in bindings:
+            if name not in rearrangements:
                 continue
             if not np.isfinite(initializer).all():
                 raise UnreadableInputError(
                     f"{model.name}: what {name} is measured from holds values that are no numbers",
                     hint="its weights are damaged, or its training diverged",
                 )
-            result[name] = _as_tensor(bindings[name], initializer, model.tensors)
-            passes.replace(name, _as_initializer(bindings[name], result[name], model.tensors))
+            measured_tensor = rearrangements[name].inverse(initializer.astype(np.float32))
+            result[name] = np.ascontiguousarray(measured_tensor)
+            # What the network will use once the tensor is stored in the model's own type.
+            stored = result[name].astype(model.tensors.specs[name].dtype)
+            passes.replace(name, rearrangements[name].apply(stored))
     told.end()
     return result
 
@@ -138,9 +140,9 @@ class _Passes:
         self._kept: dict[str, NDArray[np.float32]] = {}
         self._replaced: dict[str, onnx.TensorProto] = {}
 
-    def replace(self, name: str, initializer: NDArray[np.float32]) -> None:
+    def replace(self, name: str, initializer: NDArray[Any]) -> None:
         """Use these statistics from the next pass on."""
-        self._replaced[name] = onnx.numpy_helper.from_array(initializer, name)
+        self._replaced[name] = as_initializer(name, initializer)
 
     def measure(self, depth: int, tell: Callable[[int], None]) -> dict[str, NDArray[np.float64]]:
         """New statistics of the normalisations of one depth, by initializer."""
@@ -204,18 +206,3 @@ def _by_initializer(
         result[mean] = centre
         result[variance] = within + np.mean([np.square(part.mean - centre) for part in parts], axis=0)
     return result
-
-
-def _as_tensor(binding: Binding, initializer: NDArray[np.float64], tensors: Tensors) -> NDArray[np.float32]:
-    """Undo the rearrangement between a tensor and its initializer."""
-    shape = tensors.specs[binding.tensor].shape
-    places = binding.arrange(np.arange(initializer.size).reshape(shape))
-    tensor = np.empty(initializer.size, dtype=np.float32)
-    tensor[places.reshape(-1)] = initializer.reshape(-1)
-    return tensor.reshape(shape)
-
-
-def _as_initializer(binding: Binding, tensor: NDArray[np.float32], tensors: Tensors) -> NDArray[np.float32]:
-    """What the network will see once the tensor is stored in the model's own type."""
-    stored = tensor.astype(tensors.specs[binding.tensor].dtype)
-    return np.ascontiguousarray(binding.arrange(stored), dtype=np.float32)

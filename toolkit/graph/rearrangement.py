@@ -1,0 +1,91 @@
+"""How a stored tensor becomes an initializer of the graph, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Permute:
+    """Permutes the first axes; later axes stay."""
+
+    axes: tuple[int, ...]
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """From the stored order of axes."""
+        return array.transpose(*self.axes, *range(len(self.axes), array.ndim))
+
+    def inverse(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Back to the stored order of axes."""
+        back = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        return array.transpose(*back, *range(len(self.axes), array.ndim))
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """Gives the first axes, of the lengths ``before``, the lengths ``after``; later axes stay."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """From the lengths ``before``."""
+        return array.reshape(*self.after, *array.shape[len(self.before) :])
+
+    def inverse(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Back to the lengths ``before``."""
+        return array.reshape(*self.before, *array.shape[len(self.after) :])
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Reorders the first axis: element ``i`` of the result is element ``order[i]``."""
+
+    order: tuple[int, ...]
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """From the stored order of elements."""
+        return array[np.asarray(self.order, np.intp)]
+
+    def inverse(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Back to the stored order of elements."""
+        return array[np.argsort(self.order, kind="stable")]
+
+
+@dataclass(frozen=True, slots=True)
+class Rearrangement:
+    """Moves the elements of a tensor without changing any of them.
+
+    Attributes:
+        steps: In order, from the tensor as the file has it to the initializer; empty if they are equal.
+    """
+
+    steps: tuple[Permute | Reshape | Take, ...] = ()
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """From the stored tensor to the initializer; a view where NumPy allows one."""
+        for step in self.steps:
+            array = step.apply(array)
+        return array
+
+    def inverse(self, array: NDArray[Any]) -> NDArray[Any]:
+        """From the initializer to the stored tensor; a view where NumPy allows one."""
+        for step in reversed(self.steps):
+            array = step.inverse(array)
+        return array
+
+    def then(self, *steps: Permute | Reshape | Take) -> Rearrangement:
+        """This rearrangement followed by further steps."""
+        return Rearrangement((*self.steps, *steps))
+
+    def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
+        """The initializer's shape, from that of the stored tensor."""
+        return self.apply(np.broadcast_to(np.int8(0), stored)).shape
+
+
+AS_STORED = Rearrangement()
+"""The initializer is the tensor as the file has it."""
