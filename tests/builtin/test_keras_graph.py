@@ -11,6 +11,8 @@ import pytest
 from keras_networks import IMAGE, TOLERANCE, fill, residual, run, shared_layers, through_both_formats
 
 from toolkit.errors import UnsupportedError
+from toolkit.model import Model
+from toolkit.model.correspondence import correspondence, differences, signature
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
 
@@ -139,6 +141,32 @@ def test_an_unknown_layer_is_readable_and_refused_by_name_only_as_a_graph(keras:
             read.build_graph()
         assert "Conv2D" in caught.value.hint
         assert "GlobalAveragePooling2D" in caught.value.hint
+
+
+def test_networks_with_an_unknown_layer_are_compared_and_tell_it_by_name(keras: Any, tmp_path: Path) -> None:
+    def built(number: int, activation: str) -> Model:
+        layers = keras.layers
+        net = keras.Sequential(
+            [
+                keras.Input((8, 21)),
+                layers.LSTM(4, activation=activation, name=f"memory_{number}"),
+                layers.Dropout(0.2),
+                layers.Dense(3, name=f"head_{number}"),
+            ]
+        )
+        net.save(tmp_path / f"{number}.h5")
+        return read_h5(tmp_path / f"{number}.h5")
+
+    first, second, other = built(1, "tanh"), built(2, "tanh"), built(3, "relu")
+    found = correspondence(first, second)
+    assert found is not None
+    assert found.layers == {"memory_1": "memory_2", "head_1": "head_2"}
+    assert found.tensors["memory_1/recurrent_kernel"] == "memory_2/recurrent_kernel"
+    assert signature(first) == signature(second)
+    assert correspondence(first, other) is None
+    assert differences(first, other, "1.h5") == [
+        'layer memory_3 (LSTM) has activation "relu", 1.h5\'s memory_1 has "tanh"'
+    ]
 
 
 REFUSED: dict[str, tuple[Callable[[Any], list[Any]], str]] = {

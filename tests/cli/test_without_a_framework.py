@@ -81,3 +81,21 @@ def test_what_needs_one_says_so_at_once(tmp_path: Path, arguments: str) -> None:
         " (pip install 'modelops-toolkit[train]')"
     )
     assert not list(tmp_path.rglob("runs"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "models find",
+        "models show models/khanhtran2000-letters.h5",
+        "models compare models/khanhtran2000-letters.h5 models/khanhtran2000-letters-augmented.h5",
+        (
+            "merge models/khanhtran2000-letters.h5 models/khanhtran2000-letters-augmented.h5 "
+            "--dataset none --strategy mean --out light.h5"
+        ),
+    ],
+)
+def test_what_runs_no_network_imports_no_onnx(workspace: Path, arguments: str) -> None:
+    program = PROGRAM + 'assert not {"onnx", "onnxruntime", "google.protobuf"} & sys.modules.keys()\n'
+    done = run(program, arguments, workspace)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from unittest.mock import Mock
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from quarters import save_reader
 
+from toolkit.cli.jsonable import to_jsonable
 from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError, UsageError
 from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.compare import compare_models
@@ -69,6 +71,14 @@ def test_what_may_not_be_read_is_said(
 def test_a_workspace_without_models_has_none(toolkit: Toolkit) -> None:
     assert find_models(toolkit) == ()
     assert verify_models(toolkit) == ()
+
+
+def test_what_show_tells_is_json(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "reader.h5", 1, noise=0.1)
+    document = json.loads(json.dumps(to_jsonable(show_model(toolkit, path))))
+    tensors = [tensor for layer in document["layers"] for tensor in layer["tensors"]]
+    assert tensors
+    assert {tensor["dtype"] for tensor in tensors} == {"float32"}
 
 
 def test_show_tells_layers_tensors_and_digest(toolkit: Toolkit, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.compare import Compared
-    from toolkit.operations.models import FoundModel, ModelDetails, ShownLayer, Verified
+    from toolkit.operations.models import FoundModel, Layer, ModelDetails, Verified
 
 _DAMAGED = 5
 _UNREADABLE = 3
@@ -125,7 +125,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
     console.print(table)
 
 
-def _tensors(layer: ShownLayer) -> str:
+def _tensors(layer: Layer) -> str:
     return ", ".join(f"{spec.name.rpartition('/')[2]} {_shape(spec.shape)}" for spec in layer.tensors)
 
 

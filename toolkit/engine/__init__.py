@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from toolkit.engine.normalisation import batch_statistics
 from toolkit.engine.evaluation import Evaluation, evaluate, wilson_interval
 from toolkit.engine.network import Network, is_character_network, require_character_network, softmax
+from toolkit.engine.normalisation import batch_statistics
 from toolkit.engine.session import Session, usable_processors
 
 __all__ = [
