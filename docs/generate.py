@@ -119,6 +119,14 @@ def card_schema() -> str:
     return _document(Card, "The card of a model")
 
 
+def recipe_schema() -> str:
+    """The JSON schema of a merge's recipe."""
+    from toolkit.merging.recipe import Recipe
+    from toolkit.options import json_schema
+
+    return _as_text(json_schema(Recipe, "The recipe of a merge"))
+
+
 def report_schema() -> str:
     """The JSON schema of a merge's report."""
     from toolkit.merging.report import MergeReport
@@ -144,6 +152,7 @@ PAGES = {
     "commands.md": commands_page,
     "options.md": options_page,
     "schemas/card.schema.json": card_schema,
+    "schemas/recipe.schema.json": recipe_schema,
     "schemas/report.schema.json": report_schema,
 }
 

@@ -86,6 +86,12 @@ class IncompatibleModelsError(ToolkitError):
     exit_status = 4
 
 
+class WorseMergeError(IncompatibleModelsError):
+    """A merge that is less accurate than its best ingredient; it was not saved."""
+
+    code = "worse_merge"
+
+
 class DamagedFileError(ToolkitError):
     """A file whose digest differs from the recorded one."""
 

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from toolkit.errors import UsageError
-from toolkit.types import MergeRequest, MergeResult, MergeStep
+from toolkit.types import Ingredient, MergeRequest, MergeResult, MergeStep
 from toolkit_soups.mean import soup
 from toolkit_soups.options import GreedyOptions
 
 
 def merge(request: MergeRequest) -> MergeResult:
-    """Start with the best ingredient and add the next best one while the mean scores better.
+    """Start with the best ingredient; add the next best one if the mean then scores better.
 
     Ingredients of equal accuracy are tried in the order of the request. The paper's text keeps a
     candidate of equal score, its published code only a better one: the option ``tie`` decides.
 
     Raises:
-        UsageError: If there is nothing to score candidates with.
+        UsageError: If there are no images to score candidates on.
     """
     options: GreedyOptions = request.options
-    if request.evaluate is None:
-        raise UsageError("greedy scores every candidate on validation images", hint="give --dataset")
-    order = sorted(range(len(request.ingredients)), key=lambda i: -(_accuracy(request, i)))
-    tried = _Tried(request.evaluate)
+    names = [item.name for item in request.ingredients]
+    order = sorted(range(len(names)), key=lambda index: -_accuracy(request.ingredients[index]))
+    tried = _Tried(request)
     counts = [0] * len(order)
     counts[order[0]] = 1
     best = tried.score(counts)
-    steps = [MergeStep(request.ingredients[order[0]].name, best, accepted=True)]
+    steps = [MergeStep(names[order[0]], best, accepted=True)]
     for turn in range(options.passes):
         kept_any = False
         for index in order:
@@ -38,42 +37,45 @@ def merge(request: MergeRequest) -> MergeResult:
             counts[index] += 1
             score = tried.score(counts)
             kept = _is_better(score, best, options)
-            steps.append(MergeStep(request.ingredients[index].name, score, accepted=kept))
+            steps.append(MergeStep(names[index], score, accepted=kept))
             if kept:
                 best, kept_any = score, True
             else:
                 counts[index] -= 1
         if not kept_any:
             break
-    notes = tuple(_notes(request, counts))
-    return dataclasses.replace(tried.soup(counts), notes=notes, steps=tuple(steps))
+    kept_names = [name for name, count in zip(names, counts, strict=True) if count]
+    note = f"kept {len(kept_names)} of {len(names)} ingredients"
+    if len(kept_names) == 1:
+        note = f"no mean with another ingredient scored better than {kept_names[0]} alone"
+    return dataclasses.replace(tried.soup(counts), notes=(note,), steps=tuple(steps))
 
 
 class _Tried:
-    """Scores soups; one that was scored before is not scored again."""
+    """Scores soups, each of them once."""
 
-    def __init__(self, evaluate: Callable[[MergeResult], float]) -> None:
-        self._evaluate = evaluate
+    def __init__(self, request: MergeRequest) -> None:
+        if request.evaluate is None:
+            raise UsageError(
+                "greedy scores every candidate on validation images", hint="name a data set with --dataset"
+            )
+        self._evaluate = request.evaluate
+        self._ingredients = request.ingredients
         self._known: dict[tuple[float, ...], tuple[MergeResult, float]] = {}
 
     def score(self, counts: Sequence[int]) -> float:
         return self._of(counts)[1]
 
     def soup(self, counts: Sequence[int]) -> MergeResult:
-        """The very one that was scored, so that its host need not finish it again."""
         return self._of(counts)[0]
 
     def _of(self, counts: Sequence[int]) -> tuple[MergeResult, float]:
-        shares = _shares(counts)
+        total = sum(counts)
+        shares = tuple(count / total for count in counts)
         if shares not in self._known:
-            candidate = soup(shares)
-            self._known[shares] = (candidate, self._evaluate(candidate))
+            candidate = soup(self._ingredients, shares)
+            self._known[shares] = (candidate, self._evaluate(candidate.model))
         return self._known[shares]
-
-
-def _shares(counts: Sequence[int]) -> tuple[float, ...]:
-    total = sum(counts)
-    return tuple(count / total for count in counts)
 
 
 def _is_better(score: float, best: float, options: GreedyOptions) -> bool:
@@ -81,18 +83,9 @@ def _is_better(score: float, best: float, options: GreedyOptions) -> bool:
     return score >= wanted if options.tie == "accept-equal" else score > wanted
 
 
-def _accuracy(request: MergeRequest, index: int) -> float:
-    accuracy = request.ingredients[index].validation_accuracy
-    if accuracy is None:
+def _accuracy(item: Ingredient) -> float:
+    if item.validation_accuracy is None:
         raise UsageError(
-            f"the validation accuracy of {request.ingredients[index].name} is not known",
-            hint="give a data set with --dataset",
+            f"{item.name}: its validation accuracy is unknown", hint="name a data set with --dataset"
         )
-    return accuracy
-
-
-def _notes(request: MergeRequest, counts: Sequence[int]) -> list[str]:
-    kept = [item.name for item, count in zip(request.ingredients, counts, strict=True) if count]
-    if len(kept) == 1:
-        return [f"no mean with another ingredient scored better than {kept[0]} alone"]
-    return [f"kept {len(kept)} of {len(counts)} ingredients"]
+    return item.validation_accuracy

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toolkit.tensors import weighted_mean
-from toolkit.types import MergeRequest, MergeResult, MergeStep
+from toolkit.types import Ingredient, MergeRequest, MergeResult, tensorwise
 
 
 def merge(request: MergeRequest) -> MergeResult:
-    """Weigh every ingredient the same."""
+    """Give every ingredient the same share."""
     count = len(request.ingredients)
-    return soup((1.0 / count,) * count)
+    return soup(request.ingredients, (1.0 / count,) * count)
 
 
-def soup(weights: Sequence[float], notes: Sequence[str] = (), steps: Sequence[MergeStep] = ()) -> MergeResult:
-    """The mean of the ingredients under the given weights.
+def soup(ingredients: Sequence[Ingredient], shares: tuple[float, ...]) -> MergeResult:
+    """The mean of the ingredients with the given shares, which sum to 1.
 
-    Args:
-        weights: One per ingredient, summing to 1.
-        notes: For the report.
-        steps: Candidates that were tried.
+    A mean of one ingredient and its copies is that ingredient.
     """
-    shares = tuple(weights)
-    return MergeResult(
-        combine=lambda group: weighted_mean(group.arrays, shares),
-        weights=shares,
-        notes=tuple(notes),
-        steps=tuple(steps),
+    used = {item.copy_of or item.name for item, share in zip(ingredients, shares, strict=True) if share}
+    if len(used) == 1:
+        one = next(item for item in ingredients if item.name in used)
+        return MergeResult(one.model, shares=shares, unchanged=one.name)
+    model = tensorwise(
+        ingredients, lambda arrays, _: weighted_mean(arrays, shares), shares=shares, elementwise=True
     )
+    return MergeResult(model, shares=shares)

@@ -1,7 +1,8 @@
-"""A soup whose shares follow from how good the ingredients are."""
+"""A mean with shares that depend on the ingredients' accuracies."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from toolkit.errors import UsageError
@@ -13,47 +14,48 @@ _NEARLY_EQUAL = 0.98
 
 
 def merge(request: MergeRequest) -> MergeResult:
-    """Weigh each ingredient by max(accuracy - floor, 0) ** power, or as the user says.
+    """Weight each ingredient by max(accuracy - floor, 0) ** power, or by the weights in the options.
 
     Raises:
-        UsageError: If the weights do not fit the ingredients, or nobody earns any.
+        UsageError: If the weights do not fit the ingredients, or all of them are 0.
     """
     options: WeightedOptions = request.options
+    ingredients = request.ingredients
     if options.weights:
-        raw = _explicit(options.weights, request.ingredients)
+        raw = _explicit(options.weights, ingredients)
         notes = [] if abs(sum(raw) - 1.0) < 1e-9 else [f"the weights sum to {sum(raw):g}: divided by that"]
     else:
-        floor = 1.0 / request.classes if options.floor is None else options.floor
-        raw = _earned(request.ingredients, floor, options.power)
+        floor = 1.0 / ingredients[0].model.classes if options.floor is None else options.floor
+        raw = _from_accuracies(ingredients, floor, options.power)
         notes = [
             f"{item.name} is not above the floor of {100 * floor:.2f} %: weight 0"
-            for item, weight in zip(request.ingredients, raw, strict=True)
+            for item, weight in zip(ingredients, raw, strict=True)
             if weight == 0.0
         ]
     total = sum(raw)
-    weights = tuple(weight / total for weight in raw)
-    number = 1.0 / sum(weight * weight for weight in weights)
-    notes.append(f"the weights amount to {number:.2f} equal ingredients of {len(weights)} (N_eff = 1/Σw²)")
-    if not options.weights and number > _NEARLY_EQUAL * len(weights) and len(set(weights)) > 1:
-        notes.append("accuracies this close give nearly the plain mean; a larger power tells them apart")
-    return soup(weights, notes)
+    shares = tuple(weight / total for weight in raw)
+    number = 1.0 / sum(share * share for share in shares)
+    notes.append(f"effective number of models: {number:.2f} of {len(shares)} (1/Σw²)")
+    if not options.weights and number > _NEARLY_EQUAL * len(shares) and len(set(shares)) > 1:
+        notes.append("these accuracies are so close that the result is nearly the plain mean; raise -o power")
+    return dataclasses.replace(soup(ingredients, shares), notes=tuple(notes))
 
 
 def _explicit(weights: Sequence[float], ingredients: Sequence[Ingredient]) -> list[float]:
     if len(weights) != len(ingredients):
         raise UsageError(
             f"option weights has {len(weights)} values for {len(ingredients)} models",
-            hint="give one weight per model, in the order in which they are named: -o weights=2,1,1",
+            hint="give one weight per model, in the order of the models: -o weights=2,1,1",
         )
-    # Divided by the largest first, so that no sum of large weights overflows.
     largest = max(weights)
     if not largest > 0.0:
         raise UsageError("option weights has no value above 0", hint="give at least one model a weight")
     raw = [weights[item.position] for item in ingredients]
+    # A sum of very large weights overflows.
     return raw if sum(raw) < float("inf") else [weight / largest for weight in raw]
 
 
-def _earned(ingredients: Sequence[Ingredient], floor: float, power: float) -> list[float]:
+def _from_accuracies(ingredients: Sequence[Ingredient], floor: float, power: float) -> list[float]:
     above = [max(_accuracy(item) - floor, 0.0) for item in ingredients]
     best = max(above)
     if best == 0.0:
@@ -61,14 +63,14 @@ def _earned(ingredients: Sequence[Ingredient], floor: float, power: float) -> li
             f"no ingredient's validation accuracy is above the floor of {100 * floor:.2f} %",
             hint="lower -o floor, or use other models",
         )
-    # Relative to the best: a large power of small numbers would vanish.
+    # Relative to the best: a large power of a small number underflows.
     return [(value / best) ** power if value > 0.0 else 0.0 for value in above]
 
 
 def _accuracy(item: Ingredient) -> float:
     if item.validation_accuracy is None:
         raise UsageError(
-            f"the validation accuracy of {item.name} is not known",
-            hint="give a data set with --dataset, or weights of your own with -o weights=…",
+            f"{item.name}: its validation accuracy is unknown",
+            hint="name a data set with --dataset, or set the weights with -o weights=…",
         )
     return item.validation_accuracy

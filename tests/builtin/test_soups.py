@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +20,6 @@ from toolkit.declarations import (
     MergeStep,
     MergeStrategy,
     Need,
-    TensorGroup,
 )
 from toolkit.errors import UsageError
 from toolkit.model import Card, Model
@@ -42,15 +42,13 @@ def ingredient(name: str, values: Sequence[float], accuracy: float | None, posit
 def request(
     ingredients: Sequence[Ingredient],
     options: Any = None,
-    evaluate: Callable[[MergeResult], float] | None = None,
-    classes: int = 4,
+    evaluate: Callable[[Model], float] | None = None,
 ) -> MergeRequest:
-    return MergeRequest(tuple(ingredients), classes, options, evaluate=evaluate)
+    return MergeRequest(tuple(ingredients), options, evaluate=evaluate)
 
 
-def merged(ingredients: Sequence[Ingredient], result: MergeResult) -> np.ndarray[Any, Any]:
-    arrays = tuple(item.model.tensors.read("layer/kernel") for item in ingredients)
-    return result.combine(TensorGroup("layer/kernel", TensorRole.KERNEL, arrays))
+def merged(result: MergeResult) -> np.ndarray[Any, Any]:
+    return result.model.tensors.read("layer/kernel")
 
 
 THREE = (
@@ -67,34 +65,36 @@ def test_the_declarations() -> None:
 
 def test_mean_by_hand() -> None:
     result = STRATEGIES["mean"].merge(request(THREE))
-    assert merged(THREE, result).tolist() == [4.0, 2.0]
-    assert result.weights == (1 / 3, 1 / 3, 1 / 3)
+    assert merged(result).tolist() == [4.0, 2.0]
+    assert result.shares == (1 / 3, 1 / 3, 1 / 3)
 
 
 def test_weighted_by_hand() -> None:
     result = STRATEGIES["weighted"].merge(request(THREE, WeightedOptions()))
     # Above chance, 0.25: 0.6, 0.4 and 0.2 of 1.2.
-    assert result.weights == pytest.approx((3 / 6, 2 / 6, 1 / 6))
-    assert merged(THREE, result) == pytest.approx(np.asarray([3.0, 2.0]))
-    assert "the weights amount to 2.57 equal ingredients of 3 (N_eff = 1/Σw²)" in result.notes
+    assert result.shares == pytest.approx((3 / 6, 2 / 6, 1 / 6))
+    assert merged(result) == pytest.approx(np.asarray([3.0, 2.0]))
+    assert "effective number of models: 2.57 of 3 (1/Σw²)" in result.notes
 
 
 def test_weighted_with_power_and_floor_by_hand() -> None:
     result = STRATEGIES["weighted"].merge(request(THREE, WeightedOptions(power=2.0, floor=0.45)))
-    assert result.weights == pytest.approx((4 / 5, 1 / 5, 0.0))
+    assert result.shares == pytest.approx((4 / 5, 1 / 5, 0.0))
     assert result.notes[0] == "c is not above the floor of 45.00 %: weight 0"
 
 
 def test_accuracies_that_are_close_are_said_to_be_nearly_the_mean() -> None:
     close = [ingredient("a", [0.0], 0.874), ingredient("b", [0.0], 0.871)]
     notes = STRATEGIES["weighted"].merge(request(close, WeightedOptions())).notes
-    assert notes[-1] == "accuracies this close give nearly the plain mean; a larger power tells them apart"
+    assert (
+        notes[-1] == "these accuracies are so close that the result is nearly the plain mean; raise -o power"
+    )
 
 
 def test_weights_of_ones_own_follow_the_order_of_listing() -> None:
     shuffled = (THREE[2], THREE[0], THREE[1])
     result = STRATEGIES["weighted"].merge(request(shuffled, WeightedOptions(weights=(2.0, 1.0, 1.0))))
-    assert result.weights == (0.25, 0.5, 0.25)
+    assert result.shares == (0.25, 0.5, 0.25)
     assert result.notes[0] == "the weights sum to 4: divided by that"
 
 
@@ -124,7 +124,7 @@ def test_weights_that_cannot_be(options: WeightedOptions, message: str) -> None:
 )
 def test_weights_sum_to_one_and_follow_accuracy(accuracies: list[float], power: float) -> None:
     found = [ingredient(str(place), [0.0], accuracy) for place, accuracy in enumerate(accuracies)]
-    weights = STRATEGIES["weighted"].merge(request(found, WeightedOptions(power=power))).weights
+    weights = STRATEGIES["weighted"].merge(request(found, WeightedOptions(power=power))).shares
     assert sum(weights) == pytest.approx(1.0, abs=1e-12)
     ranked = sorted(zip(accuracies, weights, strict=True))
     assert all(low[1] <= high[1] * (1 + 1e-9) for low, high in itertools.pairwise(ranked))
@@ -139,9 +139,9 @@ class Judge:
     def __init__(self, ingredients: Sequence[Ingredient], target: Sequence[float]) -> None:
         self.ingredients, self.target, self.asked = ingredients, np.asarray(target), 0
 
-    def __call__(self, result: MergeResult) -> float:
+    def __call__(self, candidate: Model) -> float:
         self.asked += 1
-        return self.of(merged(self.ingredients, result))
+        return self.of(candidate.tensors.read("layer/kernel"))
 
     def of(self, values: np.ndarray[Any, Any]) -> float:
         return float(1.0 / (1.0 + np.linalg.norm(values - self.target)))
@@ -168,7 +168,7 @@ def test_greedy_by_hand() -> None:
     # b alone is nearest to 0; with a the mean is -0.5, worse; with c it is 0.5, also worse … but
     # from b = 1 on, a = -2 brings the mean to -0.5: better. c = 4 then brings it to 1: worse.
     result, judge = greedy([[-2.0], [1.0], [4.0]], [0.0])
-    assert result.weights == (0.5, 0.5, 0.0)
+    assert result.shares == (0.5, 0.5, 0.0)
     assert result.steps == (
         MergeStep("b", 0.5, accepted=True),
         MergeStep("a", 1 / 1.5, accepted=True),
@@ -179,33 +179,34 @@ def test_greedy_by_hand() -> None:
 
 def test_greedy_keeps_the_best_alone_where_nothing_helps() -> None:
     result, _ = greedy([[0.0], [5.0], [9.0]], [0.0])
-    assert result.weights == (1.0, 0.0, 0.0)
+    assert result.shares == (1.0, 0.0, 0.0)
+    assert result.unchanged == "a"
     assert result.notes == ("no mean with another ingredient scored better than a alone",)
 
 
 @pytest.mark.parametrize(("tie", "weights"), [("strict", (1.0, 0.0)), ("accept-equal", (0.5, 0.5))])
 def test_an_equal_score_is_kept_only_if_asked_for(tie: str, weights: tuple[float, ...]) -> None:
     result, _ = greedy([[1.0], [-3.0]], [0.0], tie=tie)  # the mean, -1, is as far away as 1
-    assert result.weights == weights
+    assert result.shares == weights
 
 
 def test_a_gain_that_is_too_small_is_not_kept() -> None:
     points = [[1.0], [-2.0]]  # 0.5 rises to 0.667
-    assert greedy(points, [0.0], min_gain=0.1)[0].weights == (0.5, 0.5)
-    assert greedy(points, [0.0], min_gain=0.2)[0].weights == (1.0, 0.0)
+    assert greedy(points, [0.0], min_gain=0.1)[0].shares == (0.5, 0.5)
+    assert greedy(points, [0.0], min_gain=0.2)[0].shares == (1.0, 0.0)
 
 
 def test_a_second_pass_tries_again_what_was_left_out() -> None:
     points = [[3.0], [4.0], [-7.0]]  # 4 helps only after -7 has come in
-    assert greedy(points, [0.0], passes=1)[0].weights == (0.5, 0.0, 0.5)
+    assert greedy(points, [0.0], passes=1)[0].shares == (0.5, 0.0, 0.5)
     result, _ = greedy(points, [0.0], passes=3)
-    assert result.weights == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    assert result.shares == pytest.approx((1 / 3, 1 / 3, 1 / 3))
 
 
 def test_replacement_weighs_an_ingredient_twice() -> None:
     points = [[1.0], [-2.0]]  # 2:1 is the target exactly
     result, _ = greedy(points, [0.0], passes=3, replacement=True)
-    assert result.weights == pytest.approx((2 / 3, 1 / 3))
+    assert result.shares == pytest.approx((2 / 3, 1 / 3))
 
 
 def test_a_soup_is_never_scored_twice() -> None:
@@ -231,8 +232,8 @@ def test_greedy_never_ends_below_the_best_ingredient(
     points: list[list[float]], tie: str, passes: int, replacement: bool
 ) -> None:
     result, judge = greedy(points, [0.0, 0.0], tie=tie, passes=passes, replacement=replacement)
-    assert judge(result) >= max(item.validation_accuracy or 0.0 for item in judge.ingredients) - 1e-12
-    assert sum(result.weights) == pytest.approx(1.0, abs=1e-12)
+    assert judge(result.model) >= max(item.validation_accuracy or 0.0 for item in judge.ingredients) - 1e-12
+    assert sum(result.shares) == pytest.approx(1.0, abs=1e-12)
 
 
 @settings(deadline=None)
@@ -247,7 +248,7 @@ def test_greedy_is_the_published_algorithm(points: list[list[float]]) -> None:
         without = np.mean([points[one] for one in kept], axis=0, dtype=np.float64)
         if judge.of(np.asarray(with_it, np.float32)) > judge.of(np.asarray(without, np.float32)):
             kept.append(place)
-    assert [place for place, weight in enumerate(result.weights) if weight] == sorted(kept)
+    assert [place for place, weight in enumerate(result.shares) if weight] == sorted(kept)
 
 
 def test_greedy_equals_an_exhaustive_search_on_a_small_family() -> None:
@@ -258,7 +259,7 @@ def test_greedy_equals_an_exhaustive_search_on_a_small_family() -> None:
     every = [subset for size in sizes for subset in itertools.combinations(range(len(points)), size)]
     means = {subset: np.mean([points[one] for one in subset], axis=0) for subset in every}
     best = max(every, key=lambda subset: judge.of(means[subset]))
-    assert [place for place, weight in enumerate(result.weights) if weight] == list(best)
+    assert [place for place, weight in enumerate(result.shares) if weight] == list(best)
     assert (len(every), best) == (31, (0, 1, 2, 3))
 
 
@@ -268,15 +269,19 @@ def test_the_listing_order_changes_nothing() -> None:
     shares = []
     for order in itertools.permutations(found):
         result = STRATEGIES["greedy"].merge(request(order, GreedyOptions(), Judge(order, [0.0])))
-        shares.append(sorted(zip([item.name for item in order], result.weights, strict=True)))
+        shares.append(sorted(zip([item.name for item in order], result.shares, strict=True)))
     assert all(share == shares[0] for share in shares)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=list(STRATEGIES))
 def test_copies_merge_to_themselves(strategy: MergeStrategy) -> None:
-    copies = [ingredient(str(place), [0.1, -0.0, 1e-40], 0.9, place) for place in range(3)]
+    copies = [
+        dataclasses.replace(
+            ingredient(str(place), [0.1, -0.0, 1e-40], 0.9, place), copy_of="0" if place else ""
+        )
+        for place in range(3)
+    ]
     options = strategy.options()
     result = strategy.merge(request(copies, options, lambda _: 0.9))
-    assert merged(copies, result).astype(np.float32).tobytes() == (
-        copies[0].model.tensors.read("layer/kernel").tobytes()
-    )
+    assert result.unchanged == "0"
+    assert merged(result).tobytes() == copies[0].model.tensors.read("layer/kernel").tobytes()

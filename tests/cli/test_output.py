@@ -45,7 +45,7 @@ def test_values_become_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     thing = Thing(tmp_path / "models" / "a.h5", float("nan"), (1, 2))
     value = {
         "thing": thing,
-        Need.SCORES: {Need.BASE, Need.SCORES},
+        Need.SCORES: {Need.IMAGES, Need.SCORES},
         Path("b"): np.float32(0.5),
         "array": np.array([[1, 2]]),
         "view": MappingProxyType({1: None}),
@@ -58,7 +58,7 @@ def test_values_become_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     }
     assert to_jsonable(value) == {
         "thing": {"path": "models/a.h5", "score": None, "counts": [1, 2]},
-        "scores": ["base", "scores"],
+        "scores": ["images", "scores"],
         "b": 0.5,
         "array": [[1, 2]],
         "view": {"1": None},

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from toolkit import hookimpl
+from toolkit.contract.strategy_checks import small_model
 from toolkit.data import Dataset
 from toolkit.declarations import (
     DatasetLoader,
@@ -88,6 +89,7 @@ def test_sys_exit_in_a_plugin_does_not_end_the_program(field: str) -> None:
 
 
 ARRAY = np.zeros(1, dtype=np.float32)
+MODEL = small_model(0)
 
 
 @pytest.mark.parametrize(
@@ -103,23 +105,28 @@ ARRAY = np.zeros(1, dtype=np.float32)
         ("merge", None, "NoneType, expected MergeResult"),
         (
             "merge",
-            MergeResult(cast(Any, ARRAY), (1.0,)),
-            "MergeResult whose combine is ndarray array([0.], dtype=float32), expected Callable",
+            MergeResult(cast(Any, ARRAY)),
+            "MergeResult whose model is ndarray array([0.], dtype=float32), expected",
         ),
         (
             "merge",
-            MergeResult(leaves, cast(Any, "half")),
-            "MergeResult whose weights is str 'half', expected tuple[float, ...]",
+            MergeResult(MODEL, shares=cast(Any, "half")),
+            "MergeResult whose shares is str 'half', expected tuple[float, ...]",
         ),
         (
             "merge",
-            MergeResult(leaves, (1.0,), notes=cast(Any, "a note")),
+            MergeResult(MODEL, notes=cast(Any, "a note")),
             "notes is str 'a note', expected tuple[str, ...]",
         ),
         (
             "merge",
-            MergeResult(leaves, (1.0,), steps=cast(Any, ("a",))),
+            MergeResult(MODEL, steps=cast(Any, ("a",))),
             "steps is tuple with str 'a', expected MergeStep",
+        ),
+        (
+            "merge",
+            MergeResult(MODEL, unchanged=cast(Any, 3)),
+            "unchanged is int 3, expected str",
         ),
         ("export", Path("file"), "export returned PosixPath PosixPath('file'), expected ExportResult"),
         ("export", ExportResult(HERE, cast(Any, None)), "facts is NoneType, expected Mapping[str, Any]"),
@@ -189,6 +196,6 @@ def test_a_contribution_keeps_the_declaration_of_its_plugin() -> None:
 
 
 def test_requests_reach_the_plugin() -> None:
-    result = MergeResult(leaves, (1.0,))
+    result = MergeResult(MODEL)
     merge = catalog(merge=returns(result)).get(MERGE_STRATEGIES, "odd").merge
     assert merge(cast(MergeRequest, None)) is result

@@ -11,10 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from toolkit.declarations import Ingredient
+from toolkit.declarations import Ingredient, MergeStrategy
 from toolkit.errors import UnsupportedError
 from toolkit.graph import Binding, Graph, Node
-from toolkit.merging.matching import Candidate, candidate, match
+from toolkit.merging.ingredients import ingredient
+from toolkit.merging.recipe import Recipe
+from toolkit.merging.stages import conform
+from toolkit.merging.state import Images, MergeState
 from toolkit.model import Card, Layer, Model
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 
@@ -146,25 +149,31 @@ def linear() -> LinearModel:
     return build
 
 
-def candidates(*models: Model, accuracies: Sequence[float | None] = ()) -> list[Candidate]:
+def opened(*models: Model, accuracies: Sequence[float | None] = ()) -> tuple[Ingredient, ...]:
     """The models as they are after they were opened, called a, b, c."""
-    found = [candidate("abcdefgh"[place], model, place) for place, model in enumerate(models)]
-    return [
-        dataclasses.replace(item, accuracy=accuracy)
+    found = [ingredient("abcdefgh"[place], model, place) for place, model in enumerate(models)]
+    return tuple(
+        dataclasses.replace(item, validation_accuracy=accuracy)
         for item, accuracy in zip(found, [*accuracies, *[None] * len(found)], strict=False)
-    ]
+    )
+
+
+def state(*models: Model, accuracies: Sequence[float | None] = ()) -> MergeState:
+    """A merge of the models, before its stages."""
+    strategy = MergeStrategy(name="none", summary="Is never called", merge=lambda _: None)  # type: ignore[arg-type, return-value]
+    return MergeState(Recipe(), strategy, None, opened(*models, accuracies=accuracies), Images("no images"))
 
 
 def ingredients(*models: Model, accuracies: Sequence[float | None] = ()) -> tuple[Ingredient, ...]:
-    """The models as ingredients, which they must be able to be, in the order given."""
-    matched = match(candidates(*models, accuracies=accuracies))
-    assert matched.problems == ()
-    return tuple(sorted(matched.ingredients, key=lambda item: item.position))
+    """The models as conformed ingredients, in the order given."""
+    before = state(*models, accuracies=accuracies)
+    assert list(conform.problems(before)) == []
+    return tuple(sorted(conform.run(before).ingredients, key=lambda item: item.position))
 
 
 @pytest.fixture(scope="session")
 def nets() -> SimpleNamespace:
     """The functions above."""
     return SimpleNamespace(
-        layer=layer, network=network, chain=chain, candidates=candidates, ingredients=ingredients
+        layer=layer, network=network, chain=chain, opened=opened, state=state, ingredients=ingredients
     )

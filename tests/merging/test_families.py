@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.declarations import Ingredient
 from toolkit.merging.families import best_family
-from toolkit.merging.matching import Candidate, candidate
+from toolkit.merging.ingredients import ingredient
 from toolkit.model import Card
 from toolkit.vocabulary import Convention
 
@@ -22,19 +23,19 @@ def model(
     outputs: int = 10,
     dtype: type[np.floating[Any]] = np.float32,
     **card: Any,
-) -> Candidate:
+) -> Ingredient:
     filled = float(abs(hash_of(name))) if value is None else value
     weights = {"kernel": np.full((2, outputs), filled, dtype), "bias": np.zeros(outputs, dtype)}
     metrics = {} if accuracy is None else {"validation_accuracy": accuracy}
     described = Card(metrics=metrics, classes=tuple("0123456789ABC"[:outputs]), **card)
-    return candidate(name, nets.chain([f"dense_{name}"], [weights], card=described), 0)
+    return ingredient(name, nets.chain([f"dense_{name}"], [weights], card=described), 0)
 
 
 def hash_of(name: str) -> int:
     return sum(ord(character) for character in name)
 
 
-def names(members: tuple[Candidate, ...]) -> list[str]:
+def names(members: tuple[Ingredient, ...]) -> list[str]:
     return [member.name for member in members]
 
 
@@ -49,8 +50,8 @@ def test_the_family_of_the_best_model_is_taken_best_first(nets: Any) -> None:
     )
     assert names(found.members) == ["new", "old"]
     assert found.reason == (
-        "2 models share topology, classes and convention; the best of them, new with 85.00 % on validation, "
-        "is ahead of another family"
+        "2 related models share architecture, classes and convention; "
+        "the best, new with 85.00 % on validation, is ahead of another family"
     )
     assert dict(found.left_out) == {
         "small-1": "belongs to the family of small-2",
@@ -67,7 +68,7 @@ def test_models_of_another_number_type_are_no_relatives(nets: Any) -> None:
 def test_the_best_model_without_relatives_is_passed_over(nets: Any) -> None:
     found = best_family([model(nets, "lone", 0.99, outputs=5), model(nets, "a", 0.8), model(nets, "b", 0.7)])
     assert names(found.members) == ["a", "b"]
-    assert dict(found.left_out)["lone"] == "no other model shares its topology, classes and convention"
+    assert dict(found.left_out)["lone"] == "no related model with its architecture, classes and convention"
 
 
 def test_merges_and_copies_never_take_part(nets: Any) -> None:
@@ -76,7 +77,7 @@ def test_merges_and_copies_never_take_part(nets: Any) -> None:
         [model(nets, "soup", 0.9, made_by="merge"), a, dataclasses.replace(a, name="a-copy"), b]
     )
     assert names(found.members) == ["a", "b"]
-    assert dict(found.left_out) == {"soup": "is itself a merge", "a-copy": "holds the same weights as a"}
+    assert dict(found.left_out) == {"soup": "already a merge", "a-copy": "has the same weights as a"}
 
 
 def test_conventions_and_classes_divide_families(nets: Any) -> None:
@@ -87,7 +88,7 @@ def test_conventions_and_classes_divide_families(nets: Any) -> None:
         ]
     )
     assert found.members == ()
-    assert found.reason == "no two models share topology, classes and convention"
+    assert found.reason == "no two related models share architecture, classes and convention"
 
 
 def test_a_network_that_never_learnt_is_left_out(nets: Any) -> None:
@@ -102,7 +103,29 @@ def test_models_without_an_accuracy_stand_back_where_others_have_one(nets: Any) 
     assert dict(found.left_out) == {"c": "no validation accuracy in its card"}
     unknown = best_family([model(nets, "b", None), model(nets, "a", None)])
     assert names(unknown.members) == ["a", "b"]
-    assert unknown.reason.endswith("none of their cards holds an accuracy")
+    assert unknown.reason.endswith("no card has an accuracy")
+
+
+def test_models_with_nothing_in_common_are_no_family(nets: Any) -> None:
+    def net(name: str, accuracy: float, direction: int, seed: int) -> Ingredient:
+        chance = np.random.default_rng(seed)
+        kernel = np.zeros((4, 10))
+        kernel[direction] = 1.0
+        weights = {
+            "kernel": (kernel + 0.05 * chance.normal(size=(4, 10))).astype(np.float32),
+            "bias": np.zeros(10, np.float32),
+        }
+        card = Card(metrics={"validation_accuracy": accuracy}, classes=tuple("0123456789"))
+        return ingredient(name, nets.chain([f"dense_{name}"], [weights], card=card), 0)
+
+    a, b, other = net("a", 0.8, 0, 1), net("b", 0.7, 0, 2), net("other", 0.9, 1, 3)
+    found = best_family([a, b, other])
+    assert names(found.members) == ["a", "b"], "although the other one is the most accurate"
+    assert dict(found.left_out) == {"other": "no related model with its architecture, classes and convention"}
+    worse = best_family([a, b, net("other", 0.6, 1, 3)])
+    assert names(worse.members) == ["a", "b"]
+    assert dict(worse.left_out)["other"].startswith("other and a have nothing in common (cosine of weights")
+    assert best_family([a, other]).members == ()
 
 
 def test_nothing_at_all() -> None:

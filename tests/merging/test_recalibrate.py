@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.data import Dataset
 from toolkit.graph import Binding, Graph, Node
-from toolkit.merging.recalibrate import calibration_images, recalibration_obstacle
+from toolkit.merging.stages.recalibrate import calibration_images, obstacle
 
 NORM = ("norm/gamma", "norm/beta", "norm/moving_mean", "norm/moving_variance")
 
@@ -39,10 +39,10 @@ def normalised(nets: Any, *, second_after_first: bool) -> Any:
 
 
 def test_statistics_that_serve_two_depths_cannot_be_counted_anew(nets: Any) -> None:
-    obstacle = recalibration_obstacle(normalised(nets, second_after_first=True))
-    assert obstacle is not None
-    assert "is used by normalisations of different depth" in obstacle.message
-    assert recalibration_obstacle(normalised(nets, second_after_first=False)) is None
+    error = obstacle(normalised(nets, second_after_first=True))
+    assert error is not None
+    assert "is used by normalisations of different depth" in error.message
+    assert obstacle(normalised(nets, second_after_first=False)) is None
 
 
 @pytest.mark.parametrize(("count", "drawn"), [(1, 1), (7, 7), (40, 40), (1000, 40)])

@@ -9,10 +9,10 @@ import pytest
 
 from toolkit.declarations import MergeStep
 from toolkit.merging.chart import ChartRow, accuracy_chart
-from toolkit.merging.report import IngredientReport, MergeReport, Recalibration
+from toolkit.merging.report import IngredientScores, MergeReport, Score
 from toolkit.merging.report_html import page
-from toolkit.merging.scores import Comparison, Score
-from toolkit.merging.verdict import Verdict
+from toolkit.merging.state import StageReport
+from toolkit.merging.verdict import Comparison, Verdict
 from toolkit.vocabulary import Convention
 
 
@@ -31,9 +31,9 @@ def report(name: str = "byclass-1.h5", *, measured: bool = True) -> MergeReport:
         convention=Convention(),
         dataset="byclass" if measured else "",
         ingredients=(
-            IngredientReport(name, "ab" * 32, 0.5, 0.8644, (score(0.8644),) if measured else ()),
-            IngredientReport("byclass-2.h5", "cd" * 32, 0.5, None, (score(0.8621),) if measured else ()),
-            IngredientReport("byclass-3.h5", "ef" * 32, 0.0, 0.02, (score(0.0201),) if measured else ()),
+            IngredientScores(name, "ab" * 32, 0.5, 0.8644, (score(0.8644),) if measured else ()),
+            IngredientScores("byclass-2.h5", "cd" * 32, 0.5, None, (score(0.8621),) if measured else ()),
+            IngredientScores("byclass-3.h5", "ef" * 32, 0.0, 0.02, (score(0.0201),) if measured else ()),
         ),
         effective_number=2.0,
         steps=(
@@ -43,7 +43,7 @@ def report(name: str = "byclass-1.h5", *, measured: bool = True) -> MergeReport:
         )
         if measured
         else (),
-        recalibration=Recalibration(5000, "byclass", "recalibrated on 5,000 images"),
+        stages=(StageReport("recalibrate", True, "recalibrated on 5,000 images"),),
         scores=(score(0.8672),) if measured else (),
         plain_mean=(score(0.0226),) if measured else (),
         verdict=Verdict(
@@ -57,7 +57,7 @@ def report(name: str = "byclass-1.h5", *, measured: bool = True) -> MergeReport:
         if measured
         else Verdict("not measured", "Not measured."),
         test_verdict=None,
-        choices=("strategy greedy, for there are validation images",),
+        choices=("strategy: greedy (validation images available)",),
         notes=("byclass-3.h5 is no better than chance",),
         seed=0,
         seconds=4.2,
@@ -108,6 +108,7 @@ def test_the_page_needs_nothing_beside_itself(measured: bool) -> None:
     assert reader.tags.isdisjoint({"script", "link", "img", "iframe", "object"})
     assert reader.addresses == []
     assert "url(" not in text
+    assert text.count("ecalibrated on 5,000") == 1
     assert "http" not in text.replace("http-equiv", "")
     assert ("svg" in reader.tags) == measured
 
@@ -133,7 +134,7 @@ def test_names_are_text_and_never_markup() -> None:
 
 def test_the_document_is_json_and_holds_no_absolute_path() -> None:
     document = json.loads(report().to_json())
-    assert (document["schema"], document["strategy"], document["effective_number"]) == (1, "greedy", 2.0)
+    assert (document["schema"], document["strategy"], document["effective_number"]) == (2, "greedy", 2.0)
     assert document["ingredients"][0]["scores"][0]["accuracy"] == 0.8644
     assert document["steps"][1] == {"ingredient": "byclass-2.h5", "score": 0.8672, "accepted": True}
 

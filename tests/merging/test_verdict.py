@@ -9,68 +9,72 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.merging.scores import Answers, Score, compare, mcnemar
-from toolkit.merging.verdict import judge, unmeasured
+from toolkit.engine import Evaluation
+from toolkit.merging.verdict import best_of, compare, judge, mcnemar, unmeasured
 
 
-def answers(right: list[bool] | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Answers:
+def answers(right: list[bool] | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Evaluation:
     flags = np.asarray(right, dtype=np.bool_)
     accuracy = float(flags.mean())
-    return Answers(Score("validation", len(flags), accuracy, accuracy, accuracy, 0.5), flags)
+    confusion = np.zeros((2, 2), dtype=np.int64)
+    return Evaluation(len(flags), accuracy, accuracy, accuracy, 0.5, confusion, flags)
 
 
-def first(count: int, of: int = 1000) -> Answers:
+def first(count: int, of: int = 1000) -> Evaluation:
     """Right on the first ``count`` images."""
     return answers(np.arange(of) < count)
 
 
-def test_better_beyond_chance() -> None:
-    verdict = judge(first(900), {"a.h5": first(850), "b.h5": first(860)})
-    assert (verdict.outcome, verdict.best, verdict.helped) == ("better", "b.h5", True)
+def test_a_significant_gain() -> None:
+    verdict = judge(first(900), first(860), "b.h5", "validation")
+    assert (verdict.outcome, verdict.best, verdict.helped, verdict.hurt) == ("better", "b.h5", True, False)
     assert verdict.sentence == (
         "The merge is better than the best ingredient, b.h5: 90.00 % against 86.00 % "
-        "on 1,000 validation images (+4.00 points)."
+        "on 1,000 validation images (+4.00 points, p < 0.001)."
     )
 
 
-def test_better_within_chance_is_said_to_be_so() -> None:
-    verdict = judge(first(862), {"a.h5": first(860)})
-    assert verdict.outcome == "perhaps better"
-    assert verdict.sentence.endswith("(+0.20 points), which chance alone could explain (p = 0.50).")
+def test_a_gain_that_is_not_significant() -> None:
+    verdict = judge(first(862), first(860), "a.h5", "validation")
+    assert (verdict.outcome, verdict.helped) == ("perhaps better", True)
+    assert verdict.sentence.endswith("(+0.20 points, not significant, p = 0.50).")
 
 
-def test_worse_is_said_plainly() -> None:
-    verdict = judge(first(20), {"a.h5": first(860)})
-    assert (verdict.outcome, verdict.helped) == ("worse", False)
+def test_losses_have_p_values_as_gains_have() -> None:
+    verdict = judge(first(20), first(860), "a.h5", "test")
+    assert (verdict.outcome, verdict.helped, verdict.hurt) == ("worse", False, True)
     assert verdict.sentence == (
         "The merge is NOT better than the best ingredient, a.h5: 2.00 % against 86.00 % "
-        "on 1,000 validation images (-84.00 points); use a.h5 instead."
+        "on 1,000 test images (-84.00 points, p < 0.001)."
     )
+    slightly = judge(first(858), first(860), "a.h5", "validation")
+    assert (slightly.outcome, slightly.hurt) == ("perhaps worse", True)
+    assert slightly.sentence.endswith("(-0.20 points, not significant, p = 0.50).")
+
+
+def test_the_opponent_is_the_first_of_the_best_on_validation() -> None:
+    assert best_of({"a": first(850), "b": first(860), "c": first(860)}) == "b"
 
 
 def test_equal_and_unchanged_and_unmeasured() -> None:
-    assert judge(first(5), {"a": first(5)}).outcome == "equal"
-    unchanged = judge(first(5), {"a": first(5)}, unchanged="a", because="a has all the weight")
+    assert judge(first(5), first(5), "a", "validation").outcome == "equal"
+    unchanged = judge(first(5), first(5), "a", "validation", unchanged="a")
     assert unchanged.outcome == "unchanged"
-    assert unchanged.sentence == (
-        "a has all the weight, so the result is a unchanged: 0.50 % on 1,000 validation images."
-    )
+    assert unchanged.sentence == "The result is a unchanged: 0.50 % on 1,000 validation images."
     unknown = unmeasured("no data set, as asked for", statistics_averaged=True).sentence
     assert unknown == (
-        "Not measured, so nobody knows whether this merge helped: no data set, as asked for. "
-        "Its batch statistics were averaged, not recalibrated."
+        "Not measured, so it is unknown whether this merge helped: no data set, as asked for. "
+        "Its batch statistics are averaged, not recalibrated."
     )
     assert "recalibrated" not in unmeasured("no data set", statistics_averaged=False).sentence
 
 
-def test_an_ingredient_handed_over_that_is_not_the_best_is_said_not_to_be() -> None:
-    verdict = judge(
-        first(850), {"a": first(850), "b": first(860)}, unchanged="a", because="a has all the weight"
-    )
+def test_an_unchanged_ingredient_that_is_not_the_best() -> None:
+    verdict = judge(first(850), first(860), "b", "validation", unchanged="a")
     assert verdict.outcome == "worse"
     assert verdict.sentence == (
-        "a has all the weight, so the result is a unchanged, which is NOT better than the best ingredient, "
-        "b: 85.00 % against 86.00 % on 1,000 validation images (-1.00 points)."
+        "The result is a unchanged, which is NOT better than the best ingredient, "
+        "b: 85.00 % against 86.00 % on 1,000 validation images (-1.00 points, p = 0.002)."
     )
 
 

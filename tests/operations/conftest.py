@@ -11,8 +11,9 @@ import pytest
 import toolkit_keras
 import toolkit_onnx
 import toolkit_soups
-from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
+from toolkit.operations.merge import Merged, merge
 from toolkit.operations.toolkit import Toolkit
+from toolkit.requests.merge import Merge
 from toolkit.store import Workspace
 from toolkit.testing import catalog_of
 from toolkit.vocabulary import SilentProgress
@@ -32,9 +33,9 @@ def toolkit(tmp_path: Path) -> Toolkit:
 
 @pytest.fixture
 def run(toolkit: Toolkit, tmp_path: Path) -> Run:
-    def order(*models: Path, **settings: Any) -> MergeOutcome:
+    def order(*models: Path, **settings: Any) -> Merged:
         settings.setdefault("out", tmp_path / "models" / "emnist_model.h5")
-        return merge(toolkit, MergeOrder(tuple(models), **settings), SilentProgress())
+        return merge(toolkit, Merge(tuple(models), **settings), SilentProgress())
 
     return order
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from toolkit import hookimpl
 from toolkit.declarations import MergeStrategy, Need
-from toolkit.operations.merge import MergeOutcome
+from toolkit.operations.merge import Merged
 
 
 def needy_plugin() -> SimpleNamespace:
@@ -17,10 +17,10 @@ def needy_plugin() -> SimpleNamespace:
 
     @hookimpl
     def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
-        yield MergeStrategy(name="needy", summary="needs a base", merge=fail, needs=frozenset({Need.BASE}))
+        yield MergeStrategy(name="needy", summary="needs images", merge=fail, needs=frozenset({Need.IMAGES}))
         yield MergeStrategy(name="pair", summary="takes two", merge=fail, exactly=2)
 
     return SimpleNamespace(toolkit_merge_strategies=toolkit_merge_strategies)
 
 
-Run = Callable[..., MergeOutcome]
+Run = Callable[..., Merged]

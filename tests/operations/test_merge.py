@@ -13,8 +13,10 @@ import pytest
 from merge_orders import Run
 from quarters import CLASSES, save_keras, save_reader
 
-from toolkit.errors import UnsupportedError
-from toolkit.merging import evaluator
+from toolkit import engine
+from toolkit.errors import UnsupportedError, WorseMergeError
+from toolkit.merging.report import MergeReport
+from toolkit.merging.state import StageReport
 from toolkit.model import Card
 from toolkit.model.card_file import card_path, write_card
 from toolkit.operations.opening import open_model
@@ -23,6 +25,10 @@ from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Convention
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
+
+
+def recalibrated(report: MergeReport) -> StageReport:
+    return next(stage for stage in report.stages if stage.stage == "recalibrate")
 
 
 def test_mean_is_the_float64_mean_of_the_arrays_and_opens_again(
@@ -104,7 +110,7 @@ def test_relatives_average_to_more_than_the_best_of_them(run: Run, family: list[
     assert report.scores[0].accuracy == last.score, "what was selected is what is handed over"
     assert report.choices == (
         "scored on data set quarters, which the models were trained on",
-        "strategy greedy, for there are validation images to choose the ingredients by",
+        "strategy: greedy (validation images available)",
     )
 
 
@@ -127,12 +133,12 @@ def test_recalibration_mends_statistics_that_are_off(run: Run, tmp_path: Path) -
     ]
     report = run(*models, strategy="mean", recalibrate=500).report
     assert report is not None
-    assert report.recalibration.images == 500
+    assert recalibrated(report).figures == {"images": 500, "dataset": "quarters"}
     assert report.plain_mean
     assert report.scores[0].log_loss < report.plain_mean[0].log_loss
     off = run(*models, strategy="mean", recalibrate=0).report
     assert off is not None
-    assert off.recalibration.images == 0
+    assert not recalibrated(off).ran
     assert off.plain_mean == (), "the merge is the plain mean itself"
 
 
@@ -143,10 +149,9 @@ def test_recalibrated_statistics_are_those_of_the_calibration_images(
     assert outcome.path is not None
     assert outcome.report is not None
     count = len(toolkit.data.open("quarters", "fit"))
-    assert outcome.report.recalibration.images == count
-    assert outcome.report.recalibration.sentence == (
-        f"batch statistics are recalibrated on all {count:,} unlabelled images of quarters's fit split: "
-        "there are no more"
+    assert recalibrated(outcome.report).figures["images"] == count
+    assert recalibrated(outcome.report).sentence == (
+        f"batch statistics are recalibrated on all {count:,} unlabelled images of quarters's fit split"
     )
     assert open_model(toolkit, outcome.path).card.settings["recalibrated_on"] == count
     merged = open_model(toolkit, outcome.path)
@@ -167,7 +172,7 @@ def test_greedy_hands_over_the_best_ingredient_untouched_where_nothing_helps(
     assert outcome.report is not None
     assert outcome.path is not None
     assert outcome.report.verdict.outcome == "unchanged"
-    assert outcome.report.recalibration.images == 0
+    assert not recalibrated(outcome.report).ran
     original = open_model(toolkit, good)
     merged = open_model(toolkit, outcome.path)
     assert weights_digest(merged.tensors) == weights_digest(original.tensors)
@@ -179,7 +184,12 @@ def test_greedy_hands_over_the_best_ingredient_untouched_where_nothing_helps(
 def test_a_merge_that_hurts_is_said_to_hurt(run: Run, tmp_path: Path) -> None:
     good = save_reader(tmp_path / "good.h5", 1, noise=0.0, dataset="quarters")
     bad = save_reader(tmp_path / "bad.h5", 2, noise=3.0, dataset="quarters")
-    outcome = run(good, bad, strategy="mean")
+    out = tmp_path / "models" / "emnist_model.h5"
+    with pytest.raises(WorseMergeError, match=r"NOT better than the best ingredient, good\.h5"):
+        run(good, bad, strategy="mean")
+    assert not out.exists()
+    assert not list(tmp_path.rglob("*.report.*"))
+    outcome = run(good, bad, strategy="mean", keep_worse=True)
     assert outcome.report is not None
     assert outcome.report.verdict.outcome == "worse"
     assert "NOT better than the best ingredient, good.h5" in outcome.report.verdict.sentence
@@ -192,7 +202,7 @@ def test_weighted_measures_what_the_cards_do_not_say(run: Run, family: list[Path
     assert report is not None
     accuracies = [item.scores[0].accuracy for item in report.ingredients]
     above = np.asarray(accuracies) - 0.25
-    assert [item.weight for item in report.ingredients] == pytest.approx(list(above / above.sum()))
+    assert [item.share for item in report.ingredients] == pytest.approx(list(above / above.sum()))
     assert accuracies == sorted(accuracies, reverse=True)
 
 
@@ -201,7 +211,7 @@ def test_weights_of_ones_own_follow_the_order_in_which_models_are_named(
 ) -> None:
     report = run(family[2], family[0], strategy="weighted", options=("weights=3,1",), dataset="none").report
     assert report is not None
-    assert {item.name: item.weight for item in report.ingredients} == {"net-3.h5": 0.75, "net-1.h5": 0.25}
+    assert {item.name: item.share for item in report.ingredients} == {"net-3.h5": 0.75, "net-1.h5": 0.25}
 
 
 @pytest.mark.parametrize(
@@ -223,40 +233,56 @@ def test_copies_merge_to_the_model(
         write_card(path, dataclasses.replace(card, metrics={"validation_accuracy": 0.5}))
     report = run(family[0], renamed, strategy=strategy, options=option, dataset=dataset).report
     assert report is not None
-    assert [item.weight for item in report.ingredients] == [0.5, 0.5]
+    assert [item.share for item in report.ingredients] == [0.5, 0.5]
     assert report.weights_digest in {item.digest for item in report.ingredients}
-    assert report.recalibration.images == 0
+    assert not recalibrated(report).ran
     assert "all ingredients are copies of one model, and so is the result" in report.notes
     if dataset != "none":
         assert report.verdict.outcome == "unchanged"
-        assert report.verdict.sentence.startswith("All that was averaged are copies of ")
+        assert " unchanged: " in report.verdict.sentence
 
 
 def test_all_the_weight_on_an_ingredient_that_is_not_the_best(run: Run, tmp_path: Path) -> None:
     good = save_reader(tmp_path / "good.h5", 1, noise=0.0, dataset="quarters")
     bad = save_reader(tmp_path / "bad.h5", 2, noise=3.0, dataset="quarters")
-    report = run(good, bad, strategy="weighted", options=("weights=0,1",)).report
+    with pytest.raises(WorseMergeError, match=r"The result is bad\.h5 unchanged, which is NOT better"):
+        run(good, bad, strategy="weighted", options=("weights=0,1",))
+
+
+def test_or_best_hands_over_the_best_ingredient(run: Run, tmp_path: Path, toolkit: Toolkit) -> None:
+    good = save_reader(tmp_path / "good.h5", 1, noise=0.0, dataset="quarters", suffix="_x")
+    bad = save_reader(tmp_path / "bad.h5", 2, noise=3.0, dataset="quarters")
+    outcome = run(bad, good, strategy="mean", or_best=True, test=True)
+    assert outcome.report is not None
+    assert outcome.path is not None
+    assert outcome.report.verdict.outcome == "unchanged"
+    assert outcome.report.test_verdict is not None
+    assert outcome.report.test_verdict.outcome == "unchanged"
+    assert outcome.report.weights_digest == weights_digest(open_model(toolkit, good).tensors)
+    assert any("was replaced by good.h5: The merge is NOT better" in note for note in outcome.report.notes)
+
+
+def test_one_opponent_chosen_on_validation_for_both_splits(run: Run, family: list[Path]) -> None:
+    report = run(*family, test=True).report
     assert report is not None
-    assert report.verdict.outcome == "worse"
-    assert report.verdict.sentence.startswith(
-        "bad.h5 has all the weight, so the result is bad.h5 unchanged, which is NOT better than the best "
-        "ingredient, good.h5: "
-    )
+    assert report.test_verdict is not None
+    best = max(report.ingredients, key=lambda item: item.scores[0].accuracy).name
+    assert report.verdict.best == report.test_verdict.best == best
 
 
 def test_every_candidate_is_recalibrated_and_scored_once(
     run: Run, family: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = {"recalibrate": 0, "answers": 0}
+    counts = {"batch_statistics": 0, "evaluate": 0}
 
     def counted(name: str) -> None:
-        below = getattr(evaluator, name)
+        below = getattr(engine, name)
 
         def call(*given: Any) -> Any:
             counts[name] += 1
             return below(*given)
 
-        monkeypatch.setattr(evaluator, name, call)
+        monkeypatch.setattr(engine, name, call)
 
     for name in counts:
         counted(name)
@@ -264,7 +290,9 @@ def test_every_candidate_is_recalibrated_and_scored_once(
     assert report is not None
     candidates = len(report.steps) - 1
     assert report.steps[-1].accepted, "the last one is handed over"
-    assert counts == {"recalibrate": candidates, "answers": len(family) + candidates}
+    assert counts == {"batch_statistics": candidates, "evaluate": len(family) + candidates + 1}, (
+        "and the plain mean is scored"
+    )
 
 
 def test_networks_that_cannot_be_run_are_merged_without_images(run: Run, tmp_path: Path) -> None:
@@ -282,14 +310,14 @@ def test_networks_that_cannot_be_run_are_merged_without_images(run: Run, tmp_pat
             ],
         )
         write_card(path, Card(classes=CLASSES, convention=Convention(), dataset="quarters"))
-    report = run(*models).report
+    report = run(*models, keep_worse=True).report
     assert report is not None
     assert report.strategy == "mean"
     assert report.verdict.outcome == "not measured"
     assert "the network cannot be run" in report.verdict.sentence
     assert "stranger (Stranger)" in report.verdict.sentence
     with pytest.raises(UnsupportedError, match="Stranger") as caught:
-        run(*models, dataset="quarters", plan_only=True)
+        run(*models, dataset="quarters", plan=True)
     assert "--dataset none" in caught.value.hint
 
 
@@ -298,6 +326,6 @@ def test_without_batch_normalisation_there_is_nothing_to_recalibrate(run: Run, t
         save_reader(tmp_path / f"{seed}.h5", seed, noise=0.1, batch_norm=False, dataset="quarters")
         for seed in (1, 2)
     ]
-    report = run(*models, strategy="mean").report
+    report = run(*models, strategy="mean", keep_worse=True).report
     assert report is not None
-    assert report.recalibration.sentence == "nothing to recalibrate: the network has no batch normalisation"
+    assert recalibrated(report).sentence == "nothing to recalibrate: the network has no batch normalisation"

@@ -53,3 +53,34 @@ def test_a_number_of_images_that_is_none_is_a_usage_error(tmp_path: Path) -> Non
     done = command(tmp_path, "a.h5", "b.h5", "--recalibrate", "some")
     assert done.returncode == 2
     assert "neither a number of images nor off" in done.stderr
+
+
+def test_a_mean_of_unrelated_models_without_images_exits_with_4(tmp_path: Path) -> None:
+    names = ["a.h5", "b.h5"]
+    for seed, name in enumerate(names):
+        save_reader(tmp_path / name, seed, noise=3.0, batch_norm=False)
+    plan = command(tmp_path, *names, "--plan")
+    assert plan.returncode == 4
+    assert "have nothing in common (cosine of weights" in plan.stdout
+    refused = command(tmp_path, *names, "--output", "json")
+    assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (4, "incompatible_models")
+    assert not (tmp_path / "models").exists()
+    kept = command(tmp_path, *names, "--keep-worse")
+    assert kept.returncode == 0
+    assert "warning: b.h5 and a.h5 have nothing in common" in kept.stderr.replace(
+        "a.h5 and b.h5", "b.h5 and a.h5"
+    )
+
+
+def test_the_result_is_short_and_says_nothing_twice(family: list[Path], tmp_path: Path) -> None:
+    names = [str(path.relative_to(tmp_path)) for path in family]
+    done = command(tmp_path, *names, "--strategy", "mean", "--dataset", "none", "--quiet")
+    assert done.returncode == 0
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert len(set(lines)) == len(lines) <= 14
+    assert lines[-3:] == [
+        "model   models/emnist_model.h5",
+        "report  models/emnist_model.report.html",
+        "recipe  models/emnist_model.recipe.toml",
+    ]
+    assert done.stdout.count("recalibrate") == 2, "in the verdict and of the stage"

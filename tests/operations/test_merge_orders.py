@@ -45,13 +45,13 @@ def test_every_problem_is_told_at_once_and_nothing_is_written(
         "SHA-256 differs",
         "other.h5",
         "784×3",
-        "tensor dense/kernel holds 3,136 values that are NaN",
-        "wants its pixels transposed/unit/light",
+        "tensor dense/kernel has 3,136 values that are NaN",
+        "expects transposed/unit/light input",
         "no such model file",
     ):
         assert wanted in " ".join(caught.value.message.split()), wanted
     assert not (tmp_path / "models" / "emnist_model.h5").exists()
-    plan = run(*named, plan_only=True).plan
+    plan = run(*named, plan=True)
     assert {problem.model for problem in plan.problems} == {
         "damaged.h5", "other.h5", "diverged.h5", "transposed.h5", "missing.h5",
     }  # fmt: skip
@@ -61,27 +61,23 @@ def test_a_plan_writes_nothing_and_says_what_it_would_do(
     run: Run, family: list[Path], tmp_path: Path
 ) -> None:
     before = sorted(path for path in tmp_path.rglob("*") if ".toolkit" not in path.parts)
-    outcome = run(*family, plan_only=True)
-    assert (outcome.report, outcome.path) == (None, None)
-    assert (outcome.plan.strategy, outcome.plan.recalibrate, outcome.plan.dataset) == (
-        "greedy",
-        5000,
-        "quarters",
-    )
-    assert {item.name for item in outcome.plan.ingredients} == {path.name for path in family}
+    outcome = run(*family, plan=True)
+    assert (outcome.status, outcome.report, outcome.path) == ("planned", None, None)
+    recipe = outcome.recipe
+    assert (recipe.strategy, recipe.dataset) == ("greedy", "quarters")
+    assert recipe.stages == {"recalibrate": {"images": 5000, "seed": 0}}
+    assert [item.name for item in recipe.ingredients] == [path.name for path in family]
     assert sorted(path for path in tmp_path.rglob("*") if ".toolkit" not in path.parts) == before
 
 
-@pytest.mark.parametrize("settings", [{"strategy": "greedy", "dataset": "none"}, {"strategy": "needy"}])
-def test_a_strategy_whose_needs_are_not_met_is_refused(
-    run: Run, family: list[Path], settings: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("strategy", ["greedy", "needy"])
+def test_a_strategy_whose_needs_are_not_met_is_refused(run: Run, family: list[Path], strategy: str) -> None:
     with pytest.raises(PlanRefusedError, match="needs"):
-        run(*family, **settings)
+        run(*family, strategy=strategy, dataset="none")
 
 
 def test_other_orders_that_cannot_be_followed(run: Run, family: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one model alone"):
+    with pytest.raises(UsageError, match="one model cannot be merged"):
         run(family[0])
     with pytest.raises(PluginError, match="slerpp"):
         run(*family, strategy="slerpp")
@@ -94,7 +90,7 @@ def test_other_orders_that_cannot_be_followed(run: Run, family: list[Path], tmp_
     two_weights: dict[str, Any] = {"strategy": "weighted", "options": ("weights=1,2",)}
     with pytest.raises(UsageError, match="strategy weighted: option weights has 2 values for 3 models"):
         run(*family, **two_weights)
-    (problem,) = run(*family, **two_weights, plan_only=True).plan.problems
+    (problem,) = run(*family, **two_weights, plan=True).problems
     assert (problem.code, problem.model) == ("usage", "strategy weighted")
     with pytest.raises(UsageError, match="needs images"):
         run(*family, dataset="none", recalibrate=100)
@@ -109,7 +105,7 @@ def test_a_file_that_is_not_the_toolkits_is_not_overwritten(
 ) -> None:
     mine = tmp_path / "models" / "emnist_model.h5"
     mine.write_bytes(b"years of work")
-    with pytest.raises(UsageError, match="was not written by this toolkit"):
+    with pytest.raises(UsageError, match="exists and is not a merge of this toolkit"):
         run(*family, strategy="mean", dataset="none")
     assert mine.read_bytes() == b"years of work"
 
@@ -151,10 +147,10 @@ def test_a_format_that_cannot_hold_the_network_is_refused_before_any_work(
     run: Run, family: list[Path], tmp_path: Path
 ) -> None:
     with pytest.raises(
-        UnsupportedError, match=r"merged\.onnx: a file of format onnx holds no keras network"
+        UnsupportedError, match=r"merged\.onnx: a file of format onnx cannot hold a keras network"
     ) as caught:
         run(*family, strategy="mean", dataset="none", out=tmp_path / "merged.onnx")
-    assert "ends in .h5, .hdf5, .keras;" in caught.value.hint
+    assert "suffix .h5, .hdf5, .keras;" in caught.value.hint
 
 
 # --- nothing named -------------------------------------------------------------------------
@@ -175,10 +171,10 @@ def test_without_arguments_the_family_of_the_best_is_merged(
     assert first.report is not None
     assert [item.name for item in first.report.ingredients] == ["net-1.h5", "net-2.h5"]
     assert first.report.choices[0] == (
-        "2 models share topology, classes and convention; "
-        "the best of them is net-1.h5 with 80.00 % on validation"
+        "2 related models share architecture, classes and convention; "
+        "the best is net-1.h5 with 80.00 % on validation"
     )
-    assert any(note.startswith("broken.h5 was passed over") for note in first.report.notes)
+    assert any(note.startswith("broken.h5 skipped: ") for note in first.report.notes)
     elsewhere = run(strategy="mean", dataset="none", out=tmp_path / "models" / "again.h5")
     assert elsewhere.report is not None
     assert len(elsewhere.report.ingredients) == 2, "its own earlier output is no ingredient"
@@ -189,8 +185,8 @@ def test_without_arguments_the_family_of_the_best_is_merged(
 
 def test_without_two_models_that_fit_it_says_what_is_there(run: Run, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
-    with pytest.raises(MissingInputError, match="there is no model file"):
+    with pytest.raises(MissingInputError, match="no model file"):
         run()
     save_reader(tmp_path / "models" / "lone.h5", 1, noise=0.1, dataset="quarters")
-    with pytest.raises(MissingInputError, match="there is one model file, no two models share"):
+    with pytest.raises(MissingInputError, match="one model file, no two related models share"):
         run()

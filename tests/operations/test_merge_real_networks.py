@@ -12,14 +12,16 @@ from merge_orders import Run
 import toolkit_keras
 import toolkit_soups
 from toolkit.data import Dataset
-from toolkit.merging.combine import combined, plain_mean
-from toolkit.merging.matching import candidate, match
-from toolkit.merging.scores import answers
+from toolkit.declarations import MergeRequest
+from toolkit.engine import Network, evaluate
+from toolkit.host.kinds import MERGE_STRATEGIES
+from toolkit.merging.ingredients import ingredient
 from toolkit.model import Card, Model
 from toolkit.model.card_file import write_card
-from toolkit.operations.merge import MergeOrder, merge
+from toolkit.operations.merge import merge
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
+from toolkit.requests.merge import Merge
 from toolkit.store import Workspace
 from toolkit.testing import catalog_of
 from toolkit.vocabulary import Convention, SilentProgress
@@ -58,14 +60,15 @@ def test_the_letters_pair_averages_well(shared: Path, byclass: Toolkit) -> None:
     letters = np.flatnonzero(labels >= 0)[:2000]
     images = Dataset("letters", tuple(alphabet), np.asarray(test.images[letters]), labels[letters])
     names = ("letters", "letters-augmented")
-    found = [
-        candidate(name, open_model(byclass, shared / "models" / f"khanhtran2000-{name}.h5"), place)
+    pair = tuple(
+        ingredient(name, open_model(byclass, shared / "models" / f"khanhtran2000-{name}.h5"), place)
         for place, name in enumerate(names)
-    ]
-    pair = match(found).ingredients
-    each = [answers(item.model, images, "test", Convention()).score.accuracy for item in pair]
-    mean = combined(pair, plain_mean(pair), "mean")
-    merged = answers(mean, images, "test", Convention()).score.accuracy
+    )
+    mean = byclass.catalog.get(MERGE_STRATEGIES, "mean").merge(MergeRequest(pair)).model
+    *each, merged = (
+        evaluate(Network.of(model), images, Convention()).accuracy
+        for model in (*(item.model for item in pair), mean)
+    )
     assert min(each) > 0.93
     assert merged > min(each) - 0.005
 
@@ -83,9 +86,14 @@ def test_equal_shapes_prove_nothing_and_the_guard_says_so(
             models[-1], Card(classes=byclass.data.open("byclass", "test").classes, convention=convention)
         )
     for strategy, outcome in (("mean", "worse"), ("greedy", "unchanged")):
-        order = MergeOrder(tuple(models), strategy, dataset="byclass", out=tmp_path / f"{strategy}.h5")
-        report = merge(byclass, order, SilentProgress()).report
+        request = Merge(
+            tuple(models), strategy, dataset="byclass", out=tmp_path / f"{strategy}.h5", keep_worse=True
+        )
+        report = merge(byclass, request, SilentProgress()).report
         assert report is not None
         assert report.verdict.outcome == outcome
         assert report.verdict.best == "msbrdmr-byclass.h5"
-        assert any("kayode004-byclass.h5 is no better than chance" in note for note in report.notes)
+        notes = "\n".join(report.notes)
+        assert "kayode004-byclass.h5 is no better than chance" in notes
+        assert "try --convention kayode004-byclass.h5=upright/unit/light" in notes
+        assert "have nothing in common (cosine of weights 0.00)" in notes

@@ -15,10 +15,16 @@ from quarters import save_reader
 from toolkit.cli.jsonable import to_jsonable
 from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError, UsageError
 from toolkit.model.card_file import read_card, write_card
-from toolkit.operations.compare import compare_models
+from toolkit.operations.compare import ComparedPair, compare_models
 from toolkit.operations.models import find_models, show_model, verify_models
 from toolkit.operations.toolkit import Toolkit
+from toolkit.requests.compare import CompareModels
 from toolkit.requests.models import FindModels, ShowModel
+from toolkit.vocabulary import SilentProgress
+
+
+def compare(toolkit: Toolkit, *models: Path) -> tuple[ComparedPair, ...]:
+    return compare_models(toolkit, CompareModels(models), SilentProgress())
 
 
 def test_every_file_is_listed_and_the_bad_ones_say_why(toolkit: Toolkit, tmp_path: Path) -> None:
@@ -129,8 +135,7 @@ def test_compare_tells_copies_relatives_and_other_networks(toolkit: Toolkit, tmp
     relative = save_reader(tmp_path / "relative.h5", 2, noise=0.01)
     other = save_reader(tmp_path / "other.h5", 1, noise=0.01, batch_norm=False)
     pairs = {
-        (pair.first.stem, pair.second.stem): pair
-        for pair in compare_models(toolkit, [first, copy, relative, other])
+        (pair.first.stem, pair.second.stem): pair for pair in compare(toolkit, first, copy, relative, other)
     }
     assert len(pairs) == 6
     assert pairs["first", "copy"].distance == 0
@@ -151,13 +156,13 @@ def test_the_cosine_is_that_of_the_learnt_weights(toolkit: Toolkit, tmp_path: Pa
 
         kernels.append(open_model(toolkit, path).tensors.read("dense/kernel").astype(np.float64).ravel())
     expected = kernels[0] @ kernels[1] / np.linalg.norm(kernels[0]) / np.linalg.norm(kernels[1])
-    (pair,) = compare_models(toolkit, paths)
+    (pair,) = compare(toolkit, *paths)
     assert pair.cosine == pytest.approx(expected)
 
 
 def test_one_model_cannot_be_compared(toolkit: Toolkit, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="1 model"):
-        compare_models(toolkit, [save_reader(tmp_path / "a.h5", 1, noise=0.1)])
+        compare(toolkit, save_reader(tmp_path / "a.h5", 1, noise=0.1))
 
 
 def test_a_bad_card_costs_its_own_row_only(toolkit: Toolkit, tmp_path: Path) -> None:

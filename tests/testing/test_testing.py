@@ -28,7 +28,7 @@ from toolkit.declarations import (
     ModelFormat,
     RunEvent,
     RunListener,
-    TensorGroup,
+    tensorwise,
 )
 from toolkit.errors import PluginError
 from toolkit.host.catalog import Catalog
@@ -48,7 +48,7 @@ from toolkit.testing import (
 
 FIXTURES = (empty_catalog, make_catalog, run_events, small_ingredients)
 GOOD = Path(__file__).parents[1] / "data" / "plugins" / "good"
-Combine = Callable[[TensorGroup], NDArray[np.floating[Any]]]
+Function = Callable[[tuple[NDArray[Any], ...]], Any]
 
 
 @pytest.fixture
@@ -77,19 +77,18 @@ def problems(**hooks: Callable[[], object]) -> list[str]:
     return [str(problem) for problem in plugin_findings(module(**hooks))]
 
 
-def strategy(
-    combine: Combine, weights: Callable[[int], tuple[float, ...]] = lambda n: (1 / n,) * n
-) -> list[str]:
+def strategy(function: Function, shares: tuple[float, ...] = (), unchanged: str | None = None) -> list[str]:
     def merge(request: MergeRequest) -> MergeResult:
-        return MergeResult(combine, weights(len(request.ingredients)))
+        model = tensorwise(request.ingredients, lambda arrays, _: function(arrays))
+        return MergeResult(model, shares=shares, unchanged=unchanged)
 
     return problems(
         toolkit_merge_strategies=lambda: [MergeStrategy(name="tried", summary="Is tried", merge=merge)]
     )
 
 
-def first(group: TensorGroup) -> NDArray[np.floating[Any]]:
-    return group.arrays[0]
+def mean(arrays: tuple[NDArray[Any], ...]) -> NDArray[Any]:
+    return np.asarray(np.mean(arrays, axis=0, dtype=np.float64))
 
 
 def test_the_example_of_the_documentation_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,43 +116,46 @@ def test_the_example_leaves_out_the_extremes(
     good: Catalog,
     small_ingredients: Callable[[tuple[int, ...]], tuple[Ingredient, ...]],
 ) -> None:
-    request = MergeRequest(
-        small_ingredients((1, 2, 3)), 3, good.get(MERGE_STRATEGIES, "trimmed-mean").options()
-    )
-    result = good.get(MERGE_STRATEGIES, "trimmed-mean").merge(request)
+    trimmed = good.get(MERGE_STRATEGIES, "trimmed-mean")
+    request = MergeRequest(small_ingredients((1, 2, 3)), trimmed.options())
+    merged = trimmed.merge(request).model.tensors
     arrays = tuple(item.model.tensors.read("conv/bias") for item in request.ingredients)
-    role = request.ingredients[0].model.tensors.specs["conv/bias"].role
-    assert np.array_equal(result.combine(TensorGroup("conv/bias", role, arrays)), np.median(arrays, axis=0))
+    assert np.array_equal(merged.read("conv/bias"), np.median(arrays, axis=0))
+
+
+def test_a_strategy_in_tensorwise_style_is_at_most_25_lines() -> None:
+    assert len((GOOD / "toolkit_good" / "trimmed.py").read_text().splitlines()) <= 25
 
 
 def test_a_mean_keeps_the_contract() -> None:
-    assert strategy(lambda group: np.mean(group.arrays, axis=0, dtype=np.float64)) == []
+    assert strategy(mean) == []
 
 
 @pytest.mark.parametrize(
-    ("combine", "said"),
+    ("function", "said"),
     [
-        (lambda group: sum(group.arrays), "3 copies of one model do not merge to that model"),
-        (lambda group: group.arrays[0].ravel(), "combine returned the shape (36,) for conv/kernel"),
-        (lambda group: group.arrays[0].astype(np.float16), "combine returned float16"),
-        (lambda group: group.arrays[0] * np.nan, "not finite"),
-        (lambda group: group.arrays[0].tolist(), "combine returned list"),
+        (sum, "3 copies of one model do not merge to that model"),
+        (lambda arrays: arrays[0].ravel(), "returned float32 (36,) for tensor conv/kernel"),
+        (lambda arrays: arrays[0].astype(np.float16), "returned float16"),
+        (lambda arrays: arrays[0] * np.nan, "NaN"),
+        (lambda arrays: arrays[0].tolist(), "returned list"),
         (
-            lambda group: np.add(group.arrays[0], group.arrays[1], out=group.arrays[0]),
+            lambda arrays: np.add(arrays[0], arrays[1], out=arrays[0]),
             "merge failed on small models: ValueError",
         ),
-        (lambda group: np.random.default_rng().permutation(group.arrays)[0], "combine is not pure"),
+        (lambda arrays: np.random.default_rng().permutation(arrays)[0], "differs when it is read again"),
+        (lambda arrays: arrays[0], "the order of the ingredients changes the result"),
     ],
 )
-def test_a_strategy_that_breaks_its_promise_is_found_out(combine: Combine, said: str) -> None:
-    assert any(said in problem for problem in strategy(combine)), strategy(combine)
+def test_a_strategy_that_breaks_its_promise_is_found_out(function: Function, said: str) -> None:
+    assert any(said in problem for problem in strategy(function)), strategy(function)
 
 
-def test_weights_of_a_strategy_are_looked_at() -> None:
-    assert any(
-        "expected finite numbers that sum to 1" in text for text in strategy(first, lambda n: (1.0,) * n)
-    )
-    assert any("weights has 1 numbers for 3" in text for text in strategy(first, lambda _: (1.0,)))
+def test_what_a_strategy_says_of_its_result_is_checked() -> None:
+    assert any("3 shares with the sum 3 for 3" in text for text in strategy(mean, (1.0, 1.0, 1.0)))
+    assert any("1 shares with the sum 1 for 3" in text for text in strategy(mean, (1.0,)))
+    said = "unchanged is 'small-1', but the model is not that ingredient"
+    assert said in "\n".join(strategy(mean, unchanged="small-1"))
 
 
 def test_an_import_that_pulls_in_numpy_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +192,7 @@ def test_options_without_help_are_found_out() -> None:
             MergeStrategy(
                 name="tried",
                 summary="Is tried",
-                merge=lambda _: MergeResult(first, (1, 0, 0)),
+                merge=lambda asked: MergeResult(tensorwise(asked.ingredients, lambda found, _: mean(found))),
                 options=Silent,
             )
         ]

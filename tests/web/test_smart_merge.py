@@ -4,11 +4,12 @@ from typing import Any
 
 import flask
 import pytest
-from toy_site import Site, add_model, make_toolkit
+from toy_site import Site, add_model, left_or_right, make_toolkit
 
+from toolkit.errors import WorseMergeError
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model.card_file import checked_card
-from toolkit.web import WebSettings, add_smart_merge_routes
+from toolkit.web import WebSettings, add_smart_merge_routes, merging
 
 
 def test_find_models_answers_to_the_letter(site: Site) -> None:
@@ -102,6 +103,24 @@ def test_what_cannot_be_done_is_an_error_with_a_status(site: Site, body: Any, st
     assert answer.json["status"] == "error"
     assert str(site.root) not in answer.text
     assert (site.models / "strange.h5").read_bytes() == b"a stranger's"
+
+
+def test_a_merge_that_does_not_help_is_an_error_with_the_verdict(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_model(site.models, "unrelated.h5", left_or_right()[:, [2, 0, 1]])
+    answer = site.client.post("/smart_merge", json={"model_paths": ["other.h5", "unrelated.h5"]})
+    assert answer.status_code == 422
+    assert "nothing in common" in answer.json["message"]
+
+    def worse(*_: object) -> None:
+        raise WorseMergeError("The merge is NOT better than the best ingredient, other.h5: 2 against 86.")
+
+    monkeypatch.setattr(merging, "merge", worse)
+    answer = site.client.post("/smart_merge")
+    assert answer.status_code == 422
+    assert set(answer.json) == {"status", "message"}
+    assert "NOT better than the best ingredient" in answer.json["message"]
 
 
 def test_one_merge_at_a_time(site: Site) -> None:

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from PIL import Image, ImageDraw
 
 from toolkit import hookimpl
-from toolkit.declarations import MergeRequest, MergeResult, MergeStrategy, ModelFormat, Routes, TensorGroup
+from toolkit.declarations import MergeRequest, MergeResult, MergeStrategy, ModelFormat, Routes, tensorwise
 from toolkit.errors import UnreadableInputError
 from toolkit.graph import Binding, Graph, Node
 from toolkit.host.catalog import Catalog
@@ -69,12 +69,9 @@ def write_toy(model: Model, path: Path) -> None:
 
 
 def mean(request: MergeRequest) -> MergeResult:
-    count = len(request.ingredients)
-
-    def combine(group: TensorGroup) -> Any:
-        return np.mean(group.arrays, axis=0, dtype=np.float64)
-
-    return MergeResult(combine, (1 / count,) * count)
+    return MergeResult(
+        tensorwise(request.ingredients, lambda arrays, _: np.mean(arrays, axis=0, dtype=np.float64))
+    )
 
 
 @hookimpl

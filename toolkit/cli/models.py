@@ -17,8 +17,9 @@ from toolkit.vocabulary import file_size, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.operations.compare import Compared
-    from toolkit.operations.models import FoundModel, Layer, ModelDetails, Verified
+    from toolkit.model import Layer
+    from toolkit.operations.compare import ComparedPair
+    from toolkit.operations.models import FoundModel, ModelDetails, Verified
 
 _DAMAGED = 5
 _UNREADABLE = 3
@@ -140,12 +141,14 @@ def _shape(shape: tuple[int, ...]) -> str:
 def compare(command_line: CommandLine, models: tuple[Path, ...]) -> None:
     """Compare every two of the models, without running them."""
     from toolkit.operations.compare import compare_models
+    from toolkit.requests.compare import CompareModels
 
-    compared = compare_models(command_line.toolkit, models)
+    progress = command_line.output.progress()
+    compared = compare_models(command_line.toolkit, CompareModels(models), progress)
     command_line.output.result({"pairs": compared}, lambda console: _print_compared(compared, console))
 
 
-def _print_compared(pairs: tuple[Compared, ...], console: Console) -> None:
+def _print_compared(pairs: tuple[ComparedPair, ...], console: Console) -> None:
     for pair in pairs:
         console.print(f"{shown_path(pair.first)}  and  {shown_path(pair.second)}", style="bold")
         if pair.same_weights:

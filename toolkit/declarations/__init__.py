@@ -22,7 +22,7 @@ from toolkit.declarations.merging import (
     MergeStep,
     MergeStrategy,
     Need,
-    TensorGroup,
+    tensorwise,
 )
 from toolkit.declarations.networks import Architecture, BuildRequest, ModelFormat
 from toolkit.declarations.options import NoOptions
@@ -52,5 +52,5 @@ __all__ = [
     "Routes",
     "RunEvent",
     "RunListener",
-    "TensorGroup",
+    "tensorwise",
 ]

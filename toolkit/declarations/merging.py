@@ -1,8 +1,8 @@
-"""Strategies that make one model of several, and what they are asked for."""
+"""Strategies that make one model of several, what they receive and what they return."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from toolkit.model import Model
-    from toolkit.tensors import TensorRole
+    from toolkit.tensors import TensorSpec
 
 
 class Need(Enum):
@@ -23,9 +23,7 @@ class Need(Enum):
 
     SCORES = "validation accuracies of the ingredients"
     EVALUATOR = "validation images to score candidates on"
-    BASE = "a base model"
-    GRADIENTS = "gradients"
-    ACTIVATIONS = "images to run through the ingredients"
+    IMAGES = "unlabelled images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,12 @@ class Ingredient:
 
     Attributes:
         name: Short and unique in this merge.
-        model: Conformed: its tensors bear the names and have the shapes of the first one's.
-        validation_accuracy: 0 to 1, None where it is not known.
-        digest: The weights digest.
-        position: The place in which the user listed it, from 0: for options that give one
+        model: A strategy receives all models with the tensor names and shapes of the first.
+        validation_accuracy: 0 to 1; None if unknown.
+        digest: The weights digest of the file.
+        position: Index in the order in which the user named the models, for options that have one
             value per model.
+        copy_of: Name of an earlier ingredient with the same weights; empty if there is none.
     """
 
     name: str
@@ -46,24 +45,7 @@ class Ingredient:
     validation_accuracy: float | None
     digest: str
     position: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TensorGroup:
-    """The same tensor of every ingredient.
-
-    Attributes:
-        name: ``layer/weight``.
-        role: What the tensor is for.
-        arrays: One array per ingredient, in the ingredients' order, of equal shape and float
-            type, as stored: accumulate in float64 (``toolkit.model.weighted_mean`` does).
-        base: The base model's, where the strategy needs a base.
-    """
-
-    name: str
-    role: TensorRole
-    arrays: tuple[NDArray[np.floating[Any]], ...]
-    base: NDArray[np.floating[Any]] | None = None
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,46 +65,45 @@ class MergeStep:
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """How the ingredients become one model.
+    """The model that a strategy made.
 
     Attributes:
-        combine: From one tensor of every ingredient to the merged one, of the same shape, in
-            float64 or in the ingredients' type. The host calls it for each float weight,
-            streams, casts and writes. It must be pure: the host may call it in any order, or
-            again.
-        weights: One per ingredient, summing to 1: the share of each. The host averages running
-            means and variances with them. All on one ingredient says that the merge is that
-            ingredient: its own statistics are right and are not recalibrated.
+        model: The merged model. Its tensors are computed when the host reads them, each of them
+            perhaps more than once, so they must be a pure function of the ingredients.
         notes: Sentences for the report.
         steps: Candidates that were tried, in order.
+        shares: Share of each ingredient, summing to 1, for the report; empty for equal shares.
+        unchanged: Name of the ingredient that the model is, if it is one of them unchanged. It
+            keeps its own batch statistics.
     """
 
-    combine: Callable[[TensorGroup], NDArray[np.floating[Any]]]
-    weights: tuple[float, ...]
+    model: Model
     notes: tuple[str, ...] = ()
     steps: tuple[MergeStep, ...] = ()
+    shares: tuple[float, ...] = ()
+    unchanged: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
-    """Asks a strategy how to merge.
+    """Asks a strategy for a merge.
 
     Attributes:
-        ingredients: Two or more, matched tensor by tensor, in an order that does not depend
-            on how they were listed.
-        classes: Number of outputs.
+        ingredients: Two or more, the most accurate first, in an order that does not depend on
+            how the user listed them.
         options: An instance of the strategy's options.
         seed: For random choices: seed a generator from (seed, tensor name).
-        evaluate: Validation accuracy, 0 to 1, of a candidate, its batch statistics
-            recalibrated first when the user asked for that; None unless the strategy needs
-            an evaluator.
+        evaluate: Validation accuracy, 0 to 1, of a candidate, which is recalibrated first if the
+            user asked for that; None unless the strategy needs an evaluator.
+        images: Draws a number of unlabelled images, (n, 28, 28) uint8, upright, light ink, fewer
+            if the data set has fewer; None unless the strategy needs images.
     """
 
     ingredients: tuple[Ingredient, ...]
-    classes: int
     options: Any = field(default_factory=NoOptions)
     seed: int = 0
-    evaluate: Callable[[MergeResult], float] | None = None
+    evaluate: Callable[[Model], float] | None = None
+    images: Callable[[int], NDArray[np.uint8]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,12 +111,12 @@ class MergeStrategy:
     """A way to make one model of several.
 
     Attributes:
-        merge: Looks at the ingredients and returns how each tensor is to be combined. A
-            strategy never sees a framework.
-        needs: What must be at hand; the host checks it before any work. Where that depends on
-            the options, a function from an instance of them.
+        merge: From the ingredients to the merged model. :func:`tensorwise` makes a model from a
+            function of one tensor per ingredient.
+        needs: What must be available; the host checks it before any work. If that depends on the
+            options, a function from an instance of them.
         exactly: The only number of ingredients that it takes; None for two or more.
-        rank: Where the user names none, the lowest whose needs can be met is taken.
+        rank: If the user names no strategy, the lowest rank whose needs can be met is used.
     """
 
     name: str
@@ -147,7 +128,7 @@ class MergeStrategy:
     rank: int = 100
 
     def needs_with(self, options: object) -> frozenset[Need]:
-        """What must be at hand under the given options.
+        """What must be available with the given options.
 
         Raises:
             PluginError: If the strategy's function returns anything else.
@@ -159,3 +140,36 @@ class MergeStrategy:
                 hint="report it to the strategy's author",
             )
         return needs
+
+
+def tensorwise(
+    ingredients: Sequence[Ingredient],
+    function: Callable[[tuple[NDArray[Any], ...], TensorSpec], NDArray[Any]],
+    *,
+    shares: Sequence[float] | None = None,
+    elementwise: bool = False,
+) -> Model:
+    """Make a model from a function of one tensor per ingredient.
+
+    The function receives each float weight: one array per ingredient, of equal shape and type, and
+    the tensor's name, shape, type and role. It returns the merged array, of the same shape, in
+    float64 or in the ingredients' type, and does not write to its arguments. Running means and
+    variances are averaged; integers and random generator states are the first ingredient's. Each
+    tensor is computed when it is read.
+
+    Args:
+        ingredients: One or more.
+        function: Pure.
+        shares: For the running means and variances, one per ingredient, summing to 1; equal by
+            default.
+        elementwise: Whether each element of the result depends only on the same element of the
+            arrays. Then the function receives one-dimensional blocks, which saves memory.
+
+    Raises:
+        PluginError: When read, if the function returns anything else; at once, if the shares do not fit.
+        IncompatibleModelsError: When read, if integers differ or the result is not finite.
+    """
+    from toolkit.declarations.merged_tensors import TensorwiseTensors
+
+    tensors = TensorwiseTensors(ingredients, function, shares, elementwise=elementwise)
+    return ingredients[0].model.with_tensors(tensors)

@@ -1,78 +1,83 @@
-"""Which models belong together, when nobody says."""
+"""Which models belong together, if the user names none."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from toolkit.merging.matching import Candidate
-from toolkit.model.correspondence import signature
+from toolkit.declarations import Ingredient
+from toolkit.merging.relatedness import unrelated
+from toolkit.merging.stages.conform import conform
+from toolkit.model.correspondence import correspondence, signature
 from toolkit.tensors import TensorRole
 
-_NEVER_LEARNT = 0.5
+_UNTRAINED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Models that share topology, classes and convention.
+    """Related models of one architecture, with the same classes and convention.
 
     Attributes:
-        members: The best first; fewer than two where no family was found.
-        reason: Why these, in one sentence.
-        left_out: Name of each model that was not taken, and why.
+        members: The most accurate first; fewer than two if no family was found.
+        reason: Why these, as a sentence.
+        left_out: Name of each model that was skipped, and why.
     """
 
-    members: tuple[Candidate, ...]
+    members: tuple[Ingredient, ...]
     reason: str
     left_out: tuple[tuple[str, str], ...]
 
 
-def best_family(candidates: Sequence[Candidate]) -> Family:
-    """Choose the family of the most accurate model that has relatives to merge with.
+def best_family(models: Sequence[Ingredient]) -> Family:
+    """Choose the family of the most accurate model that has relatives.
 
-    Merged models never take part, for a merge of a merge counts its ingredients twice; neither do
-    copies, nor networks that learnt less than half of what the family's best one learnt, which
-    would ruin a mean.
+    Merged models are skipped, because a merge of a merge counts its ingredients twice; so are
+    copies, models with nothing in common, and models that gained less than half as much over
+    chance as the family's best one.
 
     Args:
-        candidates: All models at hand; the accuracies come from their cards.
+        models: All that were found; the accuracies come from their cards.
     """
     left_out: list[tuple[str, str]] = []
-    usable = list(_usable(candidates, left_out))
-    groups: dict[tuple[object, ...], list[Candidate]] = {}
-    for item in usable:
-        groups.setdefault(_kinship(item), []).append(item)
-    families = [members for members in (_worthy(group, left_out) for group in groups.values()) if members]
-    families.sort(key=_standing, reverse=True)
-    why = "no other model shares its topology, classes and convention"
-    left_out += [(family[0].name, why) for family in families if len(family) == 1]
+    groups: dict[tuple[object, ...], list[Ingredient]] = {}
+    for item in _usable(models, left_out):
+        groups.setdefault(_kind(item), []).append(item)
+    trained = [_trained(group, left_out) for group in groups.values()]
+    families = [family for group in trained for family in _related(group, left_out)]
+    families.sort(key=_rank, reverse=True)
+    why = "no related model with its architecture, classes and convention"
+    told = {name for name, _ in left_out}
+    left_out += [
+        (family[0].name, why) for family in families if len(family) == 1 and family[0].name not in told
+    ]
     several = [family for family in families if len(family) > 1]
     if not several:
-        reason = "no two models share topology, classes and convention"
+        reason = "no two related models share architecture, classes and convention"
         return Family((), reason, tuple(sorted(left_out)))
     chosen, *others = several
-    for other in others:
-        head, *rest = other
+    for head, *rest in others:
         left_out.append((head.name, f"belongs to another family, with {_listed(rest)}"))
         left_out += [(item.name, f"belongs to the family of {head.name}") for item in rest]
     return Family(tuple(chosen), _reason(chosen, others), tuple(sorted(left_out)))
 
 
-def _usable(candidates: Sequence[Candidate], left_out: list[tuple[str, str]]) -> Iterator[Candidate]:
+def _usable(models: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> Iterator[Ingredient]:
     seen: dict[str, str] = {}
-    for item in sorted(candidates, key=lambda item: (-_accuracy(item), item.name)):
+    for item in sorted(models, key=lambda item: (-_accuracy(item), item.name)):
         if item.model.card.made_by == "merge":
-            left_out.append((item.name, "is itself a merge"))
+            left_out.append((item.name, "already a merge"))
         elif item.digest in seen:
-            left_out.append((item.name, f"holds the same weights as {seen[item.digest]}"))
+            left_out.append((item.name, f"has the same weights as {seen[item.digest]}"))
         else:
             seen[item.digest] = item.name
             yield item
 
 
-def _kinship(item: Candidate) -> tuple[object, ...]:
-    """What all members share: what a merge asks for, number types included."""
+def _kind(item: Ingredient) -> tuple[object, ...]:
+    """What all ingredients of a merge must share, number types included."""
     card = item.model.card
     types = Counter(
         (spec.role, spec.shape, spec.dtype.str)
@@ -82,40 +87,57 @@ def _kinship(item: Candidate) -> tuple[object, ...]:
     return signature(item.model), frozenset(types.items()), card.classes, card.convention
 
 
-def _worthy(group: Sequence[Candidate], left_out: list[tuple[str, str]]) -> list[Candidate]:
-    """The members whose accuracy is known, if two or more are; without those that never learnt."""
-    known = [item for item in group if item.accuracy is not None]
+def _trained(group: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> list[Ingredient]:
+    """The members with a known accuracy, if there are two or more; without untrained ones."""
+    known = [item for item in group if item.validation_accuracy is not None]
     if len(known) < 2:
         return list(group)
     chance = 1.0 / group[0].model.classes
-    least = chance + _NEVER_LEARNT * (_accuracy(known[0]) - chance)
+    least = chance + _UNTRAINED * (_accuracy(known[0]) - chance)
     for item in group:
-        if item.accuracy is None:
+        if item.validation_accuracy is None:
             left_out.append((item.name, "no validation accuracy in its card"))
-        elif item.accuracy < least:
-            left_out.append((item.name, f"its accuracy is only {100 * item.accuracy:.2f} %"))
+        elif item.validation_accuracy < least:
+            left_out.append((item.name, f"its accuracy is only {100 * item.validation_accuracy:.2f} %"))
     return [item for item in known if _accuracy(item) >= least]
 
 
-def _standing(family: Sequence[Candidate]) -> tuple[bool, float, int]:
+def _related(group: list[Ingredient], left_out: list[tuple[str, str]]) -> Iterator[list[Ingredient]]:
+    """The group in parts, each with the relatives of its most accurate model."""
+    while group:
+        first = group[0].model
+        seen = []
+        for item in group:
+            found = correspondence(first, item.model)
+            assert found is not None  # the signatures are equal
+            seen.append(dataclasses.replace(item, model=conform(item.model, first, found)))
+        strangers = {pair.other: pair for pair in unrelated(seen)}
+        part = [item for item in group if item.name not in strangers]
+        group = [item for item in group if item.name in strangers]
+        if len(part) > 1:
+            left_out += [(pair.other, pair.sentence) for pair in strangers.values() if len(group) == 1]
+        yield part
+
+
+def _rank(family: Sequence[Ingredient]) -> tuple[bool, float, int]:
     return len(family) > 1, _accuracy(family[0]), len(family)
 
 
-def _listed(items: Sequence[Candidate]) -> str:
+def _listed(items: Sequence[Ingredient]) -> str:
     first = items[0].name
     return first if len(items) == 1 else f"{first} and {len(items) - 1} more"
 
 
-def _accuracy(item: Candidate) -> float:
-    return -1.0 if item.accuracy is None else item.accuracy
+def _accuracy(item: Ingredient) -> float:
+    return -1.0 if item.validation_accuracy is None else item.validation_accuracy
 
 
-def _reason(chosen: Sequence[Candidate], others: Sequence[Sequence[Candidate]]) -> str:
-    count = f"{len(chosen)} models share topology, classes and convention"
-    if chosen[0].accuracy is None:
-        return f"{count}; none of their cards holds an accuracy"
-    best = f"{chosen[0].name} with {100 * chosen[0].accuracy:.2f} % on validation"
+def _reason(chosen: Sequence[Ingredient], others: Sequence[Sequence[Ingredient]]) -> str:
+    count = f"{len(chosen)} related models share architecture, classes and convention"
+    if chosen[0].validation_accuracy is None:
+        return f"{count}; no card has an accuracy"
+    best = f"{chosen[0].name} with {100 * chosen[0].validation_accuracy:.2f} % on validation"
     if others:
         rest = "another family" if len(others) == 1 else f"{len(others)} other families"
-        return f"{count}; the best of them, {best}, is ahead of {rest}"
-    return f"{count}; the best of them is {best}"
+        return f"{count}; the best, {best}, is ahead of {rest}"
+    return f"{count}; the best is {best}"

@@ -1,57 +1,72 @@
-"""What is kept of a merge: a document for programs, from which the page for people is made."""
+"""The report of a merge: a document for programs, from which the HTML page is made."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from toolkit.declarations import MergeStep
-from toolkit.merging.scores import Score
+from toolkit.merging.pipeline import Outcome
+from toolkit.merging.state import StageReport
 from toolkit.merging.verdict import Verdict
 from toolkit.version import __version__
-from toolkit.vocabulary import Convention
+from toolkit.vocabulary import Convention, SplitName
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    from toolkit.engine import Evaluation
+
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
-class IngredientReport:
-    """One ingredient and its part in the merge.
+class Score:
+    """How accurate one network is on one split.
 
     Attributes:
-        name: Of its file, without folders where that tells it apart.
+        split: ``validation`` or ``test``.
+        images: Number of images.
+        accuracy: 0 to 1.
+        low: Lower end of the accuracy's 95 % Wilson interval.
+        high: Upper end of it.
+        log_loss: Mean negative natural logarithm of the true class's probability.
+    """
+
+    split: SplitName
+    images: int
+    accuracy: float
+    low: float
+    high: float
+    log_loss: float
+
+    @classmethod
+    def of(cls, split: SplitName, found: Evaluation) -> Score:
+        """The figures of an evaluation."""
+        return cls(split, found.images, found.accuracy, found.low, found.high, found.log_loss)
+
+
+@dataclass(frozen=True, slots=True)
+class IngredientScores:
+    """One ingredient's row in the report.
+
+    Attributes:
+        name: Of its file, with folders if needed to tell it apart.
         digest: Its weights digest.
-        weight: Its share, 0 to 1.
+        share: Its share of the merge, 0 to 1.
         recorded_accuracy: The validation accuracy in its card, 0 to 1; None if there is none.
         scores: As measured in this merge, validation before test; empty without a data set.
     """
 
     name: str
     digest: str
-    weight: float
+    share: float
     recorded_accuracy: float | None
     scores: tuple[Score, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Recalibration:
-    """What became of the batch statistics.
-
-    Attributes:
-        images: How many images they were counted on; 0 where they were not recalibrated.
-        dataset: Whose fit split the images are from, or empty.
-        sentence: The same for a person, with the reason.
-    """
-
-    images: int
-    dataset: str
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +80,22 @@ class MergeReport:
         options: Its options, as JSON values.
         classes: Number of outputs.
         parameters: Number of float elements.
-        convention: How the model wants its pixels; None where nobody knows.
+        convention: How the model expects its pixels; None if unknown.
         dataset: What everything was measured on, or empty.
         ingredients: In the order of the merge, the most accurate one first.
-        effective_number: How many equally weighted ingredients the shares amount to.
+        effective_number: Number of equally weighted ingredients with the same Σshare².
         steps: Candidates that the strategy tried, in order.
-        recalibration: What became of the batch statistics.
+        stages: What each stage did.
         scores: Of the merged model, validation before test; empty without a data set.
         plain_mean: Of the plain mean without recalibration, for comparison; may be empty.
         verdict: On the validation split.
-        test_verdict: On the test split, where that was asked for.
+        test_verdict: On the test split, if that was asked for; against the same ingredient.
         choices: What was chosen for the user, and why.
-        notes: What else is worth knowing.
-        seed: Of every random choice.
+        notes: Remarks.
+        seed: Random seed.
         seconds: From the first file opened to the model published.
         versions: Of the toolkit, Python and the libraries that computed.
-        schema: Number of this layout.
+        schema: Version of this layout.
     """
 
     output: str
@@ -91,10 +106,10 @@ class MergeReport:
     parameters: int
     convention: Convention | None
     dataset: str
-    ingredients: tuple[IngredientReport, ...]
+    ingredients: tuple[IngredientScores, ...]
     effective_number: float
     steps: tuple[MergeStep, ...]
-    recalibration: Recalibration
+    stages: tuple[StageReport, ...]
     scores: tuple[Score, ...]
     plain_mean: tuple[Score, ...]
     verdict: Verdict
@@ -103,7 +118,7 @@ class MergeReport:
     notes: tuple[str, ...]
     seed: int
     seconds: float
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str]
     schema: int = SCHEMA
 
     def to_json(self) -> str:
@@ -111,12 +126,78 @@ class MergeReport:
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
-def versions(*, measured: bool) -> dict[str, str]:
-    """What computed the merge.
+def make_report(
+    outcome: Outcome, weights_digest: str, choices: Sequence[str], notes: Sequence[str], seconds: float
+) -> MergeReport:
+    """The report of a merge that was saved.
 
     Args:
-        measured: Whether onnxruntime took part.
+        outcome: What was done and measured.
+        weights_digest: Of the saved model.
+        choices: What was chosen for the user, and why.
+        notes: Remarks from the plan.
+        seconds: From the first file opened to the model published.
     """
+    state, result = outcome.state, outcome.result
+    recipe = state.recipe
+    ingredients = tuple(
+        IngredientScores(
+            item.name,
+            item.digest,
+            share,
+            item.model.card.validation_accuracy,
+            tuple(Score.of(split, found[index]) for split, found in outcome.ingredients.items()),
+        )
+        for index, (item, share) in enumerate(zip(state.ingredients, result.shares, strict=True))
+    )
+    return MergeReport(
+        output=recipe.output.rpartition("/")[2],
+        weights_digest=weights_digest,
+        strategy=recipe.strategy,
+        options=recipe.options,
+        classes=state.model.classes,
+        parameters=state.model.parameters,
+        convention=state.convention,
+        dataset=state.images.name,
+        ingredients=ingredients,
+        effective_number=1.0 / sum(share * share for share in result.shares),
+        steps=result.steps,
+        stages=state.reports,
+        scores=tuple(Score.of(split, found) for split, found in outcome.merged.items()),
+        plain_mean=tuple(Score.of(split, found) for split, found in outcome.plain_mean.items()),
+        verdict=outcome.verdicts["validation"],
+        test_verdict=outcome.verdicts.get("test"),
+        choices=tuple(choices),
+        notes=(*notes, *result.notes, *outcome.notes, *_remarks(outcome)),
+        seed=recipe.seed,
+        seconds=seconds,
+        versions=_versions(measured=bool(outcome.merged)),
+    )
+
+
+def _remarks(outcome: Outcome) -> list[str]:
+    remarks = [
+        f"{item.name} has the same weights as {item.copy_of}: each of them counts"
+        for item in outcome.state.ingredients
+        if item.copy_of
+    ]
+    plain, merged = outcome.plain_mean.get("validation"), outcome.merged.get("validation")
+    if plain and merged and plain.accuracy > merged.accuracy:
+        remarks.append(
+            f"the plain mean, not recalibrated, scores higher: {100 * plain.accuracy:.2f} % "
+            "(--strategy mean --recalibrate off)"
+        )
+    if len({item.copy_of or item.name for item in outcome.state.ingredients}) == 1:
+        remarks.append("all ingredients are copies of one model, and so is the result")
+    if outcome.result.steps and "test" not in outcome.verdicts:
+        remarks.append(
+            "the merge was selected on these validation images, so its score is optimistic; use --test"
+        )
+    return remarks
+
+
+def _versions(*, measured: bool) -> dict[str, str]:
+    """What computed the merge, onnxruntime included if it was measured."""
     found = {"toolkit": __version__, "python": platform.python_version(), "numpy": np.__version__}
     if measured:
         import onnxruntime

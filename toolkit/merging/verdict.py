@@ -1,30 +1,50 @@
-"""Whether a merge helped, in one plain sentence."""
+"""Whether a merge helped, as one sentence."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from toolkit.merging.scores import Answers, Comparison, compare
+import numpy as np
+
 from toolkit.vocabulary import SplitName
 
-_CHANCE = 0.05
+if TYPE_CHECKING:
+    from toolkit.engine import Evaluation
 
-Outcome = Literal["better", "perhaps better", "equal", "worse", "unchanged", "not measured"]
+_SIGNIFICANT = 0.05
+
+Outcome = Literal["better", "perhaps better", "equal", "perhaps worse", "worse", "unchanged", "not measured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two networks on the same images (McNemar 1947, exact two-sided test).
+
+    Attributes:
+        gained: Images that only the merge predicts correctly.
+        lost: Images that only the other network predicts correctly.
+        p_value: Probability of a difference at least as large if both were equally good.
+    """
+
+    gained: int
+    lost: int
+    p_value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How the merged model stands to the best of its ingredients.
+    """The merged model compared with one opponent, the ingredient that is best on validation.
 
     Attributes:
-        outcome: ``better`` beyond chance, ``perhaps better`` within it, ``equal``, ``worse``,
-            ``unchanged`` where the merge is one of its ingredients, or ``not measured``.
+        outcome: ``better`` and ``worse`` are significant (p < 0.05), ``perhaps better`` and
+            ``perhaps worse`` are not; ``unchanged`` if the result is the opponent.
         sentence: The same for a person, with the figures.
-        best: Name of the best ingredient; empty where nothing was measured.
+        best: Name of the opponent; empty if nothing was measured.
         split: What it was measured on.
-        gain: Accuracy of the merge minus that of the best ingredient; None if not measured.
+        gain: Accuracy of the merge minus that of the opponent; None if not measured.
         comparison: Image by image; None if not measured.
     """
 
@@ -37,79 +57,99 @@ class Verdict:
 
     @property
     def helped(self) -> bool:
-        """Whether the merged model scores above its best ingredient."""
+        """Whether the merge is more accurate than its best ingredient."""
         return self.outcome in ("better", "perhaps better")
+
+    @property
+    def hurt(self) -> bool:
+        """Whether the merge is less accurate than its best ingredient."""
+        return self.outcome in ("worse", "perhaps worse")
+
+
+def best_of(ingredients: Mapping[str, Evaluation]) -> str:
+    """Name of the most accurate ingredient; the first of equals."""
+    return max(ingredients, key=lambda name: ingredients[name].accuracy)
 
 
 def judge(
-    merged: Answers, ingredients: Mapping[str, Answers], *, unchanged: str = "", because: str = ""
+    merged: Evaluation, opponent: Evaluation, best: str, split: SplitName, *, unchanged: str = ""
 ) -> Verdict:
-    """Hold the merged model against the best of its ingredients, on the same images.
+    """Compare the merged model with the best ingredient on the same images.
 
     Args:
-        merged: What the merged model got right.
-        ingredients: By name; the first of the best ones is the best one.
-        unchanged: Name of the ingredient that the merge consists of, where it is only one.
-        because: Why it is only that one.
+        merged: Of the merged model.
+        opponent: Of the ingredient.
+        best: Name of the ingredient.
+        split: What was measured on.
+        unchanged: Name of the ingredient that the merged model is, if it is one.
     """
-    best = max(ingredients, key=lambda name: ingredients[name].score.accuracy)
-    split, images = merged.score.split, merged.score.images
-    comparison = compare(merged, ingredients[best])
-    gain = merged.score.accuracy - ingredients[best].score.accuracy
+    comparison = compare(merged, opponent)
+    gain = merged.accuracy - opponent.accuracy
+    on = f"on {merged.images:,} {split} images"
+    significance = _p_value(comparison.p_value)
     figures = (
-        f"{_percent(merged.score.accuracy)} against {_percent(ingredients[best].score.accuracy)} "
-        f"on {images:,} {split} images"
+        f"{_percent(merged.accuracy)} against {_percent(opponent.accuracy)} {on} "
+        f"({100 * gain:+.2f} points, {significance})"
     )
+    what = f"The result is {unchanged} unchanged, which" if unchanged else "The merge"
     outcome: Outcome
-    if unchanged and gain < 0:
-        outcome = "worse"
-        sentence = (
-            f"{because}, so the result is {unchanged} unchanged, which is NOT better than the best "
-            f"ingredient, {best}: {figures} ({_points(gain)})."
-        )
-    elif unchanged:
+    if unchanged == best:
         outcome = "unchanged"
-        sentence = (
-            f"{because}, so the result is {unchanged} unchanged: "
-            f"{_percent(merged.score.accuracy)} on {images:,} {split} images."
-        )
+        sentence = f"The result is {unchanged} unchanged: {_percent(merged.accuracy)} {on}."
     elif comparison.gained == comparison.lost:
         outcome = "equal"
-        sentence = f"The merge scores the same as the best ingredient, {best}: {figures}."
+        sentence = f"{what} is as good as the best ingredient, {best}: {_percent(merged.accuracy)} {on}."
     elif gain < 0:
-        outcome = "worse"
-        sentence = (
-            f"The merge is NOT better than the best ingredient, {best}: {figures} "
-            f"({_points(gain)}); use {best} instead."
-        )
-    elif comparison.p_value < _CHANCE:
-        outcome = "better"
-        sentence = f"The merge is better than the best ingredient, {best}: {figures} ({_points(gain)})."
+        outcome = "worse" if comparison.p_value < _SIGNIFICANT else "perhaps worse"
+        sentence = f"{what} is NOT better than the best ingredient, {best}: {figures}."
     else:
-        outcome = "perhaps better"
-        sentence = (
-            f"The merge scores above the best ingredient, {best}: {figures} ({_points(gain)}), "
-            f"which chance alone could explain (p = {comparison.p_value:.2f})."
-        )
+        outcome = "better" if comparison.p_value < _SIGNIFICANT else "perhaps better"
+        sentence = f"{what} is better than the best ingredient, {best}: {figures}."
     return Verdict(outcome, sentence, best, split, gain, comparison)
 
 
 def unmeasured(reason: str, *, statistics_averaged: bool) -> Verdict:
-    """What to say where there were no images to measure the merge on.
+    """The verdict if there were no images.
 
     Args:
         reason: Why there were none.
-        statistics_averaged: Whether the network has batch statistics, which then are only averages.
+        statistics_averaged: Whether the network has batch statistics that were only averaged.
     """
-    sentence = f"Not measured, so nobody knows whether this merge helped: {reason}."
+    sentence = f"Not measured, so it is unknown whether this merge helped: {reason}."
     if statistics_averaged:
-        sentence += " Its batch statistics were averaged, not recalibrated."
+        sentence += " Its batch statistics are averaged, not recalibrated."
     return Verdict("not measured", sentence)
+
+
+def compare(new: Evaluation, old: Evaluation) -> Comparison:
+    """Compare two networks on the same images."""
+    gained = int(np.count_nonzero(new.right & ~old.right))
+    lost = int(np.count_nonzero(old.right & ~new.right))
+    return Comparison(gained, lost, mcnemar(gained, lost))
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """The exact two-sided p-value of McNemar's test.
+
+    Args:
+        gained: Images that only the one network predicts correctly, 0 or above.
+        lost: Images that only the other one predicts correctly, 0 or above.
+    """
+    total, fewer = gained + lost, min(gained, lost)
+    if total == 0:
+        return 1.0
+    log_all = math.lgamma(total + 1) - total * math.log(2.0)
+    tail = math.fsum(
+        math.exp(log_all - math.lgamma(k + 1) - math.lgamma(total - k + 1)) for k in range(fewer + 1)
+    )
+    return min(1.0, 2.0 * tail)
+
+
+def _p_value(p: float) -> str:
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < _SIGNIFICANT else f"not significant, p = {p:.2f}"
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
-
-
-def _points(gain: float) -> str:
-    return f"{100 * gain:+.2f} points"

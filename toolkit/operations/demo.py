@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from toolkit.operations.evaluate import Score, evaluate
 from toolkit.operations.export import Exported, export
-from toolkit.operations.merge import MergeOrder, MergeOutcome, merge
+from toolkit.operations.merge import Merged, merge
 from toolkit.operations.predict import ImagePredictions, predict
 from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import Trained, TrainOrder, train
 from toolkit.requests.export import Export
+from toolkit.requests.merge import Merge
 from toolkit.requests.predict import Predict
 from toolkit.store import Workspace, publish_bytes
 from toolkit.vocabulary import Progress
@@ -104,7 +105,9 @@ def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
     progress.note("merging the three")
     merging = time.monotonic()
     merged_path = here.workspace.models / "emnist_model.h5"
-    merged = merge(here, MergeOrder(models=paths, dataset=DATASET, out=merged_path, test=True), progress)
+    merged = merge(
+        here, Merge(models=paths, dataset=DATASET, out=merged_path, test=True, keep_worse=True), progress
+    )
     merging_seconds = time.monotonic() - merging
     report = merged.report
     assert report is not None
@@ -190,7 +193,7 @@ def _training_steps(
     ]
 
 
-def _merging_step(merged: MergeOutcome, score: Score, seconds: float) -> Step:
+def _merging_step(merged: Merged, score: Score, seconds: float) -> Step:
     assert merged.path is not None
     assert merged.report is not None
     return Step("merge", score.accuracy, f"by {merged.report.strategy}", merged.path, seconds)

@@ -1,347 +1,349 @@
-"""Merging models into one."""
+"""``merge``: one model of several."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from toolkit.data import Dataset
-from toolkit.declarations import Ingredient, MergeRequest, MergeResult, Need
-from toolkit.merging.combine import effective_number, plain_mean
-from toolkit.merging.evaluator import Evaluator, labelled_for, measure_all
-from toolkit.merging.matching import match, printable
-from toolkit.merging.plan import MergePlan
-from toolkit.merging.problems import listing, refusal
-from toolkit.merging.recalibrate import calibration_images, has_batch_statistics
-from toolkit.merging.report import IngredientReport, MergeReport, Recalibration, versions
-from toolkit.merging.report_html import page
-from toolkit.merging.scores import Answers
-from toolkit.merging.scores import answers as look_at
-from toolkit.merging.verdict import Verdict, judge, unmeasured
-from toolkit.model import Card, Model, Parent
-from toolkit.model.card_file import card_path
-from toolkit.model.saving import save_model
-from toolkit.operations.merge_planning import MergeOrder, Prepared, prepare
+from toolkit.declarations import MergeStrategy, ModelFormat, Need
+from toolkit.errors import PluginError, StorageError, UnsupportedError, UsageError
+from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
+from toolkit.merging.ingredients import printable
+from toolkit.merging.outputs import Outputs
+from toolkit.merging.pipeline import Outcome, plan, run
+from toolkit.merging.problems import Problem, refusal
+from toolkit.merging.recipe import Recipe, RecipeIngredient, check_digests, read_recipe, relative
+from toolkit.merging.report import MergeReport, make_report
+from toolkit.merging.stages import STAGES, conform, recalibrate
+from toolkit.merging.state import Images, MergeState
+from toolkit.model import Card, Parent
+from toolkit.model.saving import save_written
+from toolkit.operations.merge_inputs import Models, choose_images, choose_models, default_output
 from toolkit.operations.toolkit import Toolkit
-from toolkit.store import exclusive, publish_text
-from toolkit.vocabulary import Convention, Progress, SplitName
+from toolkit.options import options_as_json, options_from_mapping, route_options
+from toolkit.requests.merge import WITHOUT_DATASET, Merge
+from toolkit.store import exclusive
+from toolkit.tensors import RecordedTensors
+from toolkit.vocabulary import Convention, Progress
 
-__all__ = ["MergeOrder", "MergeOutcome", "listing", "merge", "refusal"]
-
-_FAR_FROM_CARD = 0.02
-_NEAR_CHANCE = 2.0
+MergeStatus = Literal["planned", "published", "published, report failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class MergeOutcome:
-    """What became of an order.
+class Merged:
+    """A merge that was planned or carried out.
 
     Attributes:
-        plan: What was planned.
-        report: What was done; None where only a plan was asked for.
-        path: The merged model; None where only a plan was asked for.
+        status: How far it went. A model that is published without its report is a state of its own.
+        recipe: The whole request with every default resolved.
+        problems: Everything that prevents it; only a plan has any.
+        choices: What was chosen for the user, and why.
+        notes: Warnings and assumptions.
+        report: What was done; None for a plan.
+        path: The merged model; None for a plan.
         page: Its report as HTML.
         document: Its report as JSON.
+        recipe_file: Its recipe.
+        failure: Why the report could not be written; empty if it was.
     """
 
-    plan: MergePlan
+    status: MergeStatus
+    recipe: Recipe
+    problems: tuple[Problem, ...] = ()
+    choices: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     report: MergeReport | None = None
     path: Path | None = None
     page: Path | None = None
     document: Path | None = None
+    recipe_file: Path | None = None
+    failure: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A merged model with everything that was measured on the way."""
-
-    model: Model
-    result: MergeResult
-    ingredients: tuple[Ingredient, ...]
-    answers: dict[SplitName, Answers]
-    of_ingredients: dict[SplitName, tuple[Answers, ...]]
-    of_plain_mean: dict[SplitName, Answers]
-    recalibrated: int
-    alone: int | None
-
-
-def merge(toolkit: Toolkit, order: MergeOrder, progress: Progress) -> MergeOutcome:
-    """Merge models: plan, combine, recalibrate, measure, publish.
+def merge(toolkit: Toolkit, request: Merge, progress: Progress) -> Merged:
+    """Merge models: plan, run the stages, compare with the best ingredient, save.
 
     Args:
-        toolkit: Where formats, strategies and data sets come from.
-        order: What the user wants.
-        progress: Told of every candidate.
+        toolkit: Plugins and workspace.
+        request: What to merge and how.
+        progress: Receives messages.
 
     Returns:
-        With a plan alone, its problems are listed in it; otherwise they are raised.
+        The problems of a plan are listed in it; those of a merge are raised.
 
     Raises:
         IncompatibleModelsError: With every problem, if the models cannot be merged.
+        WorseMergeError: If the result is worse than its best ingredient.
         PlanRefusedError: If the strategy's needs are not met.
-        DamagedFileError: If an ingredient is not the file that its card was written for.
+        UsageError: If an option is wrong, or the output is a file of the user's.
+        MissingInputError: If there is nothing to merge, or a data set does not exist.
+        DamagedFileError: If an ingredient's digest differs from its card's or the recipe's.
         BusyError: If another merge writes the same output.
-        StorageError: If the output cannot be written; what was there is still there.
+        StorageError: If the model cannot be written; what was there is kept.
     """
     started = time.monotonic()
-    prepared = prepare(toolkit, order, progress)
-    if order.plan_only:
-        return MergeOutcome(prepared.plan)
-    if prepared.plan.problems:
-        raise refusal(prepared.plan.problems)
-    for choice in prepared.plan.choices:
+    if request.keep_worse and request.or_best:
+        raise UsageError("--keep-worse and --or-best exclude each other", hint="give one of them")
+    recipe = None if request.recipe is None else read_recipe(request.recipe)
+    if recipe is not None:
+        request = _from_recipe(request, recipe)
+    out = default_output(toolkit) if request.out is None else request.out
+    model_format = _writer(toolkit, out)
+    outputs = Outputs(out, replaceable=request.force or out.resolve() == default_output(toolkit).resolve())
+    outputs.check(request.models, force=request.force)
+    progress.note("reading the models")
+    models = choose_models(toolkit, request, out)
+    if recipe is not None and not models.problems:
+        check_digests(recipe, [item.digest for item in models.ingredients])
+    state, planned = _plan(toolkit, request, recipe, models, out, model_format, progress)
+    if request.plan:
+        return planned
+    if planned.problems:
+        raise refusal(planned.problems)
+    for choice in planned.choices:
         progress.note(choice)
-    with exclusive(prepared.out):
-        measured = _carry_out(toolkit, order, prepared, progress)
+    for pair in state.unrelated:
+        progress.note(f"warning: {pair.sentence}")
+    with exclusive(out):
+        outcome = run(state)
         progress.note("writing")
-        card = _card(order, prepared, measured)
-        card = _publish(prepared, measured.model, card)
-        report = _report(order, prepared, measured, card, time.monotonic() - started)
-        stem = card_path(prepared.out).name.removesuffix(".card.json")
-        document = prepared.out.with_name(f"{stem}.report.json")
-        html = prepared.out.with_name(f"{stem}.report.html")
-        publish_text(document, report.to_json())
-        publish_text(html, page(report))
-    return MergeOutcome(prepared.plan, report, prepared.out, html, document)
-
-
-def _carry_out(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress: Progress) -> _Measured:
-    evaluator = _evaluator(toolkit, order, prepared, progress)
-    ingredients = evaluator.ingredients
-    needs = prepared.strategy.needs_with(prepared.options)
-    result = prepared.strategy.merge(
-        MergeRequest(
-            ingredients=ingredients,
-            classes=ingredients[0].model.classes,
-            options=prepared.options,
-            seed=order.seed,
-            evaluate=evaluator.accuracy if Need.EVALUATOR in needs else None,
+        card = _save(outcome, out, model_format)
+        report = make_report(
+            outcome, card.weights_digest, planned.choices, planned.notes, time.monotonic() - started
         )
-    )
-    model, alone = evaluator.finish(result), evaluator.alone(result)
-    calibration = evaluator.calibration
-    recalibrated = len(calibration) if calibration is not None and evaluator.recalibrates(result) else 0
-    if evaluator.validation is None:
-        return _Measured(model, result, ingredients, {}, {}, {}, recalibrated, alone)
-    answers: dict[SplitName, Answers] = {}
-    of_ingredients: dict[SplitName, tuple[Answers, ...]] = {"validation": evaluator.known}
-    of_plain_mean: dict[SplitName, Answers] = {}
-    plain = dataclasses.replace(evaluator, calibration=None)
-    compared = _is_something_else(result, recalibrated, len(ingredients))
-    name = prepared.out.name
-    for split, images in _splits(toolkit, order, prepared, evaluator.validation):
-        if split not in of_ingredients:
-            of_ingredients[split] = measure_all(ingredients, images, evaluator.convention, progress, split)
-        if split == "validation":
-            answers[split] = evaluator.answers(result)
-        elif alone is not None:
-            answers[split] = of_ingredients[split][alone]
-        else:
-            answers[split] = look_at(model, images, split, evaluator.convention)
-        progress.note(f"{name}: {100 * answers[split].score.accuracy:.2f} % on {split}")
-        if compared:
-            mean = plain.finish(plain_mean(ingredients))
-            of_plain_mean[split] = look_at(mean, images, split, evaluator.convention)
-    return _Measured(model, result, ingredients, answers, of_ingredients, of_plain_mean, recalibrated, alone)
+        done = dataclasses.replace(
+            planned,
+            status="published",
+            report=report,
+            path=out,
+            page=outputs.page,
+            document=outputs.document,
+            recipe_file=outputs.recipe,
+        )
+        try:
+            outputs.write(report, planned.recipe)
+        except StorageError as error:
+            return dataclasses.replace(done, status="published, report failed", failure=error.message)
+    return done
 
 
-def _evaluator(toolkit: Toolkit, order: MergeOrder, prepared: Prepared, progress: Progress) -> Evaluator:
-    """With the ingredients scored on the images at hand, and put in the order of what they scored."""
-    convention = prepared.matched.convention or Convention()
-    calibration = None
-    if prepared.recalibrate and prepared.images.source is not None:
-        progress.note("drawing images to recalibrate on")
-        fit = toolkit.data.open(prepared.images.source, "fit")
-        calibration = calibration_images(fit, prepared.recalibrate, order.seed)
-    ingredients = prepared.matched.ingredients
-    evaluator = Evaluator(
-        ingredients,
-        prepared.strategy.name,
-        prepared.images.validation,
-        calibration,
-        convention,
-        progress,
-        originals=prepared.matched.originals,
-    )
-    if evaluator.validation is None:
-        return evaluator
-    known = evaluator.with_known().known
-    by_position = {item.position: found for item, found in zip(ingredients, known, strict=True)}
-    candidates = [
-        dataclasses.replace(item, accuracy=by_position[item.position].score.accuracy)
-        for item in prepared.candidates
-    ]
-    ordered = match(candidates)
+def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
+    """The recipe's request; output and permissions may be given beside it."""
+    assert request.recipe is not None
+    allowed = ("recipe", "out", "plan", "keep_worse", "or_best", "force", "test")
+    same = dataclasses.replace(Merge(), **{name: getattr(request, name) for name in allowed})
+    if same != request:
+        raise UsageError(
+            f"{request.recipe}: a recipe is a whole request",
+            hint="give only --out, --plan, --keep-worse, --or-best, --force or --test beside it",
+        )
+    folder = request.recipe.parent
+    paths = [Path(os.path.normpath(folder / item.path)) for item in recipe.ingredients]
+    dataset = recipe.dataset
     return dataclasses.replace(
-        evaluator,
-        ingredients=ordered.ingredients,
-        known=tuple(by_position[item.position] for item in ordered.ingredients),
-        originals=ordered.originals,
+        request,
+        models=tuple(paths),
+        strategy=recipe.strategy,
+        options=recipe.options,
+        dataset=str(folder / dataset) if "/" in dataset else dataset,
+        conventions={
+            str(path): item.convention
+            for path, item in zip(paths, recipe.ingredients, strict=True)
+            if item.convention is not None
+        },
+        out=Path(os.path.normpath(folder / recipe.output)) if request.out is None else request.out,
+        keep_worse=request.keep_worse or recipe.keep_worse,
+        or_best=request.or_best or recipe.or_best,
+        seed=recipe.seed,
+        test=request.test or recipe.test,
     )
 
 
-def _splits(
-    toolkit: Toolkit, order: MergeOrder, prepared: Prepared, validation: Dataset
-) -> list[tuple[SplitName, Dataset]]:
-    splits: list[tuple[SplitName, Dataset]] = [("validation", validation)]
-    if order.test and prepared.images.source is not None:
-        test = labelled_for(toolkit.data.open(prepared.images.source, "test"), validation.classes)
-        assert test is not None  # the splits of one data set have the same classes
-        splits.append(("test", test))
-    return splits
+def _plan(
+    toolkit: Toolkit,
+    request: Merge,
+    recipe: Recipe | None,
+    models: Models,
+    out: Path,
+    model_format: ModelFormat,
+    progress: Progress,
+) -> tuple[MergeState, Merged]:
+    """Make every choice that the request leaves open, and find everything that prevents the merge."""
+    ingredients = models.ingredients
+    named = None if request.strategy is None else toolkit.catalog.get(MERGE_STRATEGIES, request.strategy)
+    placeholder = named or _default_strategy(toolkit, with_images=False)
+    state = MergeState(Recipe(), placeholder, None, ingredients, Images(""), progress=progress)
+    problems = [*models.problems, *conform.problems(state)]
+    if ingredients:
+        problems += _unwritable(toolkit, ingredients[0].model.dialect, model_format, out)
+    images = Images("no data set was opened, because the models cannot be merged")
+    choices = list(models.choices)
+    if not problems:
+        images = choose_images(toolkit, request.dataset, ingredients)
+        choices.append(f"scored on {images.reason}" if images.name else images.reason)
+    if request.test and not images.name and not problems:
+        raise UsageError("--test needs a data set", hint="name one with --dataset")
+    strategy = named
+    if strategy is None:
+        strategy = _default_strategy(toolkit, with_images=bool(images.name))
+        available = "validation images available" if images.name else "no validation images"
+        choices.append(f"strategy: {strategy.name} ({available})")
+    options = route_options(request.options, {"strategy": strategy.options})["strategy"]
+    state = dataclasses.replace(state, strategy=strategy, options=options, images=images)
+    resolved = _recipe(toolkit, request, recipe, state, out)
+    state, found = plan(dataclasses.replace(state, recipe=resolved), problems)
+    notes = [*models.notes, *conform.notes(state)] if ingredients else list(models.notes)
+    if images.name and state.convention is None:
+        notes.append(f"input format of the models unknown: assumed to be {Convention()}")
+    notes += [f"{pair.sentence}: a mean of their weights is useless" for pair in state.unrelated]
+    if request.plan and not found:
+        choices.append(recalibrate.skip(state) or _recalibrated(resolved))
+    return state, Merged("planned", resolved, found, tuple(choices), tuple(notes))
 
 
-def _is_something_else(result: MergeResult, recalibrated: int, count: int) -> bool:
-    """Whether the merge differs from the plain mean of all ingredients, which then is measured too."""
-    return bool(recalibrated or result.steps or len(set(result.weights)) > 1 or len(result.weights) != count)
+def _recalibrated(recipe: Recipe) -> str:
+    images = recipe.stages["recalibrate"]["images"]
+    return f"batch statistics: recalibrated on {images:,} images of {recipe.dataset}'s fit split"
 
 
-def _card(order: MergeOrder, prepared: Prepared, measured: _Measured) -> Card:
-    metrics: dict[str, float] = {}
-    for split, found in measured.answers.items():
-        metrics[f"{split}_accuracy"] = found.score.accuracy
-        metrics[f"{split}_images"] = float(found.score.images)
-    cards = [item.model.card for item in measured.ingredients]
-    dataset = prepared.plan.dataset or _shared([card.dataset for card in cards])
-    labels = prepared.images.validation.classes if prepared.images.validation is not None else ()
-    return Card(
-        name=prepared.out.stem,
-        classes=prepared.matched.classes or labels,
-        convention=prepared.matched.convention,
-        architecture=_shared([card.architecture for card in cards]),
+def _recipe(toolkit: Toolkit, request: Merge, recipe: Recipe | None, state: MergeState, out: Path) -> Recipe:
+    """The request with every default resolved; paths are relative to the output's folder."""
+    folder = out.parent
+    dataset = state.images.name or WITHOUT_DATASET
+    if request.dataset is not None and Path(request.dataset).exists():
+        names = {source.name for source in toolkit.data.sources()}
+        dataset = f"./{relative(Path(request.dataset), folder)}" if dataset not in names else dataset
+    if recipe is not None:
+        stages = _checked_stages(recipe)
+    else:
+        count = request.recalibrate
+        if count is None:
+            usable = bool(state.images.name)
+            count = recalibrate.default_images(state.model, state.images) if usable else 0
+        stages = {"recalibrate": {"images": count, "seed": request.seed}}
+    return Recipe(
+        strategy=state.strategy.name,
         dataset=dataset,
+        output=out.name,
+        seed=request.seed,
+        test=request.test,
+        keep_worse=request.keep_worse,
+        or_best=request.or_best,
+        ingredients=tuple(
+            RecipeIngredient(
+                item.name,
+                "" if item.model.path is None else printable(relative(item.model.path, folder)),
+                item.digest,
+                item.model.card.convention,
+            )
+            for item in sorted(state.ingredients, key=lambda item: item.position)
+        ),
+        options=options_as_json(state.options),
+        stages=stages,
+    )
+
+
+def _checked_stages(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    known = {stage.name: stage for stage in STAGES}
+    unknown = [name for name in recipe.stages if name not in known]
+    if unknown:
+        raise UsageError(f"the recipe has no stage {unknown[0]!r}", hint=f"the stages are {', '.join(known)}")
+    return {
+        name: options_as_json(options_from_mapping(known[name].options, given, owner=f"stage {name}"))
+        for name, given in recipe.stages.items()
+    }
+
+
+def _writer(toolkit: Toolkit, out: Path) -> ModelFormat:
+    model_format = toolkit.catalog.format_of(out)
+    if model_format.write is None:
+        formats = toolkit.catalog.all(MODEL_FORMATS).values()
+        writable = sorted(suffix for one in formats if one.write for suffix in one.suffixes)
+        raise UsageError(
+            f"{out}: {model_format.name} files are read-only here",
+            hint=f"use an output with suffix {', '.join(writable)}, then `toolkit export` it",
+        )
+    return model_format
+
+
+def _unwritable(toolkit: Toolkit, dialect: str, model_format: ModelFormat, out: Path) -> list[Problem]:
+    """A network that the output's format cannot hold."""
+    if not model_format.dialects or dialect in model_format.dialects:
+        return []
+    able = [
+        one
+        for one in toolkit.catalog.all(MODEL_FORMATS).values()
+        if one.write and (not one.dialects or dialect in one.dialects)
+    ]
+    suffixes = ", ".join(sorted(suffix for one in able for suffix in one.suffixes))
+    text = f"a file of format {model_format.name} cannot hold a {dialect} network"
+    hint = f"use --out with suffix {suffixes}; `toolkit export` converts it"
+    return [Problem(out.name, text, hint, UnsupportedError.code)]
+
+
+def _default_strategy(toolkit: Toolkit, *, with_images: bool) -> MergeStrategy:
+    """The first by rank whose needs can be met with its own defaults."""
+    met = set(Need) if with_images else set()
+    possible = [
+        strategy
+        for strategy in toolkit.catalog.all(MERGE_STRATEGIES).values()
+        if strategy.exactly is None and strategy.needs_with(strategy.options()) <= met
+    ]
+    if not possible:
+        raise PluginError(
+            "no merge strategy can be used with what is available",
+            hint="see toolkit plugins list, or name a --dataset",
+        )
+    return min(possible, key=lambda strategy: (strategy.rank, strategy.name))
+
+
+def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
+    state, result = outcome.state, outcome.result
+    model, write = state.model, model_format.write
+    assert write is not None  # the plan refused a read-only format
+    metrics: dict[str, float] = {}
+    for split, found in outcome.merged.items():
+        metrics[f"{split}_accuracy"] = found.accuracy
+        metrics[f"{split}_images"] = float(found.images)
+    cards = [item.model.card for item in state.ingredients]
+    calibrated = next((one.figures for one in state.reports if one.stage == "recalibrate" and one.ran), {})
+    labels = state.classes
+    if not labels and state.images.open is not None:
+        labels = state.images.open("validation").classes
+    card = Card(
+        name=out.stem,
+        classes=labels,
+        convention=state.convention,
+        architecture=_shared([card.architecture for card in cards]),
+        dataset=state.images.name or _shared([card.dataset for card in cards]),
         metrics=metrics,
         made_by="merge",
         parents=tuple(
-            Parent(printable(item.model.name), item.digest, weight)
-            for item, weight in zip(measured.ingredients, measured.result.weights, strict=True)
-            if weight > 0
+            Parent(printable(item.model.name), item.digest, share)
+            for item, share in zip(state.ingredients, result.shares, strict=True)
+            if share > 0
         ),
         settings={
-            "strategy": prepared.strategy.name,
-            "options": dict(prepared.plan.options),
-            "recalibrated_on": measured.recalibrated,
-            "verdict": _verdicts(prepared, measured)["validation"].sentence,
+            "strategy": state.strategy.name,
+            "options": dict(state.recipe.options),
+            "recalibrated_on": calibrated.get("images", 0),
+            "verdict": outcome.verdicts["validation"].sentence,
         },
-        seed=order.seed,
+        seed=state.recipe.seed,
     )
+
+    def write_and_digest(staging: Path) -> str:
+        recorded = RecordedTensors(model.tensors)
+        write(model.with_tensors(recorded).with_card(card.embedded()), staging)
+        return recorded.weights_digest()
+
+    return save_written(out, card, write=write_and_digest, read=model_format.read)
 
 
 def _shared(values: Sequence[str]) -> str:
     return values[0] if len(set(values)) == 1 else ""
-
-
-def _publish(prepared: Prepared, model: Model, card: Card) -> Card:
-    write, read = prepared.model_format.write, prepared.model_format.read
-    assert write is not None  # the plan refused a format that is only read
-    return save_model(model.with_card(card), prepared.out, write=write, read=read)
-
-
-def _report(
-    order: MergeOrder, prepared: Prepared, measured: _Measured, card: Card, seconds: float
-) -> MergeReport:
-    weights = measured.result.weights
-    recorded = {item.position: item.accuracy for item in prepared.candidates}
-    ingredients = tuple(
-        IngredientReport(
-            item.name,
-            item.digest,
-            weights[index],
-            recorded[item.position],
-            tuple(found[index].score for found in measured.of_ingredients.values()),
-        )
-        for index, item in enumerate(measured.ingredients)
-    )
-    verdicts = _verdicts(prepared, measured)
-    notes = [*prepared.plan.notes, *measured.result.notes, *_remarks(ingredients, measured.model.classes)]
-    plain, merged = measured.of_plain_mean.get("validation"), measured.answers.get("validation")
-    if plain and merged and plain.score.accuracy > merged.score.accuracy:
-        notes.append(
-            f"the plain mean of all, not recalibrated, scores more: {100 * plain.score.accuracy:.2f} %; "
-            "--strategy mean --recalibrate off makes it"
-        )
-    if measured.alone is not None and 0.0 not in weights:
-        notes.append("all ingredients are copies of one model, and so is the result")
-    if measured.result.steps and "test" not in verdicts:
-        notes.append("the merge was chosen by these validation images, which flatters it; --test tells")
-    return MergeReport(
-        output=prepared.out.name,
-        weights_digest=card.weights_digest,
-        strategy=prepared.strategy.name,
-        options=prepared.plan.options,
-        classes=measured.model.classes,
-        parameters=measured.model.parameters,
-        convention=card.convention,
-        dataset=prepared.plan.dataset,
-        ingredients=ingredients,
-        effective_number=effective_number(weights),
-        steps=measured.result.steps,
-        recalibration=_recalibration(prepared, measured),
-        scores=tuple(found.score for found in measured.answers.values()),
-        plain_mean=tuple(found.score for found in measured.of_plain_mean.values()),
-        verdict=verdicts["validation"],
-        test_verdict=verdicts.get("test"),
-        choices=tuple(choice for choice in prepared.plan.choices if choice != prepared.recalibration),
-        notes=tuple(notes),
-        seed=order.seed,
-        seconds=seconds,
-        versions=versions(measured=bool(measured.answers)),
-    )
-
-
-def _verdicts(prepared: Prepared, measured: _Measured) -> dict[SplitName, Verdict]:
-    alone, names = measured.alone, [item.name for item in measured.ingredients]
-    if not measured.answers:
-        averaged = alone is None and has_batch_statistics(measured.model)
-        return {"validation": unmeasured(prepared.images.reason, statistics_averaged=averaged)}
-    return {
-        split: judge(
-            found,
-            dict(zip(names, measured.of_ingredients[split], strict=True)),
-            unchanged="" if alone is None else names[alone],
-            because="" if alone is None else _why_alone(measured.result, names[alone]),
-        )
-        for split, found in measured.answers.items()
-    }
-
-
-def _why_alone(result: MergeResult, name: str) -> str:
-    if sum(weight != 0 for weight in result.weights) > 1:
-        return f"All that was averaged are copies of {name}"
-    return f"No candidate scored better than {name} alone" if result.steps else f"{name} has all the weight"
-
-
-def _recalibration(prepared: Prepared, measured: _Measured) -> Recalibration:
-    if measured.alone is not None and has_batch_statistics(measured.model):
-        return Recalibration(
-            0, "", "nothing was recalibrated: the result is one ingredient with its own statistics"
-        )
-    dataset = prepared.plan.dataset if measured.recalibrated else ""
-    sentence = prepared.recalibration
-    if 0 < measured.recalibrated < prepared.recalibrate:
-        sentence = (
-            f"batch statistics are recalibrated on all {measured.recalibrated:,} unlabelled images "
-            f"of {dataset}'s fit split: there are no more"
-        )
-    return Recalibration(measured.recalibrated, dataset, sentence)
-
-
-def _remarks(ingredients: Sequence[IngredientReport], classes: int) -> list[str]:
-    remarks: list[str] = []
-    scored = [(item, item.scores[0]) for item in ingredients if item.scores]
-    for item, score in scored:
-        recorded = item.recorded_accuracy
-        if recorded is not None and abs(score.accuracy - recorded) > _FAR_FROM_CARD:
-            remarks.append(
-                f"{item.name} scores {100 * score.accuracy:.2f} % here, its card says {100 * recorded:.2f} %"
-            )
-    poor = [item.name for item, score in scored if score.accuracy <= _NEAR_CHANCE / classes]
-    if poor and len(poor) == len(scored):
-        remarks.append("every ingredient is no better than chance: it may want its pixels another way")
-    else:
-        why = "is no better than chance: it never learnt, or wants its pixels another way"
-        remarks += [f"{name} {why}" for name in poor]
-    return remarks

@@ -1,179 +1,176 @@
-"""What a merge is to be made of: its models and its images, named by the user or found."""
+"""The models and the data set of a merge, named by the user or found."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from toolkit.data import Dataset
-from toolkit.declarations import DatasetSource
+from toolkit.declarations import DatasetSource, Ingredient
 from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError
-from toolkit.merging.evaluator import labelled_for
 from toolkit.merging.families import best_family
-from toolkit.merging.matching import Candidate, Matched, candidate, unique_names
+from toolkit.merging.ingredients import ingredient, listed, unique_names
 from toolkit.merging.problems import Problem
+from toolkit.merging.state import Images
 from toolkit.operations.models import model_files
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
+from toolkit.requests.merge import WITHOUT_DATASET, Merge
+from toolkit.vocabulary import Convention, SplitName
 
-WITHOUT = "none"
-"""The name of no data set, for a merge that is to look at no images."""
 
-
-@dataclass(frozen=True, slots=True)
-class ChosenModels:
-    """The models of a merge.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a merge: those that could be opened, and why others could not.
 
     Attributes:
-        candidates: Those that could be opened.
-        problems: Why others could not.
-        choices: What was chosen, and why; empty where the user named the models.
-        notes: Which models were passed over, and why.
+        choices: What was chosen, and why; empty if the user named the models.
+        notes: Which models were skipped, and why.
     """
 
-    candidates: tuple[Candidate, ...]
+    ingredients: tuple[Ingredient, ...]
     problems: tuple[Problem, ...] = ()
     choices: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenImages:
-    """The data set of a merge.
-
-    Attributes:
-        source: None where there is none.
-        validation: Its validation split, labelled in the order of the networks' outputs.
-        reason: Why this one, or why none.
-        asked_for: Whether the user named it.
-    """
-
-    source: DatasetSource | None
-    validation: Dataset | None
-    reason: str
-    asked_for: bool = False
-
-
 def default_output(toolkit: Toolkit) -> Path:
-    """Where a merge goes when nobody says."""
+    """Where a merge goes by default."""
     return toolkit.workspace.models / "emnist_model.h5"
 
 
-def choose_models(toolkit: Toolkit, paths: Sequence[Path], out: Path) -> ChosenModels:
+def choose_models(toolkit: Toolkit, request: Merge, out: Path) -> Models:
     """Open the models that the user names, or else the family of the best ones.
 
     Args:
         toolkit: Where formats come from.
-        paths: Of the models; empty for those of the workspace that belong together.
-        out: The merge's output, which is not taken unless it is named.
+        request: Names models and conventions.
+        out: The output, which is only taken if it is named.
 
     Raises:
-        UsageError: If one model alone is named.
+        UsageError: If one model alone is named, or a convention for a model that is not there.
         MissingInputError: If no models are named and no two belong together.
     """
+    paths = request.models
     if len(paths) == 1:
         raise UsageError(
-            f"{paths[0]}: one model alone cannot be merged",
-            hint="name two or more, or none to have them chosen",
+            f"{paths[0]}: one model cannot be merged", hint="name two or more, or none to have them chosen"
         )
     if paths:
-        candidates, problems = _opened(toolkit, paths)
-        return ChosenModels(candidates, problems)
+        return _opened(toolkit, paths, request)
     outputs = {out.resolve(), default_output(toolkit).resolve()}
     others = [file.path for file in model_files(toolkit) if file.path.resolve() not in outputs]
-    candidates, problems = _opened(toolkit, others)
-    family = best_family(candidates)
-    left_out = [*family.left_out, *((problem.model, problem.text) for problem in problems)]
-    notes = tuple(f"{name} was passed over: {why.removeprefix(f'{name}: ')}" for name, why in left_out)
+    found = _opened(toolkit, others, request)
+    family = best_family(found.ingredients)
+    left_out = [*family.left_out, *((problem.model, problem.text) for problem in found.problems)]
+    notes = tuple(f"{name} skipped: {why.removeprefix(f'{name}: ')}" for name, why in left_out)
     if len(family.members) < 2:
-        found = {0: "there is no model file", 1: "there is one model file"}.get(
-            len(others), f"there are {len(others)} model files"
-        )
+        count = {0: "no model file", 1: "one model file"}.get(len(others), f"{len(others)} model files")
         raise MissingInputError(
-            f"{toolkit.workspace.models}: nothing to merge: {found}, {family.reason}"
+            f"{toolkit.workspace.models}: nothing to merge: {count}, {family.reason}"
             + "".join(f"\n  {note}" for note in notes),
             hint="train two models of one architecture, or name the models",
         )
-    members = tuple(
-        dataclasses.replace(member, position=place) for place, member in enumerate(family.members)
-    )
-    return ChosenModels(members, choices=(family.reason,), notes=notes)
+    members = (dataclasses.replace(member, position=place) for place, member in enumerate(family.members))
+    return Models(tuple(members), choices=(family.reason,), notes=notes)
 
 
-def choose_images(toolkit: Toolkit, wanted: str | None, matched: Matched, outputs: int) -> ChosenImages:
+def choose_images(toolkit: Toolkit, wanted: str | None, ingredients: Sequence[Ingredient]) -> Images:
     """Find the images that ingredients and candidates are scored on.
 
-    Unless the user names it, the data set is the one that the models were trained on; where their
-    cards do not say, the first that is found in files and has their classes.
+    By default it is the data set that the models were trained on; if their cards do not say, the
+    first that is found in files and has their classes.
 
     Args:
         toolkit: Where data sets come from.
         wanted: Name or path; ``none`` for no images; None to find them.
-        matched: The models.
-        outputs: Number of outputs of the networks.
+        ingredients: With the networks' outputs and classes.
 
     Raises:
-        MissingInputError: If the data set that was named is not there.
-        UnsupportedError: If the networks cannot be run on the images of the data set that was named.
+        MissingInputError: If the data set that was named does not exist.
+        UnsupportedError: If the networks cannot be run on its images.
         UsageError: If its classes are not the networks'.
     """
-    if wanted == WITHOUT:
-        return ChosenImages(None, None, "no data set, as asked for", asked_for=True)
+    if wanted == WITHOUT_DATASET:
+        return Images("no data set, as asked for")
     if wanted is not None:
         source = toolkit.data.find(wanted)
-        obstacle = _obstacle(matched)
+        obstacle = _obstacle(ingredients)
         if obstacle is not None:
-            raise UnsupportedError(obstacle.message, hint="merge without looking at images: --dataset none")
-        validation = _validation(toolkit, source, matched, outputs)
-        if validation is None:
+            raise UnsupportedError(obstacle.message, hint="merge without images: --dataset none")
+        images = _images(toolkit, source, ingredients, f"data set {source.name}, as asked for")
+        if images is None:
             raise UsageError(
-                f"data set {source.name} does not have the {outputs} classes of the models",
+                f"data set {source.name} does not have the models' {ingredients[0].model.classes} classes",
                 hint="choose the data set that they were trained on",
             )
-        return ChosenImages(source, validation, f"data set {source.name}, as asked for", asked_for=True)
-    cards = [item.model.card for item in matched.ingredients]
-    names = list(dict.fromkeys(card.dataset for card in cards if card.dataset))
+        return images
+    trained_on: dict[str, list[str]] = {}
+    for item in ingredients:
+        if item.model.card.dataset:
+            trained_on.setdefault(item.model.card.dataset, []).append(item.name)
     sources = toolkit.data.sources()
-    by_name = {source.name: source for source in reversed(sources)}
-    if names:
-        likely = [by_name[name] for name in names if name in by_name]
-        why = "which the models were trained on"
+    if trained_on:
+        by_name = {source.name: source for source in reversed(sources)}
+        likely = [by_name[name] for name in trained_on if name in by_name]
     else:
         likely = [source for source in sources if source.files and source.rank >= 0][:1]
-        why = "which is here and has their classes"
-    obstacle = _obstacle(matched) if likely else None
+    obstacle = _obstacle(ingredients) if likely else None
     if obstacle is not None:
-        return ChosenImages(None, None, f"no data set, for the network cannot be run: {obstacle.message}")
+        return Images(f"no data set, because the network cannot be run: {obstacle.message}")
     for source in likely:
-        validation = _validation(toolkit, source, matched, outputs)
-        if validation is not None:
-            return ChosenImages(source, validation, f"data set {source.name}, {why}")
-    if names:
-        missing = ", ".join(names)
-        return ChosenImages(None, None, f"no data set: {missing}, {why}, is not here")
-    return ChosenImages(None, None, "no data set: none with the models' classes is here")
+        owners = trained_on.get(source.name, [])
+        why = "which is here and has the models' classes"
+        if owners:
+            everyone = len(owners) == len(ingredients)
+            why = f"which {'the models were' if everyone else f'{listed(owners)} was'} trained on"
+        images = _images(toolkit, source, ingredients, f"data set {source.name}, {why}")
+        if images is not None:
+            return images
+    if trained_on:
+        return Images(f"no data set: {', '.join(trained_on)}, named in the models' cards, is not here")
+    return Images("no data set: none with the models' classes is here")
 
 
-def _opened(toolkit: Toolkit, paths: Sequence[Path]) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
-    candidates: list[Candidate] = []
+def _opened(toolkit: Toolkit, paths: Sequence[Path], request: Merge) -> Models:
+    opened: list[Ingredient] = []
     problems: list[Problem] = []
-    for position, (name, path) in enumerate(
-        zip(unique_names([path.parts for path in paths]), paths, strict=True)
-    ):
+    names = unique_names([path.parts for path in paths])
+    conventions = _conventions(names, paths, request)
+    for position, (name, path) in enumerate(zip(names, paths, strict=True)):
         try:
-            candidates.append(candidate(name, open_model(toolkit, path), position))
+            model = open_model(toolkit, path)
+            if name in conventions:
+                card = dataclasses.replace(model.card, convention=conventions[name])
+                model = model.with_card(card)
+            opened.append(ingredient(name, model, position))
         except ToolkitError as error:
             problems.append(Problem.of(name, error))
-    return tuple(candidates), tuple(problems)
+    return Models(tuple(opened), tuple(problems))
 
 
-def _obstacle(matched: Matched) -> UnsupportedError | None:
-    """Why the networks cannot be run on characters; None where they can."""
+def _conventions(names: Sequence[str], paths: Sequence[Path], request: Merge) -> Mapping[str, Convention]:
+    """By name of the model, for those that the user speaks of."""
+    found = {} if request.convention is None else dict.fromkeys(names, request.convention)
+    for key, convention in request.conventions.items():
+        meant = [
+            name
+            for name, path in zip(names, paths, strict=True)
+            if key in (name, str(path), path.name, path.stem)
+        ]
+        if not meant:
+            raise UsageError(f"convention for {key!r}: no such model", hint=f"the models are {listed(names)}")
+        found |= dict.fromkeys(meant, convention)
+    return found
+
+
+def _obstacle(ingredients: Sequence[Ingredient]) -> UnsupportedError | None:
+    """Why the networks cannot be run on characters; None if they can."""
     from toolkit.engine import require_character_network
 
-    model = matched.ingredients[0].model
+    model = ingredients[0].model
     try:
         require_character_network(model)
         model.build_graph()
@@ -182,8 +179,18 @@ def _obstacle(matched: Matched) -> UnsupportedError | None:
     return None
 
 
-def _validation(toolkit: Toolkit, source: DatasetSource, matched: Matched, outputs: int) -> Dataset | None:
-    dataset = toolkit.data.open(source, "validation")
-    if matched.classes:
-        return labelled_for(dataset, matched.classes)
-    return dataset if len(dataset.classes) == outputs else None
+def _images(
+    toolkit: Toolkit, source: DatasetSource, ingredients: Sequence[Ingredient], reason: str
+) -> Images | None:
+    """The data set, if it has the networks' classes."""
+
+    @functools.cache
+    def split(name: SplitName) -> Dataset:
+        return toolkit.data.open(source, name)
+
+    classes = next((item.model.card.classes for item in ingredients if item.model.card.classes), None)
+    labels = split("validation").classes
+    fits = (
+        len(labels) == ingredients[0].model.classes if classes is None else sorted(labels) == sorted(classes)
+    )
+    return Images(reason, source.name, split) if fits else None

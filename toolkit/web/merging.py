@@ -6,7 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.operations.merge import MergeOrder, merge
+from toolkit.errors import StorageError
+from toolkit.operations.merge import merge
+from toolkit.requests.merge import Merge
 from toolkit.store.opening import ConfinedFile, name_of, open_confined, output_path
 from toolkit.web.heavy import Deadline
 from toolkit.web.listing import listed_models
@@ -50,13 +52,17 @@ def merge_named(state: WebState, models: Any, output: Any) -> MergedModel:
         state.read_first(
             [file.path for file in files] if names else [model.file for model in listed_models(state)]
         )
-        order = MergeOrder(models=tuple(file.path for file in files), out=out)
-        outcome = merge(state.toolkit, order, Deadline(state.settings.limits.merge_seconds))
+        request = Merge(models=tuple(file.path for file in files), out=out)
+        merged = merge(state.toolkit, request, Deadline(state.settings.limits.merge_seconds))
         _check_unchanged(files)
     name = name_of(out, state.roots) or out.name
-    plan = outcome.plan
-    verdict = f". {outcome.report.verdict.sentence}" if outcome.report is not None else ""
-    return MergedModel(name, f"{len(plan.ingredients)} models merged with strategy {plan.strategy}{verdict}")
+    if merged.failure:
+        raise refuse(507, StorageError.code, f"{name} was saved, its report could not be written")
+    verdict = "" if merged.report is None else f". {merged.report.verdict.sentence}"
+    recipe = merged.recipe
+    return MergedModel(
+        name, f"{len(recipe.ingredients)} models merged with strategy {recipe.strategy}{verdict}"
+    )
 
 
 def _checked_names(state: WebState, models: Any) -> list[str]:

@@ -41,6 +41,7 @@ _STATUS = {
     "unreadable": 422,
     "unsupported": 422,
     "incompatible_models": 422,
+    "worse_merge": 422,
     "storage": 507,
 }
 _TITLES = {
@@ -56,6 +57,7 @@ _TITLES = {
     "unreadable": "The input cannot be read.",
     "unsupported": "The input is not supported.",
     "incompatible_models": "These models cannot be merged.",
+    "worse_merge": "The merge is worse than its best ingredient.",
     "storage": "The server's disk reported an error.",
     "unauthorized": "A token is required.",
     "forbidden": "Requests from other sites are refused.",

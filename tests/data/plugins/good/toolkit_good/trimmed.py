@@ -7,24 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.tensors import weighted_mean
-from toolkit.types import MergeRequest, MergeResult, TensorGroup
-from toolkit_good.options import TrimmedMeanOptions
+from toolkit.tensors import TensorSpec
+from toolkit.types import MergeRequest, MergeResult, tensorwise
 
 
 def merge(request: MergeRequest) -> MergeResult:
-    """Plan the mean of what is left when the extremes of every number are left out."""
-    options: TrimmedMeanOptions = request.options
+    """Leave out the extremes of every number and average the rest."""
     number = len(request.ingredients)
-    trim = min(options.trim, (number - 1) // 2)
+    trim = min(request.options.trim, (number - 1) // 2)
 
-    def combine(group: TensorGroup) -> NDArray[np.floating[Any]]:
-        ordered = np.sort(np.stack(group.arrays), axis=0)
-        kept = tuple(ordered[trim : number - trim])
-        return weighted_mean(kept, [1 / len(kept)] * len(kept))
+    def trimmed(arrays: tuple[NDArray[Any], ...], _: TensorSpec) -> NDArray[Any]:
+        ordered = np.sort(np.stack(arrays), axis=0)
+        return ordered[trim : number - trim].mean(axis=0, dtype=np.float64)
 
-    return MergeResult(
-        combine,
-        weights=(1 / number,) * number,
-        notes=(f"of {number} values of every number, {2 * trim} extremes are left out",),
-    )
+    model = tensorwise(request.ingredients, trimmed, elementwise=True)
+    return MergeResult(model, notes=(f"of {number} values of every number, {2 * trim} are left out",))

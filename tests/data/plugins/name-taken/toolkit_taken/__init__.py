@@ -1,24 +1,16 @@
-"""A plugin whose strategy bears a name that a built-in one has."""
+"""A plugin with a strategy that has the name of a built-in one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from toolkit import hookimpl
-from toolkit.types import MergeRequest, MergeResult, MergeStrategy, TensorGroup
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-
-def _first(group: TensorGroup) -> NDArray[np.floating[Any]]:
-    return group.arrays[0]
+from toolkit.types import MergeRequest, MergeResult, MergeStrategy
 
 
 def _merge(request: MergeRequest) -> MergeResult:
-    return MergeResult(_first, (1.0, *(0.0 for _ in request.ingredients[1:])))
+    first = min(request.ingredients, key=lambda item: item.digest)
+    return MergeResult(first.model, unchanged=first.name)
 
 
 @hookimpl

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.declarations import Ingredient
 from toolkit.errors import DamagedFileError, IncompatibleModelsError, UnreadableInputError
-from toolkit.merging.matching import candidate, match, unique_names
+from toolkit.merging.ingredients import ingredient, unique_names
 from toolkit.merging.problems import Problem, refusal
+from toolkit.merging.stages import conform
 from toolkit.model import Card
 from toolkit.vocabulary import Convention
 
@@ -26,58 +28,68 @@ def card(classes: str = "", convention: Convention | None = None) -> Card:
 def test_models_are_seen_under_the_first_ones_names(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)])
     other = nets.chain(["dense_5"], [weights(2.0)])
-    matched = match(nets.candidates(first, other, accuracies=[0.9, 0.8]))
-    assert matched.problems == ()
-    assert [item.name for item in matched.ingredients] == ["a", "b"]
-    conformed = matched.ingredients[1].model
+    before = nets.state(first, other, accuracies=[0.9, 0.8])
+    assert list(conform.problems(before)) == []
+    found = conform.run(before).ingredients
+    assert [item.name for item in found] == ["a", "b"]
+    conformed = found[1].model
     assert list(conformed.tensors) == ["dense/kernel", "dense/bias"]
     assert conformed.tensors.read("dense/kernel").tolist() == weights(2.0)["kernel"].tolist()
 
 
 def test_the_order_does_not_depend_on_how_they_were_listed(nets: Any) -> None:
     models = [nets.chain([f"dense_{value}"], [weights(float(value))]) for value in range(4)]
-    listed = nets.candidates(*models, accuracies=[0.5, None, 0.7, None])
-    expected = [item.digest for item in match(listed).ingredients]
+    before = nets.state(*models, accuracies=[0.5, None, 0.7, None])
+    listed = before.ingredients
+
+    def run(order: list[int]) -> list[Ingredient]:
+        shuffled = dataclasses.replace(before, ingredients=tuple(listed[i] for i in order))
+        return list(conform.run(shuffled).ingredients)
+
+    expected = [item.digest for item in run([0, 1, 2, 3])]
     for order in ([3, 2, 1, 0], [1, 3, 0, 2]):
-        assert [item.digest for item in match([listed[i] for i in order]).ingredients] == expected
-    assert match(listed).ingredients[0].name == "c", "the most accurate one comes first"
+        assert [item.digest for item in run(order)] == expected
+    assert run([0, 1, 2, 3])[0].name == "c", "the most accurate one comes first"
 
 
 def test_classes_in_another_order_are_a_problem_with_a_name(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc"))
     other = nets.chain(["dense"], [weights(2.0)], card=card("acb"))
-    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    (problem,) = conform.problems(nets.state(first, other, accuracies=[0.9, 0.8]))
     assert problem.text == "has the classes of a in another order: its output 1 is 'c', there it is 'b'"
 
 
 def test_other_classes_are_a_problem(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc"))
     other = nets.chain(["dense"], [weights(2.0)], card=card("abd"))
-    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
-    assert problem.text == "tells other classes apart than a: has 'd' and lacks 'c'"
+    (problem,) = conform.problems(nets.state(first, other, accuracies=[0.9, 0.8]))
+    assert problem.text == "has other classes than a: has 'd' and lacks 'c'"
 
 
 def test_conventions_must_agree(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc", Convention()))
     other = nets.chain(["dense"], [weights(2.0)], card=card("abc", Convention("transposed")))
-    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
-    assert problem.text == "wants its pixels transposed/unit/light, a wants them upright/unit/light"
+    (problem,) = conform.problems(nets.state(first, other, accuracies=[0.9, 0.8]))
+    assert problem.text == "expects transposed/unit/light input, a expects upright/unit/light"
 
 
 def test_a_model_without_a_card_is_taken_to_be_like_the_others(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)], card=card("abc", Convention()))
-    matched = match(nets.candidates(first, nets.chain(["dense"], [weights(2.0)])))
-    assert (matched.problems, matched.classes, matched.convention) == ((), tuple("abc"), Convention())
-    assert matched.notes == (
-        "b: no card tells the classes; taken to be those of the others",
-        "b: no card tells the pixels' convention; taken to be upright/unit/light",
-    )
+    before = nets.state(first, nets.chain(["dense"], [weights(2.0)]))
+    assert list(conform.problems(before)) == []
+    assert (before.classes, before.convention) == (tuple("abc"), Convention())
+    assert list(conform.notes(before)) == [
+        "b: no card names the classes; assumed to be those of the others",
+        "b: input format unknown; assumed to be upright/unit/light like the others",
+    ]
+    cards = [item.model.card for item in conform.run(before).ingredients]
+    assert {(card.classes, card.convention) for card in cards} == {(tuple("abc"), Convention())}
 
 
 def test_number_types_must_agree(nets: Any) -> None:
     first = nets.chain(["dense"], [weights(1.0)])
     other = nets.chain(["dense"], [weights(2.0, dtype=np.float16)])
-    problems = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    problems = list(conform.problems(nets.state(first, other, accuracies=[0.9, 0.8])))
     assert [problem.text for problem in problems] == [
         "dense/kernel is float16, a's dense/kernel is float32",
         "dense/bias is float16, a's dense/bias is float32",
@@ -102,16 +114,16 @@ def lookup(nets: Any, table: list[int], state: int, count: int) -> Any:
 
 def test_only_unexplained_integers_are_a_problem(nets: Any) -> None:
     first, same = lookup(nets, [1, 2], 7, 100), lookup(nets, [1, 2], 8, 300)
-    assert match(nets.candidates(first, same)).problems == ()
+    assert list(conform.problems(nets.state(first, same))) == []
     other = lookup(nets, [1, 3], 7, 100)
-    (problem,) = match(nets.candidates(first, other, accuracies=[0.9, 0.8])).problems
+    (problem,) = conform.problems(nets.state(first, other, accuracies=[0.9, 0.8]))
     assert "the integers of lookup/table differ" in problem.text
 
 
 def test_copies_are_named_whatever_their_layers_are_called(nets: Any) -> None:
     first, copy = nets.chain(["dense"], [weights(1.0)]), nets.chain(["dense_9"], [weights(1.0)])
-    matched = match(nets.candidates(first, copy, accuracies=[0.9, 0.8]))
-    assert matched.notes[0] == "b holds the same weights as a: each of them counts"
+    found = conform.run(nets.state(first, copy, accuracies=[0.9, 0.8])).ingredients
+    assert [item.copy_of for item in found] == ["", "a"]
 
 
 def test_what_a_merge_does_not_keep_is_said(nets: Any) -> None:
@@ -121,18 +133,18 @@ def test_what_a_merge_does_not_keep_is_said(nets: Any) -> None:
         dataclasses.replace(model, dropped=dropped)
         for model, dropped in zip(models, ((optimizer, training), (optimizer, training), ()), strict=True)
     ]
-    noted = match(nets.candidates(*with_state, accuracies=[0.9, 0.8, 0.7])).notes
+    noted = list(conform.notes(nets.state(*with_state, accuracies=[0.9, 0.8, 0.7])))
     assert f"{optimizer} and {training} of a, b are left out: a merge keeps only the network" in noted
-    noted = match(nets.candidates(*with_state[:2], accuracies=[0.9, 0.8])).notes
+    noted = list(conform.notes(nets.state(*with_state[:2], accuracies=[0.9, 0.8])))
     assert f"{optimizer} and {training} of every model are left out: a merge keeps only the network" in noted
-    noted = match(nets.candidates(*models, accuracies=[0.9, 0.8, 0.7])).notes
+    noted = list(conform.notes(nets.state(*models, accuracies=[0.9, 0.8, 0.7])))
     assert not any("left out" in note for note in noted)
 
 
 def test_one_stranger_among_many_is_the_one_that_is_reported(nets: Any) -> None:
     stranger = nets.chain(["dense"], [weights(1.0, outputs=5)])
     others = [nets.chain(["dense"], [weights(value)]) for value in (2.0, 3.0, 4.0)]
-    problems = match(nets.candidates(stranger, *others, accuracies=[0.99, 0.7, 0.6, 0.5])).problems
+    problems = list(conform.problems(nets.state(stranger, *others, accuracies=[0.99, 0.7, 0.6, 0.5])))
     assert {problem.model for problem in problems} == {"a"}
 
 
@@ -140,8 +152,8 @@ def test_one_stranger_among_many_is_the_one_that_is_reported(nets: Any) -> None:
 def test_a_number_that_is_none_names_file_and_tensor(nets: Any, bad: float) -> None:
     broken = weights(1.0)
     broken["bias"][1] = bad
-    with pytest.raises(UnreadableInputError, match=r"x\.h5: tensor dense/bias holds 1 values"):
-        candidate("x.h5", nets.chain(["dense"], [broken]), 0)
+    with pytest.raises(UnreadableInputError, match=r"x\.h5: tensor dense/bias has 1 values"):
+        ingredient("x.h5", nets.chain(["dense"], [broken]), 0)
 
 
 def test_names_are_as_short_as_they_can_be() -> None:

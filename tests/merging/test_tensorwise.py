@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from toolkit.declarations import MergeResult, TensorGroup
+from toolkit.declarations import Ingredient, tensorwise
 from toolkit.errors import IncompatibleModelsError, PluginError
-from toolkit.merging.combine import combined, effective_number, only_ingredient, plain_mean
-from toolkit.tensors import weighted_mean, weights_digest
+from toolkit.tensors import Tensors, TensorSpec, weighted_mean, weights_digest
+
+Arrays = tuple[np.ndarray[Any, Any], ...]
 
 
-def soup(*weights: float) -> MergeResult:
-    return MergeResult(lambda group: weighted_mean(group.arrays, weights), weights)
+def soup(models: Sequence[Ingredient], *shares: float) -> Tensors:
+    shares = shares or (1 / len(models),) * len(models)
+    return tensorwise(
+        models, lambda arrays, _: weighted_mean(arrays, shares), shares=shares, elementwise=True
+    ).tensors
 
 
 def normalised(nets: Any, value: float, state: int = 0) -> Any:
@@ -31,27 +36,45 @@ def normalised(nets: Any, value: float, state: int = 0) -> Any:
 
 def test_three_models_by_hand(nets: Any) -> None:
     models = nets.ingredients(*(normalised(nets, value, state=int(value)) for value in (1.0, 2.0, 6.0)))
-    mean = combined(models, plain_mean(models), "mean").tensors
+    mean = soup(models)
     assert mean.read("norm/gamma").tolist() == [3.0] * 4
     assert mean.read("norm/moving_variance").tolist() == [3.0] * 4
     assert mean.read("drop/seed_generator_state").tolist() == [1], "the first one's, never an average"
-    weighted = combined(models, soup(0.5, 0.25, 0.25), "weighted").tensors
+    weighted = soup(models, 0.5, 0.25, 0.25)
     assert weighted.read("norm/gamma").tolist() == [2.5] * 4
     assert weighted.read("norm/gamma").dtype == np.float32
 
 
-def test_statistics_are_averaged_by_weight_whatever_the_strategy_does(nets: Any) -> None:
+def test_statistics_are_averaged_by_share_whatever_the_function_does(nets: Any) -> None:
     models = nets.ingredients(normalised(nets, 1.0), normalised(nets, 3.0))
     seen: list[str] = []
 
-    def odd(group: TensorGroup) -> Any:
-        seen.append(group.name)
-        return group.arrays[0] * 0.0
+    def odd(arrays: Arrays, spec: TensorSpec) -> Any:
+        seen.append(spec.name)
+        return arrays[0] * 0.0
 
-    tensors = combined(models, MergeResult(odd, (0.25, 0.75)), "odd").tensors
+    tensors = tensorwise(models, odd, shares=(0.25, 0.75)).tensors
     assert tensors.read("norm/gamma").tolist() == [0.0] * 4
     assert tensors.read("norm/moving_variance").tolist() == [2.5] * 4
+    assert tensorwise(models, odd).tensors.read("norm/moving_variance").tolist() == [2.0] * 4
     assert seen == ["norm/gamma"]
+
+
+def test_an_elementwise_function_gets_blocks(nets: Any) -> None:
+    size = (1 << 18) + 5
+    rows = [np.arange(size, dtype=np.float32).reshape(1, -1) + offset for offset in (0, 2)]
+    models = nets.ingredients(
+        *(nets.network(nets.layer("layer", "Dense", (), {"kernel": row})) for row in rows)
+    )
+    shapes: list[tuple[int, ...]] = []
+
+    def mean(arrays: Arrays, _: TensorSpec) -> Any:
+        shapes.append(arrays[0].shape)
+        return np.mean(arrays, axis=0, dtype=np.float64)
+
+    merged = tensorwise(models, mean, elementwise=True).tensors.read("layer/kernel")
+    assert np.array_equal(merged, rows[0] + 1)
+    assert shapes == [(1 << 18,), (5,)]
 
 
 @settings(deadline=None)
@@ -74,8 +97,8 @@ def test_copies_merge_to_themselves_bit_for_bit(
     weights = tuple(share / sum(shares) for share in shares)
     model = nets.network(nets.layer("layer", "Dense", (), {"kernel": array, "moving_mean": array}))
     copies = nets.ingredients(*[model] * len(shares))
-    for result in (plain_mean(copies), soup(*weights)):
-        assert weights_digest(combined(copies, result, "soup").tensors) == weights_digest(model.tensors)
+    for tensors in (soup(copies), soup(copies, *weights)):
+        assert weights_digest(tensors) == weights_digest(model.tensors)
 
 
 @settings(deadline=None)
@@ -88,52 +111,58 @@ def test_the_mean_equals_that_of_float64_in_any_order(
 ) -> None:
     models = [nets.network(nets.layer("layer", "Dense", (), {"kernel": row})) for row in rows[order]]
     found = nets.ingredients(*models)
-    merged = combined(found, plain_mean(found), "mean").tensors.read("layer/kernel")
+    merged = soup(found).read("layer/kernel")
     assert np.array_equal(merged, rows.mean(axis=0, dtype=np.float64).astype(np.float32))
 
 
-def test_a_strategy_that_gives_nonsense_is_named(nets: Any) -> None:
+@pytest.mark.parametrize(
+    ("function", "kind", "message"),
+    [
+        (
+            lambda arrays, _: arrays[0][:1],
+            PluginError,
+            r"float32 \(1,\) for tensor norm/gamma, expected float64 or",
+        ),
+        (lambda arrays, _: arrays[0].astype(np.float16), PluginError, "float16"),
+        (lambda arrays, _: arrays[0].tolist(), PluginError, "returned list for tensor norm/gamma"),
+        (
+            lambda arrays, _: arrays[0].astype(np.float64) * 1e300,
+            IncompatibleModelsError,
+            "norm/gamma values that are NaN or too large for float32",
+        ),
+    ],
+)
+def test_a_function_that_returns_nonsense_is_refused(
+    nets: Any, function: Any, kind: type[Exception], message: str
+) -> None:
     models = nets.ingredients(normalised(nets, 1.0), normalised(nets, 2.0))
-    with pytest.raises(PluginError, match=r"strategy odd gave 2 weights with the sum 0\.5 for 2 ingredients"):
-        combined(models, MergeResult(lambda group: group.arrays[0], (0.25, 0.25)), "odd")
-    flat = MergeResult(lambda group: group.arrays[0][:1], (0.5, 0.5))
-    with pytest.raises(PluginError, match=r"strategy odd made float32 \(1,\) of tensor norm/gamma"):
-        combined(models, flat, "odd").tensors.read("norm/gamma")
-    listed = MergeResult(lambda group: group.arrays[0].tolist(), (0.5, 0.5))
-    with pytest.raises(
-        PluginError, match="strategy odd made list of tensor norm/gamma, expected a NumPy array"
-    ):
-        combined(models, listed, "odd").tensors.read("norm/gamma")
-    huge = MergeResult(lambda group: group.arrays[0].astype(np.float64) * 1e300, (0.5, 0.5))
-    with pytest.raises(IncompatibleModelsError, match=r"norm/gamma that are NaN or beyond float32"):
-        combined(models, huge, "odd").tensors.read("norm/gamma")
+    with pytest.raises(kind, match=message):
+        tensorwise(models, function).tensors.read("norm/gamma")
 
 
-def test_integers_that_differ_are_refused_even_where_nobody_matched(nets: Any) -> None:
+@pytest.mark.parametrize("shares", [(0.25, 0.25), (1.0,), (float("nan"), 1.0)])
+def test_shares_that_do_not_fit_are_refused(nets: Any, shares: tuple[float, ...]) -> None:
+    models = nets.ingredients(normalised(nets, 1.0), normalised(nets, 2.0))
+    with pytest.raises(PluginError, match="shares with the sum"):
+        tensorwise(models, lambda arrays, _: arrays[0], shares=shares)
+
+
+def test_integers_that_differ_are_refused(nets: Any) -> None:
     def table(value: int) -> Any:
         return nets.network(nets.layer("lookup", "Lookup", (), {"table": np.asarray([value], np.int64)}))
 
     same = nets.ingredients(table(1), table(1))
-    forced = (same[0], type(same[0])("z", table(2), None, "", 1))
-    tensors = combined(forced, plain_mean(forced), "mean").tensors
+    forced = (same[0], Ingredient("z", table(2), None, "", 1))
     with pytest.raises(IncompatibleModelsError, match="z: the integers of lookup/table differ"):
-        tensors.read("lookup/table")
-
-
-def test_effective_number_and_single_ingredients() -> None:
-    assert effective_number((0.25,) * 4) == pytest.approx(4.0)
-    assert effective_number((1.0, 0.0)) == 1.0
-    assert only_ingredient(soup(0.0, 1.0, 0.0)) == 1
-    assert only_ingredient(soup(0.5, 0.5)) is None
+        soup(forced).read("lookup/table")
 
 
 MEMORY = """
 import resource, sys
 import numpy as np
-from toolkit.merging.combine import combined, plain_mean
 from toolkit.model import Card, Model
-from toolkit.tensors import TensorRole, TensorSpec, Tensors
-from toolkit.declarations import Ingredient
+from toolkit.tensors import TensorRole, TensorSpec, Tensors, weighted_mean
+from toolkit.declarations import Ingredient, tensorwise
 
 COUNT, LAYERS, SIZE = int(sys.argv[1]), 40, 1 << 20
 
@@ -150,7 +179,8 @@ class Made(Tensors):
 
 nets = [Model(Made(i), Card(), None, (28, 28, 1), (62,)) for i in range(COUNT)]
 models = [Ingredient(f"m{i}", net, None, str(i), i) for i, net in enumerate(nets)]
-merged = combined(models, plain_mean(models), "mean").tensors
+mean = lambda arrays, _: weighted_mean(arrays, [1 / COUNT] * COUNT)
+merged = tensorwise(models, mean, elementwise=True).tensors
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name in merged:
     assert merged.read(name)[0] == np.float32((COUNT - 1) / 2)

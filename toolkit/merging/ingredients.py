@@ -1,0 +1,56 @@
+"""Ingredients as they are opened: named, checked, with a digest."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+from toolkit.declarations import Ingredient
+from toolkit.model import Model
+from toolkit.tensors import weights_digest
+from toolkit.tensors.finite import FiniteTensors
+
+
+def ingredient(name: str, model: Model, position: int) -> Ingredient:
+    """Read every tensor of a model once, for its digest and to check that its numbers are finite.
+
+    Raises:
+        UnreadableInputError: If the file cannot be read to its end, or has NaN or infinities.
+    """
+    checked = dataclasses.replace(model, tensors=FiniteTensors(model.tensors, name))
+    return Ingredient(
+        name, checked, model.card.validation_accuracy, weights_digest(checked.tensors), position
+    )
+
+
+def printable(name: str) -> str:
+    """A file's name with “�” for control characters and for bytes that are no text."""
+    return "".join(character if character.isprintable() else "�" for character in name)
+
+
+def unique_names(models: Sequence[Sequence[str]]) -> list[str]:
+    """Short names for files: the file's own name, with folders where that is not unique.
+
+    A file that is given twice gets a number.
+
+    Args:
+        models: The parts of each path.
+    """
+    paths = [tuple(part for part in parts if not part.startswith("/")) for parts in models]
+    names = {path: "/".join(path[-1:]) for path in paths}
+    for depth in range(2, max(map(len, paths), default=0) + 1):
+        counts = Counter(names.values())
+        names = {path: "/".join(path[-depth:]) if counts[name] > 1 else name for path, name in names.items()}
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for path in paths:
+        name = printable(names[path])
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence."""
+    return ", ".join(names)

@@ -1,0 +1,247 @@
+"""Runs a merge: stages, measurements, verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit.declarations import Ingredient, MergeResult, tensorwise
+from toolkit.errors import WorseMergeError
+from toolkit.merging.problems import Problem
+from toolkit.merging.relatedness import unrelated
+from toolkit.merging.stages import STAGES, conform
+from toolkit.merging.stages.conform import same_weights
+from toolkit.merging.stages.recalibrate import has_batch_statistics
+from toolkit.merging.state import MergeState, Stage, StageReport
+from toolkit.merging.verdict import Verdict, best_of, judge, unmeasured
+from toolkit.model import Model
+from toolkit.tensors import weighted_mean
+from toolkit.vocabulary import Convention, Orientation, SplitName
+
+if TYPE_CHECKING:
+    from toolkit.engine import Evaluation
+
+_FAR_FROM_CARD = 0.02
+_NEAR_CHANCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A merge that was carried out, before it is saved.
+
+    Attributes:
+        state: After the last stage.
+        verdicts: By split; on validation in any case, measured or not.
+        ingredients: By split, in the order of the merge.
+        merged: By split.
+        plain_mean: Of the plain mean without recalibration, unless the merge is that; by split.
+        notes: Remarks on the measurements.
+    """
+
+    state: MergeState
+    verdicts: Mapping[SplitName, Verdict]
+    ingredients: Mapping[SplitName, Sequence[Evaluation]]
+    merged: Mapping[SplitName, Evaluation]
+    plain_mean: Mapping[SplitName, Evaluation]
+    notes: tuple[str, ...]
+
+    @property
+    def result(self) -> MergeResult:
+        """What the strategy made, its model finished by the later stages."""
+        assert self.state.result is not None  # the stage combine sets it
+        return self.state.result
+
+
+def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple[Problem, ...]]:
+    """Check a merge before any work.
+
+    Args:
+        state: With ingredients as they were opened.
+        known: Problems of the ingredients, those of the stage conform included.
+
+    Returns:
+        The state with its unrelated pairs, and every problem of every stage.
+    """
+    found = list(known)
+    conformed = state
+    if not found:
+        conformed = conform.run(state)
+        state = dataclasses.replace(state, unrelated=tuple(unrelated(conformed.ingredients)))
+        conformed = dataclasses.replace(conformed, unrelated=state.unrelated)
+    for stage in STAGES[1:]:
+        found += stage.problems(conformed)
+    return state, tuple(found)
+
+
+def run(state: MergeState) -> Outcome:
+    """Carry out a merge that has no problems.
+
+    Raises:
+        WorseMergeError: If the result is less accurate on validation than its best ingredient,
+            and the recipe neither keeps it nor takes the ingredient instead.
+    """
+    return _Run(state).outcome()
+
+
+class _Run:
+    def __init__(self, state: MergeState) -> None:
+        self._state = state
+        self._convention = state.convention or Convention()
+        self._evaluations: dict[tuple[int, SplitName], tuple[Model, Evaluation]] = {}
+        self._finished: dict[tuple[str, int], tuple[Model, Model, StageReport]] = {}
+        self._known: dict[str, Evaluation] = {}
+
+    def outcome(self) -> Outcome:
+        state = self._state
+        if state.images.open is None:
+            state = self._staged(state)
+            averaged = has_batch_statistics(state.model) and _result(state).unchanged is None
+            verdict = unmeasured(state.images.reason, statistics_averaged=averaged)
+            return Outcome(state, {"validation": verdict}, {}, {}, {}, ())
+        self._known = self._measure(state.ingredients, "validation")
+        measured = (
+            dataclasses.replace(item, validation_accuracy=self._known[item.name].accuracy)
+            for item in state.ingredients
+        )
+        state = self._staged(dataclasses.replace(state, ingredients=tuple(measured)))
+        # The same order decides between equals everywhere: that of the merge.
+        self._known = {item.name: self._known[item.name] for item in state.ingredients}
+        best = best_of(self._known)
+        state, verdict = self._judged(state, best)
+        splits: tuple[SplitName, ...] = ("validation", "test") if state.recipe.test else ("validation",)
+        known = {"validation": self._known}
+        if state.recipe.test:
+            known["test"] = self._measure(state.ingredients, "test")
+        merged = {split: self._merged(state, split, known[split]) for split in splits}
+        verdicts: dict[SplitName, Verdict] = {"validation": verdict}
+        if state.recipe.test:
+            unchanged = _result(state).unchanged or ""
+            verdicts["test"] = judge(merged["test"], known["test"][best], best, "test", unchanged=unchanged)
+        mean = _plain_mean(state.ingredients)
+        same = same_weights(state.model.tensors, mean.tensors) if _comparable(state.model, mean) else False
+        plain = {} if same else {split: self._evaluate(mean, split) for split in splits}
+        found = {split: tuple(known[split][item.name] for item in state.ingredients) for split in splits}
+        remarks = tuple(_remarks(state, self._known, self._convention))
+        return Outcome(state, verdicts, found, merged, plain, remarks)
+
+    def _staged(self, state: MergeState) -> MergeState:
+        for index, stage in enumerate(STAGES):
+            if state.images.open is not None:
+                state = dataclasses.replace(state, evaluate=self._scorer(state, STAGES[index + 1 :]))
+            state = self._apply(stage, state)
+        return state
+
+    def _apply(self, stage: Stage, state: MergeState) -> MergeState:
+        """Run a stage, or take what it made of the same model before."""
+        reason = stage.skip(state)
+        if reason:
+            return state.after(stage.name, reason, ran=False)
+        key = stage.name, id(state.model)
+        if key in self._finished:
+            _, model, report = self._finished[key]
+            return state.after(stage.name, report.sentence, model, **report.figures)
+        done = stage.run(state)
+        if stage.finishes_candidates:
+            # Holding the model keeps its id from being used again.
+            self._finished[key] = state.model, done.model, done.reports[-1]
+        return done
+
+    def _scorer(self, state: MergeState, later: Sequence[Stage]) -> Callable[[Model], float]:
+        def score(model: Model) -> float:
+            own = next((item.name for item in state.ingredients if item.model is model), None)
+            if own is not None:
+                return self._known[own].accuracy
+            candidate = dataclasses.replace(state, result=MergeResult(model))
+            for stage in later:
+                if stage.finishes_candidates:
+                    candidate = self._apply(stage, candidate)
+            accuracy = self._evaluate(candidate.model, "validation").accuracy
+            state.progress.note(f"candidate: {100 * accuracy:.2f} % on validation")
+            return accuracy
+
+        return score
+
+    def _judged(self, state: MergeState, best: str) -> tuple[MergeState, Verdict]:
+        """The verdict on validation; with `or_best` perhaps on the best ingredient instead."""
+        opponent, result = self._known[best], _result(state)
+        merged = self._merged(state, "validation", self._known)
+        verdict = judge(merged, opponent, best, "validation", unchanged=result.unchanged or "")
+        if not verdict.hurt or state.recipe.keep_worse:
+            return state, verdict
+        if not state.recipe.or_best:
+            raise WorseMergeError(
+                f"{verdict.sentence} Nothing was written.",
+                hint=f"use {best}, or save the result with --keep-worse, or {best} with --or-best",
+            )
+        item = next(item for item in state.ingredients if item.name == best)
+        replaced = MergeResult(
+            item.model,
+            (
+                *result.notes,
+                f"the result of {state.strategy.name} was replaced by {best}: {verdict.sentence}",
+            ),
+            result.steps,
+            tuple(float(one.name == best) for one in state.ingredients),
+            unchanged=best,
+        )
+        state = dataclasses.replace(state, result=replaced)
+        return state, judge(opponent, opponent, best, "validation", unchanged=best)
+
+    def _measure(self, ingredients: Sequence[Ingredient], split: SplitName) -> dict[str, Evaluation]:
+        progress, found = self._state.progress, {}
+        progress.begin(f"scoring on {split}", len(ingredients), "models")
+        for number, item in enumerate(ingredients, start=1):
+            found[item.name] = self._evaluate(item.model, split)
+            progress.advance(number, f"{item.name} {100 * found[item.name].accuracy:.2f} %")
+        progress.end()
+        return found
+
+    def _merged(self, state: MergeState, split: SplitName, known: Mapping[str, Evaluation]) -> Evaluation:
+        unchanged = _result(state).unchanged
+        return self._evaluate(state.model, split) if unchanged is None else known[unchanged]
+
+    def _evaluate(self, model: Model, split: SplitName) -> Evaluation:
+        from toolkit.engine import Network, evaluate, usable_processors
+
+        key = id(model), split
+        if key not in self._evaluations:
+            assert self._state.images.open is not None
+            classes = self._state.classes
+            network = Network.of(
+                model.with_card(dataclasses.replace(model.card, classes=classes)), threads=usable_processors()
+            )
+            images = self._state.images.open(split)
+            self._evaluations[key] = model, evaluate(network, images, self._convention)
+        return self._evaluations[key][1]
+
+
+def _result(state: MergeState) -> MergeResult:
+    assert state.result is not None  # the stage combine sets it
+    return state.result
+
+
+def _plain_mean(ingredients: Sequence[Ingredient]) -> Model:
+    shares = (1.0 / len(ingredients),) * len(ingredients)
+    return tensorwise(ingredients, lambda arrays, _: weighted_mean(arrays, shares), elementwise=True)
+
+
+def _comparable(model: Model, other: Model) -> bool:
+    return model.tensors.specs.keys() == other.tensors.specs.keys()
+
+
+def _remarks(state: MergeState, known: Mapping[str, Evaluation], used: Convention) -> Iterator[str]:
+    """Ingredients that are far from what their cards say, or near chance."""
+    chance = 1.0 / state.model.classes
+    flipped: Orientation = "transposed" if used.orientation == "upright" else "upright"
+    other = dataclasses.replace(used, orientation=flipped)
+    for item in state.ingredients:
+        accuracy, recorded = known[item.name].accuracy, item.model.card.validation_accuracy
+        if recorded is not None and abs(accuracy - recorded) > _FAR_FROM_CARD:
+            yield f"{item.name} scores {100 * accuracy:.2f} % here, {100 * recorded:.2f} % in its card"
+        if accuracy <= _NEAR_CHANCE * chance:
+            yield (
+                f"{item.name} is no better than chance: it is untrained, or its input format is not {used}; "
+                f"try --convention {item.name}={other}"
+            )

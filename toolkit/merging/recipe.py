@@ -1,0 +1,130 @@
+"""A whole merge as one file, with every default resolved."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError
+from toolkit.options import option, options_as_json, options_from_mapping
+from toolkit.vocabulary import Convention
+
+SCHEMA = 1
+_LARGEST = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class RecipeIngredient:
+    """One model of a recipe."""
+
+    name: str = option(help="name in the report")
+    path: str = option(help="model file, relative to the recipe")
+    weights_digest: str = option("", help="the file must have this weights digest")
+    convention: Convention | None = option(None, help="input format, if it is known")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A merge that can be run again."""
+
+    schema: int = option(SCHEMA, help="version of this file's layout", minimum=1)
+    strategy: str = option("mean", help="merge strategy")
+    dataset: str = option("none", help="data set: a name, a path relative to the recipe, or none")
+    output: str = option("emnist_model.h5", help="the merged model, relative to the recipe")
+    seed: int = option(0, help="random seed", minimum=0)
+    test: bool = option(False, help="score on the test split as well")  # noqa: FBT003
+    keep_worse: bool = option(False, help="save a result that is worse than its best ingredient")  # noqa: FBT003
+    or_best: bool = option(False, help="save the best ingredient if the result is worse")  # noqa: FBT003
+    ingredients: tuple[RecipeIngredient, ...] = option((), help="the models, in the order of the user")
+    options: Mapping[str, Any] = option({}, help="options of the strategy")
+    stages: Mapping[str, Mapping[str, Any]] = option({}, help="options of the stages, by name")
+
+    def to_toml(self) -> str:
+        """The recipe as TOML, which has no null: what is None is left out."""
+        import tomli_w
+
+        return tomli_w.dumps(_without_none(options_as_json(self)))
+
+    def to_json(self) -> str:
+        """The same fields as JSON."""
+        return json.dumps(options_as_json(self), ensure_ascii=False, indent=2) + "\n"
+
+
+def recipe_path(model: Path) -> Path:
+    """Where the recipe of a merged model is: beside it."""
+    return model.with_name(f"{model.stem}.recipe.toml")
+
+
+def relative(path: Path, folder: Path) -> str:
+    """A path relative to a recipe's folder, with ``/``."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe, TOML or JSON.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        UnreadableInputError: If it is no recipe, or of a newer schema.
+        UsageError: If a key is unknown or a value does not fit.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"{path}: no such recipe file", hint="each merge writes one beside its model")
+    content = path.read_bytes()[: _LARGEST + 1]
+    if len(content) > _LARGEST:
+        raise UnreadableInputError(f"{path}: larger than {_LARGEST:,} bytes", hint="name a recipe file")
+    try:
+        text = content.decode()
+        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableInputError(f"{path}: not a recipe: {error}", hint="name a recipe file") from error
+    return parse_recipe(data, str(path))
+
+
+def parse_recipe(data: Any, where: str) -> Recipe:
+    """Check a recipe's fields.
+
+    Args:
+        data: As read from TOML or JSON.
+        where: The file, for error messages.
+    """
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise UnreadableInputError(
+            f"{where}: not a recipe of this version: schema {schema!r}, expected {SCHEMA}",
+            hint="update the toolkit, or plan the merge again",
+        )
+    return options_from_mapping(Recipe, data, owner=f"recipe {where}")
+
+
+def check_digests(recipe: Recipe, found: Sequence[str]) -> None:
+    """Refuse ingredients that are not those the recipe was written for.
+
+    Args:
+        recipe: With ingredients in the order of ``found``.
+        found: Weights digests of the files.
+
+    Raises:
+        DamagedFileError: Naming each file that changed.
+    """
+    changed = [
+        item.path
+        for item, digest in zip(recipe.ingredients, found, strict=True)
+        if item.weights_digest not in ("", digest)
+    ]
+    if changed:
+        raise DamagedFileError(
+            f"{', '.join(changed)}: the weights differ from those in the recipe",
+            hint="restore the files, or plan the merge again",
+        )
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,231 @@
+"""Conform: all ingredients get the tensor names, classes and convention of the first."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.declarations import Ingredient
+from toolkit.declarations.merged_tensors import is_constant
+from toolkit.merging.ingredients import listed
+from toolkit.merging.problems import Problem
+from toolkit.merging.state import MergeState, Stage
+from toolkit.model import Model
+from toolkit.model.correspondence import Correspondence, correspondence, differences, signature
+from toolkit.tensors import TensorRole, Tensors, TensorSpec
+
+
+class RenamedTensors(Tensors):
+    """The tensors of one network under the names of another one; nothing is read or copied.
+
+    Args:
+        below: The tensors with their own names.
+        names: New name to own name.
+        reference: The other network's tensors: they give the specifications, and the arrays that
+            ``names`` leaves out (random generator states).
+    """
+
+    def __init__(self, below: Tensors, names: Mapping[str, str], reference: Tensors) -> None:
+        self._below = below
+        self._names = dict(names)
+        self._reference = reference
+
+    @property
+    def specs(self) -> Mapping[str, TensorSpec]:
+        """Every tensor's specification by name, in layer order."""
+        return self._reference.specs
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor, by its new name."""
+        own = self._names.get(name)
+        return self._reference.read(name) if own is None else self._below.read(own)
+
+
+def conform(model: Model, reference: Model, found: Correspondence) -> Model:
+    """The model with the reference's names and graph, and its own card and path.
+
+    Args:
+        model: A network that corresponds to the reference.
+        reference: Gives names, shapes and graph.
+        found: How the two correspond.
+    """
+    if all(name == own for name, own in found.tensors.items()) and model.tensors.specs.keys() == (
+        reference.tensors.specs.keys()
+    ):
+        return model
+    renamed = RenamedTensors(model.tensors, found.tensors, reference.tensors)
+    return dataclasses.replace(
+        reference, tensors=renamed, card=model.card, path=model.path, dropped=model.dropped
+    )
+
+
+def same_weights(first: Tensors, other: Tensors) -> bool:
+    """Whether two sets of tensors of the same names are equal, bit for bit.
+
+    Random generator states are left out, as in the weights digest. Small tensors are compared
+    first, so that different models are found out by reading little of them.
+    """
+    specs = [spec for spec in first.specs.values() if spec.role is not TensorRole.GENERATOR_STATE]
+    return all(
+        _bits(first.read(spec.name)) == _bits(other.read(spec.name))
+        for spec in sorted(specs, key=lambda spec: spec.size)
+    )
+
+
+def _bits(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+
+
+def problems(state: MergeState) -> Iterator[Problem]:
+    """Every difference that prevents a merge, by model, in the order in which they were named."""
+    ordered = in_order(state.ingredients)
+    if len(ordered) < 2:
+        return
+    reference = _reference(ordered)
+    for item in sorted(ordered, key=lambda item: item.position):
+        if item is reference:
+            continue
+        found = correspondence(reference.model, item.model)
+        if found is None:
+            for text in differences(reference.model, item.model, reference.name):
+                yield Problem(item.name, text, "merge networks of one architecture")
+            if reference.model.classes != item.model.classes:
+                continue
+        else:
+            yield from _unlike_tensors(item, reference, found)
+        yield from _unlike_cards(item, reference)
+
+
+def run(state: MergeState) -> MergeState:
+    """Order the ingredients, the most accurate first, and give all of them the names of the first."""
+    first, *others = in_order(state.ingredients)
+    conformed = [first]
+    renamed = 0
+    for item in others:
+        found = correspondence(first.model, item.model)
+        assert found is not None  # the plan refuses networks that do not correspond
+        model = conform(item.model, first.model, found)
+        renamed += model is not item.model
+        conformed.append(dataclasses.replace(item, model=model))
+    ingredients: list[Ingredient] = []
+    for item in conformed:
+        card = dataclasses.replace(item.model.card, convention=state.convention, classes=state.classes)
+        copy_of = next((one.name for one in ingredients if not one.copy_of and _same(one, item)), "")
+        ingredients.append(dataclasses.replace(item, model=item.model.with_card(card), copy_of=copy_of))
+    sentence = f"tensor names are those of {first.name}" if renamed else "tensor names are equal"
+    return dataclasses.replace(state, ingredients=tuple(ingredients)).after("conform", sentence)
+
+
+def notes(state: MergeState) -> Iterator[str]:
+    """What is assumed about models without a card, and what a merge does not keep."""
+    ordered = in_order(state.ingredients)
+    nameless = [item.name for item in ordered if not item.model.card.classes]
+    if not state.classes:
+        yield "no card names the classes: the outputs are assumed to mean the same in every model"
+    elif nameless:
+        yield f"{listed(nameless)}: no card names the classes; assumed to be those of the others"
+    blind = [item.name for item in ordered if item.model.card.convention is None]
+    if blind and state.convention is not None:
+        yield f"{listed(blind)}: input format unknown; assumed to be {state.convention} like the others"
+    yield from _dropped(ordered)
+
+
+def in_order(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """The most accurate first; the order in which they were named only decides between copies."""
+
+    def key(item: Ingredient) -> tuple[float, str, str, int]:
+        accuracy = -math.inf if item.validation_accuracy is None else item.validation_accuracy
+        return -accuracy, item.digest, item.name, item.position
+
+    return sorted(ingredients, key=key)
+
+
+def _reference(ordered: Sequence[Ingredient]) -> Ingredient:
+    """The first; if there are several kinds, the first named of the most common kind.
+
+    So one different network among many is one problem, whatever its place.
+    """
+    kinds = [signature(item.model) for item in ordered]
+    counts = Counter(kinds)
+    if len(counts) == 1:
+        return ordered[0]
+    return max(zip(ordered, kinds, strict=True), key=lambda pair: (counts[pair[1]], -pair[0].position))[0]
+
+
+def _unlike_tensors(item: Ingredient, reference: Ingredient, found: Correspondence) -> Iterator[Problem]:
+    for name, own in found.tensors.items():
+        ours, theirs = reference.model.tensors.specs[name], item.model.tensors.specs[own]
+        if ours.dtype != theirs.dtype:
+            yield Problem(
+                item.name,
+                f"{own} is {theirs.dtype}, {reference.name}'s {name} is {ours.dtype}",
+                "save the models with the same number type",
+            )
+        elif is_constant(ours) and not np.array_equal(
+            reference.model.tensors.read(name), item.model.tensors.read(own)
+        ):
+            yield Problem(
+                item.name,
+                f"the integers of {own} differ from {reference.name}'s {name}: they cannot be averaged",
+                "merge networks with equal integers",
+            )
+
+
+def _unlike_cards(item: Ingredient, reference: Ingredient) -> Iterator[Problem]:
+    ours, theirs = reference.model.card, item.model.card
+    if ours.classes and theirs.classes and ours.classes != theirs.classes:
+        yield Problem(item.name, _unlike_classes(theirs.classes, ours.classes, reference.name))
+    if ours.convention is not None and theirs.convention not in (None, ours.convention):
+        yield Problem(
+            item.name,
+            f"expects {theirs.convention} input, {reference.name} expects {ours.convention}",
+            "merge networks of one input format",
+        )
+
+
+def _unlike_classes(theirs: Sequence[str], ours: Sequence[str], first: str) -> str:
+    if sorted(theirs) == sorted(ours):
+        index = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
+        return (
+            f"has the classes of {first} in another order: its output {index} is {theirs[index]!r}, "
+            f"there it is {ours[index]!r}"
+        )
+    more, less = sorted({*theirs} - {*ours}), sorted({*ours} - {*theirs})
+    parts = [f"{word} {_few(values)}" for word, values in (("has", more), ("lacks", less)) if values]
+    return f"has other classes than {first}: " + " and ".join(parts)
+
+
+def _few(values: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, values[:5]))
+    return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"
+
+
+def _same(first: Ingredient, other: Ingredient) -> bool:
+    ours, theirs = first.model.tensors, other.model.tensors
+    if isinstance(ours, RenamedTensors) or isinstance(theirs, RenamedTensors):
+        return same_weights(ours, theirs)
+    return first.digest == other.digest
+
+
+def _dropped(ordered: Sequence[Ingredient]) -> Iterator[str]:
+    """What the files have that no merge keeps, such as the optimizer's state."""
+    owners: dict[str, list[str]] = {}
+    for item in ordered:
+        for thing in item.model.dropped:
+            owners.setdefault(thing, []).append(item.name)
+    things: dict[tuple[str, ...], list[str]] = {}
+    for thing, names in owners.items():
+        things.setdefault(tuple(names), []).append(thing)
+    for holders, own in things.items():
+        whose = "every model" if len(holders) == len(ordered) else listed(holders)
+        verb = "is" if len(own) == 1 else "are"
+        yield f"{' and '.join(own)} of {whose} {verb} left out: a merge keeps only the network"
+
+
+STAGE = Stage("conform", problems, run)
