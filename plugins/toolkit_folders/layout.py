@@ -14,14 +14,13 @@ from toolkit.store import walk_folders
 from toolkit.types import DatasetSource
 
 MAX_PICTURES = 200_000
-SUFFIXES = (".png", ".jpg", ".jpeg")
 HOW_TO_NAME = "a class folder is named by its character (A), or as upper_A, lower_a or U+0041"
 
 _PARTS = ("train", "test")
 _RANK, _RANK_WITHOUT_TRAIN = 100, 150
 _ENTRIES_PROBED = 1_000
 _CODE_POINT = re.compile(r"U\+([0-9a-f]{4,6})", re.IGNORECASE)
-_WITH_CASE = re.compile(r"(?P<case>upper|lower)_(?P<letter>.)|(?P<letter2>.)_(?P<case2>upper|lower)")
+_WITH_CASE = re.compile(r"(upper|lower)_(.)|(.)_(upper|lower)")
 
 
 def class_of(name: str) -> str | None:
@@ -35,8 +34,8 @@ def class_of(name: str) -> str | None:
         code = int(match[1], 16)
         character = chr(code) if code <= 0x10FFFF else ""
     elif match := _WITH_CASE.fullmatch(character):
-        letter = match["letter"] or match["letter2"]
-        character = letter.upper() if "upper" in (match["case"], match["case2"]) else letter.lower()
+        letter = match[2] or match[3]
+        character = letter.upper() if "upper" in match.groups() else letter.lower()
     visible = len(character) == 1 and character.isprintable() and not character.isspace()
     return character if visible else None
 
@@ -48,30 +47,23 @@ def detect(folder: Path) -> Sequence[DatasetSource]:
         parts = _parts_of(visited.path, visited.folders)
         classes = {
             character
-            for name, path in parts.items()
-            for sub in (visited.folders if path == visited.path else _folders_in(path))
-            if (character := class_of(sub)) and _has_picture(path / sub)
+            for path in parts.values()
+            for name in (visited.folders if path == visited.path else _listed(path)[1])
+            if (character := class_of(name)) and _has_picture(path / name)
         }
         if len(classes) < 2:
             continue
         visited.folders.clear()
-        missing = [f", no {part} folder" for part in _PARTS if part not in parts and "" not in parts]
+        missing = "".join(f", no {part} folder" for part in _PARTS if not {part, ""} & parts.keys())
+        summary = f"{len(classes)} classes, pictures by folder{missing}"
         name = visited.path.name or visited.path.resolve().name
-        found.setdefault(
-            name,
-            DatasetSource(
-                name,
-                "folders",
-                f"{len(classes)} classes, pictures by folder{''.join(missing)}",
-                {"pictures": visited.path},
-                _RANK if "test" not in parts or "train" in parts else _RANK_WITHOUT_TRAIN,
-            ),
-        )
+        rank = _RANK_WITHOUT_TRAIN if parts.keys() == {"test"} else _RANK
+        found.setdefault(name, DatasetSource(name, "folders", summary, {"pictures": visited.path}, rank))
     return list(found.values())
 
 
 def pictures_of(folder: Path) -> Mapping[str, Mapping[str, list[Path]]]:
-    """The pictures of a data set by class, by part: ``train``, ``test``, or ```` for both in one.
+    """The pictures of a data set by class, for ``train`` and ``test``, or for "" without parts.
 
     Raises:
         UnreadableInputError: A folder with pictures is not named as a class, or two are one class.
@@ -79,23 +71,22 @@ def pictures_of(folder: Path) -> Mapping[str, Mapping[str, list[Path]]]:
     """
     parts: dict[str, dict[str, list[Path]]] = {}
     left = MAX_PICTURES
-    for part, path in _parts_of(folder, _folders_in(folder)).items():
-        classes: dict[str, list[Path]] = {}
-        for name in _folders_in(path):
-            pictures = _pictures_in(path / name)
+    for part, path in _parts_of(folder, _listed(folder)[1]).items():
+        classes = parts.setdefault(part, {})
+        for name in _listed(path)[1]:
+            files, _ = _listed(path / name)
+            pictures = [path / name / file for file in files if _is_picture(file)]
             if not pictures:
                 continue
-            left -= len(pictures)
-            if left < 0:
-                raise LimitReachedError(
-                    f"{folder}: expected at most {MAX_PICTURES:,} pictures, received more"
-                )
             character = class_of(name)
             if character is None or character in classes:
                 problem = "is not named as a class" if character is None else f"is a second {character!r}"
                 raise UnreadableInputError(f"{path / name}: {problem}", hint=HOW_TO_NAME)
             classes[character] = pictures
-        parts[part] = classes
+            left -= len(pictures)
+            if left < 0:
+                limit = f"expected at most {MAX_PICTURES:,} pictures, received more"
+                raise LimitReachedError(f"{folder}: {limit}")
     return parts
 
 
@@ -103,15 +94,10 @@ def _parts_of(folder: Path, folders: Sequence[str]) -> dict[str, Path]:
     return {name.lower(): folder / name for name in folders if name.lower() in _PARTS} or {"": folder}
 
 
-def _folders_in(folder: Path) -> list[str]:
-    visited = next(walk_folders(folder), None)
-    return visited.folders if visited else []
-
-
-def _pictures_in(folder: Path) -> list[Path]:
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the files and folders in a folder."""
     visited = next(walk_folders(folder, max_entries=2 * MAX_PICTURES), None)
-    names = visited.files if visited else []
-    return [folder / name for name in names if _is_picture(name)]
+    return (visited.files, visited.folders) if visited else ([], [])
 
 
 def _has_picture(folder: Path) -> bool:
@@ -123,4 +109,4 @@ def _has_picture(folder: Path) -> bool:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith((".png", ".jpg", ".jpeg")) and not name.startswith(".")

@@ -45,40 +45,29 @@ def load(request: LoadRequest) -> Dataset:
     classes = tuple(sorted(set().union(*parts.values())))
     divided = "test" not in parts
     chosen = parts.get("train" if divided else part) or parts.get("", {})
-    paths = [path for character in classes for path in chosen.get(character, ())]
-    labels = np.repeat(np.arange(len(classes)), [len(chosen.get(character, ())) for character in classes])
-    images, readable = _read_all(source.name, paths, options)
-    labels = labels[readable]
+    pictures = [(path, label) for label, name in enumerate(classes) for path in chosen.get(name, ())]
+    images = np.zeros((len(pictures), _SIDE, _SIDE), np.uint8)
+    readable = np.zeros(len(pictures), np.bool_)
+    for number, picture in enumerate(_read_in_order([path for path, _ in pictures], options.ink)):
+        if isinstance(picture, np.ndarray):
+            images[number], readable[number] = picture, True
+        elif not options.skip_unreadable:
+            hint = "replace or remove it, or set -o loader.skip_unreadable=true"
+            raise UnreadableInputError(picture.message, hint=hint) from picture
+    if not readable.all():
+        first, _ = pictures[int(np.argmin(readable))]
+        skipped = len(pictures) - np.count_nonzero(readable)
+        _log.warning(
+            "%s: skipped %d of %d pictures, the first is %s", source.name, skipped, len(pictures), first
+        )
+    wanted = readable
     if divided:
         testing = pixel_hash(images) / 2.0**64 >= 1 - options.test_share
-        wanted = testing if part == "test" else ~testing
-        images, labels = images[wanted], labels[wanted]
-    if not len(images):
+        wanted = readable & (testing if part == "test" else ~testing)
+    if not wanted.any():
         raise MissingInputError(f"{source.name}: there are no {part} pictures", hint=HOW_TO_NAME)
-    return Dataset(source.name, classes, images, labels.astype(np.int32))
-
-
-def _read_all(
-    name: str, paths: Sequence[Path], options: FolderOptions
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The readable pictures, (n, 28, 28) uint8, and which of the paths they are."""
-    images = np.empty((len(paths), _SIDE, _SIDE), np.uint8)
-    readable = np.ones(len(paths), np.bool_)
-    for number, picture in enumerate(_read_in_order(paths, options.ink)):
-        if isinstance(picture, np.ndarray):
-            images[number] = picture
-        elif options.skip_unreadable:
-            readable[number] = False
-        else:
-            raise UnreadableInputError(
-                picture.message, hint="replace or remove it, or set -o loader.skip_unreadable=true"
-            ) from picture
-    if not readable.all():
-        first = paths[int(np.argmin(readable))]
-        skipped = np.count_nonzero(~readable)
-        _log.warning("%s: skipped %d of %d pictures, the first is %s", name, skipped, len(paths), first)
-        images = images[readable]
-    return images, readable
+    labels = np.array([label for _, label in pictures], np.int32)
+    return Dataset(source.name, classes, images[wanted], labels[wanted])
 
 
 def _read_in_order(paths: Sequence[Path], ink: Ink) -> Iterator[_Read]:

@@ -105,7 +105,7 @@ def test_a_path_names_a_folder_or_a_file(tmp_path: Path, library: DataLibrary) -
     assert library.find(tmp_path / "elsewhere").name == "byclass"
     assert library.find(str(tmp_path / "elsewhere/digits.npy")).name == "digits"
     (tmp_path / "elsewhere/notes.txt").touch()
-    with pytest.raises(MissingInputError, match=r"notes\.txt: not a file of a data set"):
+    with pytest.raises(MissingInputError, match=r"notes\.txt: not a file of a known data set"):
         library.find(tmp_path / "elsewhere/notes.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingInputError, match="empty: no data set in this folder"):

@@ -15,8 +15,8 @@ class Dataset:
 
     Attributes:
         name: Of the data set: ``byclass``.
-        classes: Character by label; all that the mapping knows, whether or not they occur.
-        images: (n, 28, 28) uint8, upright, light ink on a dark ground; perhaps memory-mapped.
+        classes: Character by label; includes those that do not occur.
+        images: (n, 28, 28) uint8, upright, light ink on a dark ground; may be memory-mapped.
         labels: (n,) int32, each an index into ``classes``.
     """
 

@@ -1,4 +1,4 @@
-"""Which images of a train file are validation: decided by their pixels alone."""
+"""Which images of a train file are in validation; depends only on their pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ _WORDS = _PIXELS // 8
 _IMAGES_AT_ONCE = 2_048
 _MASK = (1 << 64) - 1
 
-# One image in ten: hashes below a tenth of 2**64.
 _THRESHOLD = np.uint64((1 << 64) // 10)
 
 
@@ -23,12 +22,12 @@ def _splitmix64(position: int) -> int:
     return mixed ^ mixed >> 31
 
 
-# Odd, so that no bit of a word is lost in the multiplication.
+# Odd factors, so that no bit of a word is lost in the multiplication.
 _FACTORS = np.array([_splitmix64(position) | 1 for position in range(_WORDS)], np.uint64)
 
 
 def pixel_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """A 64-bit number for each image, which depends on its pixels and on nothing else.
+    """A 64-bit number for each image that depends only on its pixels.
 
     The 784 upright bytes, row by row, are 98 little-endian 64-bit words ``w``. With all
     arithmetic modulo 2**64 and the factors ``k[j] = splitmix64(j) | 1``, where ``splitmix64(j)``
@@ -71,18 +70,8 @@ def pixel_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def validation_mask(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which images are validation and not fit: about one in ten, by :func:`pixel_hash`.
+    """Which images are in validation, not fit: about one in ten, by :func:`pixel_hash`; (n,) bool.
 
-    An image is on the same side in every run, in every order and in every file, and so are
-    images that are equal.
-
-    Args:
-        images: (n, 28, 28) uint8, upright, light ink.
-
-    Returns:
-        (n,) bool, True for validation.
-
-    Raises:
-        UsageError: The images are of another shape or type.
+    Equal images are on the same side in every run, in every order and in every file.
     """
     return pixel_hash(images) < _THRESHOLD

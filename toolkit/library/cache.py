@@ -1,4 +1,4 @@
-"""Parts of data sets, kept as memory-mapped arrays; nothing in here cannot be made again."""
+"""Parts of data sets, kept as memory-mapped arrays; everything here can be made again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from toolkit.data.dataset import Dataset
 from toolkit.errors import BusyError, StorageError
-from toolkit.library.fingerprint import Fingerprint
+from toolkit.library.fingerprint import Fingerprint, size_and_times
 from toolkit.store import exclusive, file_sha256, publish, publish_text
 from toolkit.vocabulary import SplitName
 
@@ -37,12 +37,7 @@ Splits = Mapping[SplitName, Dataset]
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """A part of a data set and which of its rows belong to which split.
-
-    Attributes:
-        dataset: The whole part.
-        rows: Indices of rows, ascending, by split.
-    """
+    """A part of a data set, and the ascending indices of the rows of each split."""
 
     dataset: Dataset
     rows: Mapping[SplitName, NDArray[np.intp]]
@@ -59,9 +54,9 @@ class Divided:
 class DatasetCache:
     """A folder of entries, one for each state of each part of a data set.
 
-    An entry is a folder with ``images.npy``, ``labels.npy`` and, written last, ``entry.json``,
-    which names shapes, types, digests, and how many rows belong to which split: rows of one
-    split follow one another. Without a readable ``entry.json`` that fits, there is no entry.
+    An entry is a folder with ``images.npy`` and ``labels.npy``, ordered by split, and
+    ``entry.json``, which is written last and holds shapes, types, digests and the size of each
+    split. Without a valid ``entry.json`` there is no entry.
 
     Args:
         folder: Need not exist; may be deleted at any time.
@@ -71,19 +66,18 @@ class DatasetCache:
         self._folder = folder
 
     def splits(self, key: Fingerprint, make: Callable[[], Divided]) -> Splits:
-        """The splits of an entry, memory-mapped; made and kept first where there is no entry.
+        """The splits of an entry, memory-mapped; made and stored first if there is no entry.
 
-        A second process that wants the same entry waits for the first one. Where the cache
-        cannot be written, a warning is logged and what was made is returned as it is.
+        A second process that needs the same entry waits for the first one. If the cache cannot
+        be written, a warning is logged and the splits are returned in memory.
 
         Args:
             key: Of the entry.
-            make: Loads the part; what it raises is passed on and leaves no entry.
-
-        Raises:
-            ToolkitError: Whatever ``make`` raises.
+            make: Loads the part; if it raises, there is no entry.
         """
-        entry = self._folder / f"{_slug(key.title)}-{key.place[:12]}-{key.state[:24]}"
+        name = re.sub(r"[^a-z0-9]+", "-", key.title.lower())[:60].strip("-")
+        same_place = f"{name}-{key.place[:12]}-"
+        entry = self._folder / f"{same_place}{key.state[:24]}"
         found = _open(entry, key)
         if found is not None:
             return found
@@ -103,20 +97,12 @@ class DatasetCache:
                 _log.warning("not cached: %s", error)
                 shutil.rmtree(entry, ignore_errors=True)
                 return made.splits()
-            self._forget_other_states(entry, key)
+            # Entries of earlier states; open maps stay valid.
+            with suppress(OSError):
+                for old in self._folder.glob(f"{same_place}*"):
+                    if old != entry and old.is_dir():
+                        shutil.rmtree(old)
         return _open(entry, key) or made.splits()
-
-    def _forget_other_states(self, entry: Path, key: Fingerprint) -> None:
-        """Remove what was kept of the same files before they changed; open maps stay valid."""
-        # What cannot be removed takes room until somebody deletes the cache, and nothing else.
-        with suppress(OSError):
-            for old in self._folder.glob(f"{_slug(key.title)}-{key.place[:12]}-*"):
-                if old != entry and old.is_dir():
-                    shutil.rmtree(old)
-
-
-def _slug(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower())[:60].strip("-")
 
 
 def _store(entry: Path, key: Fingerprint, made: Divided) -> None:
@@ -138,7 +124,7 @@ def _store(entry: Path, key: Fingerprint, made: Divided) -> None:
 
 
 def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str, Any]:
-    """Publish rows in an order as a .npy file, a few at a time; what the index says about it."""
+    """Publish rows in an order as a .npy file; returns what the index holds about it."""
     shape = (len(order), *array.shape[1:])
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -152,25 +138,19 @@ def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str
             rows = array[order[begin : begin + _ROWS_AT_ONCE]].data.cast("B")
             if digested is not None:
                 digested.result()
-            # Digesting and writing take as long as each other, and neither holds the interpreter.
+            # Digesting and writing take about the same time, and both release the interpreter's lock.
             digested = beside.submit(digest.update, rows)
             file.write(rows)
     return {
         "shape": list(shape),
         "dtype": array.dtype.str,
         "sha256": digest.hexdigest(),
-        "signature": _signature(path),
+        "signature": size_and_times(path),
     }
 
 
-def _signature(path: Path) -> list[int]:
-    """What changes whenever a program writes to the file: its full digest need not be computed."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-
-
 def _open(entry: Path, key: Fingerprint) -> Splits | None:
-    """The splits, or None where there is no entry, or a damaged one, which is then made again."""
+    """The splits; None if there is no entry, or a damaged one, which is then made again."""
     try:
         with (entry / _INDEX).open("rb") as file:
             recorded, _, content = file.read(_LONGEST_INDEX).partition(b"\n")
@@ -193,7 +173,7 @@ def _open(entry: Path, key: Fingerprint) -> Splits | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _log.info("%s: a damaged cache entry, ignored: %s", entry, error)
+        _log.info("%s: damaged cache entry ignored: %s", entry, error)
         return None
     return splits
 
@@ -202,6 +182,6 @@ def _map(path: Path, recorded: dict[str, Any]) -> NDArray[Any] | None:
     array = np.lib.format.open_memmap(path, mode="r")  # takes .npy only, and no objects
     if list(array.shape) != recorded["shape"] or array.dtype.str != recorded["dtype"]:
         return None
-    if _signature(path) != recorded["signature"] and file_sha256(path) != recorded["sha256"]:
+    if size_and_times(path) != recorded["signature"] and file_sha256(path) != recorded["sha256"]:
         return None
     return np.asarray(array)

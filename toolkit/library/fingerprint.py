@@ -23,12 +23,18 @@ _PIECE = 4 * 1024
 Part = Literal["train", "test"]
 
 
+def size_and_times(path: Path) -> list[int]:
+    """What changes when a file is written: size, times of modification and of change of status."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Tells one state of one part of a data set from every other.
 
     Attributes:
-        title: For people who look into the cache: loader, name, part.
+        title: Loader, name and part, for the names of the cache's folders.
         place: Digest of the files' paths and the loader's options.
         state: Digest of everything that the part depends on.
     """
@@ -67,7 +73,7 @@ def _state_of(path: Path, *, sampled: bool) -> list[Any]:
     try:
         if path.is_dir():
             return _state_of_folder(path)
-        state: list[Any] = _size_and_times(path)
+        state: list[Any] = size_and_times(path)
         if sampled:
             with path.open("rb") as file:
                 state.append(_digest_of_samples(file, state[0]))
@@ -81,15 +87,10 @@ def _state_of(path: Path, *, sampled: bool) -> list[Any]:
 def _state_of_folder(folder: Path) -> list[Any]:
     state: list[Any] = []
     for visited in walk_folders(folder, max_entries=10 * MAX_FILES):
-        state += [[str(visited.path / name), *_size_and_times(visited.path / name)] for name in visited.files]
+        state += [[str(visited.path / name), *size_and_times(visited.path / name)] for name in visited.files]
         if len(state) > MAX_FILES:
             raise _too_many(str(folder))
     return state
-
-
-def _size_and_times(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _too_many(what: str) -> LimitReachedError:
@@ -98,24 +99,20 @@ def _too_many(what: str) -> LimitReachedError:
 
 def _digest_of_samples(file: BinaryIO, size: int) -> str:
     content = hashlib.sha256()
-    for piece in _samples(file, size):
-        content.update(piece)
+    if size <= 2 * _ENDS + _BETWEEN * _PIECE:
+        content.update(file.read(size))
+        return content.hexdigest()
+    content.update(file.read(_ENDS))
+    for number in range(1, _BETWEEN + 1):
+        file.seek(size * number // (_BETWEEN + 1))
+        content.update(file.read(_PIECE))
+    file.seek(size - _ENDS)
+    content.update(file.read(_ENDS))
     return content.hexdigest()
 
 
-def _samples(file: BinaryIO, size: int) -> list[bytes]:
-    if size <= 2 * _ENDS + _BETWEEN * _PIECE:
-        return [file.read(size)]
-    pieces = [file.read(_ENDS)]
-    for number in range(1, _BETWEEN + 1):
-        file.seek(size * number // (_BETWEEN + 1))
-        pieces.append(file.read(_PIECE))
-    file.seek(size - _ENDS)
-    return [*pieces, file.read(_ENDS)]
-
-
 def _code_of(loader: DatasetLoader) -> list[list[int | str]]:
-    """Names, sizes and times of the modules of the package that the loader's function is from."""
+    """Names, sizes and times of the modules of the loader's package."""
     name = getattr(loader.load, "__module__", "") or ""
     package = sys.modules.get(name.partition(".")[0])
     if package is None or not getattr(package, "__file__", None):

@@ -1,4 +1,4 @@
-"""The data sets of a workspace: found by the loaders, split, cached."""
+"""The data sets of a workspace: found by the loaders, split and cached."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DataLibrary:
         self._cache = DatasetCache(workspace.cache / "datasets")
 
     def sources(self) -> tuple[DatasetSource, ...]:
-        """All that is found, best first; of one data set in several folders, the first folder's."""
+        """All data sets, best first; of several with one name, the one in the first folder."""
         found: dict[tuple[str, str], DatasetSource] = {}
         for folder in filter(Path.is_dir, self._workspace.dataset_folders):
             for loader, source in self._detect(folder):
@@ -49,15 +49,15 @@ class DataLibrary:
         return _best_first(found.values())
 
     def find(self, name_or_path: str | Path | None) -> DatasetSource:
-        """The data set that is meant.
+        """Find a data set.
 
         Args:
-            name_or_path: ``byclass``, ``emnist-byclass``, a folder, a file of a data set; None
-                for the best that there is.
+            name_or_path: ``byclass``, ``emnist-byclass``, a folder or a file of a data set; None
+                for the best one.
 
         Raises:
-            MissingInputError: There is no such data set; lists those there are.
-            UsageError: The name fits data sets of several loaders.
+            MissingInputError: There is no such data set; lists all data sets.
+            UsageError: Several loaders have a data set of this name.
         """
         sources = self.sources()
         if name_or_path is None:
@@ -136,17 +136,17 @@ class DataLibrary:
 
     def _find_at(self, path: Path) -> DatasetSource:
         folder = path if path.is_dir() else path.parent
-        # A computed data set is detected in every folder, which says nothing about this one.
+        # Computed data sets are found in every folder.
         sources = _best_first(source for _, source in self._detect(folder) if source.files)
         if path.is_dir() and sources:
             return sources[0]
         for source in sources:
             if any(file.samefile(path) for file in source.files.values()):
                 return source
-        what = "no data set in this folder" if path.is_dir() else "not a file of a data set that is known"
+        what = "no data set in this folder" if path.is_dir() else "not a file of a known data set"
         raise MissingInputError(
             f"{path}: {what}; the loaders are {', '.join(self._loaders) or 'none'}",
-            hint="files go by their names: emnist-byclass-train.csv, emnist-byclass-test.csv",
+            hint="name files as emnist-byclass-train.csv, or put pictures in one folder for each class",
         )
 
 
@@ -179,7 +179,7 @@ def _load(loader: DatasetLoader, source: DatasetSource, part: Part, options: Any
 
 
 def _check(dataset: Dataset, loader: DatasetLoader) -> None:
-    """A loader is a plugin: what it returns is looked at before it is trusted and kept."""
+    """Check what the plugin returned before it is cached."""
     images, labels = dataset.images, dataset.labels
     good = (
         images.dtype == np.uint8

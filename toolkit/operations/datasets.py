@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.declarations import DatasetLoader, DatasetSource, FetchRequest, MakeRequest
+from toolkit.declarations import DatasetSource, FetchRequest, MakeRequest
 from toolkit.errors import MissingInputError, StorageError, UsageError
 from toolkit.host.kinds import DATASET_LOADERS
 from toolkit.operations.resources import Resources
@@ -24,14 +24,7 @@ _SPLITS: tuple[SplitName, ...] = ("fit", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class FoundDataset:
-    """A data set in a list.
-
-    Attributes:
-        name: What the user types; starts with the loader's name if two loaders use the name.
-        files: Files or folders by part; empty if the data set is computed.
-        size: Of all files, in bytes.
-        default: Whether this data set is used if none is named.
-    """
+    """A data set in a list; ``default`` is the one that is used if none is named."""
 
     name: str
     loader: str
@@ -51,13 +44,7 @@ class SplitCounts:
 
 @dataclass(frozen=True, slots=True)
 class DatasetDetails:
-    """A data set, counted.
-
-    Attributes:
-        classes: Character by label.
-        splits: Those of fit, validation and test that the data set has.
-        missing: Why the others are missing.
-    """
+    """A data set with the counts of its splits, and the reasons why others are missing."""
 
     dataset: FoundDataset
     classes: tuple[str, ...]
@@ -85,7 +72,7 @@ def show_dataset(toolkit: Resources, request: ShowDataset, _progress: Progress) 
     """Load a data set and count its images by split and class.
 
     Raises:
-        MissingInputError: There is no such data set, or it has no part.
+        MissingInputError: There is no such data set, or it has no images.
         UnreadableInputError: One of its files is damaged.
         UsageError: The loader has no such option.
     """
@@ -121,8 +108,8 @@ def get_dataset(toolkit: Resources, request: GetDataset, progress: Progress) -> 
         BusyError: Another process downloads into the same folder.
         StorageError: The disk is full or cannot be written.
     """
-    loaders = toolkit.catalog.all(DATASET_LOADERS).values()
-    fetchable = {known: loader for loader in loaders for known in loader.fetchable}
+    loaders = toolkit.catalog.all(DATASET_LOADERS)
+    fetchable = {known: loader for loader in loaders.values() for known in loader.fetchable}
     loader = fetchable.get(request.variant)
     if loader is None or loader.fetch is None:
         raise _unknown("downloaded", request.variant, list(fetchable), "get")
@@ -140,9 +127,8 @@ def make_dataset(toolkit: Resources, request: MakeDataset, progress: Progress) -
         BusyError: Another process writes into the same folder.
         StorageError: The disk is full or cannot be written.
     """
-    makers: dict[str, DatasetLoader] = {
-        key: loader for key, loader in toolkit.catalog.all(DATASET_LOADERS).items() if loader.make is not None
-    }
+    loaders = toolkit.catalog.all(DATASET_LOADERS)
+    makers = {name: loader for name, loader in loaders.items() if loader.make is not None}
     loader = makers.get(request.name)
     if loader is None or loader.make is None:
         raise _unknown("made", request.name, list(makers), "make")
