@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -46,20 +46,9 @@ def load(request: LoadRequest) -> Dataset:
     divided = "test" not in parts
     chosen = parts.get("train" if divided else part) or parts.get("", {})
     pictures = [(path, label) for label, name in enumerate(classes) for path in chosen.get(name, ())]
-    images = np.zeros((len(pictures), _SIDE, _SIDE), np.uint8)
-    readable = np.zeros(len(pictures), np.bool_)
-    for number, picture in enumerate(_read_in_order([path for path, _ in pictures], options.ink)):
-        if isinstance(picture, np.ndarray):
-            images[number], readable[number] = picture, True
-        elif not options.skip_unreadable:
-            hint = "replace or remove it, or set -o loader.skip_unreadable=true"
-            raise UnreadableInputError(picture.message, hint=hint) from picture
-    if not readable.all():
-        first, _ = pictures[int(np.argmin(readable))]
-        skipped = len(pictures) - np.count_nonzero(readable)
-        _log.warning(
-            "%s: skipped %d of %d pictures, the first is %s", source.name, skipped, len(pictures), first
-        )
+    paths = tuple(path for path, _ in pictures)
+    states = tuple((status.st_size, status.st_mtime_ns) for status in map(os.stat, paths))
+    images, readable = _read_all(source.name, paths, states, options)
     wanted = readable
     if divided:
         testing = pixel_hash(images) / 2.0**64 >= 1 - options.test_share
@@ -68,6 +57,27 @@ def load(request: LoadRequest) -> Dataset:
         raise MissingInputError(f"{source.name}: there are no {part} pictures", hint=HOW_TO_NAME)
     labels = np.array([label for _, label in pictures], np.int32)
     return Dataset(source.name, classes, images[wanted], labels[wanted])
+
+
+# Without a test folder, both parts are made of the same pictures.
+@lru_cache(maxsize=1)
+def _read_all(
+    name: str, paths: tuple[Path, ...], _states: tuple[tuple[int, int], ...], options: FolderOptions
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """All pictures, (n, 28, 28) uint8, and which of them are readable."""
+    images = np.zeros((len(paths), _SIDE, _SIDE), np.uint8)
+    readable = np.zeros(len(paths), np.bool_)
+    for number, picture in enumerate(_read_in_order(paths, options.ink)):
+        if isinstance(picture, np.ndarray):
+            images[number], readable[number] = picture, True
+        elif not options.skip_unreadable:
+            hint = "replace or remove it, or set -o loader.skip_unreadable=true"
+            raise UnreadableInputError(picture.message, hint=hint) from picture
+    if not readable.all():
+        skipped = len(paths) - np.count_nonzero(readable)
+        first = paths[int(np.argmin(readable))]
+        _log.warning("%s: skipped %d of %d pictures, the first is %s", name, skipped, len(paths), first)
+    return images, readable
 
 
 def _read_in_order(paths: Sequence[Path], ink: Ink) -> Iterator[_Read]:

@@ -116,7 +116,11 @@ def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:
     table.add_column("summary", overflow="fold")
     table.add_column("where", overflow="fold")
     for dataset in datasets:
-        folders = list(dict.fromkeys(shown_path(path.parent) for path in dataset.files.values()))
+        folders = list(
+            dict.fromkeys(
+                shown_path(path if path.is_dir() else path.parent) for path in dataset.files.values()
+            )
+        )
         summary = f"{dataset.summary} (default)" if dataset.default else dataset.summary
         size = f"{dataset.size / 1e6:,.1f}" if dataset.files else ""
         table.add_row(dataset.name, size, summary, ", ".join(_first(folders)) or "computed")
