@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -103,7 +104,7 @@ class _Text:
             except BrokenStreamError as error:
                 whole, ended, last = block[PAD : begin + error.received].tobytes().rpartition(b"\n")
                 self.expected, self.received = "more of the file", error.reason
-                self.columns = last.count(b",")
+                self.columns = len(re.findall(rb"[,;\t|]", last))
                 yield _padded(whole + ended)
                 return
             if end < len(block):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,14 +116,10 @@ def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:
     table.add_column("summary", overflow="fold")
     table.add_column("where", overflow="fold")
     for dataset in datasets:
-        folders = list(
-            dict.fromkeys(
-                shown_path(path if path.is_dir() else path.parent) for path in dataset.files.values()
-            )
-        )
+        folders = dict.fromkeys(path if path.is_dir() else path.parent for path in dataset.files.values())
         summary = f"{dataset.summary} (default)" if dataset.default else dataset.summary
         size = f"{dataset.size / 1e6:,.1f}" if dataset.files else ""
-        table.add_row(dataset.name, size, summary, ", ".join(_first(folders)) or "computed")
+        table.add_row(dataset.name, size, summary, ", ".join(_first(list(folders))) or "computed")
     console.print(table)
 
 
@@ -139,8 +135,7 @@ def _show(details: DatasetDetails, console: Console) -> None:
         facts.add_row(name, f"{counts.images:,} images")
     for name, reason in details.missing.items():
         facts.add_row(name, f"missing: {reason}")
-    paths = [shown_path(path) for path in details.dataset.files.values()]
-    for number, text in enumerate(_first(paths)):
+    for number, text in enumerate(_first(list(details.dataset.files.values()))):
         facts.add_row("" if number else "files", text)
     console.print(facts)
     console.print()
@@ -148,10 +143,10 @@ def _show(details: DatasetDetails, console: Console) -> None:
         console.print(line, no_wrap=True)
 
 
-def _first(texts: Sequence[str]) -> list[str]:
-    """The first few, and how many more there are."""
-    more = len(texts) - _MOST_PATHS
-    return [*islice(texts, _MOST_PATHS), *([f"and {more:,} more"] if more > 0 else [])]
+def _first(paths: Sequence[Path]) -> list[str]:
+    """The first few paths, and how many more there are."""
+    more = len(paths) - _MOST_PATHS
+    return [*map(shown_path, paths[:_MOST_PATHS]), *([f"and {more:,} more"] if more > 0 else [])]
 
 
 def _counts(details: DatasetDetails) -> list[str]:
