@@ -1,8 +1,8 @@
 """The fast half of the CSV reader: whole lines of plain numbers, as arithmetic on all bytes at once.
 
-At every byte the number that would end there is computed from the byte and the two before it,
-whether or not one ends there: on bytes this costs less than looking first. Then the places
-where numbers do end are found, and what stands there is taken, in order.
+At every byte, the number that would end there is computed from the byte and the two before it,
+whether or not one ends there: with bytes this is faster than checking first. Then the positions
+at which numbers end are found, and the numbers there are collected in order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 SIDE = 28
 PIXELS = SIDE * SIDE
 COLUMNS = PIXELS + 1
-PAD = 4  # separators in front of the text, so that looking back stays inside
+PAD = 4  # separators before the text, so that looking back stays inside
 
 _ZERO, _COMMA, _NEWLINE = np.uint8(ord("0")), np.uint8(ord(",")), np.uint8(ord("\n"))
 
@@ -26,7 +26,7 @@ class Rows:
 
     Attributes:
         images: (n, 28, 28) uint8, upright.
-        labels: (n,) uint8, as they stand in the file.
+        labels: (n,) uint8, as in the file.
     """
 
     images: NDArray[np.uint8]
@@ -46,13 +46,12 @@ def parse_plain_rows(text: NDArray[np.uint8]) -> Rows | None:
         text: ``PAD`` newlines, then whole lines, the last byte a newline; uint8.
 
     Returns:
-        The rows, or None when anything at all is not as plain as this: the caller then looks
-        closer, and finds out whether it is odd or wrong.
+        The rows; None if anything else is in the text, whether unusual or wrong.
     """
     digits = text - _ZERO  # wraps: whatever is not a digit becomes 10 or above
     other = digits > 9
 
-    # Where a digit stands before a byte that is none, a number ends.
+    # A number ends at a digit before a byte that is not a digit.
     ends = np.flatnonzero(other[PAD:] > other[PAD - 1 : -1])
     rows, rest = divmod(len(ends), COLUMNS)
     if rest or np.count_nonzero(other) - PAD != len(ends):
@@ -78,7 +77,7 @@ def parse_plain_rows(text: NDArray[np.uint8]) -> Rows | None:
     if np.any(numbers < hundreds):
         return None  # 256 to 299: the sum has wrapped
 
-    # numbers[i] ends at text[i + 2], ends[k] at text[PAD - 1 + ends[k]]; "wrap" spares a check
-    # of bounds that cannot fail.
+    # numbers[i] ends at text[i + 2], ends[k] at text[PAD - 1 + ends[k]]; "wrap" avoids a check of
+    # bounds that cannot fail.
     cells = numbers[PAD - 3 :].take(ends, mode="wrap")
     return Rows.of(cells.reshape(rows, COLUMNS))

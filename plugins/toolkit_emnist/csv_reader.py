@@ -45,8 +45,8 @@ _FIRST_BYTES = {
 def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Read a CSV file of 785 columns, label first, plain or gzip.
 
-    A header line is recognised and skipped. Memory beside the result: a fifth of it, while it
-    grows, and a few blocks.
+    A header line is recognised and skipped. In addition to the result, this needs a fifth of its
+    memory while it grows, and a few blocks.
 
     Args:
         path: The file.
@@ -57,7 +57,7 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
 
     Raises:
         MissingInputError: There is no such file.
-        UnreadableInputError: Anything in it is not as expected; names row and column.
+        UnreadableInputError: The content is not as expected; names row and column.
         LimitReachedError: More than ``MAX_IMAGES`` rows.
     """
     np.empty(_REUSED_BY_GLIBC, np.uint8)

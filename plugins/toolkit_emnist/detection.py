@@ -85,7 +85,7 @@ def _source(
         }
     if mapping:
         files["mapping"] = mapping
-    classes = f"{len(STANDARD[variant])} classes" if variant in STANDARD else "classes of its own"
+    classes = f"{len(STANDARD[variant])} classes" if variant in STANDARD else "own classes"
     layouts = " and ".join(dict.fromkeys(part.layout for part in chosen))
     missing = "" if train and test else f", no {'test' if train else 'train'} file"
     rank = _RANKS.get(variant, _RANK_OF_OTHERS) + (0 if train else _WITHOUT_TRAIN)

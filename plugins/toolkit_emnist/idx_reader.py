@@ -43,7 +43,7 @@ def read_idx(
     indices = _read_labels(labels, mapping)
     upright = np.empty((len(indices), SIDE, SIDE), np.uint8)
     begin = 0
-    for part in _parts(images, (SIDE, SIDE), "images", expected=len(indices), beside=labels.name):
+    for part in _parts(images, (SIDE, SIDE), "images", expected=len(indices), labels_name=labels.name):
         upright[begin : begin + len(part)] = part.transpose(0, 2, 1)
         begin += len(part)
     return upright, indices
@@ -56,13 +56,13 @@ def _read_labels(path: Path, mapping: LabelMapping) -> NDArray[np.int32]:
         row = int(np.argmax(indices < 0))
         raise UnreadableInputError(
             f"{path}: label number {row + 1}: expected {mapping}, received {labels[row]}",
-            hint="the mapping file beside it belongs to another data set, or the file is damaged",
+            hint="the mapping file in the same folder belongs to another data set, or the file is damaged",
         )
     return indices
 
 
 def _parts(
-    path: Path, shape: tuple[int, ...], what: str, *, expected: int | None = None, beside: str = ""
+    path: Path, shape: tuple[int, ...], what: str, *, expected: int | None = None, labels_name: str = ""
 ) -> Iterator[NDArray[np.uint8]]:
     """The items of a file, up to 2,048 at a time: (n, *shape)."""
     with open_bytes(path) as stream:
@@ -72,7 +72,8 @@ def _parts(
             raise UnsupportedError(f"{path}: expected images of {_axes(shape)}, received {_axes(received)}")
         if expected not in (None, count):
             raise UnreadableInputError(
-                f"{path}: expected {expected:,} images, one for each label in {beside}, received {count:,}",
+                f"{path}: expected {expected:,} images, one for each label in {labels_name},"
+                f" received {count:,}",
                 hint="the two files do not belong together",
             )
         for begin in range(0, count, _AT_ONCE):

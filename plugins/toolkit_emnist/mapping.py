@@ -68,7 +68,7 @@ def mapping_of(variant: str, file: Path | None) -> LabelMapping:
         return read_mapping(file)
     if variant not in STANDARD:
         raise MissingInputError(
-            f"emnist-{variant}-mapping.txt: there is no such file beside the data, and EMNIST has no"
+            f"emnist-{variant}-mapping.txt: there is no such file in the data's folder, and EMNIST has no"
             f" variant {variant!r} ({', '.join(STANDARD)})",
             hint="write one line 'label code-point' for each class",
         )

@@ -101,7 +101,7 @@ def test_images_without_labels_are_no_data_set(tmp_path: Path) -> None:
     assert detect(tmp_path) == []
 
 
-def test_parts_may_stand_in_different_layouts_and_folders(tmp_path: Path) -> None:
+def test_parts_may_be_in_different_layouts_and_folders(tmp_path: Path) -> None:
     write_csv(tmp_path / "a/emnist-digits-train.csv.gz", cells(2))
     write_idx(tmp_path / "b", "emnist-digits-test", cells(2))
     (source,) = detect(tmp_path)
@@ -172,7 +172,7 @@ def test_a_file_that_is_a_link_is_taken(tmp_path: Path) -> None:
     assert [source.name for source in detect(tmp_path)] == ["digits"]
 
 
-def test_own_sets_are_taken_where_a_mapping_stands_beside_them(tmp_path: Path, loader: DatasetLoader) -> None:
+def test_own_sets_are_found_if_a_mapping_is_in_their_folder(tmp_path: Path, loader: DatasetLoader) -> None:
     write_csv(tmp_path / "emnist-signs-train.csv", cells(2, label=7))
     assert detect(tmp_path) == []
     (tmp_path / "emnist-signs-mapping.txt").write_text("3 43\n7 45\n")
@@ -228,7 +228,7 @@ def test_mappings_are_read(tmp_path: Path, content: str) -> None:
         (b"0 48\n" * 20_000, "at most 65,536 bytes"),
     ],
 )
-def test_a_damaged_mapping_is_told(tmp_path: Path, content: bytes, complaint: str) -> None:
+def test_a_damaged_mapping_is_reported(tmp_path: Path, content: bytes, complaint: str) -> None:
     path = tmp_path / "emnist-x-mapping.txt"
     path.write_bytes(content)
     with pytest.raises(UnreadableInputError) as caught:
@@ -237,7 +237,7 @@ def test_a_damaged_mapping_is_told(tmp_path: Path, content: bytes, complaint: st
     assert path.name in caught.value.message
 
 
-def test_the_mapping_beside_the_data_is_used_and_classes_are_its_own(
+def test_the_mapping_in_the_data_s_folder_is_used_and_classes_are_its_own(
     tmp_path: Path, loader: DatasetLoader
 ) -> None:
     write_csv(tmp_path / "emnist-letters-train.csv", cells(4, label=26))
@@ -250,7 +250,7 @@ def test_the_mapping_beside_the_data_is_used_and_classes_are_its_own(
     assert loader.load(LoadRequest(source, "train")).classes == tuple(string.ascii_lowercase)
 
 
-def test_a_missing_part_is_told(tmp_path: Path, loader: DatasetLoader) -> None:
+def test_a_missing_part_is_reported(tmp_path: Path, loader: DatasetLoader) -> None:
     write_csv(tmp_path / "emnist-digits-train.csv", cells(2))
     (source,) = detect(tmp_path)
     with pytest.raises(MissingInputError, match="digits has no test file"):
@@ -330,7 +330,7 @@ LABELS = np.array([0, 1, 2], np.uint8)
         ),
     ],
 )
-def test_a_damaged_idx_file_is_told(
+def test_a_damaged_idx_file_is_reported(
     tmp_path: Path, images: bytes, labels: bytes, kind: type[ToolkitError], complaint: str
 ) -> None:
     (tmp_path / "images").write_bytes(images)

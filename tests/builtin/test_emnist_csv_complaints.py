@@ -132,20 +132,20 @@ def test_rows_are_counted_with_the_header(tmp_path: Path) -> None:
         (b"7" * 1_000_000 + b"\n", "row 1, column 1"),
     ],
 )
-def test_other_kinds_of_files_are_told(tmp_path: Path, content: bytes, complaint: str) -> None:
+def test_other_kinds_of_files_are_reported(tmp_path: Path, content: bytes, complaint: str) -> None:
     with pytest.raises(UnreadableInputError) as caught:
         read_csv(written(tmp_path, content), BYCLASS)
     assert complaint in caught.value.message
     assert "emnist-byclass-train.csv" in caught.value.message
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no such file"):
         read_csv(tmp_path / "emnist-byclass-train.csv", BYCLASS)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.999])
-def test_a_truncated_gzip_is_told_with_the_place(
+def test_a_truncated_gzip_is_reported_with_the_place(
     tmp_path: Path, kept: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csv_reader, "BLOCK", 70_000)
@@ -159,13 +159,13 @@ def test_a_truncated_gzip_is_told_with_the_place(
     assert f"{place}, received truncated gzip: the file ends after" in caught.value.message
 
 
-def test_a_gzip_that_ends_before_its_first_row_does_is_told_with_the_place(tmp_path: Path) -> None:
+def test_a_gzip_that_ends_before_its_first_row_does_is_reported_with_the_place(tmp_path: Path) -> None:
     content = gzip.compress(as_csv(some_cells(1)))[:12]
     with pytest.raises(UnreadableInputError, match=r"row 1, column \d+: .* truncated gzip"):
         read_csv(written(tmp_path, content), BYCLASS)
 
 
-def test_a_gzip_whose_checksum_does_not_fit_is_told(tmp_path: Path) -> None:
+def test_a_gzip_whose_checksum_does_not_fit_is_reported(tmp_path: Path) -> None:
     content = bytearray(gzip.compress(as_csv(some_cells(20))))
     content[-6] ^= 1
     with pytest.raises(UnreadableInputError, match="not readable as gzip"):

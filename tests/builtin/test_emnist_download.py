@@ -154,7 +154,7 @@ def test_what_has_arrived_is_kept_for_the_next_run(get: Callable[..., Path], ser
     assert not target.with_name(f"{target.name}.part").exists()
 
 
-def test_a_server_without_ranges_begins_anew(get: Callable[..., Path], server: Server) -> None:
+def test_a_server_without_ranges_begins_again(get: Callable[..., Path], server: Server) -> None:
     server.faults, server.knows_ranges = [0.5], False
     assert get().read_bytes() == CONTENT
 
@@ -174,7 +174,7 @@ def test_a_server_that_has_no_such_file_is_not_asked_again(
     assert len(server.ranges) == 1
 
 
-def test_a_server_that_is_not_there_is_told(get: Callable[..., Path], archive: Archive) -> None:
+def test_a_server_that_is_not_there_is_reported(get: Callable[..., Path], archive: Archive) -> None:
     with pytest.raises(MissingInputError, match="cannot be downloaded"):
         get(Archive("http://127.0.0.1:1/x", archive.size, archive.sha256))
 
@@ -208,7 +208,7 @@ def test_another_content_is_refused_and_removed(
     assert get().read_bytes() == CONTENT
 
 
-def test_a_part_that_is_longer_than_the_file_begins_anew(get: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_part_that_is_longer_than_the_file_begins_again(get: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / f"{ARCHIVE_NAME}.part").write_bytes(bytes(len(CONTENT) + 5))
     assert get().read_bytes() == CONTENT
 
@@ -218,7 +218,7 @@ def test_a_damaged_archive_of_an_earlier_day_is_replaced(get: Callable[..., Path
     assert get().read_bytes() == CONTENT
 
 
-def test_a_full_disk_is_told_before_anything_is_asked(
+def test_a_full_disk_is_reported_before_anything_is_asked(
     get: Callable[..., Path], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 10})
@@ -252,7 +252,7 @@ def test_an_archive_that_is_not_nists_is_refused(
     assert not list(tmp_path.glob("*.staging*"))
 
 
-def test_an_unknown_variant_is_told(tmp_path: Path) -> None:
+def test_an_unknown_variant_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected one of byclass, bymerge"):
         fetch(FetchRequest("klingon", tmp_path, SilentProgress()))
 

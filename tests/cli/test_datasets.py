@@ -100,7 +100,7 @@ def test_a_damaged_file_is_one_line_with_row_and_column(run_toolkit: Run, tmp_pa
         (("make", "byclass"), 2, "cannot be made"),
     ],
 )
-def test_mistakes_are_told(run_toolkit: Run, arguments: tuple[str, ...], status: int, words: str) -> None:
+def test_mistakes_are_reported(run_toolkit: Run, arguments: tuple[str, ...], status: int, words: str) -> None:
     done = run_toolkit("datasets", *arguments)
     assert done.status == status
     assert words in done.err

@@ -1,4 +1,4 @@
-"""Pixels as a model wants them."""
+"""Pixels as a model expects them."""
 
 from __future__ import annotations
 

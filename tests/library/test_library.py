@@ -323,7 +323,7 @@ def test_the_cache_may_be_deleted_at_any_time(tmp_path: Path, library: DataLibra
     assert shelf.loads == 2
 
 
-def test_another_file_is_read_anew_and_the_old_entry_goes(
+def test_another_file_is_read_again_and_the_old_entry_goes(
     tmp_path: Path, library: DataLibrary, shelf: Shelf
 ) -> None:
     path = tmp_path / "datasets/digits.npy"
@@ -436,7 +436,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     tmp_path: Path, library: DataLibrary, shelf: Shelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path / "datasets/digits.npy")
-    (tmp_path / ".toolkit").write_text("a file stands where the folder should")
+    (tmp_path / ".toolkit").write_text("a file in place of the folder")
     with caplog.at_level(logging.WARNING):
         fit = library.open("digits", "fit")
     assert len(fit) + len(library.open("digits", "validation")) == 500

@@ -127,7 +127,7 @@ def test_two_downloads_into_one_folder_do_not_mix(toolkit: Toolkit, tmp_path: Pa
         get_dataset(toolkit, GetDataset("small"), QUIET)
 
 
-def test_a_folder_that_cannot_be_made_is_told(toolkit: Toolkit, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(toolkit: Toolkit, tmp_path: Path) -> None:
     (tmp_path / "datasets").touch()
     with pytest.raises(StorageError, match="the folder cannot be created"):
         get_dataset(toolkit, GetDataset("small"), QUIET)

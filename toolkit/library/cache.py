@@ -72,7 +72,7 @@ class DatasetCache:
         be written, a warning is logged and the splits are returned in memory.
 
         Args:
-            key: Of the entry.
+            key: Identifies the entry.
             make: Loads the part; if it raises, there is no entry.
         """
         name = re.sub(r"[^a-z0-9]+", "-", key.title.lower())[:60].strip("-")
@@ -131,7 +131,7 @@ def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str
         header, {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
     )
     digest = hashlib.sha256(header.getvalue())
-    with publish(path) as staging, staging.open("xb") as file, ThreadPoolExecutor(1) as beside:
+    with publish(path) as staging, staging.open("xb") as file, ThreadPoolExecutor(1) as thread:
         file.write(header.getvalue())
         digested: Future[None] | None = None
         for begin in range(0, len(order), _ROWS_AT_ONCE):
@@ -139,7 +139,7 @@ def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str
             if digested is not None:
                 digested.result()
             # Digesting and writing take about the same time, and both release the interpreter's lock.
-            digested = beside.submit(digest.update, rows)
+            digested = thread.submit(digest.update, rows)
             file.write(rows)
     return {
         "shape": list(shape),

@@ -15,7 +15,7 @@ from toolkit.options import options_as_json
 from toolkit.store import walk_folders
 
 MAX_FILES = 250_000
-_MOST_SAMPLED = 100  # of more files, sizes and times must do
+_MOST_SAMPLED = 100  # of more files, only sizes and times count
 _ENDS = 64 * 1024
 _BETWEEN = 32
 _PIECE = 4 * 1024
@@ -49,8 +49,8 @@ def fingerprint(source: DatasetSource, part: Part, loader: DatasetLoader, option
 
     The state covers, for each file that the part is read from, its path, size, times of
     modification and of change of status, and samples of its content: the first and the last
-    64 KiB and 32 pieces of 4 KiB evenly between. Of the files below a folder, and of more than
-    100 files, it covers names, sizes and times. It also covers the loader's own code, so that
+    64 KiB and 32 pieces of 4 KiB evenly between. For the files below a folder, and for more than
+    100 files, it covers only names, sizes and times. It also covers the loader's own code, so that
     a corrected loader reads its files again.
 
     Raises:

@@ -19,6 +19,7 @@ from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, Sho
 from toolkit.store import exclusive, walk_folders
 from toolkit.vocabulary import Progress, SplitName
 
+_MOST_FILES = 250_000
 _SPLITS: tuple[SplitName, ...] = ("fit", "validation", "test")
 
 
@@ -158,8 +159,10 @@ def _found(source: DatasetSource, name: str, *, default: bool) -> FoundDataset:
 
 
 def _size(path: Path) -> int:
-    below = (visited.path / name for visited in walk_folders(path) for name in visited.files)
-    return sum(file.stat().st_size for file in (below if path.is_dir() else (path,)) if file.is_file())
+    if path.is_file():
+        return path.stat().st_size
+    below = walk_folders(path, max_entries=_MOST_FILES)
+    return sum((visited.path / name).stat().st_size for visited in below for name in visited.files)
 
 
 def _made(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_DEPTH = 6
-MAX_ENTRIES = 100_000
+MAX_ENTRIES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def walk_folders(
     Args:
         folder: Where to start; need not exist.
         max_depth: How many levels below it are visited.
-        max_entries: How many files and folders are looked at in all.
+        max_entries: Limit on the number of files and folders in all.
     """
     waiting = deque([(folder, 0)])
     visited: set[tuple[int, int]] = set()
@@ -60,7 +60,7 @@ def walk_folders(
             continue
         left -= len(entries)
         found = VisitedFolder(here, depth, [], [])
-        # Of a folder and a link to it, the folder comes first.
+        # A folder comes before links to it.
         for entry in sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name)):
             try:
                 if entry.is_file():

@@ -1,4 +1,4 @@
-"""Where long work says how far it is."""
+"""Progress reports of long operations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Where long work says how far it is. Drawn by the command line, ignored by the API."""
+    """Receives the progress of a long operation. Drawn by the command line, ignored by the API."""
 
     def note(self, text: str) -> None:
         """Say one line."""
@@ -22,7 +22,7 @@ class Progress(Protocol):
 
 
 class SilentProgress:
-    """A progress that says nothing."""
+    """A progress that reports nothing."""
 
     def note(self, text: str) -> None:
         """Say nothing."""
