@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -54,6 +53,8 @@ class Output:
     def log(self, line: str) -> None:
         """Write a line to the log file, if there is one."""
         if self._log is not None:
+            from datetime import datetime
+
             # A log on a full disk does not end the work.
             now = datetime.now().astimezone().isoformat(timespec="seconds")
             with suppress(OSError), self._log.open("a", encoding="utf-8", errors="backslashreplace") as log:
