@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import json
 import os
@@ -6,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +117,49 @@ def test_ends_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
         out, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert (out, rest) == ("", "stopped\n")
+
+
+SLOW = """
+import signal, sys, time
+from pathlib import Path
+from flask import Flask
+from toolkit.cli.main import _terminate
+from toolkit.web.server import serve
+from toolkit.web.settings import WebSettings
+
+app = Flask(__name__)
+
+@app.get("/merge")
+def merge():
+    Path("started").touch()
+    time.sleep(7)
+    Path("merged").touch()
+    return "done"
+
+signal.signal(signal.SIGTERM, _terminate)
+serve(app, WebSettings(port=0), lambda address: print(address, flush=True))
+print("stopped", flush=True)
+"""
+
+
+def test_a_job_of_more_than_five_seconds_is_finished_before_the_server_ends(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2])
+        threading.Thread(target=_ask_and_forget, args=(port,)).start()
+        while not (tmp_path / "started").exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "stopped\n"), err
+    assert (tmp_path / "merged").exists()
+
+
+def _ask_and_forget(port: int) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        ask(port, "/merge")
 
 
 def test_a_file_that_crashes_its_reader_does_not_crash_the_server(

@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import waitress
@@ -36,6 +37,9 @@ def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> No
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with _listen(settings.host, settings.port) as listener:
         server = waitress.create_server(app, sockets=[listener], **limits(settings.limits))
+        # Waitress waits for 5 s, and the end of the process would then abort a merge in native code.
+        dispatcher = server.task_dispatcher
+        dispatcher.shutdown = partial(dispatcher.shutdown, timeout=settings.limits.merge_seconds)
         try:
             ready(_address(listener))
             server.run()
