@@ -33,6 +33,7 @@ from toolkit.vocabulary import Convention
 
 __all__ = [
     "OptionInfo",
+    "describe_fields",
     "describe_options",
     "json_schema",
     "option",
@@ -150,15 +151,24 @@ def describe_options(options_type: type) -> tuple[OptionInfo, ...]:
         ConfigurationError: If it is no dataclass, or a field has no default, an annotation that
             cannot be resolved at run time or is not supported, or a default that is not allowed.
     """
-    described = tuple(_described(schema_of(options_type), options_type.__name__, ""))
     for name, node in schema_of(options_type)["properties"].items():
+        if "default" not in node:
+            raise ConfigurationError(
+                f"{options_type.__name__}.{name} has no default",
+                hint="declare it with toolkit.options.option",
+            )
         try:
             _struct(options_type, {name: node["default"]}, "its default")
         except UsageError as error:
             raise ConfigurationError(
                 f"{options_type.__name__}.{name}: its default breaks its own rules: {error.message}"
             ) from error
-    return described
+    return describe_fields(options_type)
+
+
+def describe_fields(request_type: type) -> tuple[OptionInfo, ...]:
+    """Describe the fields of a request, required ones included, without checking their defaults."""
+    return tuple(_described(schema_of(request_type), ""))
 
 
 def options_as_json(instance: Any) -> dict[str, Any]:
@@ -178,21 +188,17 @@ def json_schema(options_type: type, title: str = "") -> dict[str, Any]:
     return {**head, **schema_of(options_type), "title": title or options_type.__name__}
 
 
-def _described(schema: Mapping[str, Any], owner: str, prefix: str) -> Iterator[OptionInfo]:
+def _described(schema: Mapping[str, Any], prefix: str) -> Iterator[OptionInfo]:
     for key, declared in schema["properties"].items():
         node, _ = without_null(declared)
-        if "default" not in node:
-            raise ConfigurationError(
-                f"{owner}.{key} has no default", hint="declare it with toolkit.options.option"
-            )
         if "properties" in node:
-            yield from _described(node, owner, f"{prefix}{key}.")
+            yield from _described(node, f"{prefix}{key}.")
             continue
         leaf, _ = without_null(node.get("items", node))
         yield OptionInfo(
             prefix + key,
             type_words(declared),
-            node["default"],
+            node.get("default"),
             node.get("description", ""),
             leaf.get("minimum"),
             leaf.get("maximum"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import pytest
@@ -25,6 +25,7 @@ from toolkit.cli.parameters import (
     STRATEGY,
     convention_option,
     force_option,
+    request_options,
 )
 from toolkit.declarations import Command
 from toolkit.host.catalog import Catalog
@@ -136,3 +137,38 @@ def test_completion_knows_names_of_plugins_data_sets_runs_and_models(run: Any, t
     assert run.complete("work", "--dataset", "gly") == ["glyphs"]
     assert run.complete("work", "--resume", "") == ["latest", "2026-a"]
     assert "models/one.h5" in run.complete("work", "--model", "mod")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A request."""
+
+    to: str = option(help="format of the drawing")
+    width: int = option(28, help="width in pixels", minimum=1, maximum=100)
+    share: float | None = option(None, help="share of the images; by default all", minimum=0.0)
+    ink: Literal["dark", "light"] = option("dark", help="whether strokes are dark or light")
+    out: Path | None = option(None, help="file to write")
+    twice: bool = option(False, help="draw it twice")
+
+
+def draw(*arguments: str) -> Result:
+    @click.command("draw")
+    @request_options(Draw, "width", "share", "ink", "out", "twice", to=EXPORTER)
+    @pass_request(Draw)
+    def command(command_line: CommandLine, request: Draw) -> None:
+        print(request)
+
+    return CliRunner().invoke(command, arguments)
+
+
+def test_options_of_a_command_are_made_of_its_request() -> None:
+    assert draw("--to", "png").output == f"{Draw('png')}\n"
+    arguments = ("--to=x", "--width=3", "--share=0.5", "--ink=light", "--out=a.png", "--twice")
+    assert draw(*arguments).output == f"{Draw('x', 3, 0.5, 'light', Path('a.png'), True)}\n"
+    for wrong in ((), ("--to=x", "--width=101"), ("--to=x", "--ink=red"), ("--to=x", "--share=-1")):
+        assert draw(*wrong).exit_code == 2, wrong
+    shown = " ".join(draw("--help").output.split())
+    assert "--to EXPORTER Format of the drawing. [required]" in shown
+    assert "--width INTEGER RANGE Width in pixels. [default: 28; 1<=x<=100]" in shown
+    assert "--share FLOAT RANGE Share of the images; by default all. [x>=0]" in shown.replace("0.0", "0")
+    assert "--out FILE File to write. --twice Draw it twice." in shown

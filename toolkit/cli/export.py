@@ -16,6 +16,7 @@ from toolkit.cli.parameters import (
     convention_option,
     force_option,
     options_option,
+    request_options,
 )
 from toolkit.requests.export import Export
 from toolkit.vocabulary import file_size
@@ -28,16 +29,7 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("model", type=MODEL)
-@click.option(
-    "--to", type=EXPORTER, required=True, metavar="NAME", help="Exporter: onnx, onnx-tf2onnx, h5, keras, …"
-)
-@click.option("--out", type=OUTPUT_PATH, metavar="PATH", help="Output; by default beside the model.")
-@click.option(
-    "--dataset",
-    type=DATASET,
-    metavar="NAME|PATH",
-    help="Data set used to verify the export; by default the model's training data.",
-)
+@request_options(Export, to=EXPORTER, out=OUTPUT_PATH, dataset=DATASET)
 @convention_option
 @options_option("the exporter")
 @force_option

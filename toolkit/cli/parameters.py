@@ -14,6 +14,7 @@ from toolkit.vocabulary import Convention, file_size
 if TYPE_CHECKING:
     from toolkit.host.kinds import Kind
     from toolkit.operations.toolkit import Toolkit
+    from toolkit.options import OptionInfo
 
 F = TypeVar("F", bound=Callable[..., Any])
 Known = Callable[["Toolkit"], Iterable[tuple[str, str]]]
@@ -23,6 +24,9 @@ INPUT_PATH = click.Path(path_type=Path, readable=False)
 
 OUTPUT_PATH = click.Path(dir_okay=False, path_type=Path)
 """A file to be written."""
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+"""A folder to be used or created."""
 
 
 def _completed(known: Known, context: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -125,6 +129,46 @@ class ConventionType(click.ParamType):  # type: ignore[type-arg]
             return value
         model, _, text = value.rpartition("=") if self._of_one_model else ("", "", value)
         return (model or None, Convention.parse(text)) if self._of_one_model else Convention.parse(text)
+
+
+def request_options(request_type: type[Any], *names: str, **types: click.ParamType) -> Callable[[F], F]:  # type: ignore[type-arg]
+    """Add an option for each named field of a request, with its type, range, choices and help.
+
+    Args:
+        request_type: A dataclass of :mod:`toolkit.requests`.
+        *names: Fields, in the order of the help.
+        **types: Fields with a Click type of their own, such as :data:`DATASET`; after the others.
+    """
+    from toolkit.options import describe_fields, json_schema
+
+    described = {field.name: field for field in describe_fields(request_type)}
+    required = json_schema(request_type)["required"]
+
+    def decorate(function: F) -> F:
+        for name in reversed([*names, *types]):
+            settings = _settings(described[name], types.get(name))
+            function = click.option(f"--{name.replace('_', '-')}", required=name in required, **settings)(
+                function
+            )
+        return function
+
+    return decorate
+
+
+def _settings(field: OptionInfo, kind: Any) -> dict[str, Any]:
+    text = {"help": f"{field.help[:1].upper()}{field.help[1:]}."}
+    if field.type == "true or false":
+        return {"is_flag": True, **text}
+    noun = field.type.partition(",")[0]
+    if kind is None and field.choices:
+        kind = click.Choice(field.choices)
+    elif kind is None and noun in ("whole number", "number"):
+        numbers: Any = click.IntRange if noun == "whole number" else click.FloatRange
+        kind = numbers(field.minimum, field.maximum)
+    elif kind is None:
+        kind = OUTPUT_PATH if noun == "path" else click.STRING
+    shown = field.default not in (None, "", [], {})
+    return {"type": kind, "default": field.default if shown else None, "show_default": shown, **text}
 
 
 def convention_option(function: F | None = None, *, multiple: bool = False) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import INPUT_PATH, MODEL, convention_option, force_option
+from toolkit.cli.parameters import FOLDER, INPUT_PATH, MODEL, convention_option, force_option, request_options
 from toolkit.cli.tables import print_table
 from toolkit.errors import UnreadableInputError
 from toolkit.requests.predict import Predict
@@ -24,27 +23,8 @@ if TYPE_CHECKING:
 @click.command("predict")
 @click.argument("model", type=MODEL)
 @click.argument("images", nargs=-1, required=True, type=INPUT_PATH, metavar="IMAGE|FOLDER|-…")
-@click.option(
-    "--top",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="Number of predictions per picture.",
-)
-@click.option(
-    "--ink",
-    type=click.Choice(["auto", "dark", "light"]),
-    default="auto",
-    show_default=True,
-    help="Whether the strokes are dark or light.",
-)
+@request_options(Predict, "top", "ink", save_input=FOLDER)
 @convention_option
-@click.option(
-    "--save-input",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Save the 28×28 images that the network receives in DIR.",
-)
 @force_option
 @common_options
 @pass_request(Predict)

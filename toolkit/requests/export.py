@@ -14,7 +14,7 @@ class Export:
     """Write a model for other programs."""
 
     model: Path = option(help="model file")
-    to: str = option(help="exporter")
+    to: str = option(help="exporter: onnx, h5, keras, …")
     out: Path | None = option(None, help="output file; by default beside the model, with another suffix")
     options: tuple[str, ...] = option((), help="key=value for the exporter")
     dataset: str | None = option(
