@@ -167,8 +167,9 @@ def _settings(field: OptionInfo, kind: Any) -> dict[str, Any]:
         kind = numbers(field.minimum, field.maximum)
     elif kind is None:
         kind = OUTPUT_PATH if noun == "path" else click.STRING
-    shown = field.default not in (None, "", [], {})
-    return {"type": kind, "default": field.default if shown else None, "show_default": shown, **text}
+    if field.default in (None, "", [], {}):
+        return {"type": kind, **text}
+    return {"type": kind, "default": field.default, "show_default": True, **text}
 
 
 def convention_option(function: F | None = None, *, multiple: bool = False) -> Any:
