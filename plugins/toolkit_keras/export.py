@@ -52,6 +52,6 @@ def _export(
             "tensors": len(written.tensors),
             "parameters": written.parameters,
             "weights_digest": digest,
-            "read_back": True,
+            "verified": "read back with the same layers and weights",
         },
     )

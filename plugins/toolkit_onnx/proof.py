@@ -108,7 +108,10 @@ def prove(
                 for start in range(0, len(images), size):
                     part = images[start : start + size]
                     differences.compare(exported.answer(part), source, source.answer(part), size)
+    shown = len(batches["random"]) + len(batches.get("real", ()))
     return {
+        "verified": f"same classes on {shown} images, "
+        f"probabilities differ by at most {differences.probabilities:.0e}",
         "compared_with": " and ".join(source.name for source in sources),
         "random_images": len(batches["random"]),
         "real_images": len(batches.get("real", ())),

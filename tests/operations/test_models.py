@@ -81,7 +81,7 @@ def test_a_workspace_without_models_has_none(toolkit: Toolkit) -> None:
 
 def test_what_show_tells_is_json(toolkit: Toolkit, tmp_path: Path) -> None:
     path = save_reader(tmp_path / "reader.h5", 1, noise=0.1)
-    document = json.loads(json.dumps(to_jsonable(show_model(toolkit, path))))
+    document = json.loads(json.dumps(to_jsonable(show_model(toolkit, ShowModel(path)))))
     tensors = [tensor for layer in document["layers"] for tensor in layer["tensors"]]
     assert tensors
     assert {tensor["dtype"] for tensor in tensors} == {"float32"}
@@ -201,3 +201,13 @@ def test_links_below_models_are_the_users_own(toolkit: Toolkit, tmp_path: Path) 
     assert find_models(toolkit) == ()
     with pytest.raises(UnreadableInputError, match="a link that is not followed"):
         show_model(toolkit, ShowModel(models / "net.h5"))
+
+
+def test_the_verbs_are_methods_of_the_toolkit(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, metrics={})
+
+    assert [item.path for item in toolkit.find_models()] == [path]
+    assert toolkit.show_model(model=path).parameters == 4 * 784 + 784 * 4 + 4
+    assert [item.state for item in toolkit.verify_models(models=[path])] == ["ok"]
+    exported = toolkit.export(model=path, to="onnx")
+    assert exported.path == path.with_suffix(".onnx")

@@ -42,13 +42,12 @@ class ExportResult:
 
     Attributes:
         path: The file.
-        facts: What was checked and measured, by name, for people and for JSON.
-        verified: How the file was verified, as a phrase: ``read back, same weights``.
+        facts: What was checked and measured, by name. ``verified``, a phrase, says how the file was
+            verified and is shown to people.
     """
 
     path: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
-    verified: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

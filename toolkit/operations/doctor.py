@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from toolkit.operations.models import find_models
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.store.clean_staging import clean_staging
 from toolkit.vocabulary import Progress
 
@@ -38,7 +38,7 @@ class Finding:
     detail: str
 
 
-def check_installation(toolkit: Toolkit, _progress: Progress | None = None) -> tuple[Finding, ...]:
+def check_installation(toolkit: Resources, _progress: Progress | None = None) -> tuple[Finding, ...]:
     """Check the installation and the workspace; remove staging files of processes that ended."""
     return (*_packages(), *_plugins(toolkit), *_workspace(toolkit))
 
@@ -64,7 +64,7 @@ def _packages() -> Iterator[Finding]:
             yield Finding(name[0], "note" if extra else "problem", f"not installed; pip install '{package}'")
 
 
-def _plugins(toolkit: Toolkit) -> Iterator[Finding]:
+def _plugins(toolkit: Resources) -> Iterator[Finding]:
     for record in toolkit.catalog.records:
         if record.state == "loaded":
             yield Finding(f"plugin {record.name}", "ok", f"{record.distribution} {record.version}")
@@ -74,7 +74,7 @@ def _plugins(toolkit: Toolkit) -> Iterator[Finding]:
             yield Finding(f"plugin {record.name}", "problem", f"{record.distribution}: {record.cause}")
 
 
-def _workspace(toolkit: Toolkit) -> Iterator[Finding]:
+def _workspace(toolkit: Resources) -> Iterator[Finding]:
     workspace = toolkit.workspace
     if not os.access(workspace.root, os.W_OK | os.X_OK):
         yield Finding(

@@ -14,7 +14,7 @@ from toolkit.host.kinds import EXPORTERS
 from toolkit.model import Card, Model
 from toolkit.model.saving import check_output, save_written
 from toolkit.operations.opening import open_model
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.options import parse_options
 from toolkit.requests.export import Export
 from toolkit.store import exclusive
@@ -50,7 +50,7 @@ class Exported:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def export(toolkit: Toolkit, request: Export, progress: Progress | None = None) -> Exported:
+def export(toolkit: Resources, request: Export, progress: Progress | None = None) -> Exported:
     """Export a model; the file is verified before it is saved.
 
     Raises:
@@ -96,7 +96,7 @@ def export(toolkit: Toolkit, request: Export, progress: Progress | None = None) 
     card = dataclasses.replace(model.card, name=target.stem, weights_digest="")
     with exclusive(target):
         written = save_written(target, card, write=write, read=read)
-    verified = done.verified or f"by exporter {request.to}"
+    verified = str(done.facts.get("verified", f"by exporter {request.to}"))
     return Exported(target, target.stat().st_size, request.to, verified, written.file_sha256, done.facts)
 
 
@@ -106,7 +106,7 @@ def _in_keras(model: Model) -> keras.Model:
     return keras_from_model(model)
 
 
-def _probe(toolkit: Toolkit, card: Card, dataset: str | None) -> NDArray[np.uint8] | None:
+def _probe(toolkit: Resources, card: Card, dataset: str | None) -> NDArray[np.uint8] | None:
     wanted = dataset or card.dataset
     if not wanted:
         return None

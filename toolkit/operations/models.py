@@ -12,7 +12,7 @@ from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, Un
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Layer, Model
 from toolkit.operations.opening import open_model
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.store import FoundFile, find_files
 from toolkit.tensors import weights_digest
@@ -81,7 +81,7 @@ class Verified:
     problem: str = ""
 
 
-def model_files(toolkit: Toolkit, folders: Sequence[Path] = ()) -> list[FoundFile]:
+def model_files(toolkit: Resources, folders: Sequence[Path] = ()) -> list[FoundFile]:
     """The files with a model format's suffix in the given folders, or in ``models/``.
 
     Raises:
@@ -101,7 +101,7 @@ def model_files(toolkit: Toolkit, folders: Sequence[Path] = ()) -> list[FoundFil
 
 
 def find_models(
-    toolkit: Toolkit, request: FindModels | None = None, _progress: Progress | None = None
+    toolkit: Resources, request: FindModels | None = None, _progress: Progress | None = None
 ) -> tuple[FoundModel, ...]:
     """List models with what is known of them.
 
@@ -114,7 +114,7 @@ def find_models(
     return tuple(describe_file(toolkit, file) for file in files)
 
 
-def describe_file(toolkit: Toolkit, file: FoundFile) -> FoundModel:
+def describe_file(toolkit: Resources, file: FoundFile) -> FoundModel:
     """A file as :func:`find_models` lists it."""
     format_name = toolkit.catalog.format_of(file.path).name
     try:
@@ -124,7 +124,7 @@ def describe_file(toolkit: Toolkit, file: FoundFile) -> FoundModel:
         return FoundModel(path=file.path, size=file.size, format=format_name, state=state, problem=str(error))
 
 
-def show_model(toolkit: Toolkit, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
+def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
     """Everything about one model.
 
     Raises:
@@ -147,7 +147,7 @@ def show_model(toolkit: Toolkit, request: ShowModel, _progress: Progress | None 
 
 
 def verify_models(
-    toolkit: Toolkit, request: VerifyModels | None = None, _progress: Progress | None = None
+    toolkit: Resources, request: VerifyModels | None = None, _progress: Progress | None = None
 ) -> tuple[Verified, ...]:
     """Compare files and weights with the digests in their cards.
 
@@ -158,7 +158,7 @@ def verify_models(
     return tuple(_verified(toolkit, path) for path in paths)
 
 
-def _verified(toolkit: Toolkit, path: Path) -> Verified:
+def _verified(toolkit: Resources, path: Path) -> Verified:
     try:
         model = open_model(toolkit, path)
         recorded = model.card.weights_digest

@@ -9,12 +9,12 @@ from pathlib import Path
 from toolkit.errors import MissingInputError, UnreadableInputError
 from toolkit.model import Card, Model
 from toolkit.model.card_file import read_with_card
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.store.opening import open_file
 from toolkit.vocabulary import Convention
 
 
-def open_model(toolkit: Toolkit, path: Path) -> Model:
+def open_model(toolkit: Resources, path: Path) -> Model:
     """Read a model file with its card.
 
     The card beside the file is preferred to the one inside it.

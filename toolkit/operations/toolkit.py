@@ -11,9 +11,11 @@ from toolkit.vocabulary import SplitName
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
-    from toolkit.operations import datasets, export, models, predict
-    from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
+    from toolkit.operations import compare, datasets, export, merge, models, predict
+    from toolkit.requests.compare import CompareModels
+    from toolkit.requests.datasets import GetDataset, ListDatasets, ShowDataset
     from toolkit.requests.export import Export
+    from toolkit.requests.merge import Merge
     from toolkit.requests.models import FindModels, ShowModel, VerifyModels
     from toolkit.requests.predict import Predict
 
@@ -30,12 +32,14 @@ class Toolkit(Resources):
     )
     show_dataset: Verb[ShowDataset, datasets.DatasetDetails] = Verb("datasets.show_dataset", "ShowDataset")
     get_dataset: Verb[GetDataset, datasets.WrittenDataset] = Verb("datasets.get_dataset", "GetDataset")
-    make_dataset: Verb[MakeDataset, datasets.WrittenDataset] = Verb("datasets.make_dataset", "MakeDataset")
-
     find: Verb[FindModels, tuple[models.FoundModel, ...]] = Verb("models.find_models", "FindModels")
     show: Verb[ShowModel, models.ModelDetails] = Verb("models.show_model", "ShowModel")
     verify: Verb[VerifyModels, tuple[models.Verified, ...]] = Verb("models.verify_models", "VerifyModels")
     export: Verb[Export, export.Exported] = Verb("export.export", "Export")
+    compare: Verb[CompareModels, tuple[compare.ComparedPair, ...]] = Verb(
+        "compare.compare_models", "CompareModels"
+    )
+    merge: Verb[Merge, merge.Merged] = Verb("merge.merge", "Merge")
     predict: Verb[Predict, predict.Predictions] = Verb("predict.predict", "Predict")
 
     def open_dataset(self, name: str | None, split: SplitName) -> Dataset:

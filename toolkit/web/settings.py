@@ -27,8 +27,8 @@ class WebLimits:
         picture_bytes: Size of a picture; its pixels are limited where it is decoded.
         models_in_merge: Number of models in a merge.
         merge_seconds: Duration of a merge.
-        guesses: Largest value of ``top``.
-        recognisers: Number of models that are kept in memory.
+        predictions: Largest value of ``top``.
+        classifiers: Number of models that are kept in memory.
         retry_after_s: Seconds that a client is told to wait while another heavy job runs.
     """
 
@@ -37,8 +37,8 @@ class WebLimits:
     picture_bytes: int = 10_000_000
     models_in_merge: int = 32
     merge_seconds: float = 3600.0
-    guesses: int = 100
-    recognisers: int = 4
+    predictions: int = 100
+    classifiers: int = 4
     retry_after_s: int = 10
 
 

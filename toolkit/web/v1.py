@@ -29,7 +29,7 @@ _ATTEMPTS = 5
 def blueprint(state: WebState) -> Blueprint:
     """``/v1/models`` and ``/v1/predict``."""
     routes = Blueprint("v1", __name__, url_prefix="/v1")
-    classifiers: Recent[Classifier] = Recent(state.settings.limits.recognisers)
+    classifiers: Recent[Classifier] = Recent(state.settings.limits.classifiers)
     listings: Recent[list[dict[str, Any]]] = Recent(1)
 
     @routes.get("/models")
@@ -66,7 +66,7 @@ def _model_name() -> str:
 
 
 def _top(state: WebState) -> int:
-    text, most = request.args.get("top", "5"), state.settings.limits.guesses
+    text, most = request.args.get("top", "5"), state.settings.limits.predictions
     if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
         raise refuse(400, "usage", f"top is a number from 1 to {most}")
     return int(text)
