@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from docs.plugins_page import plugins_page
+
 if TYPE_CHECKING:
     from toolkit.options import OptionInfo
     from toolkit.types import Architecture, DatasetLoader, Exporter, MergeStrategy
@@ -151,6 +153,7 @@ def _as_text(schema: dict[str, Any]) -> str:
 PAGES = {
     "commands.md": commands_page,
     "options.md": options_page,
+    "plugins.md": plugins_page,
     "schemas/card.schema.json": card_schema,
     "schemas/recipe.schema.json": recipe_schema,
     "schemas/report.schema.json": report_schema,

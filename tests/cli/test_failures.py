@@ -162,5 +162,5 @@ def test_a_command_that_cannot_be_loaded_names_its_plugin() -> None:
 
     result = run(load, "try-out")
     assert result.exit_code == 2
-    assert "of the plugin tries (tries-dist 1.0) cannot be loaded: ImportError: no module" in result.stderr
-    assert "load returned a int" in run(lambda: 3, "try-out").stderr
+    assert "of the plugin tries (tries-dist 1.0): load failed: ImportError: no module" in result.stderr
+    assert "load returned int 3, expected click.Command" in run(lambda: 3, "try-out").stderr

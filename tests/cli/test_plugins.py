@@ -32,8 +32,12 @@ def test_list_shows_the_bad_ones_with_their_cause_and_hurts_no_other(run_toolkit
     assert plugin_named(done.document, "good")["contributes"] == {
         "dataset loader": ["stripes"],
         "architecture": ["tiny-cnn"],
+        "model format": ["linear"],
         "merge strategy": ["trimmed-mean"],
         "exporter": ["weights-table"],
+        "run listener": ["accuracies"],
+        "command": ["ink"],
+        "routes": ["good"],
     }
     assert "greedy" in plugin_named(done.document, "soups")["contributes"]["merge strategy"]
 
@@ -63,7 +67,7 @@ def test_show_a_contribution_with_its_options(run_toolkit: Callable[..., Any]) -
 def test_show_a_plugin_with_everything_it_adds(run_toolkit: Callable[..., Any]) -> None:
     done = run_toolkit("plugins", "show", "good", "--output", "json", plugins=["good"])
     assert [plugin["name"] for plugin in done.document["plugins"]] == ["good"]
-    assert len(done.document["contributions"]) == 4
+    assert len(done.document["contributions"]) == 8
 
 
 def test_show_a_broken_plugin_with_its_traceback(run_toolkit: Callable[..., Any]) -> None:

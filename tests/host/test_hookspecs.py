@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from pathlib import Path
 
 import pytest
 
+from docs.plugins_page import documented_fields
+from toolkit import types
 from toolkit.host.hookspecs import HOOKS as HOOKS_OF_PLUGGY
 from toolkit.host.kinds import KINDS
 from toolkit.host.manager import load_plugins
@@ -37,12 +40,24 @@ def test_a_hook_has_a_kind_and_a_built_in_plugin_uses_it(name: str) -> None:
     assert "modelops-toolkit" in owners
 
 
-def test_the_example_in_the_documentation_is_the_plugin_that_is_tested() -> None:
-    shown = dict(
-        re.findall(r"^`toolkit_good/(\w+\.py)`:\n\n```py\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
-    )
-    real = {path.name: path.read_text().rstrip() for path in (GOOD / "toolkit_good").glob("*.py")}
-    assert shown == real
+def test_every_file_of_the_example_is_on_the_page() -> None:
+    shown = re.findall(r"^`toolkit_good/(\w+\.py)`:$", PAGE, re.MULTILINE)
+    assert sorted(shown) == sorted(path.name for path in (GOOD / "toolkit_good").glob("*.py"))
+
+
+DECLARED = [
+    name for name in types.__all__ if dataclasses.is_dataclass(getattr(types, name)) and name not in NOT_SHOWN
+]
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_every_field_of_a_declaration_a_request_and_a_result_is_on_the_page(name: str) -> None:
+    declared = getattr(types, name)
+    assert f"<!-- fields: {name} -->\n| field of `{name}` |" in PAGE
+    table = PAGE.partition(f"<!-- fields: {name} -->\n")[2].partition("\n\n")[0]
+    for field, text in documented_fields(declared).items():
+        assert text, f"{name}.{field} is not documented"
+        assert f"| `{field}` |" in table
 
 
 def test_the_entry_point_in_the_documentation_is_the_installed_one() -> None:

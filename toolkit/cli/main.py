@@ -34,7 +34,7 @@ from toolkit.cli.failures import (
     silence_closed_streams,
 )
 from toolkit.cli.streams import prepare_streams
-from toolkit.errors import PluginError, UsageError
+from toolkit.errors import UsageError
 from toolkit.host.kinds import COMMANDS
 from toolkit.version import __version__
 
@@ -203,23 +203,7 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
             f"there is no command {name!r}",
             hint=f"did you mean {near[0]}?" if near else "`toolkit --help` lists the commands",
         )
-    contribution = toolkit.catalog.find(COMMANDS, name)
-    command: object
-    try:
-        command = contribution.declaration.load()
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"command {name!r} of the plugin {contribution.owner} cannot be loaded: "
-            f"{type(error).__name__}: {error}",
-            hint="--debug shows the traceback",
-        ) from error
-    if not isinstance(command, click.Command):
-        raise PluginError(
-            f"command {name!r} of the plugin {contribution.owner}: load returned a "
-            f"{type(command).__name__}, expected a click.Command",
-            hint="tell its author",
-        )
-    return command
+    return toolkit.catalog.get(COMMANDS, name).load()
 
 
 def _show_help(request: click.exceptions.NoArgsIsHelpError, command_line: CommandLine) -> int:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_command_line
+from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,13 +25,13 @@ def command() -> None:
 
 @command.command("list", short_help="List every plugin and what it contributes.")
 @common_options
-@pass_command_line
-def list_command(command_line: CommandLine) -> None:
+@pass_request(ListPlugins)
+def list_command(command_line: CommandLine, request: ListPlugins) -> None:
     """List every plugin: its state, what it contributes, and why a broken one is not loaded."""
     from toolkit.cli.main import hidden_commands
     from toolkit.operations.plugins import list_plugins
 
-    plugins = list_plugins(command_line.toolkit)
+    plugins = list_plugins(command_line.toolkit, request, command_line.output.progress())
     hidden = hidden_commands(command_line.toolkit)
     command_line.output.result(
         {"plugins": plugins, "hidden_commands": hidden}, lambda console: _list(plugins, console)
@@ -43,33 +44,32 @@ def list_command(command_line: CommandLine) -> None:
 @command.command("show", short_help="Show a plugin or a contribution with its options.")
 @click.argument("name")
 @common_options
-@pass_command_line
-def show_command(command_line: CommandLine, name: str) -> None:
+@pass_request(ShowPlugin)
+def show_command(command_line: CommandLine, request: ShowPlugin) -> None:
     """Show a plugin or a contribution with its options.
 
     NAME is a plugin, a distribution, a contribution, or `train` for the options of every training.
     """
     from toolkit.operations.plugins import show_plugin
 
-    details = show_plugin(command_line.toolkit, name)
+    details = show_plugin(command_line.toolkit, request, command_line.output.progress())
     command_line.output.result(details, lambda console: _show(details, console))
 
 
 @command.command("check", short_help="Check every plugin against its contract.")
 @common_options
-@pass_command_line
-@click.pass_context
-def check_command(context: click.Context, command_line: CommandLine) -> None:
+@pass_request(CheckPlugins)
+def check_command(command_line: CommandLine, request: CheckPlugins) -> None:
     """Check every plugin against its contract. The exit status is 2 if one breaks it."""
     from toolkit.operations.plugins import check_plugins
 
-    checks = check_plugins(command_line.toolkit)
+    checks = check_plugins(command_line.toolkit, request, command_line.output.progress())
     command_line.output.result(
         {"ok": not any(check.problems for check in checks), "plugins": checks},
         lambda console: _check(checks, console),
     )
     if any(check.problems for check in checks):
-        context.exit(2)
+        click.get_current_context().exit(2)
 
 
 def _list(plugins: tuple[PluginSummary, ...], console: Console) -> None:

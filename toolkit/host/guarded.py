@@ -55,13 +55,12 @@ def _guarded_call(contribution: Contribution[Any], field: str, function: Any) ->
             result = function(*arguments)
         except SystemExit as error:
             raise broken(f"{field} called sys.exit({error.code!r})") from error
-        except (ToolkitError, OSError, MemoryError):
-            raise
         except Exception as error:
-            if not kind.calls[field].probing:
+            about_the_file = arguments and isinstance(error, ToolkitError | OSError | MemoryError)
+            if about_the_file or not kind.calls[field].probing:
                 raise
-            failure = f"{field} failed: {type(error).__name__}: {one_line(error)}"
-            raise broken(f"{arguments[0]}: {failure}") from error
+            where = f"{arguments[0]}: " if arguments else ""
+            raise broken(f"{where}{field} failed: {type(error).__name__}: {one_line(error)}") from error
         problem = result_problem(kind, field, result)
         if problem:
             raise broken(problem)

@@ -34,8 +34,8 @@ class Call:
             import here. ``Any`` if the result is not used.
         arity: Number of positional arguments.
         optional: Whether the field may be None.
-        probing: Whether it is tried on files that may not be meant for it, so that an unexpected
-            exception is the plugin's failure.
+        probing: Whether every exception becomes a PluginError, except those about the file that it
+            was called with. Otherwise exceptions pass.
     """
 
     returns: Any = Any
@@ -113,7 +113,9 @@ EXPORTERS = Kind(
     lambda exporter: _bad_suffix(exporter.suffix),
 )
 RUN_LISTENERS = Kind("toolkit_run_listeners", RunListener, "run listener", {"hear": Call()})
-COMMANDS = Kind("toolkit_commands", Command, "command", {"load": Call("click.Command", arity=0)})
+COMMANDS = Kind(
+    "toolkit_commands", Command, "command", {"load": Call("click.Command", arity=0, probing=True)}
+)
 ROUTES = Kind("toolkit_routes", Routes, "routes", {"load": Call("flask.Blueprint", arity=0)})
 
 KINDS: tuple[Kind[Any], ...] = (

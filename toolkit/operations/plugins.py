@@ -13,7 +13,9 @@ from toolkit.errors import PluginError
 from toolkit.host.manager import Contribution, PluginRecord, State
 from toolkit.operations.toolkit import Toolkit
 from toolkit.options import OptionInfo, describe_options
+from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
 from toolkit.training.plan import TrainingOptions
+from toolkit.vocabulary import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ _TRAINING = ContributionDetails(
 )
 
 
-def list_plugins(toolkit: Toolkit) -> tuple[PluginSummary, ...]:
+def list_plugins(toolkit: Toolkit, _request: ListPlugins, _progress: Progress) -> tuple[PluginSummary, ...]:
     """Every plugin, with the broken and the disabled ones, sorted by name."""
     summaries = []
     for record in toolkit.catalog.records:
@@ -104,21 +106,21 @@ def list_plugins(toolkit: Toolkit) -> tuple[PluginSummary, ...]:
     return tuple(summaries)
 
 
-def show_plugin(toolkit: Toolkit, name: str) -> PluginDetails:
+def show_plugin(toolkit: Toolkit, request: ShowPlugin, _progress: Progress) -> PluginDetails:
     """A plugin or a contribution with its options.
-
-    Args:
-        toolkit: Where the plugins come from.
-        name: Name of an entry point, a distribution or a contribution, or ``distribution:name``;
-            ``train`` for the training's own options.
 
     Raises:
         PluginError: If nothing has that name; lists the names and the nearest.
     """
+    name = request.name
     records = toolkit.catalog.records
     contributions = toolkit.catalog.all_contributions()
     plugins = tuple(one for one in records if name in (one.name, one.distribution, one.qualified_name))
-    chosen = [found for found in contributions if name in (found.name, found.qualified_name)]
+    chosen = [
+        found
+        for found in contributions
+        if name in (found.name, found.qualified_name) or found.owner in plugins
+    ]
     own = (_TRAINING,) if name == _TRAINING.name else ()
     if not (plugins or chosen or own):
         known = {_TRAINING.name, *(one.name for one in records), *(one.name for one in contributions)}
@@ -128,11 +130,10 @@ def show_plugin(toolkit: Toolkit, name: str) -> PluginDetails:
             f"there is no plugin and no contribution {name!r}",
             hint=f"{nearest}available: {', '.join(sorted(known))}",
         )
-    chosen = chosen or [found for found in contributions if found.owner in plugins]
     return PluginDetails(plugins, (*own, *(_details(toolkit, found) for found in chosen)))
 
 
-def check_plugins(toolkit: Toolkit) -> tuple[PluginCheck, ...]:
+def check_plugins(toolkit: Toolkit, _request: CheckPlugins, _progress: Progress) -> tuple[PluginCheck, ...]:
     """Run the contract checks on every plugin."""
     return tuple(
         PluginCheck(

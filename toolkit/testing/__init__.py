@@ -175,10 +175,9 @@ def run_events(tmp_path: Path) -> Iterable[RunEvent]:
     run = tmp_path / "runs" / "a-run"
     run.mkdir(parents=True)
     started = RunEvent("started", run, 0, 2, details={"architecture": "small", "seed": 0})
-    epochs = [
-        RunEvent("epoch", run, epoch, 2, {"loss": 1.0 / epoch, "accuracy": 0.5 + epoch / 10, "seconds": 1.5})
-        for epoch in (1, 2)
-    ]
+    metrics = {"loss": 0.5, "accuracy": 0.6, "val_loss": 0.4, "val_accuracy": 0.7}
+    metrics |= {"learning_rate": 0.001, "images_per_second": 5000.0, "seconds": 1.5}
+    epochs = [RunEvent("epoch", run, epoch, 2, metrics) for epoch in (1, 2)]
     return (started, *epochs, RunEvent("finished", run, 2, 2, {"test_accuracy": 0.75}))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import flask
 from flask import Flask, request
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -38,8 +37,6 @@ def mount(app: Flask, state: WebState) -> None:
 
 def _app_of(routes: Routes, state: WebState) -> Flask:
     blueprint = routes.load()
-    if not isinstance(blueprint, flask.Blueprint):
-        raise TypeError(f"load() returned {type(blueprint).__name__}, expected a flask.Blueprint")
     inner = Flask(blueprint.import_name, static_folder=None)
     inner.extensions["toolkit"] = state.toolkit
     problems.install(inner, state.folders)

@@ -1,101 +1,121 @@
-"""A complete plugin: a data set, an architecture, a merge strategy and an exporter."""
+"""A complete plugin: one contribution of each kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
 from toolkit.types import (
     Architecture,
-    BuildRequest,
+    Command,
     DatasetLoader,
-    DatasetSource,
     Exporter,
-    ExportRequest,
-    ExportResult,
-    LoadRequest,
-    MergeRequest,
-    MergeResult,
     MergeStrategy,
+    ModelFormat,
+    Routes,
+    RunListener,
 )
 from toolkit_good.options import StripesOptions, TinyOptions, TrimmedMeanOptions, WeightsTableOptions
 
 if TYPE_CHECKING:
-    import keras
-
-    from toolkit.data import Dataset
+    import click
+    import flask
 
 
 @hookimpl
 def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
-    """Declare a data set that is computed, and so is found in every folder."""
+    """Declare a data set that is computed."""
+    from toolkit_good.stripes import detect, load
+
     yield DatasetLoader(
         name="stripes",
         summary="Stripes in four directions, a data set for trying things out",
-        detect=_detect_stripes,
-        load=_load_stripes,
+        detect=detect,
+        load=load,
         options=StripesOptions,
-        cacheable=False,
     )
 
 
 @hookimpl
 def toolkit_architectures() -> Iterable[Architecture]:
     """Declare a network that trains in seconds."""
+    from toolkit_good.tiny import build
+
     yield Architecture(
-        name="tiny-cnn", summary="One convolution and one dense layer", build=_build_tiny, options=TinyOptions
+        name="tiny-cnn", summary="One convolution and one dense layer", build=build, options=TinyOptions
+    )
+
+
+@hookimpl
+def toolkit_model_formats() -> Iterable[ModelFormat]:
+    """Declare a format of model files."""
+    from toolkit_good.linear import read, write
+
+    yield ModelFormat(
+        name="linear",
+        summary="Linear classifiers as NumPy archives",
+        suffixes=(".linear.npz",),
+        read=read,
+        write=write,
+        dialects=("linear",),
     )
 
 
 @hookimpl
 def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
     """Declare a strategy that works tensor by tensor."""
+    from toolkit_good.trimmed import merge
+
     yield MergeStrategy(
         name="trimmed-mean",
         summary="Leaves out the extremes of every number and averages the rest",
-        merge=_merge_trimmed,
+        merge=merge,
         options=TrimmedMeanOptions,
     )
 
 
 @hookimpl
 def toolkit_exporters() -> Iterable[Exporter]:
-    """Declare a format that spreadsheets read."""
+    """Declare a file that spreadsheets read."""
+    from toolkit_good.table import export
+
     yield Exporter(
         name="weights-table",
         summary="A CSV table of every tensor: shape, mean, spread, extremes",
         suffix=".csv",
-        export=_export_table,
+        export=export,
         options=WeightsTableOptions,
     )
 
 
-def _detect_stripes(folder: Path) -> Sequence[DatasetSource]:
-    # A rank below 0: found by its name, never picked for somebody who named none.
-    return (DatasetSource("stripes", "stripes", "28×28 stripes, 4 classes, computed", rank=-1),)
+@hookimpl
+def toolkit_run_listeners() -> Iterable[RunListener]:
+    """Declare a listener of every training."""
+    from toolkit_good.accuracies import hear
+
+    yield RunListener(name="accuracies", summary="Writes accuracies.txt in the run's folder", hear=hear)
 
 
-def _load_stripes(request: LoadRequest) -> Dataset:
-    from toolkit_good.stripes import load
+def _load_command() -> click.Command:
+    from toolkit_good.command import command
 
-    return load(request)
-
-
-def _build_tiny(request: BuildRequest) -> keras.Model:
-    from toolkit_good.tiny import build
-
-    return build(request)
+    return command
 
 
-def _merge_trimmed(request: MergeRequest) -> MergeResult:
-    from toolkit_good.trimmed import merge
+def _load_routes() -> flask.Blueprint:
+    from toolkit_good.routes import make_blueprint
 
-    return merge(request)
+    return make_blueprint()
 
 
-def _export_table(request: ExportRequest) -> ExportResult:
-    from toolkit_good.table import export
+@hookimpl
+def toolkit_commands() -> Iterable[Command]:
+    """Declare ``toolkit ink``. Every start of the program calls this hook, so it imports nothing."""
+    yield Command(name="ink", summary="Print the share of ink in a data set.", load=_load_command)
 
-    return export(request)
+
+@hookimpl
+def toolkit_routes() -> Iterable[Routes]:
+    """Declare ``/plugins/good/datasets``."""
+    yield Routes(name="good", summary="names of the data sets", load=_load_routes)

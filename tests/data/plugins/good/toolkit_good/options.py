@@ -1,4 +1,4 @@
-"""What the plugin's contributions can be told: ``-o key=value``."""
+"""The options of the contributions, for ``-o key=value``."""
 
 from __future__ import annotations
 

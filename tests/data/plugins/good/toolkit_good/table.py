@@ -11,7 +11,7 @@ from toolkit.types import ExportRequest, ExportResult
 
 
 def export(request: ExportRequest) -> ExportResult:
-    """Write one line a tensor, and prove that every one of them is there."""
+    """Write one line per tensor, and verify that all of them were written."""
     digits = request.options.digits
     specs = request.model.tensors.specs
     with request.path.open("w", newline="", encoding="utf-8") as file:
