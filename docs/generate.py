@@ -32,8 +32,26 @@ Made from the code by `make docs`.
 - An expected failure is one line; `--debug` shows its traceback.
 - Every option has an environment variable: `toolkit train --epochs 5` is
   `TOOLKIT_TRAIN_EPOCHS=5 toolkit train`. What is typed goes before it.
-- `eval "$(_TOOLKIT_COMPLETE=bash_source toolkit)"` in `~/.bashrc` completes commands and options, and
+- `-v` shows all facts and notes, `--quiet` none; `--log-file FILE` keeps notes, warnings and errors.
+- A reader that closes stdout early (`| head -1`) is not a failure.
+- `eval "$(_TOOLKIT_COMPLETE=bash_source toolkit)"` in `~/.bashrc` completes commands, options and names of
+  models, runs, data sets, strategies, architectures and exporters;
   `zsh_source` in `~/.zshrc` does the same; in fish, `_TOOLKIT_COMPLETE=fish_source toolkit | source`.
+"""
+
+
+_OPTIONS = """# Options
+
+Made from the code by `make docs`: what `-o key=value` sets.
+
+- A prefix names the part that an option belongs to: `train.` the training, `arch.` the architecture,
+  `loader.` the data set, `strategy.` the merge strategy. Without a prefix, an option goes to the only part
+  that has it: `toolkit train -o width=48 -o loader.seed=1`. If two parts have it, the error names both.
+- Lists are separated by commas: `-o weights=2,1,1`. `none` is the absence of a value. Hyphens in a key are
+  read as underscores.
+- In JSON and in TOML files the same keys have values of their types, with the prefix in the key or as a
+  table: `{"arch.width": 48}` or `{"arch": {"width": 48}}`.
+- An unknown key is refused with the nearest one, a value that is not allowed with what is.
 """
 
 
@@ -95,8 +113,7 @@ def options_page() -> str:
         "Exporters": catalog.all(EXPORTERS),
         "Data sets": catalog.all(DATASET_LOADERS),
     }
-    lines = ["# Options", "", "Made from the code by `make docs`: what `-o key=value` sets.", ""]
-    lines += ["## toolkit train", "", *_table(describe_options(TrainingOptions)), ""]
+    lines = [_OPTIONS, "## toolkit train", "", *_table(describe_options(TrainingOptions)), ""]
     for title, contributions in kinds.items():
         lines += [f"## {title}", ""]
         for name, contribution in contributions.items():

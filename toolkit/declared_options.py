@@ -10,10 +10,10 @@ import re
 import typing
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, field
 from enum import Enum
 from pathlib import Path, PurePath
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union
 
 from toolkit.errors import ConfigurationError
@@ -25,16 +25,7 @@ _METADATA = "toolkit.option"
 _IN_ORDER = "x-in-order"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What :func:`option` says about a field beyond its type and default."""
-
-    help: str = ""
-    choices: tuple[Any, ...] = ()
-    limits: dict[str, Any] = field(default_factory=dict)
-
-
-class ConventionText(ABC):  # noqa: B024 - what msgspec calls a convention: see _decoded
+class ConventionText(ABC):  # noqa: B024 - what msgspec takes a Convention for
     """A convention, written as text or as a table."""
 
 
@@ -57,12 +48,9 @@ def option(
         minimum: Lowest allowed value, for numbers.
         maximum: Highest allowed value, for numbers.
         choices: The allowed values; a ``Literal`` annotation says the same.
-
-    Returns:
-        The result of ``dataclasses.field``.
     """
     limits = {key: value for key, value in (("ge", minimum), ("le", maximum)) if value is not None}
-    metadata = {_METADATA: _Rules(help, tuple(choices), limits)}
+    metadata = {_METADATA: (help, tuple(choices), limits)}
     if isinstance(default, dict | list):
         return field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -70,9 +58,7 @@ def option(
 
 def as_json(value: Any) -> Any:
     """A value of an options dataclass as a JSON value."""
-    if isinstance(value, Convention):
-        return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Convention):
         return {item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
         return [as_json(part) for part in value]
@@ -80,16 +66,15 @@ def as_json(value: Any) -> Any:
         return {str(key): as_json(part) for key, part in value.items()}
     if isinstance(value, PurePath):
         return value.as_posix()
-    return value.value if isinstance(value, Enum) else value
+    return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Convention) else value
 
 
 def _struct_of(options_type: Any) -> Any:
     """The msgspec struct that validates a dataclass: the same fields with their rules, no other key."""
     import msgspec
 
-    received: object = options_type
-    if not (isinstance(received, type) and dataclasses.is_dataclass(received)):
-        raise ConfigurationError(f"options are declared by a dataclass, received {received!r}")
+    if not (isinstance(options_type, type) and dataclasses.is_dataclass(options_type)):
+        raise ConfigurationError(f"options are declared by a dataclass, received {options_type!r}")
     name = options_type.__name__
     try:
         annotations = typing.get_type_hints(options_type)
@@ -100,18 +85,17 @@ def _struct_of(options_type: Any) -> Any:
         ) from error
     documented = _documented(options_type.__doc__ or "")
     fields: list[Any] = []
-    for declared in dataclasses.fields(options_type):
-        if not declared.init:
-            raise ConfigurationError(f"{name}.{declared.name} cannot be set: init is False")
-        rules: _Rules = declared.metadata.get(_METADATA, _Rules())
-        kind = _validated(annotations[declared.name], rules, f"{name}.{declared.name}")
-        default = declared.default if declared.default_factory is MISSING else declared.default_factory()
-        extra = {} if default is MISSING else {"default": as_json(default)}
-        meta = msgspec.Meta(description=rules.help or documented.get(declared.name), extra_json_schema=extra)
+    for item in dataclasses.fields(options_type):
+        if not item.init:
+            raise ConfigurationError(f"{name}.{item.name} cannot be set: init is False")
+        text, choices, limits = item.metadata.get(_METADATA, (documented.get(item.name), (), {}))
+        kind = _validated(annotations[item.name], choices, limits, f"{name}.{item.name}")
+        default = item.default if item.default_factory is MISSING else item.default_factory()
         if default is MISSING:
-            fields.append((declared.name, Annotated[kind, meta]))
+            fields.append((item.name, Annotated[kind, msgspec.Meta(description=text)]))
         else:
-            fields.append((declared.name, Annotated[kind | msgspec.UnsetType, meta], msgspec.UNSET))
+            meta = msgspec.Meta(description=text, extra_json_schema={"default": as_json(default)})
+            fields.append((item.name, Annotated[kind | msgspec.UnsetType, meta], msgspec.UNSET))
     struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
     struct.__original__ = options_type
     return struct
@@ -124,39 +108,43 @@ def _documented(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.replace("``", "").split()) for name, text in found}
 
 
-def _validated(annotation: Any, rules: _Rules, where: str) -> Any:
+def _validated(annotation: Any, choices: Sequence[Any], limits: Mapping[str, float], where: str) -> Any:
     """An annotation with the rules of its field, as msgspec reads them."""
     import msgspec
 
+    def inner(part: Any) -> Any:
+        return _validated(part, choices, limits, where)
+
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in (NoneType, Any):
+        return annotation
     if annotation is Convention:
         return ConventionText
     if dataclasses.is_dataclass(annotation):
-        return struct_of(typing.cast("type", annotation))
+        return struct_of(annotation)
     if origin in (Union, UnionType):
-        return functools.reduce(operator.or_, [_validated(part, rules, where) for part in parts])
+        return functools.reduce(operator.or_, map(inner, parts))
     if origin is tuple and parts[1:] == (Ellipsis,):
-        return tuple[_validated(parts[0], rules, where), ...]  # type: ignore[misc]
+        return tuple[inner(parts[0]), ...]  # type: ignore[misc]
     if origin in (dict, Mapping):
-        return dict[parts[0], _validated(parts[1], rules, where)]  # type: ignore[misc,valid-type]
-    if origin is Literal or (rules.choices and annotation is not type(None)):
-        choices = parts or rules.choices
+        return dict[parts[0], inner(parts[1])]  # type: ignore[misc,valid-type]
+    if origin is Literal or choices:
+        values = parts or tuple(choices)
         # msgspec sorts the values; people read them in the order of the declaration.
-        return Annotated[Literal[choices], msgspec.Meta(extra_json_schema={_IN_ORDER: list(choices)})]
-    if rules.limits and annotation in (int, float):
-        return Annotated[
-            annotation, msgspec.Meta(**{key: annotation(value) for key, value in rules.limits.items()})
-        ]
-    if rules.limits and annotation is not type(None):
+        return Annotated[Literal[values], msgspec.Meta(extra_json_schema={_IN_ORDER: list(values)})]
+    if limits and annotation not in (int, float):
         raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
-    if annotation not in (int, float, str, bool, Path, type(None), Any):
-        shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-        raise ConfigurationError(
-            f"{where} has the type {shown}, which options cannot have",
-            hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
-            "Mapping[str, X] and X | None are supported",
-        )
-    return annotation
+    if limits:
+        return Annotated[
+            annotation, msgspec.Meta(**{key: annotation(value) for key, value in limits.items()})
+        ]
+    if annotation in (int, float, str, bool, Path):
+        return annotation
+    raise ConfigurationError(
+        f"{where} has the type {getattr(annotation, '__name__', annotation)}, which options cannot have",
+        hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
+        "Mapping[str, X] and X | None are supported",
+    )
 
 
 def _schema_of(options_type: Any) -> dict[str, Any]:
@@ -185,25 +173,17 @@ def _schema_of(options_type: Any) -> dict[str, Any]:
     except TypeError as error:
         raise ConfigurationError(f"{options_type.__name__}: {error}") from error
     definitions = whole.pop("$defs")
-    schema: dict[str, Any] = inlined(whole)
-    return schema
+    return typing.cast("dict[str, Any]", inlined(whole))
 
 
 struct_of: Callable[[Any], Any] = functools.cache(_struct_of)
 schema_of: Callable[[Any], dict[str, Any]] = functools.cache(_schema_of)
 
 
-def keys_of(options_type: Any) -> list[str]:
-    """The names of the options."""
-    return list(schema_of(options_type)["properties"])
-
-
 def without_null(node: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
     """A schema without null, and whether null is allowed."""
     others = [part for part in node.get("anyOf", ()) if part != {"type": "null"}]
-    if len(others) != 1:
-        return node, False
-    return {**node, "anyOf": (), **others[0]}, True
+    return ({**node, "anyOf": (), **others[0]}, True) if len(others) == 1 else (node, False)
 
 
 def type_words(declared: Mapping[str, Any], plural: str = "", *, sentence: bool = False) -> str:
@@ -218,13 +198,12 @@ def type_words(declared: Mapping[str, Any], plural: str = "", *, sentence: bool 
     elif kind in ("object", "boolean"):
         words = "table" if kind == "object" else "true or false"
     else:
-        noun = node.get("format") or {"integer": "whole number", "number": "number"}.get(kind, "text")
-        words = noun if noun == "text" else noun + plural
-        if sentence and noun != "text":
-            allowed = range_words(node)
-            words = (
-                f"a {noun}{'' if allowed.startswith('from') else ' of'} {allowed}" if allowed else f"a {noun}"
-            )
+        words = node.get("format") or {"integer": "whole number", "number": "number"}.get(kind, "text")
+        if words != "text":
+            words = f"a {words}" if sentence else f"{words}{plural}"
+        allowed = range_words(node) if sentence else ""
+        if allowed:
+            words += f" {allowed}" if allowed.startswith("from") else f" of {allowed}"
     return f"{words}, or none" if nullable else words
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from toolkit.declared_options import (
     as_json,
-    keys_of,
     option,
     range_words,
     schema_of,
@@ -41,14 +40,13 @@ __all__ = [
     "options_from_mapping",
     "parse_options",
     "route_options",
-    "unknown_key",
 ]
 
 T = TypeVar("T")
 
-_BOOLEANS = {
-    text: text in ("true", "yes", "on", "1") for text in ("true", "yes", "on", "1", "false", "no", "off", "0")
-}
+_BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
+    ("false", "no", "off", "0"), False
+)
 _NONE = ("none", "null")
 _LONGEST_SHOWN = 100
 
@@ -59,8 +57,7 @@ class OptionInfo:
 
     Attributes:
         name: The key in ``key=value`` and in JSON; dotted for a field of a nested dataclass.
-        type: In words: ``number``, ``one of mean, median``, ``numbers, separated by commas``,
-            ``whole number, or none``.
+        type: In words: ``number``, ``one of mean, median``, ``whole number, or none``.
         default: As a JSON value.
         help: One sentence.
         minimum: Lowest allowed value, for numbers.
@@ -82,8 +79,8 @@ def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) ->
 
     Args:
         options_type: The dataclass.
-        pairs: As typed after ``-o``; hyphens in a key are read as underscores, and ``table.key=value``
-            sets a field of a nested dataclass or an entry of a mapping.
+        pairs: As typed after ``-o``; ``table.key=value`` sets a field of a nested dataclass or an entry
+            of a mapping.
         owner: Whose options they are, for errors: ``merge strategy 'mean'``.
 
     Raises:
@@ -96,23 +93,16 @@ def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) ->
 
 
 def options_from_mapping(options_type: type[T], mapping: Mapping[str, Any], *, owner: str) -> T:
-    """Read options from JSON or TOML values.
-
-    Args:
-        options_type: The dataclass.
-        mapping: Key to value; arrays fill tuples, null is None.
-        owner: Whose options they are, for errors.
+    """Read options from JSON or TOML values; arrays fill tuples, null is None.
 
     Raises:
         UsageError: If a key is unknown or missing, or a value is not allowed.
     """
-    struct = _struct(options_type, mapping, owner)
     try:
-        made: T = _original(struct)
+        return cast("T", _original(_validated(options_type, mapping, owner)))
     except ValueError as error:
         # A dataclass checks its fields against one another in __post_init__.
         raise UsageError(f"options of {owner}: {error}", hint="change one of them") from error
-    return made
 
 
 def route_options(
@@ -132,13 +122,16 @@ def route_options(
         UsageError: If a prefix or a key is unknown, a key without a prefix has several owners, or a
             value is not allowed.
     """
+    pairs: list[tuple[str, Any]] = []
+    for key, value in given.items() if isinstance(given, Mapping) else _pairs(given, "options"):
+        if isinstance(value, Mapping) and key in owners:
+            pairs += [(f"{key}.{name}", part) for name, part in value.items()]
+        else:
+            pairs.append((key, value))
     found: dict[str, dict[str, Any]] = {prefix: {} for prefix in owners}
-    pairs = given.items() if isinstance(given, Mapping) else _pairs(given, "options")
     for key, value in pairs:
-        tables = value.items() if key in owners and isinstance(value, Mapping) else [("", value)]
-        for below, part in tables:
-            prefix, name = _routed(f"{key}.{below}" if below else key, owners)
-            _set(found[prefix], name, part, schema_of(owners[prefix]), prefix)
+        prefix, name = _routed(key, owners)
+        _set(found[prefix], name, value, schema_of(owners[prefix]), prefix)
     return {
         prefix: options_from_mapping(kind, found[prefix], owner=prefix) for prefix, kind in owners.items()
     }
@@ -152,17 +145,13 @@ def describe_options(options_type: type) -> tuple[OptionInfo, ...]:
             cannot be resolved at run time or is not supported, or a default that is not allowed.
     """
     for name, node in schema_of(options_type)["properties"].items():
+        where = f"{options_type.__name__}.{name}"
         if "default" not in node:
-            raise ConfigurationError(
-                f"{options_type.__name__}.{name} has no default",
-                hint="declare it with toolkit.options.option",
-            )
+            raise ConfigurationError(f"{where} has no default", hint="declare it with toolkit.options.option")
         try:
-            _struct(options_type, {name: node["default"]}, "its default")
+            _validated(options_type, {name: node["default"]}, "its default")
         except UsageError as error:
-            raise ConfigurationError(
-                f"{options_type.__name__}.{name}: its default breaks its own rules: {error.message}"
-            ) from error
+            raise ConfigurationError(f"{where}: its default breaks its own rules: {error.message}") from error
     return describe_fields(options_type)
 
 
@@ -173,17 +162,11 @@ def describe_fields(request_type: type) -> tuple[OptionInfo, ...]:
 
 def options_as_json(instance: Any) -> dict[str, Any]:
     """An options instance as JSON values; :func:`options_from_mapping` is the inverse."""
-    values: dict[str, Any] = as_json(instance)
-    return values
+    return cast("dict[str, Any]", as_json(instance))
 
 
 def json_schema(options_type: type, title: str = "") -> dict[str, Any]:
-    """The JSON schema of a dataclass, with descriptions, ranges and defaults; other keys are refused.
-
-    Args:
-        options_type: The dataclass.
-        title: Of the schema; by default the name of the dataclass.
-    """
+    """The JSON schema of a dataclass, with descriptions, ranges and defaults; other keys are refused."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {**head, **schema_of(options_type), "title": title or options_type.__name__}
 
@@ -219,42 +202,42 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     prefix, dot, name = key.partition(".")
     if dot and prefix in owners:
         return prefix, name
+    known = [(owner, name) for owner, kind in owners.items() for name in schema_of(kind)["properties"]]
     first = prefix.replace("-", "_")
-    having = [owner for owner, kind in owners.items() if first in keys_of(kind)]
+    having = [owner for owner, name in known if name == first]
     if len(having) == 1:
         return having[0], key
     if having:
         choices = " or ".join(f"{owner}.{key}" for owner in having)
         raise UsageError(f"option {key} belongs to {' and '.join(having)}", hint=f"write {choices}")
-    known = [f"{owner}.{name}" for owner, kind in owners.items() for name in keys_of(kind)]
-    near = difflib.get_close_matches(key, known, n=1) or [
-        full for full in known if difflib.get_close_matches(first, [full.partition(".")[2]])
-    ]
+    full = {f"{owner}.{name}": f"{owner}.{name}" for owner, name in known}
+    names = {name: f"{owner}.{name}" for owner, name in known}
+    near = [table[found] for table in (full, names) for found in difflib.get_close_matches(key, table, n=1)]
     nearest = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"there is no option {key!r}", hint=f"{nearest}the options are {', '.join(known)}")
+    raise UsageError(f"there is no option {key!r}", hint=f"{nearest}the options are {', '.join(full)}")
 
 
 def _set(values: dict[str, Any], key: str, value: Any, schema: Mapping[str, Any], owner: str) -> None:
-    """Put a value, a text as typed included, where its dotted key says."""
-    steps, node, place = key.split("."), schema, values
-    for number, step in enumerate(steps):
-        properties = without_null(node)[0].get("properties")
-        name = step.strip() if properties is None else step.strip().replace("-", "_")
-        below = without_null(node)[0].get("additionalProperties") or {}
-        node = (properties or {}).get(name, below)
-        if number < len(steps) - 1 and without_null(node)[0].get("type") == "object":
-            place = place.setdefault(name, {})
-            continue
-        # What is behind a dot and is no table is part of the key.
-        name = ".".join([name, *steps[number + 1 :]])
-        if name in place:
-            raise UsageError(f"option {key} of {owner} is given twice", hint="give it once")
-        place[name] = _from_text(value, node) if isinstance(value, str) else value
-        return
+    """Put a value where its dotted key says; a text is what was typed."""
+    place, node, rest = values, without_null(schema)[0], key
+    while True:
+        name, dot, rest = rest.partition(".")
+        properties = node.get("properties")
+        name = name.strip() if properties is None else name.strip().replace("-", "_")
+        declared = (properties or {}).get(name) or node.get("additionalProperties") or {}
+        node, _ = without_null(declared)
+        if not dot or node.get("type") != "object":
+            break
+        place = place.setdefault(name, {})
+    # A dot behind something that is not a table is part of the key.
+    name += dot + rest
+    if name in place:
+        raise UsageError(f"option {key} of {owner} is given twice", hint="give it once")
+    place[name] = _from_text(value, declared) if isinstance(value, str) else value
 
 
 def _from_text(text: str, declared: Mapping[str, Any]) -> Any:
-    """The value that a text stands for; the text itself if it is none, to be refused later."""
+    """The value that was typed; the text itself if it is not one, to be refused by the validation."""
     node, nullable = without_null(declared)
     if nullable and text.lower() in _NONE:
         return None
@@ -270,6 +253,19 @@ def _from_text(text: str, declared: Mapping[str, Any]) -> Any:
         return text
 
 
+def _validated(options_type: type, mapping: Mapping[str, Any], owner: str) -> Any:
+    """The msgspec struct of valid values."""
+    import msgspec
+
+    try:
+        values = {key: _whole(value) for key, value in mapping.items()}
+        struct = msgspec.convert(values, struct_of(options_type), dec_hook=_decoded)
+        _check_finite(struct, "")
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _refusal(schema_of(options_type), mapping, str(error), owner) from error
+    return struct
+
+
 def _whole(value: Any) -> Any:
     """JSON writers may give a whole number a point."""
     if isinstance(value, float) and value.is_integer():
@@ -280,49 +276,44 @@ def _whole(value: Any) -> Any:
 def _decoded(kind: type, value: Any) -> Any:
     if kind is Path:
         return Path(value)
-    if isinstance(value, Convention):
-        return value
     if isinstance(value, str):
         return Convention.parse(value)
-    return options_from_mapping(Convention, value, owner="convention")
+    return (
+        value
+        if isinstance(value, Convention)
+        else options_from_mapping(Convention, value, owner="convention")
+    )
 
 
-def _struct(options_type: type, mapping: Mapping[str, Any], owner: str) -> Any:
-    import msgspec
-
-    values = {key: _whole(value) for key, value in mapping.items()}
-    try:
-        struct = msgspec.convert(values, struct_of(options_type), dec_hook=_decoded)
-        _check_finite(struct, "")
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise _refusal(schema_of(options_type), mapping, str(error), owner) from error
-    return struct
+def _parts(value: Any) -> Iterable[tuple[str, Any]]:
+    """The values inside a value, each with its step in a path."""
+    if hasattr(value, "__struct_fields__"):
+        return [(f".{key}", getattr(value, key)) for key in value.__struct_fields__]
+    if isinstance(value, Mapping):
+        return [("", part) for part in value.values()]
+    return (
+        [(f"[{number}]", part) for number, part in enumerate(value)]
+        if isinstance(value, list | tuple)
+        else ()
+    )
 
 
 def _check_finite(value: Any, where: str) -> None:
     import msgspec
 
-    if isinstance(value, msgspec.Struct):
-        for key in value.__struct_fields__:
-            _check_finite(getattr(value, key), f"{where}.{key}")
-    elif isinstance(value, list | tuple):
-        for number, part in enumerate(value):
-            _check_finite(part, f"{where}[{number}]")
-    elif isinstance(value, dict):
-        for part in value.values():
-            _check_finite(part, where)
-    elif isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise msgspec.ValidationError(f"not finite - at `${where}`")
+    for step, part in _parts(value):
+        _check_finite(part, where + step)
 
 
 def _original(value: Any) -> Any:
-    """The dataclass of a validated struct."""
+    """The dataclass of a struct."""
     import msgspec
 
     if isinstance(value, msgspec.Struct):
-        given = {key: getattr(value, key) for key in value.__struct_fields__}
-        made = {key: _original(part) for key, part in given.items() if part is not msgspec.UNSET}
-        return type(value).__original__(**made)  # type: ignore[attr-defined]
+        given = {step[1:]: _original(part) for step, part in _parts(value) if part is not msgspec.UNSET}
+        return type(value).__original__(**given)  # type: ignore[attr-defined]
     if isinstance(value, list | tuple):
         return type(value)(map(_original, value))
     return {key: _original(part) for key, part in value.items()} if isinstance(value, dict) else value
@@ -331,37 +322,30 @@ def _original(value: Any) -> Any:
 def _refusal(schema: Mapping[str, Any], mapping: Mapping[str, Any], problem: str, owner: str) -> UsageError:
     """Say what was received and what is allowed, from msgspec's error."""
     problem, _, path = problem.partition(" - at `$")
-    where, node, value, about = path.strip("`."), schema, mapping, ""
+    where, node, value, about = path.strip("`."), schema, cast("Any", mapping), ""
     for step in re.findall(r"[\w-]+|\.\.\.", path):
         node = without_null(node)[0]
         if step == "...":  # msgspec does not say which entry of a mapping
             node = node["additionalProperties"]
         elif step.isdigit():
-            node, value = node["items"], value[int(step)]  # type: ignore[index]
+            node, value = node["items"], value[int(step)]
         else:
             node, value = node["properties"][step], value[step]
             about = node.get("description", about)
-    field_name = re.search("field `(.*)`", problem)
-    if field_name is not None:
-        full = f"{where}.{field_name[1]}".strip(".")
+    key = re.search("field `(.*)`", problem)
+    if key is not None:
+        full, known = f"{where}.{key[1]}".strip("."), without_null(node)[0]["properties"]
         if "missing" in problem:
-            return UsageError(
-                f"{owner} needs {full}", hint=schema["properties"].get(full, {}).get("description", "")
-            )
-        return unknown_key(full, list(without_null(node)[0]["properties"]), owner)
-    allowed = range_words(without_null(node)[0])
-    if not re.search("[<>]=", problem):
-        allowed = type_words(node, sentence=True)
+            return UsageError(f"{owner} needs {full}", hint=known[key[1]].get("description", ""))
+        near = difflib.get_close_matches(key[1], known, n=1)
+        hint = f"its options are {', '.join(known)}" if known else "it has no options"
+        return UsageError(
+            f"{owner} has no option {full!r}", hint=hint + (f"; did you mean {near[0]}?" if near else "")
+        )
+    out_of_range = re.search("[<>]=", problem)
+    allowed = range_words(without_null(node)[0]) if out_of_range else type_words(node, sentence=True)
     shown = repr(value)
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     return UsageError(
         f"{where or owner} must be {allowed}, received {shown}", hint=f"{owner}: {about}".rstrip(": ")
     )
-
-
-def unknown_key(key: str, known: Sequence[str], owner: str) -> UsageError:
-    """The error for a key that does not exist, with those that do and the nearest."""
-    near = difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
-    nearest = f"; did you mean {near[0]}?" if near else ""
-    options = f"its options are {', '.join(known)}" if known else "it has no options"
-    return UsageError(f"{owner} has no option {key!r}", hint=options + nearest)

@@ -42,7 +42,7 @@ _SHOWN_OF_A_NAME = 40
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came; runs through the program like Ctrl-C, so that every clean-up is done."""
+    """SIGTERM was received; raised like Ctrl-C, so that every clean-up is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,8 @@ class Failure:
     """How the program ends.
 
     Attributes:
-        code: For programs; the one of :mod:`toolkit.errors` where there is one.
-        message: What failed.
-        hint: What to do about it.
-        exit_status: Of the process.
-        traceback: To be shown; empty for an expected failure without ``--debug``.
+        code: For programs; see :mod:`toolkit.errors`.
+        traceback: Empty for an expected failure without ``--debug``.
     """
 
     code: str
@@ -65,12 +62,12 @@ class Failure:
 
 
 def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRecord] = ()) -> Failure:
-    """Say what an exception means for whoever started the program.
+    """How an exception ends the program.
 
     Args:
-        error: Whatever came out of a command.
+        error: Raised by a command.
         debug: Whether an expected failure shows its traceback.
-        plugins: Those that are loaded, so that a bug can be laid at the right door.
+        plugins: Those that are loaded, to find the plugin whose bug it is.
     """
     shown = "".join(traceback.format_exception(error)) if debug else ""
     if isinstance(error, ToolkitError):
@@ -137,7 +134,7 @@ def _say(text: str) -> None:
 
 
 def _system_failure(error: OSError, shown: str) -> Failure | None:
-    """What the operating system refused; None for what should not have been asked of it."""
+    """A failure that the operating system reports; None if it is a bug."""
     where = f"{error.filename}: " if error.filename else ""
     message = f"{where}{error.strerror}"
     if error.errno in _NO_PATH:
@@ -154,7 +151,7 @@ def _may_not_be_read(name: str) -> bool:
 
 
 def _nameless(error: BaseException, shown: str) -> Failure | None:
-    """A file name whose bytes are no text, where text must be written."""
+    """A file name that is not UTF-8, where text must be written."""
     if not isinstance(error, UnicodeEncodeError) or error.reason != "surrogates not allowed":
         return None
     name = error.object[max(error.start - _SHOWN_OF_A_NAME, 0) : error.end + _SHOWN_OF_A_NAME]
@@ -172,7 +169,7 @@ def _bug(error: BaseException, plugins: Sequence[PluginRecord]) -> Failure:
 
 
 def _owner(error: BaseException, plugins: Sequence[PluginRecord]) -> PluginRecord | None:
-    """The plugin in whose code the exception was raised, if it was in one's."""
+    """The plugin whose code raised the exception, if one did."""
     packages = {plugin.module.partition(":")[0].partition(".")[0]: plugin for plugin in plugins}
     owner = None
     for frame, _ in traceback.walk_tb(error.__traceback__):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from toolkit.cli.commands import BUILTIN_COMMANDS
+from toolkit.cli.commands import BUILTIN_COMMANDS, BuiltinCommand
 from toolkit.cli.context import (
     CommandLine,
     command_line_of,
@@ -85,12 +85,14 @@ class Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name from the summaries; loads none of them."""
-        summaries = {name: builtin.summary for name, builtin in BUILTIN_COMMANDS.items()}
-        summaries |= {
-            name: command.summary for name, command in _plugin_commands(command_line_of(ctx).toolkit).items()
+        commands: dict[str, BuiltinCommand | Command] = {
+            **BUILTIN_COMMANDS,
+            **_plugin_commands(command_line_of(ctx).toolkit),
         }
         items = [
-            CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)
+            CompletionItem(name, help=command.summary)
+            for name, command in commands.items()
+            if name.startswith(incomplete)
         ]
         # The group's own completions would load every command.
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
@@ -104,10 +106,10 @@ class Commands(click.Group):
         windows_expand_args: bool = True,  # noqa: FBT001, FBT002, ARG002 - Click's signature
         **extra: Any,
     ) -> Any:
-        """Run the program; every failure ends as :mod:`toolkit.cli.failures` has it.
+        """Run the program; :mod:`toolkit.cli.failures` reports every failure.
 
-        Click renders ``--help`` and checks arguments while it makes the context, so both making
-        and invoking stand under the same handlers.
+        Click renders ``--help`` and checks arguments while it makes the context, so making the context
+        and invoking the command have the same error handling.
         """
         arguments = list(sys.argv[1:] if args is None else args)
         command_line = extra.setdefault("obj", CommandLine())
@@ -116,7 +118,7 @@ class Commands(click.Group):
             status, result = self._run(arguments, command_line, prog_name or "toolkit", complete_var, extra)
             sys.stdout.flush()
         except BrokenPipeError:
-            # What the reader has left unread is no failure.
+            # A reader that does not want the rest is not a failure.
             silence_closed_streams()
             status, result = 0, None
         finally:
@@ -176,7 +178,7 @@ def main() -> None:
 
 
 def hidden_commands(toolkit: Toolkit) -> dict[str, str]:
-    """Plugins' commands that a built-in command hides: what to type for each, and whose it is."""
+    """Plugins' commands that a built-in command hides: what to type for each, and its plugin."""
     return {
         contribution.qualified_name: f"{contribution.name!r} of the plugin {contribution.owner}"
         for contribution in toolkit.catalog.contributions(COMMANDS)
@@ -207,7 +209,7 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
 
 
 def _show_help(request: click.exceptions.NoArgsIsHelpError, command_line: CommandLine) -> int:
-    """A group was called without a command: people get its help, programs an error."""
+    """Answer a group without a command: with its help, or with an error in JSON."""
     if command_line.output.json:
         hint = f"see {request.ctx.command_path} --help"
         report(Failure("usage", "a command is missing", hint, USAGE), command_line.output)
@@ -217,7 +219,7 @@ def _show_help(request: click.exceptions.NoArgsIsHelpError, command_line: Comman
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    # One is enough: a second must not interrupt the clean-ups that the first has started.
+    # A second signal must not interrupt the clean-up that the first has started.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 

@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class LineProgress:
-    """Progress for logs and pipes: what takes its time says every ten seconds how far it is.
-
-    Epochs say a line each through ``note``, so short work needs none.
+    """Progress for logs and pipes: one line every ten seconds; each epoch is a ``note``.
 
     Args:
-        stream: Where the lines go.
-        clock: Seconds from any start.
+        stream: Where the lines are printed.
+        clock: Returns seconds.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,16 +33,16 @@ class LineProgress:
         self._last = 0.0
 
     def note(self, text: str) -> None:
-        """Say one line."""
+        """Print one line."""
         print(text, file=self._stream, flush=True)
 
     def begin(self, task: str, total: int, unit: str) -> None:
-        """Begin a task; says nothing yet."""
+        """Begin a task; prints nothing yet."""
         self._task, self._total, self._unit = task, total, unit
         self._last = self._clock()
 
     def advance(self, done: int, detail: str = "") -> None:
-        """Say a line if the last one is long ago."""
+        """Print a line if the last one was ten seconds ago."""
         now = self._clock()
         if now - self._last < SECONDS_BETWEEN_LINES:
             return
@@ -91,11 +89,11 @@ class BarProgress:
         self._room = 0
 
     def note(self, text: str) -> None:
-        """Say one line, above the bar."""
+        """Print one line above the bar."""
         self._console.print(text)
 
     def begin(self, task: str, total: int, unit: str) -> None:
-        """Draw a bar for a task; the one before ends and stays as it was."""
+        """Draw a bar for a task; the previous bar stays on the screen."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.end()
@@ -108,7 +106,7 @@ class BarProgress:
             console=self._console,
             refresh_per_second=5,
         )
-        # The columns that rich would squeeze first say most; the detail has to give way.
+        # Rich would shorten the other columns first; they are more important than the detail.
         fixed = len(task) + BAR_WIDTH + 2 * len(str(total)) + len("/ 0:00:00") + 4
         self._room = max(self._console.width - fixed, 1)
         self._unit = unit
@@ -121,7 +119,7 @@ class BarProgress:
             self._bar.update(self._running, completed=done, detail=self._fitted(detail or self._unit))
 
     def end(self) -> None:
-        """Stop drawing and give the cursor back."""
+        """Stop drawing and show the cursor."""
         if self._bar is not None:
             self._bar.stop()
         self._bar = self._running = None

@@ -1,4 +1,4 @@
-"""The three standard streams, fit for whatever a command prints."""
+"""The standard streams: open, and able to print every character."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def prepare_streams() -> None:
-    """Open the streams that the process was started without, and let no letter stop a command."""
+    """Open streams that are closed, and replace characters that a stream cannot encode."""
     for number, (name, mode) in enumerate(_STREAMS):
         _keep_open(number)
         if getattr(sys, name) is None:
@@ -26,7 +26,7 @@ def prepare_streams() -> None:
 
 
 def _keep_open(number: int) -> None:
-    """Send a closed stream nowhere: else the next file that is opened would get its number."""
+    """Redirect a closed stream to nowhere; otherwise the next open file would get its number."""
     try:
         os.fstat(number)
     except OSError:
@@ -37,9 +37,8 @@ def _keep_open(number: int) -> None:
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    """Write what the terminal's encoding lacks with the letters that it has."""
+    """Write characters that the encoding does not have with ASCII characters."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     letters = error.object[error.start : error.end].translate(_PLAIN)
-    # A file name that is no text must not end a command that has done its work.
     return letters.encode("ascii", "backslashreplace").decode("ascii"), error.end

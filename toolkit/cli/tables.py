@@ -1,4 +1,4 @@
-"""Tables that lose nothing: not in a pipe, and not on a narrow terminal."""
+"""Tables that are complete in a pipe and on a narrow terminal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _GAP = 2
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table as wide as it has to be.
+    """Print a table as wide as its cells need.
 
     In a pipe every row is one line. On a terminal that is too narrow for the columns, each row
-    becomes a record: its first cell, and below it the others with their titles.
+    becomes a record: its first cell, then one line for each other cell with its title.
 
     Args:
-        console: Where it goes.
-        table: Without a box; the first column names the row and may be folded, the others may not.
+        console: Where it is printed.
+        table: Without a box; only the first column, the name of the row, may be folded.
     """
     from rich.measure import Measurement
 
