@@ -1,4 +1,4 @@
-"""ONNX files: read, write, and two ways to export to them."""
+"""ONNX files: read, write, export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
 from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
-from toolkit_onnx.options import ConvertOptions, DirectOptions
+from toolkit_onnx.options import DirectOptions
 
 if TYPE_CHECKING:
     from toolkit.model import Model
@@ -28,12 +28,6 @@ def _write(model: Model, path: Path) -> None:
 
 def _export(request: ExportRequest) -> ExportResult:
     from toolkit_onnx.direct import export
-
-    return export(request)
-
-
-def _export_through_tf2onnx(request: ExportRequest) -> ExportResult:
-    from toolkit_onnx.conversion import export
 
     return export(request)
 
@@ -60,11 +54,4 @@ def toolkit_exporters() -> Iterable[Exporter]:
         suffix=".onnx",
         export=_export,
         options=DirectOptions,
-    )
-    yield Exporter(
-        name="onnx-tf2onnx",
-        summary="ONNX through Keras and tf2onnx, for layers that the direct exporter does not know",
-        suffix=".onnx",
-        export=_export_through_tf2onnx,
-        options=ConvertOptions,
     )

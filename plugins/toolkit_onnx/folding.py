@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto
 
-from toolkit_onnx.editing import EditableGraph, attribute, set_attribute
+from toolkit.graph.axes import Channels, Layout, Segment, regrouped
+from toolkit.graph.editing import EditableGraph, EditableNode
 from toolkit_onnx.simplifying import is_dense
 
 _Vector = NDArray[np.float64]
@@ -38,7 +37,7 @@ def fold_batch_normalisation(graph: EditableGraph) -> Folding:
     """
     folded = left = 0
     for node in list(graph.nodes):
-        if node.op_type != "BatchNormalization":
+        if node.operator != "BatchNormalization":
             continue
         found = _scale_and_shift(graph, node)
         if found is not None and (_fold_back(graph, node, *found) or _fold_forward(graph, node, *found)):
@@ -49,68 +48,68 @@ def fold_batch_normalisation(graph: EditableGraph) -> Folding:
     return Folding(folded, left)
 
 
-def _scale_and_shift(graph: EditableGraph, node: NodeProto) -> tuple[_Vector, _Vector] | None:
-    if not all(name in graph.constants for name in node.input[1:5]):
+def _scale_and_shift(graph: EditableGraph, node: EditableNode) -> tuple[_Vector, _Vector] | None:
+    if not all(name in graph.constants for name in node.inputs[1:5]):
         return None
-    if attribute(node, "training_mode", 0) or not attribute(node, "spatial", 1):
+    if node.attributes.get("training_mode", 0) or not node.attributes.get("spatial", 1):
         return None
-    gamma, beta, mean, variance = (graph.constants[name].astype(np.float64) for name in node.input[1:5])
-    scale = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
+    gamma, beta, mean, variance = (graph.constants[name].astype(np.float64) for name in node.inputs[1:5])
+    scale = gamma / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
     return scale, beta - mean * scale
 
 
-def _fold_back(graph: EditableGraph, node: NodeProto, scale: _Vector, shift: _Vector) -> bool:
-    value = node.input[0]
-    before = graph.maker(value)
+def _fold_back(graph: EditableGraph, node: EditableNode, scale: _Vector, shift: _Vector) -> bool:
+    value = node.inputs[0]
+    before = graph.producer(value)
     if before is None or graph.only_user(value) is not node:
         return False
     if not _has_constant_weights(graph, before):
         return False
-    kernel = graph.constants[before.input[1]].astype(np.float64)
-    if before.op_type == "Conv":
+    kernel = graph.constants[before.inputs[1]].astype(np.float64)
+    if before.operator == "Conv":
         scaled = kernel * scale.reshape(-1, *(1,) * (kernel.ndim - 1))
-    elif before.op_type == "ConvTranspose":
-        if attribute(before, "group", 1) != 1:
+    elif before.operator == "ConvTranspose":
+        if before.attributes.get("group", 1) != 1:
             return False
         scaled = kernel * scale.reshape(1, -1, *(1,) * (kernel.ndim - 2))
-    elif before.op_type == "MatMul" or not attribute(before, "transB", 0):
+    elif before.operator == "MatMul" or not before.attributes.get("transB", 0):
         scaled = kernel * scale
     else:
         scaled = kernel * scale[:, np.newaxis]
     _set_weights(graph, before, scaled, _bias(graph, before, len(scale)) * scale + shift)
-    before.output[0] = node.output[0]
+    before.outputs[0] = node.outputs[0]
     graph.remove(node)
     return True
 
 
-def _fold_forward(graph: EditableGraph, node: NodeProto, scale: _Vector, shift: _Vector) -> bool:
-    value = node.output[0]
+def _fold_forward(graph: EditableGraph, node: EditableNode, scale: _Vector, shift: _Vector) -> bool:
+    value = node.outputs[0]
     behind = graph.only_user(value)
-    while behind is not None and behind.op_type in _PASSABLE and behind.input[0] == value:
+    while behind is not None and behind.operator in _PASSABLE and behind.inputs[0] == value:
         passed = _pass_through(graph, behind, scale, shift)
         if passed is None:
             return False
         scale, shift = passed
-        value = behind.output[0]
+        value = behind.outputs[0]
         behind = graph.only_user(value)
-    if behind is None or behind.input[0] != value or not _has_constant_weights(graph, behind):
+    if behind is None or behind.inputs[0] != value or not _has_constant_weights(graph, behind):
         return False
-    kernel = graph.constants[behind.input[1]].astype(np.float64)
-    if behind.op_type == "Conv":
+    kernel = graph.constants[behind.inputs[1]].astype(np.float64)
+    if behind.operator == "Conv":
         if np.any(shift) and not _is_unpadded(behind):
             return False
-        groups = attribute(behind, "group", 1)
+        groups = behind.attributes.get("group", 1)
         taken = scale.reshape(groups, -1)[np.repeat(np.arange(groups), kernel.shape[0] // groups)]
         added = shift.reshape(groups, -1)[np.repeat(np.arange(groups), kernel.shape[0] // groups)]
         beyond = (1,) * (kernel.ndim - 2)
         scaled = kernel * taken.reshape(*taken.shape, *beyond)
         extra = (kernel * added.reshape(*added.shape, *beyond)).reshape(kernel.shape[0], -1).sum(axis=1)
-    elif behind.op_type in ("Gemm", "MatMul"):
-        turned = behind.op_type == "Gemm" and bool(attribute(behind, "transB", 0))
+    elif behind.operator in ("Gemm", "MatMul"):
+        turned = behind.operator == "Gemm" and bool(behind.attributes.get("transB", 0))
         rows = kernel.T if turned else kernel
         if len(scale) != len(rows):
             return False
-        alpha = attribute(behind, "alpha", 1.0) if behind.op_type == "Gemm" else 1.0
+        alpha = behind.attributes.get("alpha", 1.0) if behind.operator == "Gemm" else 1.0
         extra = alpha * (shift @ rows)
         scaled = rows * scale[:, np.newaxis]
         scaled = scaled.T if turned else scaled
@@ -125,57 +124,55 @@ _PASSABLE = frozenset({"AveragePool", "Flatten", "GlobalAveragePool", "GlobalMax
 
 
 def _pass_through(
-    graph: EditableGraph, node: NodeProto, scale: _Vector, shift: _Vector
+    graph: EditableGraph, node: EditableNode, scale: _Vector, shift: _Vector
 ) -> tuple[_Vector, _Vector] | None:
     """Scale and shift behind an operation that they may be swapped with; None where they may not."""
-    if node.op_type in ("MaxPool", "GlobalMaxPool"):
-        return (scale, shift) if len(node.output) == 1 and not np.any(scale < 0) else None
-    if node.op_type == "GlobalAveragePool":
+    if node.operator in ("MaxPool", "GlobalMaxPool"):
+        return (scale, shift) if len(node.outputs) == 1 and not np.any(scale < 0) else None
+    if node.operator == "GlobalAveragePool":
         return scale, shift
-    if node.op_type == "AveragePool":
-        return None if attribute(node, "count_include_pad", 0) else (scale, shift)
-    before, after = graph.shape(node.input[0]), graph.shape(node.output[0])
-    if before is None or after is None or len(after) != 2 or before[1] != len(scale):
+    if node.operator == "AveragePool":
+        return None if node.attributes.get("count_include_pad", 0) else (scale, shift)
+    before, after = graph.shape(node.inputs[0]), graph.shape(node.outputs[0])
+    if before is None or after is None or before[1] != len(scale):
         return None
-    size: Any = 1
-    for axis in before[1:]:
-        if axis is None:
-            return None
-        size *= axis
-    if after[1] != size:
+    moved = regrouped(Channels(1, Layout((Segment(0, len(scale)),))), before, after)
+    if moved is None or moved.axis != 1 or moved.layout.outer != 1:
         return None
-    return np.repeat(scale, size // len(scale)), np.repeat(shift, size // len(shift))
+    return np.repeat(scale, moved.layout.inner), np.repeat(shift, moved.layout.inner)
 
 
-def _has_constant_weights(graph: EditableGraph, node: NodeProto) -> bool:
-    if node.op_type == "MatMul":
+def _has_constant_weights(graph: EditableGraph, node: EditableNode) -> bool:
+    if node.operator == "MatMul":
         return is_dense(graph, node)
-    if node.op_type not in ("Conv", "ConvTranspose", "Gemm") or node.input[1] not in graph.constants:
+    if node.operator not in ("Conv", "ConvTranspose", "Gemm") or node.inputs[1] not in graph.constants:
         return False
-    if node.op_type == "Gemm" and attribute(node, "transA", 0):
+    if node.operator == "Gemm" and node.attributes.get("transA", 0):
         return False
     if not _has_bias(node):
         return True
-    bias = graph.constants.get(node.input[2])
+    bias = graph.constants.get(node.inputs[2])
     return bias is not None and (bias.ndim < 2 or len(bias) == 1)
 
 
-def _has_bias(node: NodeProto) -> bool:
-    return node.op_type != "MatMul" and len(node.input) > 2 and bool(node.input[2])
+def _has_bias(node: EditableNode) -> bool:
+    return node.operator != "MatMul" and len(node.inputs) > 2 and bool(node.inputs[2])
 
 
-def _bias(graph: EditableGraph, node: NodeProto, width: int) -> _Vector:
+def _bias(graph: EditableGraph, node: EditableNode, width: int) -> _Vector:
     if not _has_bias(node):
         return np.zeros(width)
-    bias = graph.constants[node.input[2]].astype(np.float64)
-    if node.op_type == "Gemm":
-        bias = bias * attribute(node, "beta", 1.0)
+    bias = graph.constants[node.inputs[2]].astype(np.float64)
+    if node.operator == "Gemm":
+        bias = bias * node.attributes.get("beta", 1.0)
         return np.broadcast_to(bias, (1, width)).reshape(-1)
     return bias
 
 
-def _set_weights(graph: EditableGraph, node: NodeProto, kernel: NDArray[np.float64], bias: _Vector) -> None:
-    kernel_name = node.input[1]
+def _set_weights(
+    graph: EditableGraph, node: EditableNode, kernel: NDArray[np.float64], bias: _Vector
+) -> None:
+    kernel_name = node.inputs[1]
     graph.replace_constant(node, 1, kernel.astype(np.float32))
     if _has_bias(node):
         graph.replace_constant(node, 2, bias.astype(np.float32))
@@ -183,14 +180,14 @@ def _set_weights(graph: EditableGraph, node: NodeProto, kernel: NDArray[np.float
         layer = kernel_name.rpartition("/")[0] or kernel_name
         name = graph.unused_name(f"{layer}/bias")
         graph.constants[name] = bias.astype(np.float32)
-        del node.input[2:]
-        node.input.append(name)
-    if node.op_type in ("Gemm", "MatMul"):
-        node.op_type = "Gemm"
-        set_attribute(node, "beta", 1.0)
+        del node.inputs[2:]
+        node.inputs.append(name)
+    if node.operator in ("Gemm", "MatMul"):
+        node.operator = "Gemm"
+        node.attributes["beta"] = 1.0
 
 
-def _is_unpadded(node: NodeProto) -> bool:
-    if attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+def _is_unpadded(node: EditableNode) -> bool:
+    if node.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         return False
-    return attribute(node, "auto_pad", "NOTSET") == "VALID" or not any(attribute(node, "pads", ()))
+    return node.attributes.get("auto_pad", "NOTSET") == "VALID" or not any(node.attributes.get("pads", ()))

@@ -1,4 +1,4 @@
-"""What can be chosen when exporting to ONNX."""
+"""Options of the exporter to ONNX."""
 
 from __future__ import annotations
 
@@ -11,14 +11,5 @@ from toolkit.options import option
 class DirectOptions:
     """Of the direct exporter."""
 
-    fold: bool = option(
-        default=True, help="Fold batch normalisation into its neighbours where that is exact."
-    )
+    fold: bool = option(default=True, help="Fold batch normalisation into its neighbours if that is exact.")
     opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=21)
-
-
-@dataclass(frozen=True)
-class ConvertOptions:
-    """Of the exporter through tf2onnx."""
-
-    opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=18)

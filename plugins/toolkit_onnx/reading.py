@@ -18,10 +18,10 @@ from toolkit.graph import Binding, Graph
 from toolkit.graph.onnx_form import from_node
 from toolkit.graph.walking import softmax_input
 from toolkit.model import Layer, Model
+from toolkit.onnx_export import read_card
 from toolkit.tensors import Tensors, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.limits import DOMAINS, checked, read_checked
-from toolkit_onnx.metadata import read_card
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
 

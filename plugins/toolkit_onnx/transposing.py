@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import NodeProto, helper
 
-from toolkit_onnx.editing import EditableGraph, attribute
+from toolkit.graph.editing import EditableGraph, EditableNode
 
 _EACH_ELEMENT = frozenset(
     {
@@ -41,75 +40,76 @@ def sink_transpositions(graph: EditableGraph) -> None:
         moving = any(_sink(graph, node) for node in list(graph.nodes) if _is_to_channels_last(graph, node))
 
 
-def _is_to_channels_last(graph: EditableGraph, node: NodeProto) -> bool:
-    shape = graph.shape(node.input[0])
-    if node.op_type != "Transpose" or shape is None or len(shape) < 3:
+def _is_to_channels_last(graph: EditableGraph, node: EditableNode) -> bool:
+    shape = graph.shape(node.inputs[0])
+    if node.operator != "Transpose" or shape is None or len(shape) < 3:
         return False
-    return list(attribute(node, "perm", ())) == [0, *range(2, len(shape)), 1]
+    return list(node.attributes.get("perm", ())) == [0, *range(2, len(shape)), 1]
 
 
-def _sink(graph: EditableGraph, node: NodeProto) -> bool:
+def _sink(graph: EditableGraph, node: EditableNode) -> bool:
     """Move a transposition behind what uses it, or into it; whether that could be done."""
-    user = graph.only_user(node.output[0])
-    if user is None or user.input[0] != node.output[0]:
+    user = graph.only_user(node.outputs[0])
+    if user is None or user.inputs[0] != node.outputs[0]:
         return False
-    if user.op_type in _EACH_ELEMENT:
+    if user.operator in _EACH_ELEMENT:
         _swap(graph, node, user)
         return True
-    if user.op_type == "Transpose":
+    if user.operator == "Transpose":
         return _cancel(graph, node, user)
-    if user.op_type == "MatMul":
+    if user.operator == "MatMul":
         return _convolve_instead(graph, node, user)
-    if user.op_type in ("Flatten", "Reshape"):
+    if user.operator in ("Flatten", "Reshape"):
         return _reorder_rows(graph, node, user)
     return False
 
 
-def _swap(graph: EditableGraph, node: NodeProto, user: NodeProto) -> None:
-    shape = graph.shape(node.input[0])
+def _swap(graph: EditableGraph, node: EditableNode, user: EditableNode) -> None:
+    shape = graph.shape(node.inputs[0])
     assert shape is not None
-    user.input[0] = node.input[0]
+    user.inputs[0] = node.inputs[0]
     _transpose_behind(graph, node, user, shape)
 
 
 def _transpose_behind(
-    graph: EditableGraph, node: NodeProto, maker: NodeProto, shape: tuple[int | None, ...]
+    graph: EditableGraph, node: EditableNode, maker: EditableNode, shape: tuple[int | None, ...]
 ) -> None:
     """Put a transposition behind the node whose output, as it is now, has the given shape."""
-    value = graph.unused_name(f"{maker.output[0]}/channels first")
+    value = graph.unused_name(f"{maker.outputs[0]}/channels first")
     graph.set_shape(value, shape)
-    node.input[0] = value
-    node.output[0] = maker.output[0]
-    maker.output[0] = value
+    node.inputs[0] = value
+    node.outputs[0] = maker.outputs[0]
+    maker.outputs[0] = value
     graph.remove(node)
     graph.nodes.insert(graph.place(maker) + 1, node)
 
 
-def _cancel(graph: EditableGraph, node: NodeProto, user: NodeProto) -> bool:
-    first, second = attribute(node, "perm", ()), attribute(user, "perm", ())
+def _cancel(graph: EditableGraph, node: EditableNode, user: EditableNode) -> bool:
+    first, second = node.attributes.get("perm", ()), user.attributes.get("perm", ())
     if [first[axis] for axis in second] != list(range(len(first))):
         return False
-    user.input[0] = node.input[0]
+    user.inputs[0] = node.inputs[0]
     graph.remove(node)
     graph.bypass(user)
     return True
 
 
-def _convolve_instead(graph: EditableGraph, node: NodeProto, user: NodeProto) -> bool:
-    kernel = graph.constants.get(user.input[1])
-    shape = graph.shape(node.input[0])
+def _convolve_instead(graph: EditableGraph, node: EditableNode, user: EditableNode) -> bool:
+    kernel = graph.constants.get(user.inputs[1])
+    shape = graph.shape(node.inputs[0])
     if kernel is None or kernel.ndim != 2 or kernel.dtype != np.float32 or shape is None:
         return False
-    inputs = [node.input[0], user.input[1]]
+    inputs = [node.inputs[0], user.inputs[1]]
     ones = (1,) * (len(shape) - 2)
     last = user
-    adding = graph.only_user(user.output[0])
-    if adding is not None and adding.op_type == "Add":
-        name = next((name for name in adding.input if name in graph.constants), "")
+    adding = graph.only_user(user.outputs[0])
+    if adding is not None and adding.operator == "Add":
+        name = next((name for name in adding.inputs if name in graph.constants), "")
         if name and graph.constants[name].shape == (kernel.shape[1],):
             inputs.append(name)
             last = adding
-    made = helper.make_node("Conv", inputs, [last.output[0]], name=user.name, kernel_shape=list(ones) or [1])
+    kernel_shape = {"kernel_shape": ones or (1,)}
+    made = EditableNode("Conv", inputs, [last.outputs[0]], kernel_shape, user.name, user.layer)
     graph.nodes[graph.place(last)] = made
     if last is not user:
         graph.remove(user)
@@ -118,24 +118,24 @@ def _convolve_instead(graph: EditableGraph, node: NodeProto, user: NodeProto) ->
     return True
 
 
-def _reorder_rows(graph: EditableGraph, node: NodeProto, user: NodeProto) -> bool:
-    shape, flat = graph.shape(node.input[0]), graph.shape(user.output[0])
-    dense = graph.only_user(user.output[0])
-    if shape is None or flat is None or len(flat) != 2 or dense is None or dense.input[0] != user.output[0]:
+def _reorder_rows(graph: EditableGraph, node: EditableNode, user: EditableNode) -> bool:
+    shape, flat = graph.shape(node.inputs[0]), graph.shape(user.outputs[0])
+    dense = graph.only_user(user.outputs[0])
+    if shape is None or flat is None or len(flat) != 2 or dense is None or dense.inputs[0] != user.outputs[0]:
         return False
     lengths = [axis for axis in shape[1:] if axis is not None]
     size = int(np.prod(lengths))
     if len(lengths) != len(shape) - 1 or flat[1] != size:
         return False
-    if dense.op_type not in ("Gemm", "MatMul") or attribute(dense, "transA", 0):
+    if dense.operator not in ("Gemm", "MatMul") or dense.attributes.get("transA", 0):
         return False
-    kernel = graph.constants.get(dense.input[1])
-    turned = bool(attribute(dense, "transB", 0))
+    kernel = graph.constants.get(dense.inputs[1])
+    turned = bool(dense.attributes.get("transB", 0))
     if kernel is None or kernel.ndim != 2 or kernel.shape[1 if turned else 0] != size:
         return False
     channels, *beyond = lengths
     order = np.moveaxis(np.arange(size).reshape(*beyond, channels), -1, 0).reshape(-1)
     graph.replace_constant(dense, 1, kernel[:, order] if turned else kernel[order])
-    user.input[0] = node.input[0]
+    user.inputs[0] = node.inputs[0]
     graph.remove(node)
     return True

@@ -24,6 +24,7 @@ from toolkit.errors import ProofError, UnreadableInputError, UnsupportedError
 from toolkit.graph import Graph
 from toolkit.model import Card, Layer, Model
 from toolkit.model.correspondence import signature
+from toolkit.model.saving import save_written
 from toolkit.tensors import ArrayTensors, OverlaidTensors, Tensors, weights_digest
 from toolkit.vocabulary import Convention
 from toolkit_keras.read_h5 import read_h5
@@ -375,17 +376,19 @@ def test_an_export_is_read_back_before_it_counts(name: str, trained: Path, tmp_p
 def test_an_export_that_is_not_what_its_source_is_fails(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import toolkit_keras.export as export
-
     model = read_keras(trained)
 
     def careless(source: Model, path: Path) -> None:
         bias = source.tensors.read("head/bias") + 1
         write_h5(source.with_tensors(OverlaidTensors(source.tensors, {"head/bias": bias})), path)
 
-    monkeypatch.setattr(export, "write_h5", careless)
-    with pytest.raises(ProofError, match="does not hold the weights"):
-        exporter("h5").export(ExportRequest(model, tmp_path / "out.h5"))
+    def write(staging: Path) -> str:
+        return str(exporter("h5").export(ExportRequest(model, staging)).facts["weights_digest"])
+
+    monkeypatch.setattr(toolkit_keras, "_write_h5", careless)
+    with pytest.raises(ProofError, match="weights read back differently"):
+        save_written(tmp_path / "out.h5", Card(), write=write, read=read_h5)
+    assert not (tmp_path / "out.h5").exists()
 
 
 def test_the_formats_are_declared_with_their_suffixes() -> None:

@@ -42,12 +42,13 @@ class ExportResult:
 
     Attributes:
         path: The file.
-        facts: What was checked and measured, by name. ``verified``, a phrase, says how the file was
-            verified and is shown to people.
+        facts: What was checked and measured, by name.
+        verified: How the file was verified, as a phrase for people.
     """
 
     path: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
+    verified: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

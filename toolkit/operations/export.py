@@ -96,7 +96,7 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     card = dataclasses.replace(model.card, name=target.stem, weights_digest="")
     with exclusive(target):
         written = save_written(target, card, write=write, read=read)
-    verified = str(done.facts.get("verified", f"by exporter {request.to}"))
+    verified = done.verified or f"by exporter {request.to}"
     return Exported(target, target.stat().st_size, request.to, verified, written.file_sha256, done.facts)
 
 

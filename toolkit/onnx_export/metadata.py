@@ -7,7 +7,7 @@ import json
 import onnx
 
 from toolkit.model import Card, parse_card
-from toolkit.types import Convention
+from toolkit.vocabulary import Convention
 
 CARD = "toolkit_card"
 LABELS = "labels"

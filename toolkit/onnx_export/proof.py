@@ -1,4 +1,4 @@
-"""The proof of an export: it does what its source does, under the names that were promised."""
+"""Verification of an exported ONNX file: it predicts what its source predicts, with the promised names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from toolkit.data.convention import apply_convention
 from toolkit.engine import Session, is_character_network, softmax, usable_processors
 from toolkit.errors import ProofError, ToolkitError
-from toolkit.graph.graph import Graph
+from toolkit.graph.onnx_form import BATCH_AXIS, from_node
+from toolkit.graph.walking import softmax_input
 from toolkit.model import Model
-from toolkit.tensors import weights_digest
-from toolkit.types import Convention
-from toolkit_onnx.reading import from_bytes
-from toolkit_onnx.simplifying import BATCH_AXIS, INPUT, OUTPUT
+from toolkit.onnx_export.metadata import read_card
+from toolkit.onnx_export.promises import INPUT, OUTPUT
+from toolkit.vocabulary import Convention
 
 PROBABILITY_TOLERANCE = 1e-5
 LOGIT_TOLERANCE = 1e-4
@@ -34,7 +34,7 @@ _REAL = 48
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a network says of some images.
 
     Attributes:
@@ -47,7 +47,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Source:
+class Reference:
     """What an export is compared with.
 
     Attributes:
@@ -56,40 +56,36 @@ class Source:
     """
 
     name: str
-    answer: Callable[[NDArray[np.float32]], Answers]
+    predict: Callable[[NDArray[np.float32]], Predictions]
 
 
-def graph_source(proto: onnx.ModelProto, graph: Graph, name: str) -> Source:
-    """The model's own graph, unfolded, in onnxruntime.
-
-    Args:
-        proto: The graph with the tensors bound.
-        graph: Names its input and output.
-        name: Of the model, for messages.
-    """
+def graph_reference(model: Model) -> Reference:
+    """The model's own graph, with batch normalisation as it is, in onnxruntime."""
+    graph = model.build_graph()
+    proto = graph.bind(model.tensors)
     logits = _softmax_input(proto, graph.output) if graph.outputs_probabilities else graph.output
     shown = _showing(proto, [graph.output, *([logits] if logits else [])])
-    session = Session(shown, name, threads=usable_processors())
+    session = Session(shown, model.name, threads=usable_processors())
 
-    def answer(inputs: NDArray[np.float32]) -> Answers:
+    def predict(inputs: NDArray[np.float32]) -> Predictions:
         found = dict(zip(session.outputs, session.run({graph.input: inputs}), strict=True))
         raw = found[graph.output]
-        return Answers(
+        return Predictions(
             raw if graph.outputs_probabilities else softmax(raw), found[logits] if logits else None
         )
 
-    return Source("graph", answer)
+    return Reference("graph", predict)
 
 
 def prove(
-    content: bytes, model: Model, sources: Sequence[Source], probe: NDArray[np.uint8] | None
+    content: bytes, model: Model, references: Sequence[Reference], probe: NDArray[np.uint8] | None
 ) -> Mapping[str, Any]:
     """Show that an exported file does what its source does.
 
     Args:
         content: The file.
         model: That it was made from.
-        sources: One or more to compare with.
+        references: One or more to compare with.
         probe: (n, 28, 28) uint8 real images, upright, light ink; some of them are used.
 
     Returns:
@@ -103,16 +99,13 @@ def prove(
     differences = _Differences()
     batches = _images(model, probe)
     for images in batches.values():
-        for source in sources:
+        for reference in references:
             for size in BATCHES:
                 for start in range(0, len(images), size):
                     part = images[start : start + size]
-                    differences.compare(exported.answer(part), source, source.answer(part), size)
-    shown = len(batches["random"]) + len(batches.get("real", ()))
+                    differences.compare(exported.predict(part), reference, reference.predict(part), size)
     return {
-        "verified": f"same classes on {shown} images, "
-        f"probabilities differ by at most {differences.probabilities:.0e}",
-        "compared_with": " and ".join(source.name for source in sources),
+        "compared_with": " and ".join(reference.name for reference in references),
         "random_images": len(batches["random"]),
         "real_images": len(batches.get("real", ())),
         "batches": " and ".join(str(size) for size in BATCHES),
@@ -124,6 +117,13 @@ def prove(
     }
 
 
+def verified_by(facts: Mapping[str, Any]) -> str:
+    """The figures of :func:`prove` as a phrase."""
+    images = facts["random_images"] + facts["real_images"]
+    difference = facts["largest_probability_difference"]
+    return f"{images} images, probabilities within {difference:.1e} of {facts['compared_with']}"
+
+
 class _Differences:
     """The largest differences so far; raises at the first that is too large."""
 
@@ -131,9 +131,9 @@ class _Differences:
         self.probabilities = 0.0
         self.logits: float | None = None
 
-    def compare(self, found: Answers, source: Source, expected: Answers, batch: int) -> None:
+    def compare(self, found: Predictions, reference: Reference, expected: Predictions, batch: int) -> None:
         """Compare the answers to one batch."""
-        where = f"at batch {batch}, against {source.name}"
+        where = f"at batch {batch}, against {reference.name}"
         allowed, allowed_logits = _tolerances(expected)
         difference = _largest(found.probabilities, expected.probabilities)
         if not difference <= allowed:
@@ -154,7 +154,7 @@ class _Differences:
             raise _refused(f"another class comes first for {int((~same & clear).sum())} images {where}")
 
 
-def _tolerances(expected: Answers) -> tuple[float, float]:
+def _tolerances(expected: Predictions) -> tuple[float, float]:
     """How far probabilities and logits may be from what is expected."""
     largest = 0.0 if expected.logits is None else float(np.abs(expected.logits).max(initial=0.0))
     rounding = ROUNDING * largest
@@ -177,33 +177,21 @@ def _refused(what: str) -> ProofError:
 
 
 def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
-    """The file passes the checker, is one that we read ourselves, and describes the same network."""
+    """The file passes the checker, and its metadata describes the model."""
     try:
         onnx.checker.check_model(content, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise _refused(
             f"the ONNX checker does not accept it: {str(error).strip().splitlines()[0]}"
         ) from error
-    try:
-        again = from_bytes(content, "the export")
-    except ToolkitError as error:
-        raise _refused(error.message) from error
-    if (again.input_shape, again.output_shape) != (model.input_shape, model.output_shape):
-        raise _refused(
-            f"it goes from {again.input_shape} to {again.output_shape}, "
-            f"the source from {model.input_shape} to {model.output_shape}"
-        )
-    if again.card.classes != model.card.classes or again.card.convention != model.card.convention:
-        raise _refused("its metadata name other classes or another convention")
-    return onnx.load_model_from_string(content)
+    found = onnx.load_model_from_string(content)
+    card = read_card(found, "the export")
+    if card.classes != model.card.classes or card.convention != model.card.convention:
+        raise _refused("its metadata has other classes or another convention")
+    return found
 
 
-def digest_of(content: bytes) -> str:
-    """The weights digest of an exported file, as it is when the file is read as a model."""
-    return weights_digest(from_bytes(content, "the export").tensors)
-
-
-def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Source:
+def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Reference:
     """The file itself, and beside it the same with its logits shown."""
     try:
         session = Session(content, "the export", threads=usable_processors())
@@ -225,22 +213,18 @@ def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Source:
                 f"float32 {(BATCH_AXIS, *shape)} was promised"
             )
 
-    def answer(inputs: NDArray[np.float32]) -> Answers:
+    def predict(inputs: NDArray[np.float32]) -> Predictions:
         try:
             (probabilities,) = session.run({INPUT: inputs})
-            return Answers(probabilities, beside.run({INPUT: inputs})[0] if beside else None)
+            return Predictions(probabilities, beside.run({INPUT: inputs})[0] if beside else None)
         except ToolkitError as error:
             raise _refused(error.message) from error
 
-    return Source("export", answer)
+    return Reference("export", predict)
 
 
 def _softmax_input(proto: onnx.ModelProto, output: str) -> str | None:
-    makers = {value: node for node in proto.graph.node for value in node.output}
-    node = makers.get(output)
-    while node is not None and node.op_type == "Identity":
-        node = makers.get(node.input[0])
-    return node.input[0] if node is not None and node.op_type == "Softmax" else None
+    return softmax_input(map(from_node, proto.graph.node), output)
 
 
 def _showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:

@@ -1,0 +1,27 @@
+"""ONNX through Keras and tf2onnx; needs the extra ``convert``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from toolkit import hookimpl
+from toolkit.types import Exporter, ExportRequest, ExportResult
+from toolkit_tf2onnx.options import ConvertOptions
+
+
+def _export(request: ExportRequest) -> ExportResult:
+    from toolkit_tf2onnx.conversion import export
+
+    return export(request)
+
+
+@hookimpl
+def toolkit_exporters() -> Iterable[Exporter]:
+    """Keras models as ONNX, converted by tf2onnx."""
+    yield Exporter(
+        name="onnx-tf2onnx",
+        summary="ONNX through Keras and tf2onnx, for layers that the exporter onnx does not support",
+        suffix=".onnx",
+        export=_export,
+        options=ConvertOptions,
+    )

@@ -1,0 +1,167 @@
+"""ONNX through Keras and tf2onnx, for layers that the toolkit's own graph does not support."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from toolkit.engine import softmax
+from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
+from toolkit.graph import Graph
+from toolkit.graph.editing import EditableGraph
+from toolkit.graph.onnx_form import from_node
+from toolkit.graph.walking import softmax_input
+from toolkit.onnx_export import (
+    INPUT,
+    Predictions,
+    Reference,
+    as_bytes,
+    graph_reference,
+    keep_promises,
+    prove,
+    sign,
+    verified_by,
+)
+from toolkit.tensors import ArrayTensors
+from toolkit.types import ExportRequest, ExportResult
+from toolkit_tf2onnx.options import ConvertOptions
+
+if TYPE_CHECKING:
+    import keras
+
+
+def export(request: ExportRequest) -> ExportResult:
+    """Write a Keras model as ONNX through ``tf2onnx.convert.from_function``, and verify it.
+
+    The file is compared with Keras itself, and with the model's own graph if that can be run.
+
+    Args:
+        request: With ``keras_model``; its options are :class:`~toolkit_tf2onnx.options.ConvertOptions`.
+
+    Raises:
+        ConfigurationError: If TensorFlow or tf2onnx is not installed.
+        UnsupportedError: If the model is no Keras model.
+        ProofError: If the file does not do what the model does; nothing is written then.
+    """
+    options = request.options if isinstance(request.options, ConvertOptions) else ConvertOptions()
+    model = request.model
+    if request.keras_model is None or model.dialect != "keras":
+        raise UnsupportedError(
+            f"{model.name}: a {model.dialect} network cannot be built in Keras",
+            hint="`--to onnx` exports it without Keras",
+        )
+    _require_packages(model.name)
+    network = request.keras_model()
+    graph, probabilities = _editable(_convert(network, model.input_shape, options.opset, model.name))
+    _name_by_place(graph)
+    proto = keep_promises(graph, model.classes, probabilities=probabilities)
+    sign(proto, model.card)
+    content = as_bytes(proto)
+    references = [_keras_reference(network, probabilities=probabilities)]
+    with suppress(UnsupportedError):  # a layer that only this exporter supports
+        references.append(graph_reference(model))
+    facts = prove(content, model, references, request.probe)
+    request.path.write_bytes(content)
+    facts = {**facts, "softmax_added": not probabilities}
+    return ExportResult(request.path, facts, verified_by(facts))
+
+
+def _require_packages(name: str) -> None:
+    """Find out before the network is built in Keras, which takes seconds."""
+    missing = [package for package in ("tensorflow", "tf2onnx") if find_spec(package) is None]
+    if missing:
+        raise ConfigurationError(
+            f"{name}: exporting through tf2onnx needs {' and '.join(missing)}, not installed here",
+            hint="pip install 'modelops-toolkit[convert]', or export with `--to onnx`",
+        )
+
+
+def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, name: str) -> onnx.ModelProto:
+    import tensorflow as tf
+    from tf2onnx.convert import from_function
+
+    def run(image: Any) -> dict[str, Any]:
+        return {"scores": network(image, training=False)}
+
+    signature = [tf.TensorSpec((None, *input_shape), tf.float32, name=INPUT)]
+    loggers = [logging.getLogger(each) for each in ("tf2onnx", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)  # what fails is raised; they would also print it
+    try:
+        converted, external = from_function(tf.function(run), input_signature=signature, opset=opset)
+    except (ValueError, TypeError, KeyError, RuntimeError, AttributeError, NotImplementedError) as error:
+        # tf2onnx has no error of its own: what it does not support fails in any of these ways
+        raise UnsupportedError(
+            f"{name}: tf2onnx cannot convert it: {type(error).__name__}: {error}",
+            hint="`--to onnx` does not need tf2onnx",
+        ) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    if external:
+        raise UnsupportedError(f"{name}: tf2onnx would write tensors into other files")
+    _refuse_foreign_operators(converted, name)
+    model: onnx.ModelProto = converted
+    return model
+
+
+def _refuse_foreign_operators(converted: onnx.ModelProto, name: str) -> None:
+    """tf2onnx leaves operations that it does not support in the graph, under TensorFlow's names."""
+    unknown = sorted({node.op_type for node in converted.graph.node if not onnx.defs.has(node.op_type)})
+    if unknown:
+        raise UnsupportedError(
+            f"{name}: tf2onnx does not support TensorFlow's {', '.join(unknown)}",
+            hint="`--to onnx` does not need tf2onnx",
+        )
+
+
+def _editable(converted: onnx.ModelProto) -> tuple[EditableGraph, bool]:
+    """The converted network, and whether it ends in a softmax."""
+    (image,), (scores,) = converted.graph.input, converted.graph.output
+    nodes = tuple(map(from_node, converted.graph.node))
+    graph = Graph(
+        nodes=nodes,
+        constants={tensor.name: numpy_helper.to_array(tensor) for tensor in converted.graph.initializer},
+        bindings=(),
+        input=image.name,
+        output=scores.name,
+        input_shape=tuple(axis.dim_value for axis in image.type.tensor_type.shape.dim[1:]),
+        output_shape=tuple(axis.dim_value for axis in scores.type.tensor_type.shape.dim[1:]),
+        opsets={entry.domain: entry.version for entry in converted.opset_import if not entry.domain},
+        ir_version=converted.ir_version,
+    )
+    return EditableGraph(graph, ArrayTensors({})), softmax_input(nodes, scores.name) is not None
+
+
+def _keras_reference(network: keras.Model, *, probabilities: bool) -> Reference:
+    def predict(inputs: NDArray[np.float32]) -> Predictions:
+        found = np.asarray(network(inputs, training=False))
+        if probabilities:
+            return Predictions(found, None)
+        return Predictions(softmax(found), found)
+
+    return Reference("Keras", predict)
+
+
+def _name_by_place(graph: EditableGraph) -> None:
+    """Replace tf2onnx's names, which count up with every conversion, by ones that tell the place."""
+    renamed: dict[str, str] = {}
+    for index, node in enumerate(graph.nodes):
+        node.name = f"{node.operator.lower()}_{index}"
+        for place, name in enumerate(node.inputs):
+            if name in graph.constants:
+                renamed.setdefault(name, f"{node.name}/input_{place}")
+        for place, name in enumerate(node.outputs):
+            if name and name != graph.output:
+                renamed[name] = node.name if place == 0 else f"{node.name}/output_{place}"
+    if len(set(renamed.values())) != len(renamed):
+        raise ProofError("two values of the converted graph have one name", hint="report this")
+    graph.rename(renamed)

@@ -1,0 +1,53 @@
+"""What every exported ONNX file promises: names, axes, probabilities, and a card in its metadata."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import onnx
+
+from toolkit.graph.editing import EditableGraph, EditableNode
+from toolkit.graph.onnx_form import PRODUCER
+from toolkit.model import Card
+from toolkit.onnx_export.metadata import write_properties
+
+INPUT = "image"
+OUTPUT = "probabilities"
+
+
+def keep_promises(graph: EditableGraph, classes: int, *, probabilities: bool) -> onnx.ModelProto:
+    """The finished model with input ``image`` and output ``probabilities``, both (``batch``, …) float32.
+
+    Every node is named; values and constants keep their names unless the promised ones are taken.
+
+    Args:
+        probabilities: Whether the graph ends in a softmax; otherwise one is added.
+    """
+    if not probabilities:
+        logits = graph.output
+        graph.output = graph.unused_name(OUTPUT if logits != OUTPUT else f"{OUTPUT}/normalised")
+        graph.nodes.append(EditableNode("Softmax", [logits], [graph.output], {"axis": 1}))
+    renamed = {graph.input: INPUT, graph.output: OUTPUT}
+    taken = {name for node in graph.nodes for name in (*node.inputs, *node.outputs)}
+    for name in (INPUT, OUTPUT):
+        if name in taken and name not in renamed:
+            renamed[name] = graph.unused_name(f"{name}/inner")
+    graph.rename(renamed)
+    for node in graph.nodes:
+        node.name = node.name or node.outputs[0]
+    return dataclasses.replace(graph.finished(), output_shape=(classes,)).to_onnx()
+
+
+def sign(model: onnx.ModelProto, card: Card) -> None:
+    """Say in a file's metadata which program wrote it, and what is known of the model."""
+    from toolkit.version import __version__
+
+    model.producer_name = PRODUCER
+    model.producer_version = __version__
+    write_properties(model, card)
+
+
+def as_bytes(model: onnx.ModelProto) -> bytes:
+    """The file's bytes; equal models give equal bytes."""
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
