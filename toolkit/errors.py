@@ -1,6 +1,6 @@
-"""What can be expected to go wrong, each kind with a code and an exit status.
+"""Expected failures, each kind with a code and an exit status.
 
-An expected failure says what, where, what was received, and what to do about it.
+An expected failure says what failed, where, what was received, and what to do about it.
 Anything that is not a :class:`ToolkitError` is a bug and keeps its traceback.
 """
 
@@ -16,11 +16,16 @@ class ToolkitError(Exception):
 
     Args:
         message: One sentence: what failed, in which file or tensor, and what was received.
-        hint: What to do about it; shown behind the message.
+        hint: What to do about it; shown after the message.
     """
 
     code: ClassVar[str] = "error"
     exit_status: ClassVar[int] = 2
+
+    def __init_subclass__(cls, code: str = "", exit_status: int = 0) -> None:
+        super().__init_subclass__()
+        cls.code = code or cls.code
+        cls.exit_status = exit_status or cls.exit_status
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -31,115 +36,71 @@ class ToolkitError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
-class UsageError(ToolkitError):
+class UsageError(ToolkitError, code="usage", exit_status=2):
     """An argument or an option that cannot be used."""
 
-    code = "usage"
-    exit_status = 2
 
-
-class ConfigurationError(ToolkitError):
+class ConfigurationError(ToolkitError, code="configuration", exit_status=2):
     """A setting, an environment variable or an installation that cannot be used."""
 
-    code = "configuration"
-    exit_status = 2
 
-
-class PluginError(ToolkitError):
+class PluginError(ToolkitError, code="plugin", exit_status=2):
     """A plugin that is missing, broken, ambiguous or unknown."""
 
-    code = "plugin"
-    exit_status = 2
+
+class PlanRefusedError(ToolkitError, code="plan_refused", exit_status=2):
+    """A plan that cannot do what was requested."""
 
 
-class PlanRefusedError(ToolkitError):
-    """A plan that would not do what was asked for."""
-
-    code = "plan_refused"
-    exit_status = 2
+class MissingInputError(ToolkitError, code="not_found", exit_status=3):
+    """A file, folder, model or data set that does not exist."""
 
 
-class MissingInputError(ToolkitError):
-    """A file, folder, model or data set that is not there."""
-
-    code = "not_found"
-    exit_status = 3
+class UnreadableInputError(ToolkitError, code="unreadable", exit_status=3):
+    """An input that exists but is not valid."""
 
 
-class UnreadableInputError(ToolkitError):
-    """An input that is there but is not what it should be."""
-
-    code = "unreadable"
-    exit_status = 3
-
-
-class UnsupportedError(UnreadableInputError):
+class UnsupportedError(UnreadableInputError, code="unsupported"):
     """A valid input that needs something the toolkit does not do; names what is supported."""
 
-    code = "unsupported"
 
-
-class IncompatibleModelsError(ToolkitError):
+class IncompatibleModelsError(ToolkitError, code="incompatible_models", exit_status=4):
     """Models that cannot be merged with one another."""
 
-    code = "incompatible_models"
-    exit_status = 4
 
-
-class WorseMergeError(IncompatibleModelsError):
+class WorseMergeError(IncompatibleModelsError, code="worse_merge"):
     """A merge that is less accurate than its best ingredient; it was not saved."""
 
-    code = "worse_merge"
 
-
-class DamagedFileError(ToolkitError):
+class DamagedFileError(ToolkitError, code="damaged", exit_status=5):
     """A file whose digest differs from the recorded one."""
 
-    code = "damaged"
-    exit_status = 5
+
+class ProofError(ToolkitError, code="proof_failed", exit_status=5):
+    """A written file that differs from its source; it was not published."""
 
 
-class ProofError(ToolkitError):
-    """A written file that did not do what its source does; it was not published."""
-
-    code = "proof_failed"
-    exit_status = 5
+class BusyError(ToolkitError, code="busy", exit_status=6):
+    """Another process is writing the same output."""
 
 
-class BusyError(ToolkitError):
-    """Somebody else is writing the same output."""
-
-    code = "busy"
-    exit_status = 6
+class StorageError(ToolkitError, code="storage", exit_status=7):
+    """A full disk, an I/O error or a missing permission."""
 
 
-class StorageError(ToolkitError):
-    """A disk that is full, an I/O error, a permission that is missing."""
-
-    code = "storage"
-    exit_status = 7
-
-
-class LimitReachedError(ToolkitError):
+class LimitReachedError(ToolkitError, code="limit", exit_status=8):
     """A limit on size, number or time was reached."""
-
-    code = "limit"
-    exit_status = 8
 
 
 def one_line(error: BaseException) -> str:
-    """What anyone's exception says, in one line that a terminal and a table can show.
+    """The text of any exception in one printable line of at most 300 characters; may be empty.
 
-    Args:
-        error: Of a stranger's code: its text may be long, have several lines or control
-            characters, or raise in its turn.
-
-    Returns:
-        At most 300 characters; empty if the exception says nothing.
+    The text of a plugin's exception may be long, have several lines or control characters, or raise
+    an exception itself.
     """
     try:
         text = str(error)
-    except Exception as failed:  # noqa: BLE001 - a stranger's __str__ may fail in any way
+    except Exception as failed:  # noqa: BLE001 - a plugin's __str__ may raise anything
         text = f"its text cannot be read: {type(failed).__name__}"
     line = " ".join(text.split())
     printable = "".join(character if character.isprintable() else "?" for character in line)
