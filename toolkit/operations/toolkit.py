@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from toolkit.data import Dataset
     from toolkit.operations import compare, datasets, export, merge, models, predict
     from toolkit.requests.compare import CompareModels
-    from toolkit.requests.datasets import GetDataset, ListDatasets, ShowDataset
+    from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
     from toolkit.requests.export import Export
     from toolkit.requests.merge import Merge
     from toolkit.requests.models import FindModels, ShowModel, VerifyModels
@@ -32,6 +32,7 @@ class Toolkit(Resources):
     )
     show_dataset: Verb[ShowDataset, datasets.DatasetDetails] = Verb("datasets.show_dataset", "ShowDataset")
     get_dataset: Verb[GetDataset, datasets.WrittenDataset] = Verb("datasets.get_dataset", "GetDataset")
+    make_dataset: Verb[MakeDataset, datasets.WrittenDataset] = Verb("datasets.make_dataset", "MakeDataset")
     find: Verb[FindModels, tuple[models.FoundModel, ...]] = Verb("models.find_models", "FindModels")
     show: Verb[ShowModel, models.ModelDetails] = Verb("models.show_model", "ShowModel")
     verify: Verb[VerifyModels, tuple[models.Verified, ...]] = Verb("models.verify_models", "VerifyModels")
