@@ -44,9 +44,7 @@ def list_command(command_line: CommandLine, request: ListDatasets) -> None:
 
     Data sets are searched for in datasets/, in data/ and in the workspace itself.
     """
-    from toolkit.operations.datasets import list_datasets
-
-    datasets = list_datasets(command_line.toolkit, request, command_line.output.progress())
+    datasets = command_line.toolkit.list_datasets(request, progress=command_line.output.progress())
     command_line.output.result({"datasets": datasets}, lambda console: _list(datasets, console))
 
 
@@ -61,9 +59,7 @@ def show(command_line: CommandLine, request: ShowDataset) -> None:
     NAME is a data set's name, a folder or one of its files. Without it, the data set is the one
     that training uses by default.
     """
-    from toolkit.operations.datasets import show_dataset
-
-    details = show_dataset(command_line.toolkit, request, command_line.output.progress())
+    details = command_line.toolkit.show_dataset(request, progress=command_line.output.progress())
     command_line.output.result(details, lambda console: _show(details, console))
 
 
@@ -79,9 +75,7 @@ def get(command_line: CommandLine, request: GetDataset) -> None:
     VARIANT is byclass, bymerge, balanced, letters, digits or mnist, all from NIST's archive.
     An interrupted download continues where it stopped. Size and SHA-256 are checked.
     """
-    from toolkit.operations.datasets import get_dataset
-
-    written = get_dataset(command_line.toolkit, request, command_line.output.progress())
+    written = command_line.toolkit.get_dataset(request, progress=command_line.output.progress())
     command_line.output.result(written, lambda console: _written(written, console))
 
 
@@ -98,9 +92,7 @@ def make(command_line: CommandLine, request: MakeDataset) -> None:
 
     NAME is a data set that the toolkit computes: glyphs.
     """
-    from toolkit.operations.datasets import make_dataset
-
-    written = make_dataset(command_line.toolkit, request, command_line.output.progress())
+    written = command_line.toolkit.make_dataset(request, progress=command_line.output.progress())
     command_line.output.result(written, lambda console: _written(written, console))
 
 

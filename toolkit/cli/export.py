@@ -40,9 +40,7 @@ def command(command_line: CommandLine, request: Export) -> None:
 
     The file is verified before it is saved: same classes, same probabilities.
     """
-    from toolkit.operations.export import export
-
-    exported = export(command_line.toolkit, request, command_line.output.progress())
+    exported = command_line.toolkit.export(request, progress=command_line.output.progress())
     command_line.output.result(exported, lambda console: _print(exported, console))
 
 

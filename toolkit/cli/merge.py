@@ -25,8 +25,7 @@ from toolkit.vocabulary import percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.merging.report import MergeReport
-    from toolkit.operations.merge import Merged
+    from toolkit.operations.merge import Merged, MergeReport
 
 _STYLES = {
     "better": "green",
@@ -96,11 +95,10 @@ def command(command_line: CommandLine, request: Merge) -> None:
     The result is compared with its best ingredient on validation images; if it is worse, nothing
     is written and the exit status is 4.
     """
-    from toolkit.merging.problems import refusal
-    from toolkit.operations.merge import merge
+    from toolkit.operations.merge import refusal
 
     output = command_line.output
-    merged = merge(command_line.toolkit, request, output.progress())
+    merged = command_line.toolkit.merge(request, progress=output.progress())
     output.result(_document(merged), lambda console: _show(console, merged))
     if merged.problems:
         click.get_current_context().exit(refusal(merged.problems).exit_status)
@@ -164,7 +162,7 @@ def _show_table(console: Console, report: MergeReport) -> None:
 
 
 def _show_plan(console: Console, merged: Merged) -> None:
-    from toolkit.merging.problems import listing
+    from toolkit.operations.merge import listing
 
     console.print(merged.recipe.to_toml().rstrip(), soft_wrap=True)
     for title, sentences in (("Choices", merged.choices), ("Warnings and assumptions", merged.notes)):

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_command_line, pass_request
+from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH, MODEL
 from toolkit.cli.tables import print_table
+from toolkit.requests.compare import CompareModels
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.vocabulary import file_size, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.model import Layer
     from toolkit.operations.compare import ComparedPair
-    from toolkit.operations.models import FoundModel, ModelDetails, Verified
+    from toolkit.operations.models import FoundModel, Layer, ModelDetails, Verified
 
 _DAMAGED = 5
 _UNREADABLE = 3
@@ -37,9 +36,7 @@ def command() -> None:
 @pass_request(FindModels)
 def find(command_line: CommandLine, request: FindModels) -> None:
     """List the models in folders, or in models/."""
-    from toolkit.operations.models import find_models
-
-    models = find_models(command_line.toolkit, request)
+    models = command_line.toolkit.find(request)
     folders = request.folders or (command_line.toolkit.workspace.models,)
     where = ", ".join(map(shown_path, folders))
     command_line.output.result({"models": models}, lambda console: _print_found(models, where, console))
@@ -79,9 +76,7 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
 @pass_request(ShowModel)
 def show(command_line: CommandLine, request: ShowModel) -> None:
     """Show a model's card, layers and tensors."""
-    from toolkit.operations.models import show_model
-
-    details = show_model(command_line.toolkit, request)
+    details = command_line.toolkit.show(request)
     command_line.output.result(details, lambda console: _print_details(details, console))
 
 
@@ -137,14 +132,10 @@ def _shape(shape: tuple[int, ...]) -> str:
 @command.command("compare", short_help="Compare models without running them.")
 @click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL MODEL…")
 @common_options
-@pass_command_line
-def compare(command_line: CommandLine, models: tuple[Path, ...]) -> None:
+@pass_request(CompareModels)
+def compare(command_line: CommandLine, request: CompareModels) -> None:
     """Compare every two of the models, without running them."""
-    from toolkit.operations.compare import compare_models
-    from toolkit.requests.compare import CompareModels
-
-    progress = command_line.output.progress()
-    compared = compare_models(command_line.toolkit, CompareModels(models), progress)
+    compared = command_line.toolkit.compare(request, progress=command_line.output.progress())
     command_line.output.result({"pairs": compared}, lambda console: _print_compared(compared, console))
 
 
@@ -179,9 +170,7 @@ def verify(command_line: CommandLine, request: VerifyModels) -> None:
 
     The exit status is 5 if one is damaged, 3 if one cannot be read.
     """
-    from toolkit.operations.models import verify_models
-
-    verified = verify_models(command_line.toolkit, request)
+    verified = command_line.toolkit.verify(request)
     command_line.output.result({"models": verified}, lambda console: _print_verified(verified, console))
     states = {item.state for item in verified}
     if "damaged" in states:

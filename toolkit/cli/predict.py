@@ -34,10 +34,8 @@ def command(command_line: CommandLine, request: Predict) -> None:
     Each picture is a PNG or JPEG file with one character; - reads one from standard input. Of a
     FOLDER, all PNG and JPEG files are read, in order of their names, without subfolders.
     """
-    from toolkit.operations.predict import predict
-
     output = command_line.output
-    result = predict(command_line.toolkit, request, output.progress())
+    result = command_line.toolkit.predict(request, progress=output.progress())
     failed = [row.error for row in result.images if row.error is not None]
     output.result(result, lambda console: print_predictions(result.images, console))
     if len(result.images) == 1 and failed:

@@ -16,9 +16,12 @@ from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
 from toolkit.merging.ingredients import printable
 from toolkit.merging.outputs import Outputs
 from toolkit.merging.pipeline import Outcome, plan, run
-from toolkit.merging.problems import Problem, refusal
+from toolkit.merging.problems import Problem
+from toolkit.merging.problems import listing as listing  # these three are for the command line
+from toolkit.merging.problems import refusal as refusal
 from toolkit.merging.recipe import Recipe, RecipeIngredient, check_digests, read_recipe, relative
-from toolkit.merging.report import MergeReport, make_report
+from toolkit.merging.report import MergeReport as MergeReport
+from toolkit.merging.report import make_report
 from toolkit.merging.stages import STAGES, conform, recalibrate
 from toolkit.merging.state import Images, MergeState
 from toolkit.model import Card, Parent

@@ -10,7 +10,8 @@ from typing import Any
 
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
 from toolkit.host.kinds import MODEL_FORMATS
-from toolkit.model import Card, Layer, Model
+from toolkit.model import Card, Model
+from toolkit.model import Layer as Layer  # a part of ModelDetails
 from toolkit.operations.opening import open_model
 from toolkit.operations.resources import Resources
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
