@@ -18,21 +18,11 @@ _LONGEST_SHOWN = 24
 
 
 class BadCellError(Exception):
-    """The first place in a text that is not as it should be.
-
-    Args:
-        row: Counted from 0 within the text.
-        column: Counted from 1.
-        expected: What is valid there.
-        received: What was found.
-    """
+    """The first wrong cell of a text; rows are counted from 0, columns from 1."""
 
     def __init__(self, row: int, column: int, expected: str, received: str) -> None:
         super().__init__(row, column, expected, received)
-        self.row = row
-        self.column = column
-        self.expected = expected
-        self.received = received
+        self.row, self.column, self.expected, self.received = row, column, expected, received
 
 
 def separator_of(line: bytes) -> str:

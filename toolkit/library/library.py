@@ -68,7 +68,12 @@ class DataLibrary:
                 )
             return sources[0]
         name = str(name_or_path)
-        fitting = [source for source in sources if name.lower() in _names(source)]
+        fitting = [
+            source
+            for source in sources
+            for known in (source.name, f"{source.loader}-{source.name}", f"{source.loader}:{source.name}")
+            if name.lower() == known.lower()
+        ]
         if len(fitting) > 1:
             # `glyphs` is still the loader's own after it was written to a CSV file.
             fitting = [source for source in fitting if source.loader == source.name] or fitting
@@ -119,11 +124,7 @@ class DataLibrary:
         return _load(loader, source, part, chosen).splits()[split]
 
     def loader_of(self, source: DatasetSource) -> DatasetLoader:
-        """The loader that found a source.
-
-        Raises:
-            PluginError: There is no loader of that name.
-        """
+        """The loader that found a source; a PluginError if there is none of this name."""
         try:
             return self._loaders[source.loader]
         except KeyError as error:
@@ -141,18 +142,13 @@ class DataLibrary:
         if path.is_dir() and sources:
             return sources[0]
         for source in sources:
-            if any(file.samefile(path) for file in source.files.values()):
+            if any(file.exists() and file.samefile(path) for file in source.files.values()):
                 return source
         what = "no data set in this folder" if path.is_dir() else "not a file of a known data set"
         raise MissingInputError(
             f"{path}: {what}; the loaders are {', '.join(self._loaders) or 'none'}",
             hint="name files as emnist-byclass-train.csv, or put pictures in one folder for each class",
         )
-
-
-def _names(source: DatasetSource) -> set[str]:
-    name = source.name.lower()
-    return {name, f"{source.loader}-{name}".lower(), f"{source.loader}:{name}".lower()}
 
 
 def _best_first(sources: Iterable[DatasetSource]) -> tuple[DatasetSource, ...]:
