@@ -179,7 +179,8 @@ def _parse(block: NDArray[np.uint8], separator: str) -> Rows:
     rows = parse_plain_rows(block)
     if rows is None:
         text = block[PAD:].tobytes()
-        rows = parse_plain_rows(_padded(text.replace(b"\r\n", b"\n"))) if b"\r\n" in text else None
+        plain = text.replace(b"\r\n", b"\n").replace(separator.encode(), b",")
+        rows = parse_plain_rows(_padded(plain)) if plain != text else None
         rows = rows or parse_odd_rows(text, separator)
     return rows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from toolkit.operations.datasets import DatasetDetails, FoundDataset, WrittenDataset
 
 _WIDTH = 80
-_GAP = 4
 _MOST_PATHS = 6
 
 _out_option = click.option(
@@ -131,8 +129,7 @@ def _show(details: DatasetDetails, console: Console) -> None:
         facts.add_row("" if number else "files", text)
     console.print(facts)
     console.print()
-    for line in _counts(details):
-        console.print(line, no_wrap=True)
+    _print_counts(details, console)
 
 
 def _first(paths: Sequence[Path]) -> list[str]:
@@ -141,20 +138,16 @@ def _first(paths: Sequence[Path]) -> list[str]:
     return [*map(shown_path, paths[:_MOST_PATHS]), *([f"and {more:,} more"] if more > 0 else [])]
 
 
-def _counts(details: DatasetDetails) -> list[str]:
-    """A table of counts by class, in as many columns side by side as fit into 80 characters."""
-    heads = ["", *(name if name != "validation" else "val." for name in details.splits)]
-    rows = [
-        [character, *(f"{counts.by_class[index]:,}" for counts in details.splits.values())]
-        for index, character in enumerate(details.classes)
-    ]
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+def _print_counts(details: DatasetDetails, console: Console) -> None:
+    """Print the counts by class, in as many columns as fit."""
+    from rich.columns import Columns
+
+    rows = [["", *(name if name != "validation" else "val." for name in details.splits)]]
+    for index, character in enumerate(details.classes):
+        rows.append([character, *(f"{counts.by_class[index]:,}" for counts in details.splits.values())])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    head = "  ".join(cell.rjust(width) for cell, width in zip(heads, widths, strict=True))
-    beside = max(1, min((_WIDTH + _GAP) // (len(head) + _GAP), len(lines)))
-    height = -(-len(lines) // beside)
-    blocks = [[head, *lines[begin : begin + height]] for begin in range(0, len(lines), height)]
-    return [(" " * _GAP).join(cells).rstrip() for cells in zip_longest(*blocks, fillvalue="")]
+    console.print(Columns(lines, padding=(0, 4), column_first=True), width=_WIDTH)
 
 
 def _written(written: WrittenDataset, console: Console) -> None:
