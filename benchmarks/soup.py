@@ -88,7 +88,7 @@ def main() -> None:
             own += [word for pair in options.items() for word in ("-o", "=".join(pair))]
             rows.append(train(workspace, f"owner-{owner}", *start, *own))
         tuned = [str(workspace / "models" / f"owner-{owner}.h5") for owner in OWNERS]
-        order = ["--strategy", "greedy", "--dataset", dataset, "--test"]
+        order = ["--strategy", "greedy", "--dataset", dataset, "--test", "--keep-worse", "--force"]
         report = toolkit(workspace, "--quiet", "merge", *tuned, *order)["report"]
     if asked.output == "json":
         print(json.dumps({"trainings": [asdict(row) for row in rows], "report": report}, indent=2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,16 +25,17 @@ from toolkit.requests.merge import Merge
 from toolkit.vocabulary import percent
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from toolkit.operations.merge import Merged, MergeReport
 
-_STYLES = {
-    "better": "green",
-    "perhaps better": "yellow",
-    "equal": "yellow",
-    "perhaps worse": "bold red",
-    "worse": "bold red",
+Line = tuple[str, Mapping[str, Any]]
+"""Text and style of a line, for ``click.secho``."""
+
+_STYLES: Mapping[str, Mapping[str, Any]] = {
+    "better": {"fg": "green"},
+    "perhaps better": {"fg": "yellow"},
+    "equal": {"fg": "yellow"},
+    "perhaps worse": {"fg": "red", "bold": True},
+    "worse": {"fg": "red", "bold": True},
 }
 
 
@@ -99,7 +102,11 @@ def command(command_line: CommandLine, request: Merge) -> None:
 
     output = command_line.output
     merged = command_line.toolkit.merge(request, progress=output.progress())
-    output.result(_document(merged), lambda console: _show(console, merged))
+    output.close()
+    if output.json:
+        output.result(_document(merged), lambda _: None)
+    else:
+        _print(merged)
     if merged.problems:
         click.get_current_context().exit(refusal(merged.problems).exit_status)
     if merged.failure:
@@ -122,58 +129,55 @@ def _document(merged: Merged) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, merged: Merged) -> None:
+def _print(merged: Merged) -> None:
+    """Plain lines: rich would take as long to import as the merge of two small models takes."""
     report = merged.report
-    if report is None:
-        _show_plan(console, merged)
-        return
-    _show_table(console, report)
-    console.print()
+    color = False if os.environ.get("NO_COLOR") else None
+    for text, style in _plan_lines(merged) if report is None else _lines(merged, report):
+        click.secho(text, color=color, **style)
+
+
+def _lines(merged: Merged, report: MergeReport) -> Iterator[Line]:
+    yield from _table(report)
+    yield "", {}
     for verdict in (report.verdict, report.test_verdict):
         if verdict is not None:
-            console.print(verdict.sentence, style=_STYLES.get(verdict.outcome, ""))
+            yield verdict.sentence, _STYLES.get(verdict.outcome, {})
     for sentence in (*(stage.sentence for stage in report.stages if stage.stage != "conform"), *report.notes):
-        console.print(f"- {sentence}", style="dim")
-    console.print()
+        yield f"- {sentence}", {}
+    yield "", {}
     for name, path in (("model", merged.path), ("report", merged.page), ("recipe", merged.recipe_file)):
         if path is not None and (name == "model" or not merged.failure):
-            console.print(f"{name:7} {shown_path(path)}", soft_wrap=True)
+            yield f"{name:7} {shown_path(path)}", {}
 
 
-def _show_table(console: Console, report: MergeReport) -> None:
+def _table(report: MergeReport) -> Iterator[Line]:
     splits: list[str] = [score.split for score in report.scores]
     rows = [["model", "share", *(splits or ["in its card"])]]
     for item in report.ingredients:
         accuracies = [score.accuracy for score in item.scores] if splits else [item.recorded_accuracy]
-        rows.append([item.name, f"{100 * item.share:.1f} %", *map(percent, accuracies)])
-    if report.plain_mean:
-        rows.append(["plain mean", "", *(percent(score.accuracy) for score in report.plain_mean)])
-    merged = f"{report.output} ({report.strategy})"
-    rows.append([merged, "", *(percent(score.accuracy) for score in report.scores)])
-    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(rows[0]))]
+        rows.append([item.name, percent(item.share, 1), *map(percent, accuracies)])
+    for name, scores in (("plain mean", report.plain_mean), (report.output, report.scores)):
+        if scores:
+            rows.append([name, "", *(percent(score.accuracy) for score in scores)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        first, *others = (
-            cell.ljust(width) if not i else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        )
-        console.print(
-            "   ".join([first, *others]).rstrip(), style="bold" if row is rows[-1] else "", soft_wrap=True
+        name, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        yield (
+            "   ".join([name.strip().ljust(widths[0]), *others]),
+            {"bold": row is rows[-1]} if splits else {},
         )
 
 
-def _show_plan(console: Console, merged: Merged) -> None:
+def _plan_lines(merged: Merged) -> Iterator[Line]:
     from toolkit.operations.merge import listing
 
-    console.print(merged.recipe.to_toml().rstrip(), soft_wrap=True)
+    yield merged.recipe.to_toml(), {}
     for title, sentences in (("Choices", merged.choices), ("Warnings and assumptions", merged.notes)):
         if sentences:
-            console.print()
-            console.print(f"# {title}", style="bold")
-            for sentence in sentences:
-                console.print(f"# - {sentence}")
+            yield f"# {title}", {"bold": True}
+            yield from ((f"# - {sentence}", {}) for sentence in sentences)
+            yield "", {}
     if merged.problems:
-        console.print()
-        count = len(merged.problems)
-        console.print("# 1 problem" if count == 1 else f"# {count} problems", style="bold red")
-        for line in listing(merged.problems):
-            console.print(f"# {line}", soft_wrap=True)
+        yield f"# Problems: {len(merged.problems)}", {"bold": True, "fg": "red"}
+        yield from ((f"# {line}", {}) for line in listing(merged.problems))

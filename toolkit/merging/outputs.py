@@ -13,9 +13,9 @@ from toolkit.merging.recipe import Recipe, recipe_path
 from toolkit.merging.report import MergeReport
 from toolkit.model.card_file import card_path, read_card, verify_file
 from toolkit.store import publish_text
+from toolkit.store.opening import read_file
 
-_GENERATOR = '<meta name="generator" content="modelops-toolkit merge report">'
-_BEGINNING = 1 << 20  # bytes of a file that are read to recognise it
+_GENERATOR = b'<meta name="generator" content="modelops-toolkit merge report">'
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Outputs:
             (self.document, self._names_model),
             (self.recipe, self._names_model),
         ):
-            if path.exists() and not (path.is_file() and mine(path)):
+            if path.exists() and not mine(path):
                 raise UsageError(
                     f"{path}: exists and is not of an earlier merge to {self.model.name}",
                     hint="move it away, choose another --out, or use --force",
@@ -115,17 +115,15 @@ class Outputs:
             ) from error
 
     def _is_page(self, path: Path) -> bool:
-        return _GENERATOR.encode() in _beginning(path)
+        try:
+            return _GENERATOR in read_file(path)
+        except ToolkitError:
+            return False
 
     def _names_model(self, path: Path) -> bool:
         try:
-            text = _beginning(path).decode()
+            text = read_file(path).decode()
             data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        except (ValueError, RecursionError):
+        except (ToolkitError, ValueError, RecursionError):
             return False
         return isinstance(data, dict) and "schema" in data and data.get("output") == self.model.name
-
-
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_BEGINNING)

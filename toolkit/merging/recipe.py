@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError
+from toolkit.errors import DamagedFileError, UnreadableInputError
 from toolkit.options import option, options_as_json, options_from_mapping
+from toolkit.store.opening import parse_json, read_file
 from toolkit.vocabulary import Convention
 
 SCHEMA = 1
@@ -73,17 +74,13 @@ def read_recipe(path: Path) -> Recipe:
         UnreadableInputError: If it is no recipe, or of a newer schema.
         UsageError: If a key is unknown or a value does not fit.
     """
-    if not path.is_file():
-        raise MissingInputError(f"{path}: no such recipe file", hint="each merge writes one beside its model")
-    content = path.read_bytes()[: _LARGEST + 1]
-    if len(content) > _LARGEST:
-        raise UnreadableInputError(f"{path}: larger than {_LARGEST:,} bytes", hint="name a recipe file")
+    content = read_file(path, most=_LARGEST)
+    if path.suffix == ".json":
+        return parse_recipe(parse_json(content, str(path)), str(path))
     try:
-        text = content.decode()
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        return parse_recipe(tomllib.loads(content.decode()), str(path))
     except (ValueError, RecursionError) as error:
         raise UnreadableInputError(f"{path}: not a recipe: {error}", hint="name a recipe file") from error
-    return parse_recipe(data, str(path))
 
 
 def parse_recipe(data: Any, where: str) -> Recipe:
