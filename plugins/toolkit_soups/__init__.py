@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 
 from toolkit import hookimpl
 from toolkit.types import MergeRequest, MergeResult, MergeStrategy, Need
@@ -15,20 +16,20 @@ def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
     yield MergeStrategy(
         name="mean",
         summary="The plain mean of all ingredients (uniform soup)",
-        merge=_mean,
+        merge=_lazy("mean"),
         rank=20,
     )
     yield MergeStrategy(
         name="weighted",
         summary="A mean weighted by validation accuracy, or by weights of your own",
-        merge=_weighted,
+        merge=_lazy("weighted"),
         options=WeightedOptions,
         needs=_needs_of_weighted,
     )
     yield MergeStrategy(
         name="greedy",
         summary="Adds one ingredient after another while validation accuracy rises (greedy soup)",
-        merge=_greedy,
+        merge=_lazy("greedy"),
         options=GreedyOptions,
         needs=frozenset({Need.SCORES, Need.EVALUATOR}),
         rank=10,
@@ -39,19 +40,11 @@ def _needs_of_weighted(options: WeightedOptions) -> frozenset[Need]:
     return frozenset() if options.weights else frozenset({Need.SCORES})
 
 
-def _mean(request: MergeRequest) -> MergeResult:
-    from toolkit_soups.mean import merge
+def _lazy(module: str) -> Callable[[MergeRequest], MergeResult]:
+    """The module's ``merge``, imported when it is called: it needs NumPy."""
 
-    return merge(request)
+    def merge(request: MergeRequest) -> MergeResult:
+        result: MergeResult = import_module(f"toolkit_soups.{module}").merge(request)
+        return result
 
-
-def _weighted(request: MergeRequest) -> MergeResult:
-    from toolkit_soups.weighted import merge
-
-    return merge(request)
-
-
-def _greedy(request: MergeRequest) -> MergeResult:
-    from toolkit_soups.greedy import merge
-
-    return merge(request)
+    return merge

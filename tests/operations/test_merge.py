@@ -329,3 +329,34 @@ def test_without_batch_normalisation_there_is_nothing_to_recalibrate(run: Run, t
     report = run(*models, strategy="mean", keep_worse=True).report
     assert report is not None
     assert recalibrated(report).sentence == "nothing to recalibrate: the network has no batch normalisation"
+
+
+def test_training_data_is_only_claimed_for_models_whose_cards_say_so(run: Run, tmp_path: Path) -> None:
+    models = [
+        save_reader(tmp_path / "1.h5", 1, noise=0.1, dataset="quarters"),
+        save_reader(tmp_path / "2.h5", 2, noise=0.1),
+    ]
+    choices = run(*models, plan=True).choices
+    assert choices[0] == "scored on data set quarters, which 1.h5 was trained on"
+
+
+def test_a_model_near_chance_is_named_with_the_other_orientation(run: Run, tmp_path: Path) -> None:
+    good = save_reader(tmp_path / "good.h5", 1, noise=0.0, dataset="quarters")
+    untrained = save_reader(tmp_path / "untrained.h5", 2, noise=30.0, dataset="quarters")
+    report = run(good, untrained, strategy="greedy").report
+    assert report is not None
+    (note,) = [note for note in report.notes if "no better than chance" in note]
+    assert note == (
+        "untrained.h5 is no better than chance: it is untrained, or its input format is not "
+        "upright/unit/light; try --convention untrained.h5=transposed/unit/light"
+    )
+
+
+def test_unrelated_models_are_named_before_and_after(run: Run, tmp_path: Path) -> None:
+    good = save_reader(tmp_path / "good.h5", 1, noise=0.0, dataset="quarters")
+    bad = save_reader(tmp_path / "bad.h5", 2, noise=3.0, dataset="quarters")
+    warning = "have nothing in common (cosine of weights 0.1"
+    assert any(warning in note for note in run(good, bad, plan=True).notes)
+    report = run(good, bad, strategy="greedy").report
+    assert report is not None
+    assert any(warning in note for note in report.notes)

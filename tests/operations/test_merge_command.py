@@ -52,7 +52,7 @@ def test_the_command_prints_a_plan_with_its_problems_and_exits_as_the_error_woul
 def test_a_number_of_images_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
     done = command(tmp_path, "a.h5", "b.h5", "--recalibrate", "some")
     assert done.returncode == 2
-    assert "neither a number of images nor off" in done.stderr
+    assert "'some' is not a valid n|off" in done.stderr
 
 
 def test_a_mean_of_unrelated_models_without_images_exits_with_4(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def test_a_strategy_whose_needs_are_not_met_is_refused(run: Run, family: list[Pa
 
 
 def test_other_orders_that_cannot_be_followed(run: Run, family: list[Path], tmp_path: Path) -> None:
+    missing = [tmp_path / "none-1.h5", tmp_path / "none-2.h5"]
+    assert len(run(*missing, recalibrate=5, plan=True).problems) == 2
     with pytest.raises(UsageError, match="one model cannot be merged"):
         run(family[0])
     with pytest.raises(PluginError, match="slerpp"):

@@ -14,11 +14,10 @@ from toolkit.cli.parameters import (
     DATASET,
     INPUT_PATH,
     MODEL,
-    OUTPUT_PATH,
     STRATEGY,
     convention_option,
-    force_option,
     options_option,
+    request_options,
 )
 from toolkit.errors import StorageError
 from toolkit.requests.merge import Merge
@@ -39,56 +38,22 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class _Images(click.ParamType[int]):
+class _Images(click.IntRange):
     """A number of images, or ``off``."""
 
-    name = "images"
+    name = "n|off"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A number of 1 or above; 0 for ``off``."""
-        text = str(value).lower()
-        if text == "off":
-            return 0
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            self.fail(f"{value!r} is neither a number of images nor off", param, ctx)
-        return int(text)
+        return 0 if str(value).lower() == "off" else super().convert(value, param, ctx)
 
 
 @click.command("merge", short_help="Make one model of several.")
 @click.argument("models", nargs=-1, metavar="[MODEL]...", type=MODEL)
-@click.option(
-    "--strategy",
-    type=STRATEGY,
-    metavar="NAME",
-    help="Merge strategy; by default greedy with validation images, mean without.",
-)
+@request_options(Merge, strategy=STRATEGY, recalibrate=_Images(1), dataset=DATASET)
 @options_option("the merge strategy")
-@click.option(
-    "--recalibrate",
-    type=_Images(),
-    metavar="N|off",
-    help="Number of unlabelled images for the batch statistics; by default 5000 with a data set.",
-)
-@click.option(
-    "--dataset",
-    type=DATASET,
-    metavar="NAME|PATH",
-    help="Data set to score on; by default the models' training data; none for no images.",
-)
 @convention_option(multiple=True)  # type: ignore[untyped-decorator]
-@click.option(
-    "--out",
-    type=OUTPUT_PATH,
-    metavar="PATH",
-    help="The merged model; its suffix decides the format.  [default: models/emnist_model.h5]",
-)
-@click.option("--plan", is_flag=True, help="Print the recipe and every problem; write nothing.")
-@click.option("--recipe", type=INPUT_PATH, metavar="FILE", help="Run the recipe of an earlier merge or plan.")
-@click.option("--keep-worse", is_flag=True, help="Save the result even if its best ingredient is better.")
-@click.option("--or-best", is_flag=True, help="Save the best ingredient if it is better than the result.")
-@force_option
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
-@click.option("--test", is_flag=True, help="Score on the test split as well, once, at the end.")
+@request_options(Merge, "out", "plan", "keep_worse", "or_best", "force", "seed", "test", recipe=INPUT_PATH)
 @common_options
 @pass_request(Merge)
 def command(command_line: CommandLine, request: Merge) -> None:

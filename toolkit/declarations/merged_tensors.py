@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from toolkit.errors import IncompatibleModelsError, PluginError
 from toolkit.tensors import TensorRole, Tensors, TensorSpec, weighted_mean
-from toolkit.tensors.finite import is_finite
 
 if TYPE_CHECKING:
     from toolkit.declarations.merging import Ingredient
@@ -97,6 +96,14 @@ class TensorwiseTensors(Tensors):
                         hint="merge networks with equal integers",
                     )
         return first
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Whether no element is NaN or infinite; needs no memory beside the array."""
+    if array.size == 0 or not np.issubdtype(array.dtype, np.floating):
+        return True
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def is_constant(spec: TensorSpec) -> bool:

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 _TOP, _BOTTOM = 6.0, 30.0
 _STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Measures in the picture's own units.
-
-    Attributes:
-        row: Height of one network's row.
-        left: Where the axis begins.
-        right: What is left behind its end.
-        text: The text's base line below the row's top.
-        mark: The mark's middle below the row's top.
-        longest_name: In characters; what is longer is cut.
-        ticks: The most steps of the axis.
-    """
+class _Layout(NamedTuple):
+    """Measures in the chart's own units; ``longest_name`` is in characters."""
 
     width: float
     row: float
@@ -39,17 +28,8 @@ _WIDE = _Layout(800.0, 34.0, 250.0, 90.0, text=22.0, mark=17.0, longest_name=32,
 _NARROW = _Layout(360.0, 52.0, 26.0, 26.0, text=20.0, mark=37.0, longest_name=30, ticks=4)
 
 
-@dataclass(frozen=True, slots=True)
-class ChartRow:
-    """One network.
-
-    Attributes:
-        name: Written to the left.
-        accuracy: 0 to 1.
-        low: Lower end of its interval.
-        high: Upper end of it.
-        merged: Whether it is the one that the chart is about.
-    """
+class ChartRow(NamedTuple):
+    """One network: accuracy and its interval, 0 to 1, and whether it is the merged one."""
 
     name: str
     accuracy: float
@@ -59,15 +39,15 @@ class ChartRow:
 
 
 def accuracy_chart(rows: Sequence[ChartRow], title: str, *, narrow: bool = False) -> str:
-    """Dots with intervals on one axis, which spans what is to be told apart.
+    """Dots with intervals on one axis, as SVG.
 
-    The axis does not begin at zero, so there are no bars whose length would mislead; a network far
-    below the others stands at the left edge with an arrow.
+    The axis does not start at zero, so there are no bars, whose length would mislead; a network far
+    below the others is an arrow at the left edge.
 
     Args:
         rows: One or more, top to bottom.
-        title: For those who do not see the picture.
-        narrow: Whether it is for a phone: names stand above the marks, not beside them.
+        title: Alternative text.
+        narrow: Whether it is for a phone: names are above the marks, not beside them.
     """
     layout, kind = (_NARROW, "narrow") if narrow else (_WIDE, "wide")
     start, stop, step = _axis(rows, layout)
@@ -79,7 +59,7 @@ def accuracy_chart(rows: Sequence[ChartRow], title: str, *, narrow: bool = False
     parts = [
         f'<svg class="{kind}" viewBox="0 0 {layout.width:g} {height:g}" role="img" font-size="14.5">',
         f"<title>{escape(title)}</title>",
-        *_grid(layout, start, stop, step, x, rows),
+        *_grid(layout, (start, stop, step), x, rows),
     ]
     for index, row in enumerate(rows):
         parts.append(_mark(layout, row, _TOP + layout.row * index, start, x))
@@ -87,7 +67,7 @@ def accuracy_chart(rows: Sequence[ChartRow], title: str, *, narrow: bool = False
 
 
 def _axis(rows: Sequence[ChartRow], layout: _Layout) -> tuple[float, float, float]:
-    """Start, end and step of the axis, 0 to 1: around the best, as far as networks near it reach."""
+    """Start, end and step of the axis, 0 to 1: around the networks near the best one."""
     best = max(row.accuracy for row in rows)
     near = [row for row in rows if row.accuracy >= best - 0.2] or list(rows)
     low, high = min(row.low for row in near), max(row.high for row in near)
@@ -98,13 +78,9 @@ def _axis(rows: Sequence[ChartRow], layout: _Layout) -> tuple[float, float, floa
 
 
 def _grid(
-    layout: _Layout,
-    start: float,
-    stop: float,
-    step: float,
-    x: Callable[[float], float],
-    rows: Sequence[ChartRow],
+    layout: _Layout, axis: tuple[float, float, float], x: Callable[[float], float], rows: Sequence[ChartRow]
 ) -> list[str]:
+    start, stop, step = axis
     bottom = _TOP + layout.row * len(rows)
     digits = 0 if step >= 0.01 else 1 if step >= 0.001 else 2
     parts = [

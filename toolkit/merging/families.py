@@ -111,11 +111,11 @@ def _related(group: list[Ingredient], left_out: list[tuple[str, str]]) -> Iterat
             found = correspondence(first, item.model)
             assert found is not None  # the signatures are equal
             seen.append(dataclasses.replace(item, model=conform(item.model, first, found)))
-        strangers = {pair.other: pair for pair in unrelated(seen)}
-        part = [item for item in group if item.name not in strangers]
-        group = [item for item in group if item.name in strangers]
+        apart = {pair.other: pair for pair in unrelated(seen)}
+        part = [item for item in group if item.name not in apart]
+        group = [item for item in group if item.name in apart]
         if len(part) > 1:
-            left_out += [(pair.other, pair.sentence) for pair in strangers.values() if len(group) == 1]
+            left_out += [(pair.other, pair.sentence) for pair in apart.values() if len(group) == 1]
         yield part
 
 

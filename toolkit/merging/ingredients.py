@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from toolkit.declarations import Ingredient
+from toolkit.declarations.merged_tensors import is_finite
+from toolkit.errors import UnreadableInputError
 from toolkit.model import Model
-from toolkit.tensors import weights_digest
-from toolkit.tensors.finite import FiniteTensors
+from toolkit.tensors import RecordedTensors
 
 
 def ingredient(name: str, model: Model, position: int) -> Ingredient:
@@ -18,10 +20,16 @@ def ingredient(name: str, model: Model, position: int) -> Ingredient:
     Raises:
         UnreadableInputError: If the file cannot be read to its end, or has NaN or infinities.
     """
-    checked = dataclasses.replace(model, tensors=FiniteTensors(model.tensors, name))
-    return Ingredient(
-        name, checked, model.card.validation_accuracy, weights_digest(checked.tensors), position
-    )
+    tensors = RecordedTensors(model.tensors)
+    for tensor in tensors:
+        array = tensors.read(tensor)
+        if not is_finite(array):
+            bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+            raise UnreadableInputError(
+                f"{name}: tensor {tensor} has {bad:,} values that are NaN or infinite",
+                hint="its training diverged; leave it out",
+            )
+    return Ingredient(name, model, model.card.validation_accuracy, tensors.weights_digest(), position)
 
 
 def printable(name: str) -> str:

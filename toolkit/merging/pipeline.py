@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from toolkit.engine import Evaluation
 
 _FAR_FROM_CARD = 0.02
-_NEAR_CHANCE = 2.0
+_NEAR_CHANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple
         conformed = conform.run(state)
         state = dataclasses.replace(state, unrelated=tuple(unrelated(conformed.ingredients)))
         conformed = dataclasses.replace(conformed, unrelated=state.unrelated)
-    for stage in STAGES[1:]:
+    for stage in STAGES[1:] if state.ingredients else ():
         found += stage.problems(conformed)
     return state, tuple(found)
 
@@ -240,7 +240,7 @@ def _remarks(state: MergeState, known: Mapping[str, Evaluation], used: Conventio
         accuracy, recorded = known[item.name].accuracy, item.model.card.validation_accuracy
         if recorded is not None and abs(accuracy - recorded) > _FAR_FROM_CARD:
             yield f"{item.name} scores {100 * accuracy:.2f} % here, {100 * recorded:.2f} % in its card"
-        if accuracy <= _NEAR_CHANCE * chance:
+        if accuracy <= chance + min(chance, _NEAR_CHANCE):
             yield (
                 f"{item.name} is no better than chance: it is untrained, or its input format is not {used}; "
                 f"try --convention {item.name}={other}"

@@ -47,11 +47,9 @@ class Merged:
         problems: Everything that prevents it; only a plan has any.
         choices: What was chosen for the user, and why.
         notes: Warnings and assumptions.
-        report: What was done; None for a plan.
-        path: The merged model; None for a plan.
-        page: Its report as HTML.
-        document: Its report as JSON.
-        recipe_file: Its recipe.
+        report: What was done; None for a plan, like the files.
+        path: The merged model.
+        page: Its report as HTML; ``document`` is the same as JSON.
         failure: Why the report could not be written; empty if it was.
     """
 
@@ -70,11 +68,6 @@ class Merged:
 
 def merge(toolkit: Toolkit, request: Merge, progress: Progress) -> Merged:
     """Merge models: plan, run the stages, compare with the best ingredient, save.
-
-    Args:
-        toolkit: Plugins and workspace.
-        request: What to merge and how.
-        progress: Receives messages.
 
     Returns:
         The problems of a plan are listed in it; those of a merge are raised.

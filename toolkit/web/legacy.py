@@ -1,4 +1,4 @@
-"""The two routes of the original project, to the letter of their JSON."""
+"""The two routes of the original project, with exactly their JSON."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def add_smart_merge_routes(
 ) -> None:
     """Add ``GET /find_models`` and ``POST /smart_merge`` to a Flask app of the user's own.
 
-    The two routes bring their own checks: the Host header, the token if one is set, and that no
-    other site's page sends the request. The app's other routes are its own affair.
+    The two routes have their own checks: the Host header, the token if one is set, and that the
+    request comes from no other site. Other routes of the app are not checked.
 
     Args:
         app: Any Flask app.
@@ -61,8 +61,8 @@ def blueprint(state: WebState) -> Blueprint:
     @routes.post("/smart_merge")
     def smart_merge() -> Response:
         body = json_object(state.settings.limits, ("output_path", "model_paths"))
-        merged = merge_named(state, body.get("model_paths"), body.get("output_path"))
-        return flask.jsonify(status="success", message=merged.message, merged_model=merged.name)
+        name, message = merge_named(state, body.get("model_paths"), body.get("output_path"))
+        return flask.jsonify(status="success", message=message, merged_model=name)
 
     @routes.errorhandler(Exception)
     def failed(error: Exception) -> Response:
@@ -72,7 +72,7 @@ def blueprint(state: WebState) -> Blueprint:
 
 
 def answer(problem: Problem) -> Response:
-    """An error in the original project's form."""
+    """An error in the JSON of the original project."""
     response = flask.jsonify(status="error", message=problem.message)
     response.status_code = problem.status
     response.headers.update(problem.headers)

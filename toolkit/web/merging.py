@@ -1,9 +1,8 @@
-"""A merge that a client asked for."""
+"""Merges for HTTP clients."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from toolkit.errors import StorageError
@@ -18,34 +17,24 @@ from toolkit.web.state import WebState
 DEFAULT_OUTPUT = "models/emnist_model.h5"
 
 
-@dataclass(frozen=True, slots=True)
-class MergedModel:
-    """What became of it.
-
-    Attributes:
-        name: By which requests name the merged model.
-        message: What was merged, how, and whether it helped.
-    """
-
-    name: str
-    message: str
-
-
-def merge_named(state: WebState, models: Any, output: Any) -> MergedModel:
+def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
     """Merge models by their names.
 
     Args:
         state: Toolkit, settings and the gate.
-        models: As it stood in the body: names, or None for the models that belong together.
-        output: As it stood in the body: a name, or None for ``models/emnist_model.h5``.
+        models: From the body: names, or None for the models that belong together.
+        output: From the body: a name, or None for ``models/emnist_model.h5``.
+
+    Returns:
+        The name of the merged model, and what was merged and whether it helped.
 
     Raises:
-        RefusedError: If the body cannot be used, or another merge is running.
+        RefusedError: If the body is not valid, or another merge is running.
         ToolkitError: As for :func:`toolkit.operations.merge.merge`.
     """
     names = _checked_names(state, models)
     if output is not None and not isinstance(output, str):
-        raise refuse(400, "usage", "output_path is no text")
+        raise refuse(400, "usage", "output_path is not a text")
     out = output_path(output or DEFAULT_OUTPUT, state.roots)
     with state.gate.enter(), ExitStack() as held:
         files = [held.enter_context(open_confined(name, state.roots)) for name in names]
@@ -60,29 +49,23 @@ def merge_named(state: WebState, models: Any, output: Any) -> MergedModel:
         raise refuse(507, StorageError.code, f"{name} was saved, its report could not be written")
     verdict = "" if merged.report is None else f". {merged.report.verdict.sentence}"
     recipe = merged.recipe
-    return MergedModel(
-        name, f"{len(recipe.ingredients)} models merged with strategy {recipe.strategy}{verdict}"
-    )
+    return name, f"{len(recipe.ingredients)} models merged with strategy {recipe.strategy}{verdict}"
 
 
 def _checked_names(state: WebState, models: Any) -> list[str]:
     most = state.settings.limits.models_in_merge
     if models is None:
         if len(listed_models(state)) > most:
-            raise refuse(
-                413, "limit", f"there are more than {most} models: name those to merge in model_paths"
-            )
+            raise refuse(413, "limit", f"more than {most} models: name those to merge in model_paths")
         return []
     if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
-        raise refuse(400, "usage", "model_paths is no list of texts")
+        raise refuse(400, "usage", "model_paths is not a list of texts")
     if not 2 <= len(models) <= most:
         raise refuse(400, "usage", f"model_paths has {len(models)} names: 2 to {most} are merged")
     return models
 
 
 def _check_unchanged(files: list[ConfinedFile]) -> None:
-    """What was read by path was what had been checked."""
+    """Refuse a result if a model was replaced after it was checked."""
     if not all(file.is_still_there() for file in files):
-        raise refuse(
-            409, "busy", "a model was replaced while it was merged: look at the result, or merge again"
-        )
+        raise refuse(409, "busy", "a model was replaced during the merge: check the result, or merge again")
