@@ -104,7 +104,7 @@ def options_page() -> str:
     from toolkit.host.catalog import Catalog
     from toolkit.host.kinds import ARCHITECTURES, DATASET_LOADERS, EXPORTERS, MERGE_STRATEGIES
     from toolkit.options import describe_options
-    from toolkit.training.plan import TrainingOptions
+    from toolkit.training.options import TrainingOptions
 
     catalog = Catalog.load({})
     kinds: dict[str, Mapping[str, Architecture | MergeStrategy | Exporter | DatasetLoader]] = {

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from toolkit.operations import demo as demo_module
-from toolkit.operations.demo import PICTURES, demo
+from toolkit.operations.demo import CHARACTERS, demo
 from toolkit.operations.models import verify_models
 from toolkit.operations.toolkit import Toolkit
-from toolkit.store import Workspace
+from toolkit.requests.demo import Demo
 from toolkit.vocabulary import SilentProgress
 
 # Nothing of the toolkit: what somebody does who was only handed the file.
@@ -48,25 +48,33 @@ def read_alone(model: Path, pictures: list[Path]) -> str:
 
 @pytest.mark.train
 def test_the_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_module, "ANCESTOR_EPOCHS", 2)
-    monkeypatch.setattr(demo_module, "RELATIVE_EPOCHS", 1)
-    toolkit = Toolkit(Workspace(tmp_path))
+    monkeypatch.setattr(demo_module, "BASE_EPOCHS", 2)
+    monkeypatch.setattr(demo_module, "FINE_TUNING_EPOCHS", 1)
+    toolkit = Toolkit(tmp_path)
     somebodys = tmp_path / "demo" / "pictures" / "holiday.jpg"
     somebodys.parent.mkdir(parents=True)
     somebodys.write_bytes(b"not ours")
-    done = demo(toolkit, tmp_path / "demo", SilentProgress())
+    done = demo(toolkit, Demo(), SilentProgress())
     assert len(done.models) == 3
     assert set(done.scores) == {path.name for path in (*done.models, done.merged, done.onnx)}
     assert done.scores[done.merged.name] == pytest.approx(done.scores[done.onnx.name], abs=1e-3)
     assert min(done.scores.values()) > 0.5
     assert "validation images" in done.verdict
     assert "test images" in done.test_verdict
-    here = Toolkit(Workspace(tmp_path / "demo"))
+    here = Toolkit(tmp_path / "demo")
     assert {item.state for item in verify_models(here)} == {"ok"}
     pictures = sorted((tmp_path / "demo" / "pictures").glob("*.png"))
-    right = sum(a == b for a, b in zip(read_alone(done.onnx, pictures), PICTURES, strict=True))
-    assert right >= len(PICTURES) - 2
+    right = sum(a == b for a, b in zip(read_alone(done.onnx, pictures), CHARACTERS, strict=True))
+    assert right >= len(CHARACTERS) - 2
     assert somebodys.read_bytes() == b"not ours"
+    folders = {path.name for path in (tmp_path / "demo").iterdir() if path.is_dir()}
+    assert folders == {".toolkit", "models", "pictures", "plots"}
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".toolkit")] == ["demo/.toolkit"]
+    assert len(list((tmp_path / "demo" / "plots").iterdir())) == 6
+    seen = [
+        path for path in (tmp_path / "demo").rglob("*") if path.is_file() and ".toolkit" not in path.parts
+    ]
+    assert len(seen) <= 30
 
 
 @pytest.mark.long
@@ -83,5 +91,5 @@ def test_the_whole_demo_from_the_command_line(tmp_path: Path) -> None:
     assert len(document["models"]) == 3
     assert all((tmp_path / path).is_file() for path in (*document["models"], document["merged"]))
     pictures = sorted((tmp_path / "demo" / "pictures").glob("*.png"))
-    assert read_alone(tmp_path / document["onnx"], pictures) == PICTURES
+    assert read_alone(tmp_path / document["onnx"], pictures) == CHARACTERS
     assert min(document["scores"].values()) > 0.85

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
-from quarters import CLASSES, save_reader
+from quarters import save_reader
 
-from toolkit.errors import IncompatibleModelsError, MissingInputError, UnreadableInputError, UsageError
-from toolkit.model.card_file import read_card, write_card
+from toolkit.errors import MissingInputError, UsageError
 from toolkit.operations.evaluate import evaluate
 from toolkit.operations.export import export
 from toolkit.operations.models import verify_models
 from toolkit.operations.opening import open_model
 from toolkit.operations.toolkit import Toolkit
+from toolkit.requests.evaluate import Evaluate
 from toolkit.requests.export import Export
 from toolkit.requests.models import VerifyModels
 from toolkit.vocabulary import Convention, SilentProgress
@@ -29,45 +28,6 @@ def reader(tmp_path: Path) -> Path:
     return save_reader(tmp_path / "models" / "reader.h5", 1, noise=0.01, dataset="quarters")
 
 
-def test_the_data_set_that_a_model_was_trained_on_is_the_default(toolkit: Toolkit, reader: Path) -> None:
-    (score,) = evaluate(toolkit, [reader], dataset=None, split="test", progress=QUIET)
-    assert (score.dataset, score.split, score.images) == ("quarters", "test", 1000)
-    assert score.low < score.accuracy < score.high
-    assert score.accuracy > 0.5
-    assert {name for name, _ in score.weakest} == set(CLASSES)
-    assert score.assumed == ()
-
-
-def test_what_a_file_does_not_say_is_assumed_aloud(toolkit: Toolkit, tmp_path: Path) -> None:
-    path = save_reader(tmp_path / "bare.h5", 1, noise=0.01)
-    (score,) = evaluate(toolkit, [path], dataset="quarters", split="test", progress=QUIET)
-    assert len(score.assumed) == 2
-    assert "upright/unit/light" in score.assumed[1]
-    (told,) = evaluate(
-        toolkit, [path], dataset="quarters", split="test", progress=QUIET, convention=Convention(ink="dark")
-    )
-    assert len(told.assumed) == 1
-    assert told.accuracy < score.accuracy
-
-
-def test_classes_are_matched_by_character(toolkit: Toolkit, reader: Path) -> None:
-    (before,) = evaluate(toolkit, [reader], dataset="quarters", split="test", progress=QUIET)
-    card = read_card(reader)
-    assert card is not None
-    write_card(reader, dataclasses.replace(card, classes=("b", "a", "d", "c")))
-    (after,) = evaluate(toolkit, [reader], dataset="quarters", split="test", progress=QUIET)
-    assert after.accuracy < before.accuracy / 2
-    write_card(reader, dataclasses.replace(card, classes=("w", "x", "y", "z")))
-    with pytest.raises(IncompatibleModelsError, match="does not know 4 of the classes"):
-        evaluate(toolkit, [reader], dataset="quarters", split="test", progress=QUIET)
-
-
-def test_a_network_of_another_size_is_refused(toolkit: Toolkit, tmp_path: Path) -> None:
-    path = save_reader(tmp_path / "two.h5", 1, noise=0.1, classes=2)
-    with pytest.raises(UnreadableInputError, match=r"2 outputs.*4 classes"):
-        evaluate(toolkit, [path], dataset="quarters", split="test", progress=QUIET)
-
-
 def test_an_export_is_proved_on_real_images_and_has_a_card(toolkit: Toolkit, reader: Path) -> None:
     exported = export(toolkit, Export(reader, "onnx"))
     assert exported.path == reader.with_suffix(".onnx")
@@ -77,7 +37,7 @@ def test_an_export_is_proved_on_real_images_and_has_a_card(toolkit: Toolkit, rea
     images = (data.images[:50] / np.float32(255)).astype(np.float32)[..., np.newaxis]
     (probabilities,) = session.run(None, {session.get_inputs()[0].name: images})
     assert (probabilities.argmax(axis=1) == data.labels[:50]).mean() > 0.4
-    scores = evaluate(toolkit, [reader, exported.path], dataset=None, split="test", progress=QUIET)
+    scores = evaluate(toolkit, Evaluate(models=(reader, exported.path)), QUIET)
     assert scores[0].accuracy == scores[1].accuracy
 
 

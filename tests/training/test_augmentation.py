@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.training import TrainingOptions
 from toolkit.training.augmentation import augment
+from toolkit.training.options import TrainingOptions
 
 pytestmark = pytest.mark.train
 

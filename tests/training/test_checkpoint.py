@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.errors import DamagedFileError, StorageError, ToolkitError, UnsupportedError
 from toolkit.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from toolkit.training.history import EpochRecord, history_csv
+from toolkit.training.history import EpochRecord
 
 RECORDS = tuple(
     EpochRecord(epoch, 1 / epoch, 0.5, 2 / epoch, accuracy, 0.001, 1000.0, 1.5)
@@ -30,7 +30,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, checkpoint: Checkpoint
     write_checkpoint(tmp_path / "checkpoint", checkpoint)
     found = read_checkpoint(tmp_path / "checkpoint")
     assert found is not None
-    assert (found.configuration, found.records, found.best_epoch) == ("abc", RECORDS, 2)
+    assert (found.run, found.records, found.best_epoch) == ("abc", RECORDS, 2)
     assert found.epochs == 3
     assert found.best_accuracy == 0.8
     for mine, theirs in ((checkpoint.state, found.state), (checkpoint.best, found.best)):
@@ -60,7 +60,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, checkpoint: Checkpoint)
         with pytest.raises(ToolkitError):
             read_checkpoint(path)
     path.write_bytes(whole[:-1])
-    with pytest.raises(DamagedFileError, match="start the training anew"):
+    with pytest.raises(DamagedFileError, match="start a new run"):
         read_checkpoint(path)
 
 
@@ -68,13 +68,6 @@ def test_another_version_is_named_as_such(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").write_bytes(b"toolkit checkpoint 9\nwhatever")
     with pytest.raises(UnsupportedError, match="another version"):
         read_checkpoint(tmp_path / "checkpoint")
-
-
-def test_the_history_is_a_table_with_a_header() -> None:
-    lines = history_csv(RECORDS).splitlines()
-    assert lines[0].split(",")[:5] == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    assert lines[2].startswith("2,0.5,0.5,1,0.8,0.001,")
-    assert len(lines) == 4
 
 
 def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path: Path) -> None:

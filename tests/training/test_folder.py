@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import MissingInputError, UnreadableInputError
-from toolkit.training import RunConfiguration, RunFolder
+from toolkit.training.folder import RunFolder, RunRecord
 
-CONFIGURATION = RunConfiguration(
+RECORD = RunRecord(
     architecture="compact-cnn",
     architecture_options={"width": 32},
     dataset="byclass",
@@ -23,31 +23,31 @@ CONFIGURATION = RunConfiguration(
 )
 
 
-def test_a_configuration_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    folder.write_configuration(CONFIGURATION)
-    assert folder.read_configuration() == CONFIGURATION
+    folder.write_record(RECORD)
+    assert folder.read_record() == RECORD
 
 
-def test_versions_do_not_make_another_training() -> None:
-    other = dataclasses.replace(CONFIGURATION, versions={"keras": "4.0"})
-    assert CONFIGURATION.digest() == other.digest()
-    assert CONFIGURATION.differences(other) == ()
+def test_versions_and_state_do_not_make_another_training() -> None:
+    other = dataclasses.replace(RECORD, versions={"keras": "4.0"}, state="failed", created="today")
+    assert RECORD.digest() == other.digest()
+    assert RECORD.differences(other) == ()
 
 
 def test_differences_are_named() -> None:
-    other = dataclasses.replace(CONFIGURATION, seed=2, options={"epochs": 4})
-    assert CONFIGURATION.digest() != other.digest()
-    assert CONFIGURATION.differences(other) == ("options", "seed")
+    other = dataclasses.replace(RECORD, seed=2, options={"epochs": 4})
+    assert RECORD.digest() != other.digest()
+    assert RECORD.differences(other) == ("options", "seed")
 
 
 def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match="holds no run"):
-        RunFolder(tmp_path).read_configuration()
+    with pytest.raises(MissingInputError, match="is not a run"):
+        RunFolder(tmp_path).read_record()
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"schema": 1}', "{", '{"classes": 3}'])
-def test_a_damaged_configuration_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UnreadableInputError, match=r"config\.json"):
-        RunFolder(tmp_path).read_configuration()
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": 1}', "{", '{"classes": 3}', "[" * 5000])
+def test_a_damaged_record_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(UnreadableInputError, match=r"run\.json"):
+        RunFolder(tmp_path).read_record()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from toolkit.training.history import EpochRecord
-from toolkit.training.plots import confusion_csv, draw_confusion, draw_history
+from toolkit.training.plots import draw_confusion, draw_history
 
 
 def _records(count: int) -> list[EpochRecord]:
@@ -47,11 +47,6 @@ def test_the_confusion_is_a_picture(tmp_path: Path, classes: int) -> None:
 def test_a_confusion_without_images_or_mistakes_is_drawn(tmp_path: Path) -> None:
     draw_confusion(tmp_path / "none.png", np.zeros((3, 3), dtype=np.int64), "abc", title="none")
     assert (tmp_path / "none.png").is_file()
-
-
-def test_the_confusion_table_has_a_row_for_each_class_and_no_formulas() -> None:
-    text = confusion_csv(np.array([[3, 1], [0, 2]]), ["=", "b"])
-    assert text.splitlines() == ["is \\ taken for,'=,b", "'=,3,1", "b,0,2"]
 
 
 @pytest.mark.parametrize(("epochs", "span"), [(1, (0.5, 2.5)), (30, (0.5, 30.5))])

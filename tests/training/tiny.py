@@ -1,7 +1,7 @@
-"""A data set, an architecture and a file format that are as small as a training allows.
+"""A data set and an architecture that are as small as a training allows.
 
 Also a program: ``tiny.py FOLDER [--seed S] [--resume] [--kill-at N]`` trains in a process of its
-own and prints the weights digest; ``--kill-at`` sends SIGKILL at the N-th thing that happens.
+own and prints the weights digest; ``--kill-at`` sends SIGKILL at the N-th progress update.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ import argparse
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
+import toolkit_keras
 from toolkit.data import Dataset
 from toolkit.declarations import Architecture, BuildRequest, ModelFormat
-from toolkit.graph import Graph
-from toolkit.model import Card, Model
-from toolkit.tensors import ArrayTensors, TensorRole
-from toolkit.training import TrainedRun, TrainingOptions, TrainingRequest, train
+from toolkit.training.options import TrainingOptions
+from toolkit.training.run import train
+from toolkit.training.task import TrainedModel, TrainingTask
 from toolkit.vocabulary import SilentProgress
 
 CLASSES = ("I", "-", "/", "o")
@@ -59,7 +57,7 @@ def build(request: BuildRequest) -> Any:
     x = layers.ReLU(name="relu")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(0.2, seed=seed, name="dropout")(x)
-    # No seed of its own: the host's has to do.
+    # Without a seed of its own: the host's is used.
     outputs = layers.Dense(request.classes, activation="softmax", name="classes")(x)
     return keras.Model(image, outputs, name="tiny")
 
@@ -67,52 +65,26 @@ def build(request: BuildRequest) -> Any:
 TINY = Architecture(name="tiny", summary="one convolution", build=build)
 
 
-def _weights(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    for layer in group:
-        found: list[tuple[str, Any]] = []
-        group[layer].visititems(lambda name, item, found=found: found.append((name, item)))
-        for name, item in found:
-            if isinstance(item, h5py.Dataset) and "seed_generator" not in name:
-                yield f"{layer}/{name.rsplit('/', 1)[-1]}", item[()]
+H5: ModelFormat = next(kind for kind in toolkit_keras.toolkit_model_formats() if kind.name == "h5")
+read = H5.read
 
 
-def read(path: Path) -> Model:
-    with h5py.File(path) as file:
-        arrays = {name: (array, TensorRole.OTHER) for name, array in _weights(file["model_weights"])}
-        description = json.loads(file.attrs["model_config"])
-
-    graph = Graph((), {}, (), "x", "y", (28, 28, 1), (len(CLASSES),), outputs_probabilities=True)
-    return Model(
-        ArrayTensors(arrays),
-        Card(),
-        lambda: graph,
-        graph.input_shape,
-        graph.output_shape,
-        "keras",
-        description,
-        path=path,
-    )
-
-
-PLAIN_H5 = ModelFormat(name="plain-h5", summary="just enough of .h5", suffixes=(".h5",), read=read)
-
-
-def request_in(folder: Path, **changes: Any) -> TrainingRequest:
+def task_in(folder: Path, **changes: Any) -> TrainingTask:
     given: dict[str, Any] = {
         "architecture": TINY,
         "fit": strokes(200, 1),
         "validation": strokes(80, 2),
         "test": strokes(80, 3),
         "folder": folder,
-        "model_format": PLAIN_H5,
+        "model_format": H5,
         "options": TrainingOptions(epochs=4, batch_size=32, learning_rate=0.02),
         "seed": 7,
     }
-    return TrainingRequest(**{**given, **changes})
+    return TrainingTask(**{**given, **changes})
 
 
 class KillingProgress(SilentProgress):
-    """Kills the process, without any warning, when it is told something for the n-th time."""
+    """Kills the process at the n-th update."""
 
     def __init__(self, after: int) -> None:
         self._left = after
@@ -130,11 +102,11 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--kill-at", type=int, default=0)
     arguments = parser.parse_args()
-    import toolkit.training.fitting
+    import toolkit.training.trainer
 
-    toolkit.training.fitting._ANNOUNCED_EVERY = 0.0  # every batch is a place to be killed at
-    run: TrainedRun = train(
-        request_in(
+    toolkit.training.trainer._UPDATE_EVERY = 0.0  # every batch can be killed
+    run: TrainedModel = train(
+        task_in(
             arguments.folder,
             seed=arguments.seed,
             resume=arguments.resume,

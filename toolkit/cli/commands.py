@@ -16,6 +16,7 @@ BUILTIN_COMMANDS: dict[str, BuiltinCommand] = {
     "demo": BuiltinCommand("toolkit.cli.demo", "Run the whole flow on the embedded data set."),
     "datasets": BuiltinCommand("toolkit.cli.datasets", "List, show, download and make data sets."),
     "train": BuiltinCommand("toolkit.cli.train", "Train a network, or fine-tune one."),
+    "runs": BuiltinCommand("toolkit.cli.runs", "List, show and remove training runs."),
     "models": BuiltinCommand("toolkit.cli.models", "Find, show, compare and verify model files."),
     "merge": BuiltinCommand("toolkit.cli.merge", "Merge models into one."),
     "export": BuiltinCommand("toolkit.cli.export", "Write a model for other programs: ONNX, Keras."),

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_command_line
+from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
+from toolkit.requests.demo import Demo
+from toolkit.vocabulary import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.operations.demo import Demo
+    from toolkit.operations.demo import DemoResult
 
 
 @click.command("demo")
@@ -22,48 +24,42 @@ if TYPE_CHECKING:
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="A workspace of its own, made if it is missing; by default demo/.",
+    help="Folder for all results; by default demo/.",
 )
 @common_options
-@pass_command_line
-def command(command_line: CommandLine, folder: Path | None) -> None:
+@pass_request(Demo)
+def command(command_line: CommandLine, request: Demo) -> None:
     """Run the whole flow on the embedded data set, in about a minute.
 
-    Trains a network and two fine-tunings of it on characters drawn from fonts, merges the three,
-    exports ONNX, and recognises pictures that none of them was trained on.
+    Trains a network on characters drawn from fonts, fine-tunes it twice, merges the three models,
+    exports ONNX, and reads pictures that were not used in training.
     """
     from toolkit.operations.demo import demo
 
-    where = folder or command_line.toolkit.workspace.root / "demo"
-    done = demo(command_line.toolkit, where, command_line.output.progress())
-    command_line.output.close()
+    done = demo(command_line.toolkit, request, command_line.output.progress())
+    where = request.folder or command_line.toolkit.workspace.root / "demo"
     command_line.output.result(done, lambda console: _print(done, where, console))
 
 
-def _print(done: Demo, folder: Path, console: Console) -> None:
+def _print(done: DemoResult, folder: Path, console: Console) -> None:
     from rich.table import Table
 
     console.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("step", no_wrap=True)
-    table.add_column("test", justify="right", no_wrap=True)
+    table.add_column("test accuracy", justify="right", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column(f"file in {shown_path(folder)}/", overflow="fold")
+    table.add_column("details", no_wrap=True)
+    table.add_column(f"result in {shown_path(folder)}/", overflow="fold")
     for step in done.steps:
-        table.add_row(
-            step.name,
-            "" if step.score is None else f"{step.score:.2%}",
-            f"{step.seconds:.1f}",
-            step.detail,
-            step.path.relative_to(folder).as_posix(),
-        )
+        accuracy = "" if step.accuracy is None else percent(step.accuracy)
+        table.add_row(step.name, accuracy, f"{step.seconds:.1f}", step.detail, step.file.as_posix())
     console.print(table)
     console.print()
-    seen = "  ".join(picture.predictions[0].character for picture in done.pictures)
-    console.print(f"read from the pictures: {seen}")
+    predicted = "  ".join(picture.predictions[0].character for picture in done.pictures)
+    console.print(f"characters in pictures/: {predicted}")
     console.print(done.verdict)
     console.print(done.test_verdict)
     if done.report is not None:
         console.print(f"report: {shown_path(done.report)}")
-    console.print(f"{done.seconds:.0f} seconds in all")
+    console.print(f"{done.seconds:.0f} seconds in total")

@@ -2,64 +2,69 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_command_line
+from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import INPUT_PATH, convention_option
+from toolkit.cli.parameters import (
+    DATASET,
+    MODEL,
+    OUTPUT_PATH,
+    convention_option,
+    force_option,
+    options_option,
+)
 from toolkit.cli.tables import print_table
+from toolkit.requests.evaluate import Evaluate
+from toolkit.vocabulary import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.operations.evaluate import Score
-    from toolkit.vocabulary import Convention, SplitName
+    from toolkit.operations.evaluate import EvaluatedModel
 
-_WEAKEST = 2
+_LOWEST = 2
 
 
 @click.command("evaluate")
-@click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL…")
+@click.argument("models", nargs=-1, required=True, type=MODEL, metavar="MODEL…")
 @click.option(
-    "--dataset", metavar="NAME|PATH", help="By default the one that the first model was trained on."
+    "--dataset",
+    type=DATASET,
+    metavar="NAME|PATH",
+    help="Data set; by default the one that the first model was trained on.",
 )
 @click.option(
     "--split",
     type=click.Choice(["test", "validation", "fit"]),
     default="test",
     show_default=True,
-    help="Which part of the data set.",
+    help="Part of the data set.",
 )
-@convention_option
+@convention_option(multiple=True)  # type: ignore[untyped-decorator]
+@click.option("--csv", type=OUTPUT_PATH, metavar="FILE", help="Write the table as CSV, one row per model.")
+@force_option
+@options_option("the data set loader")
 @common_options
-@pass_command_line
-def command(
-    command_line: CommandLine,
-    models: tuple[Path, ...],
-    dataset: str | None,
-    split: SplitName,
-    convention: Convention | None,
-) -> None:
-    """Score models on a data set, in onnxruntime."""
+@pass_request(Evaluate)
+def command(command_line: CommandLine, request: Evaluate) -> None:
+    """Evaluate models on a data set, in onnxruntime.
+
+    With -v and in JSON, also the recall of every class.
+    """
     from toolkit.operations.evaluate import evaluate
 
-    scores = evaluate(
-        command_line.toolkit,
-        models,
-        dataset=dataset,
-        split=split,
-        progress=command_line.output.progress(),
-        convention=convention,
-    )
+    scores = evaluate(command_line.toolkit, request, command_line.output.progress())
     for assumption in dict.fromkeys(text for score in scores for text in score.assumed):
         command_line.output.note(assumption)
-    command_line.output.result({"scores": scores}, lambda console: _print(scores, console))
+    command_line.output.result(
+        {"scores": scores}, lambda console: _print(scores, console, verbose=command_line.output.verbose)
+    )
 
 
-def _print(scores: tuple[Score, ...], console: Console) -> None:
+def _print(scores: tuple[EvaluatedModel, ...], console: Console, *, verbose: bool) -> None:
     from rich.table import Table
 
     first = scores[0]
@@ -68,14 +73,30 @@ def _print(scores: tuple[Score, ...], console: Console) -> None:
     table.add_column("model", overflow="fold")
     for title in ("accuracy", "95 % interval", "log loss"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("weakest", no_wrap=True)
+    table.add_column("lowest recall", no_wrap=True)
     for score in scores:
-        weakest = "  ".join(f"{name} {recall:.0%}" for name, recall in score.weakest[:_WEAKEST])
+        lowest = list(score.recall.items())[:_LOWEST]
         table.add_row(
             shown_path(score.model),
-            f"{score.accuracy:.2%}",
-            f"{score.low:.1%} – {score.high:.1%}",
+            percent(score.accuracy),
+            f"{100 * score.low:.1f} – {percent(score.high, 1)}",
             f"{score.log_loss:.4f}",
-            weakest,
+            "  ".join(f"{name} {percent(recall, 0)}" for name, recall in lowest),
         )
+    print_table(console, table)
+    if verbose:
+        _print_recall(scores, console)
+
+
+def _print_recall(scores: tuple[EvaluatedModel, ...], console: Console) -> None:
+    """The recall of each class, one column per model."""
+    from rich.table import Table
+
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("recall", no_wrap=True)
+    for score in scores:
+        table.add_column(score.model.name, justify="right", no_wrap=True)
+    for name in sorted({name for score in scores for name in score.recall}):
+        table.add_row(name, *(percent(score.recall.get(name)) for score in scores))
     print_table(console, table)

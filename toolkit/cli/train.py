@@ -2,100 +2,100 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from toolkit.cli.context import CommandLine, common_options, options_option, pass_command_line
+from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import INPUT_PATH, convention_option
+from toolkit.cli.parameters import (
+    ARCHITECTURE,
+    DATASET,
+    INPUT_PATH,
+    MODEL,
+    RUN,
+    convention_option,
+    force_option,
+    options_option,
+)
 from toolkit.errors import UsageError
+from toolkit.requests.train import Train
+from toolkit.vocabulary import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.operations.train import Trained
-    from toolkit.vocabulary import Convention
+    from toolkit.training.task import TrainedModel
 
-_SETTLED = {"dataset", "arch", "epochs", "seed", "start_from", "convention", "name", "options"}
+_WITH_RESUME = {"resume", "force"}
 
 
 @click.command("train")
-@click.option("--dataset", metavar="NAME|PATH", help="What to train on; by default what stands in datasets/.")
-@click.option("--arch", metavar="NAME", help="The architecture; `toolkit plugins list` has them.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the fit images.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same weights."
+    "--dataset",
+    type=DATASET,
+    metavar="NAME|PATH",
+    help="Data set; by default that of --from, or the first one found.",
 )
-@click.option(
-    "--from",
-    "start_from",
-    type=INPUT_PATH,
-    metavar="MODEL",
-    help="Fine-tune this model instead of starting anew.",
-)
+@click.option("--arch", type=ARCHITECTURE, metavar="NAME", help="Architecture; by default compact-cnn.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the fit images; by default 20.")
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed; by default 0.")
+@click.option("--from", "from_model", type=MODEL, metavar="MODEL", help="Model file to fine-tune.")
 @convention_option
-@click.option("--name", metavar="NAME", help="Of the model file under models/, without suffix.")
-@click.option("--resume", metavar="RUN", help="Go on with this run, a folder under runs/.")
-@options_option("the training or the architecture")
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Model file in models/, without suffix; by default emnist_<data set>_model.",
+)
+@click.option("--resume", type=RUN, metavar="RUN|latest", help="Resume a run, a folder in runs/.")
+@click.option(
+    "--config", type=INPUT_PATH, metavar="FILE", help="Read settings from a file, such as a run's run.toml."
+)
+@force_option
+@options_option("the training, the architecture or the data set loader")
 @common_options
-@pass_command_line
-def command(
-    command_line: CommandLine,
-    dataset: str | None,
-    arch: str | None,
-    epochs: int | None,
-    seed: int,
-    start_from: Path | None,
-    convention: Convention | None,
-    name: str | None,
-    resume: str | None,
-    options: tuple[str, ...],
-) -> None:
+@pass_request(Train)
+def command(command_line: CommandLine, request: Train) -> None:
     """Train a network, or fine-tune one with --from.
 
-    Ends with models/emnist_<data set>_model.h5, its card, the class mapping and a plot; the run's
-    folder under runs/ keeps the history, a confusion matrix and a checkpoint to resume from.
+    Writes models/emnist_<data set>_model.h5, its card, the class mapping and a plot. The run's folder
+    in runs/ has the settings, the history, a confusion matrix and, until the run is finished, a
+    checkpoint for --resume. `toolkit plugins show train` lists the options of the training.
     """
-    from toolkit.operations.train import TrainOrder, train
-    from toolkit.operations.train import resume as resume_run
+    from toolkit.operations.train import train
 
-    if resume is not None:
+    if request.resume is not None:
         _refuse_changes(click.get_current_context())
-        trained = resume_run(command_line.toolkit, resume, command_line.output.progress())
-    else:
-        order = TrainOrder(dataset, arch, options, epochs, seed, start_from, name, convention)
-        trained = train(command_line.toolkit, order, command_line.output.progress())
-
+        request = Train(resume=request.resume, force=request.force)
+    trained = train(command_line.toolkit, request, command_line.output.progress())
     command_line.output.result(trained, lambda console: _print(trained, console))
 
 
 def _refuse_changes(context: click.Context) -> None:
-    """Nothing of a run can be changed; what the environment says is for new ones."""
+    """Nothing of a run can be changed; environment variables are for new ones."""
     typed = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name in _SETTLED
-        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        if parameter.expose_value
+        and parameter.name not in _WITH_RESUME
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]
     if typed:
         raise UsageError(
-            f"--resume goes on with what the run was started with, received {', '.join(typed)}",
+            f"--resume uses the settings of the run, received {', '.join(typed)}",
             hint="give it without other options, or start a new run",
         )
 
 
-def _print(done: Trained, console: Console) -> None:
-    if done.test_accuracy is not None:
-        console.print(
-            f"test accuracy {done.test_accuracy:.2%} on {done.test_images:,} images of {done.dataset}"
-        )
-    best = f"{done.validation_accuracy:.2%} on validation"
-    console.print(f"best     epoch {done.best_epoch} of {done.epochs}, {best}")
-    console.print(f"model    {shown_path(done.model)}, {done.parameters:,} parameters")
-    console.print(f"plot     {shown_path(done.history_plot)}")
-    console.print(f"mapping  {shown_path(done.mapping)}")
-    console.print(f"run      {shown_path(done.run)}")
-    console.print(f"pace     {done.images_per_second:,.0f} images a second")
+def _print(trained: TrainedModel, console: Console) -> None:
+    if trained.test_accuracy is not None:
+        images = f"{trained.test_images:,} images of {trained.dataset}"
+        console.print(f"test accuracy {percent(trained.test_accuracy)} on {images}")
+    best = f"{percent(trained.validation_accuracy)} on validation"
+    console.print(f"best     epoch {trained.best_epoch} of {trained.epochs}, {best}")
+    console.print(f"model    {shown_path(trained.model)}, {trained.parameters:,} parameters")
+    console.print(f"plot     {shown_path(trained.history_plot)}")
+    console.print(f"mapping  {shown_path(trained.mapping)}")
+    console.print(f"run      {shown_path(trained.run)}")
+    console.print(f"speed    {trained.images_per_second:,.0f} images per second")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toolkit.data import Dataset
 from toolkit.engine.network import Network
 from toolkit.errors import IncompatibleModelsError, UsageError
-from toolkit.vocabulary import Convention, Progress, SilentProgress
+from toolkit.vocabulary import Convention, Progress, SilentProgress, percent
 
 _STEP = 1024  # images between two progress updates
 _NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
@@ -100,7 +100,7 @@ def evaluate(
         right[part] = predicted == truth
         of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
         loss -= float(np.log(np.clip(of_truth, _LEAST_PROBABILITY, 1.0)).sum())
-        progress.advance(part.stop, f"accuracy {100 * right[: part.stop].mean():.2f} %")
+        progress.advance(part.stop, f"accuracy {percent(float(right[: part.stop].mean()))}")
     progress.end()
     correct = int(right.sum())
     low, high = wilson_interval(correct, total)

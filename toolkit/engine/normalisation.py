@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ def batch_statistics(
     images: NDArray[np.uint8],
     convention: Convention | None = None,
     *,
+    frozen: Collection[str] = (),
     threads: int | None = None,
     cache_bytes: int = CACHE_BYTES,
     progress: Progress | None = None,
@@ -48,6 +49,7 @@ def batch_statistics(
         model: Its tensors are read once.
         images: (n, 28, 28) uint8, upright, light ink on a dark ground, one or more; labels are not needed.
         convention: How the network wants its pixels; by default what its card says.
+        frozen: Tensors that keep their values.
         threads: That one operation is spread over; by default all processors.
         cache_bytes: For activations kept between passes; 0 keeps none.
         progress: Told of images done.
@@ -63,9 +65,11 @@ def batch_statistics(
     """
     require_character_network(model)
     graph = model.build_graph()
-    rearrangements = {binding.tensor: binding.rearrangement for binding in graph.bindings}
+    rearrangements = {
+        binding.tensor: binding.rearrangement for binding in graph.bindings if binding.tensor not in frozen
+    }
     initializers = {tensor.name: tensor for tensor in graph.bind(model.tensors).graph.initializer}
-    segmented = SegmentedGraph(graph, model.name, initializers)
+    segmented = SegmentedGraph(graph, model.name, initializers, frozen)
     if not segmented.normalisations:
         return {}
     if len(images) == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -55,19 +55,24 @@ class SegmentedGraph:
             other normalisations are part of the network.
         name: Of the model, for messages.
         initializers: Of every tensor of the model; needed to run segments.
+        frozen: Statistics that are not measured.
 
     Raises:
         UnsupportedError: If a running mean or variance serves normalisations of different depth.
     """
 
     def __init__(
-        self, graph: Graph, name: str, initializers: Mapping[str, onnx.TensorProto] | None = None
+        self,
+        graph: Graph,
+        name: str,
+        initializers: Mapping[str, onnx.TensorProto] | None = None,
+        frozen: Collection[str] = (),
     ) -> None:
         self._graph = graph
         self._name = name
         self._initializers = initializers or {}
         self.input = graph.input
-        self.normalisations, stages = _stages(graph, name)
+        self.normalisations, stages = _stages(graph, name, frozen)
         self._constants = [
             node for node in graph.nodes if node_key(node) not in stages
         ]  # do not depend on the images: part of every segment
@@ -188,9 +193,11 @@ def _moment_nodes(value: str) -> list[Node]:
     ]
 
 
-def _stages(graph: Graph, name: str) -> tuple[tuple[Normalisation, ...], dict[str, int]]:
+def _stages(
+    graph: Graph, name: str, frozen: Collection[str]
+) -> tuple[tuple[Normalisation, ...], dict[str, int]]:
     """Each normalisation, and for each node that depends on the input how many are above it."""
-    statistics = {binding.tensor for binding in graph.bindings}
+    statistics = {binding.tensor for binding in graph.bindings} - set(frozen)
     depth_of_value = {graph.input: 0}
     stages: dict[str, int] = {}
     found: list[Normalisation] = []

@@ -1,36 +1,46 @@
-"""The whole flow on the data set that is always there."""
+"""The whole flow on the embedded data set."""
 
 from __future__ import annotations
 
+import io
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.operations.evaluate import Score, evaluate
-from toolkit.operations.export import Exported, export
-from toolkit.operations.merge import Merged, merge
+from toolkit.operations.evaluate import evaluate
+from toolkit.operations.export import export
+from toolkit.operations.merge import merge
 from toolkit.operations.predict import ImagePredictions, predict
+from toolkit.operations.runs import remove_runs
 from toolkit.operations.toolkit import Toolkit
-from toolkit.operations.train import Trained, TrainOrder, train
+from toolkit.operations.train import train
+from toolkit.requests.demo import Demo
+from toolkit.requests.evaluate import Evaluate
 from toolkit.requests.export import Export
 from toolkit.requests.merge import Merge
 from toolkit.requests.predict import Predict
-from toolkit.store import Workspace, publish_bytes
+from toolkit.requests.runs import RemoveRuns
+from toolkit.requests.train import Train
+from toolkit.store import publish_bytes
 from toolkit.vocabulary import Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from toolkit.training.task import TrainedModel
+
 DATASET = "glyphs"
-# A short beginning together, and the larger part of the way apart at a full learning rate: relatives
-# that differ enough to have something to give each other.
-ANCESTOR_EPOCHS = 3
-RELATIVE_EPOCHS = 4
-RELATIVE_OPTIONS = ("learning_rate=0.004",)
-PICTURES = "A7gRkQ3m"
+# Few common epochs, then more at a full learning rate: the fine-tuned models differ enough to gain
+# from a merge.
+BASE_EPOCHS = 3
+FINE_TUNING_EPOCHS = 4
+FINE_TUNING_OPTIONS = ("learning_rate=0.004",)
+CHARACTERS = "A7gRkQ3m"
 _ZOOM = 8
 
 
@@ -39,36 +49,36 @@ class Step:
     """One step of the demo.
 
     Attributes:
-        name: What was done.
-        score: Test accuracy, 0 to 1; None for a step that makes no model.
-        detail: What is worth knowing of it.
-        path: Where its file is.
-        seconds: How long it took.
+        name: The verb.
+        file: Its result, relative to the demo's folder.
+        seconds: Duration.
+        detail: More about it.
+        accuracy: On the test images, 0 to 1; None for a step without a model.
     """
 
     name: str
-    score: float | None
-    detail: str
-    path: Path
+    file: Path
     seconds: float
+    detail: str
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Demo:
-    """What the demo did.
+class DemoResult:
+    """The results of the demo.
 
     Attributes:
         models: The ingredients.
-        merged: The model that was made of them.
-        onnx: The same as ONNX.
-        report: The merge's report.
+        merged: The merged model.
+        onnx: The merged model as ONNX.
+        report: The report of the merge.
         scores: Test accuracy, 0 to 1, by file name.
-        pictures: What the ONNX model saw in pictures that no network was trained on.
-        recognised: How many of them it got right.
+        pictures: Predictions of the ONNX model for pictures of test images.
+        recognised: Number of correct ones.
         steps: In order.
-        verdict: What the merge says of itself, by the validation images that it was chosen by.
-        test_verdict: The same by the test images.
-        seconds: Of the whole.
+        verdict: Comparison with the best ingredient on validation.
+        test_verdict: The same on the test images.
+        seconds: Duration of the whole.
     """
 
     models: tuple[Path, ...]
@@ -84,131 +94,126 @@ class Demo:
     seconds: float
 
 
-def demo(toolkit: Toolkit, folder: Path, progress: Progress) -> Demo:
-    """Train three relatives, merge them, export ONNX, and recognise pictures with it.
+def demo(toolkit: Toolkit, request: Demo, progress: Progress) -> DemoResult:
+    """Train a network and fine-tune it twice, merge the three, export ONNX, and read pictures with it.
 
-    Args:
-        toolkit: Its plugins are used; its workspace is not.
-        folder: Workspace of the demo; made if it is missing. Its models are overwritten.
-        progress: Told of everything.
+    Everything is written to one folder; files of an earlier demo in it are replaced.
 
     Raises:
         ConfigurationError: If TensorFlow is not installed.
         StorageError: If the disk refuses.
     """
     started = time.monotonic()
+    folder = request.folder or toolkit.workspace.root / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    here = Toolkit(Workspace(folder), lambda: toolkit.catalog)
-    trained, training_seconds = _train(here, progress)
+    here = Toolkit(folder, lambda: toolkit.catalog)
+    clock = _Clock()
+    trained, seconds = _train(here, clock, progress)
     paths = tuple(item.model for item in trained)
 
-    progress.note("merging the three")
-    merging = time.monotonic()
-    merged_path = here.workspace.models / "emnist_model.h5"
-    merged = merge(
-        here, Merge(models=paths, dataset=DATASET, out=merged_path, test=True, keep_worse=True), progress
-    )
-    merging_seconds = time.monotonic() - merging
-    report = merged.report
-    assert report is not None
+    progress.note("merging the three models")
+    out = here.workspace.models / "emnist_model.h5"
+    request_to_merge = Merge(models=paths, dataset=DATASET, out=out, test=True, keep_worse=True, force=True)
+    merged = merge(here, request_to_merge, progress)
+    assert merged.report is not None
+    assert merged.path is not None
+    seconds.append(clock.lap())
 
-    progress.note("exporting ONNX")
-    exporting = time.monotonic()
-    exported = export(here, Export(merged_path, "onnx", dataset=DATASET))
-    exporting_seconds = time.monotonic() - exporting
+    progress.note("exporting to ONNX")
+    exported = export(here, Export(merged.path, "onnx", dataset=DATASET, force=True), progress)
+    seconds.append(clock.lap())
 
-    files = (*paths, merged_path, exported.path)
-    scores = evaluate(here, files, dataset=DATASET, split="test", progress=progress)
-    drawing = time.monotonic()
-    drawn = Predict(exported.path, tuple(_draw(here, folder / "pictures")), top=3)
-    pictures = predict(here, drawn, progress).images
+    files = (*paths, merged.path, exported.path)
+    scores = evaluate(here, Evaluate(models=files, dataset=DATASET), progress)
+    clock.lap()
+    drawn = tuple(_draw(here, folder / "pictures"))
+    pictures = predict(here, Predict(exported.path, drawn, top=3), progress).images
     recognised = sum(
-        item.predictions[0].character == wanted for item, wanted in zip(pictures, PICTURES, strict=True)
+        item.predictions[0].character == wanted for item, wanted in zip(pictures, CHARACTERS, strict=True)
     )
-    steps = (
-        *_training_steps(trained, training_seconds, scores),
-        _merging_step(merged, scores[3], merging_seconds),
-        _exporting_step(exported, scores[4], exporting_seconds),
-        Step(
-            "recognise",
-            None,
-            f"{recognised} of {len(pictures)} pictures",
-            folder / "pictures",
-            time.monotonic() - drawing,
-        ),
-    )
-    return Demo(
+    seconds.append(clock.lap())
+    _tidy(here, trained, progress)
+
+    details = [
+        *(f"{item.epochs} epochs, {item.images_per_second:,.0f} images/s" for item in trained),
+        f"strategy {merged.report.strategy}",
+        f"{exported.size / 1e6:.2f} MB, verified",
+        f"{recognised} of {len(pictures)} pictures correct",
+    ]
+    names = ("train", "fine-tune", "fine-tune", "merge", "export", "predict")
+    results = (*(path.relative_to(folder) for path in files), Path("pictures"))
+    accuracies = [*(score.accuracy for score in scores), None]
+    report = merged.report
+    return DemoResult(
         models=paths,
-        merged=merged_path,
+        merged=merged.path,
         onnx=exported.path,
         report=merged.page,
         scores={path.name: score.accuracy for path, score in zip(files, scores, strict=True)},
         pictures=pictures,
         recognised=recognised,
-        steps=steps,
+        steps=tuple(map(Step, names, results, seconds, details, accuracies)),
         verdict=report.verdict.sentence,
         test_verdict="" if report.test_verdict is None else report.test_verdict.sentence,
         seconds=time.monotonic() - started,
     )
 
 
-def _train(toolkit: Toolkit, progress: Progress) -> tuple[list[Trained], list[float]]:
-    ancestor = TrainOrder(dataset=DATASET, epochs=ANCESTOR_EPOCHS, name="glyphs_ancestor")
-    start = toolkit.workspace.models / "glyphs_ancestor.h5"
-    orders = [
-        ancestor,
-        *(
-            TrainOrder(
-                dataset=DATASET,
-                options=RELATIVE_OPTIONS,
-                epochs=RELATIVE_EPOCHS,
-                seed=seed,
-                start_from=start,
-                name=f"glyphs_relative_{seed}",
-            )
-            for seed in (1, 2)
-        ),
+class _Clock:
+    """Measures one step after the other."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        """Seconds since the last call."""
+        before, self._last = self._last, time.monotonic()
+        return self._last - before
+
+
+def _train(toolkit: Toolkit, clock: _Clock, progress: Progress) -> tuple[list[TrainedModel], list[float]]:
+    """The base model and its fine-tunings, with their plots in ``plots/``, and how long each took."""
+    base = Train(dataset=DATASET, epochs=BASE_EPOCHS, name="glyphs_base", force=True)
+    requests = [base] + [
+        Train(
+            dataset=DATASET,
+            options=FINE_TUNING_OPTIONS,
+            epochs=FINE_TUNING_EPOCHS,
+            seed=seed,
+            from_model=toolkit.workspace.models / "glyphs_base.h5",
+            name=f"glyphs_tuned_{seed}",
+            force=True,
+        )
+        for seed in (1, 2)
     ]
     trained, seconds = [], []
-    for order in orders:
-        progress.note(f"training {order.name}")
-        begun = time.monotonic()
-        trained.append(train(toolkit, order, progress))
-        seconds.append(time.monotonic() - begun)
+    for request in requests:
+        progress.note(f"training {request.name}")
+        trained.append(train(toolkit, request, progress))
+        for kind, plot in (("history", trained[-1].history_plot), ("confusion", trained[-1].confusion_plot)):
+            target = toolkit.workspace.root / "plots" / f"{request.name}-{kind}.png"
+            publish_bytes(target, plot.read_bytes())
+        seconds.append(clock.lap())
     return trained, seconds
 
 
-def _training_steps(
-    trained: Sequence[Trained], seconds: Sequence[float], scores: Sequence[Score]
-) -> list[Step]:
-    return [
-        Step(
-            "train" if number == 0 else "fine-tune",
-            scores[number].accuracy,
-            f"{item.epochs} epochs, {item.images_per_second:,.0f}/s",
-            item.model,
-            seconds[number],
-        )
-        for number, item in enumerate(trained)
-    ]
-
-
-def _merging_step(merged: Merged, score: Score, seconds: float) -> Step:
-    assert merged.path is not None
-    assert merged.report is not None
-    return Step("merge", score.accuracy, f"by {merged.report.strategy}", merged.path, seconds)
-
-
-def _exporting_step(exported: Exported, score: Score, seconds: float) -> Step:
-    return Step("export", score.accuracy, f"{exported.size / 1e6:.2f} MB, verified", exported.path, seconds)
+def _tidy(toolkit: Toolkit, trained: list[TrainedModel], progress: Progress) -> None:
+    """Remove the runs of the demo and the files of locks; models, report, pictures and plots are kept."""
+    remove_runs(toolkit, RemoveRuns(tuple(item.run.name for item in trained)), progress)
+    for name in {item.history_plot for item in trained}:
+        name.unlink(missing_ok=True)
+    for locks in list(toolkit.workspace.root.rglob(".toolkit")):
+        if locks.parent != toolkit.workspace.root:
+            shutil.rmtree(locks, ignore_errors=True)
+    with suppress(OSError):
+        toolkit.workspace.runs.rmdir()
 
 
 def _draw(toolkit: Toolkit, folder: Path) -> list[Path]:
-    """Write test images as pictures a person could have drawn: larger, dark ink on light paper."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write test images as scans look: larger, dark ink on light paper."""
     data = toolkit.data.open(DATASET, "test")
     paths = []
-    for number, character in enumerate(PICTURES):
+    for number, character in enumerate(CHARACTERS):
         index = int((data.labels == data.classes.index(character)).argmax())
         path = folder / f"glyph-{number}.png"
         publish_bytes(path, _picture(data.images[index]))
@@ -217,8 +222,6 @@ def _draw(toolkit: Toolkit, folder: Path) -> list[Path]:
 
 
 def _picture(glyph: NDArray[np.uint8]) -> bytes:
-    import io
-
     from PIL import Image
 
     height, width = glyph.shape

@@ -1,36 +1,46 @@
-"""Scoring models on a data set."""
+"""Evaluates models on a data set."""
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.declarations import DatasetSource
-from toolkit.errors import MissingInputError
+from toolkit.errors import MissingInputError, UsageError
+from toolkit.model import Model
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.toolkit import Toolkit
-from toolkit.vocabulary import Convention, Progress, SplitName
+from toolkit.options import route_options
+from toolkit.requests.evaluate import Evaluate
+from toolkit.store import publish_text
+from toolkit.vocabulary import Progress, SplitName
+
+if TYPE_CHECKING:
+    from toolkit.data import Dataset
+
+_COLUMNS = ("model", "dataset", "split", "images", "accuracy", "low", "high", "log_loss")
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """How well one model does.
+class EvaluatedModel:
+    """Metrics of one model on one split.
 
     Attributes:
-        model: Of the file.
+        model: The model file.
         dataset: Name of the data set.
-        split: ``test``, ``validation`` or ``fit``.
-        images: How many were looked at.
+        split: Part of the data set.
+        images: Number of images.
         accuracy: 0 to 1.
         low: Lower end of the accuracy's 95 % interval.
         high: Upper end of it.
-        log_loss: Mean negative logarithm of the right class's probability.
-        weakest: The classes that are missed most: character and accuracy, 0 to 1.
-        assumed: What the model's file does not say and was assumed.
+        log_loss: Mean negative logarithm of the true class's probability.
+        recall: By character, 0 to 1; lowest first, without classes that have no images.
+        assumed: What was assumed because the file has no card.
     """
 
     model: Path
@@ -41,72 +51,95 @@ class Score:
     low: float
     high: float
     log_loss: float
-    weakest: tuple[tuple[str, float], ...]
+    recall: Mapping[str, float]
     assumed: tuple[str, ...]
 
 
-def evaluate(
-    toolkit: Toolkit,
-    paths: Sequence[Path],
-    *,
-    dataset: str | None,
-    split: SplitName,
-    progress: Progress,
-    convention: Convention | None = None,
-) -> tuple[Score, ...]:
-    """Score models on a data set in onnxruntime.
-
-    Args:
-        toolkit: Where formats and data sets come from.
-        paths: Of the model files.
-        dataset: Name or path; None for the one that the first model was trained on, or the best
-            that is found.
-        split: Which part.
-        progress: Told of images done.
-        convention: How the models want their pixels, where their cards do not say or are wrong.
+def evaluate(toolkit: Toolkit, request: Evaluate, progress: Progress) -> tuple[EvaluatedModel, ...]:
+    """Evaluate models on a data set in onnxruntime, and write the table as CSV if a file is given.
 
     Returns:
-        One score a model, in the order given.
+        One evaluation per model, in the order given.
 
     Raises:
-        MissingInputError: If a model or the data set is not there.
-        UnreadableInputError: If a file is no model, or has no card and other classes.
-        IncompatibleModelsError: If a model does not know a class that occurs.
+        MissingInputError: If a model or the data set cannot be found.
+        UnreadableInputError: If a file is not a model, returns NaN, or has no card and another
+            number of classes.
+        IncompatibleModelsError: If a class that occurs is unknown to a model.
+        UsageError: If the CSV file exists, or a convention is for another model.
     """
-    from toolkit.engine import Network
-    from toolkit.engine import evaluate as score
-
-    models = [open_model(toolkit, path) for path in paths]
-    images = toolkit.data.open(_source(toolkit, dataset, models[0].card.dataset), split)
-    scores = []
-    for path, model in zip(paths, models, strict=True):
+    conventions = {Path(name).as_posix(): value for name, value in request.conventions.items()}
+    unknown = sorted(set(conventions) - {path.as_posix() for path in request.models})
+    if unknown or not request.models:
+        what = f"a convention is given for {unknown[0]}, which is not evaluated" if unknown else "no model"
+        raise UsageError(what, hint="name the models as in the conventions")
+    if request.csv is not None and not request.force and os.path.lexists(request.csv):
+        raise UsageError(f"{request.csv} exists", hint="choose another file, or replace it with --force")
+    models = [open_model(toolkit, path) for path in request.models]
+    source = _source(toolkit, request.dataset, models[0], progress)
+    options = route_options(request.options, {"loader": toolkit.data.loader_of(source).options})
+    images = toolkit.data.open(source, request.split, options["loader"])
+    evaluated = []
+    for path, model in zip(request.models, models, strict=True):
+        convention = conventions.get(path.as_posix(), request.convention)
         known, assumed = described(model, images.classes, convention, f"data set {images.name}")
-        network = Network.of(known, threads=os.cpu_count() or 1)
-        result = score(network, images, known.card.convention, progress)
-        recall = [
-            (name, float(share))
-            for name, share in zip(known.card.classes, result.recall, strict=True)
-            if not math.isnan(share)
-        ]
-        scores.append(
-            Score(
-                model=path,
-                dataset=images.name,
-                split=split,
-                images=result.images,
-                accuracy=result.accuracy,
-                low=result.low,
-                high=result.high,
-                log_loss=result.log_loss,
-                weakest=tuple(sorted(recall, key=lambda item: item[1])[:5]),
-                assumed=assumed,
-            )
-        )
-    return tuple(scores)
+        evaluated.append(_evaluated(path, known, images, request.split, assumed, progress))
+    if request.csv is not None:
+        publish_text(request.csv, _csv(evaluated))
+    return tuple(evaluated)
 
 
-def _source(toolkit: Toolkit, wanted: str | None, trained_on: str) -> DatasetSource:
-    if wanted is None and trained_on:
-        with contextlib.suppress(MissingInputError):
-            return toolkit.data.find(trained_on)
-    return toolkit.data.find(wanted)
+def _evaluated(
+    path: Path,
+    model: Model,
+    images: Dataset,
+    split: SplitName,
+    assumed: tuple[str, ...],
+    progress: Progress,
+) -> EvaluatedModel:
+    from toolkit.engine import Network, usable_processors
+    from toolkit.engine import evaluate as run
+
+    result = run(Network.of(model, threads=usable_processors()), images, progress=progress)
+    recall = {
+        name: float(share)
+        for name, share in zip(model.card.classes, result.recall, strict=True)
+        if not math.isnan(share)
+    }
+    return EvaluatedModel(
+        model=path,
+        dataset=images.name,
+        split=split,
+        images=result.images,
+        accuracy=result.accuracy,
+        low=result.low,
+        high=result.high,
+        log_loss=result.log_loss,
+        recall=dict(sorted(recall.items(), key=lambda item: item[1])),
+        assumed=assumed,
+    )
+
+
+def _source(toolkit: Toolkit, wanted: str | None, first: Model, progress: Progress) -> DatasetSource:
+    """The data set that is named, that of the first model's card, or the first one found."""
+    if wanted is None and first.card.dataset:
+        try:
+            source = toolkit.data.find(first.card.dataset)
+        except MissingInputError:
+            progress.note(f"{first.name} was trained on data set {first.card.dataset}, which is not here")
+        else:
+            progress.note(f"data set {source.name}: {first.name} was trained on it")
+            return source
+    source = toolkit.data.find(wanted)
+    if wanted is None:
+        progress.note(f"data set {source.name}, the first one found: {source.summary}")
+    return source
+
+
+def _csv(evaluated: Sequence[EvaluatedModel]) -> str:
+    import pandas as pd
+
+    from toolkit.training.history import csv_text
+
+    rows = [dataclasses.asdict(item) | {"model": item.model.as_posix()} for item in evaluated]
+    return csv_text(pd.DataFrame(rows)[list(_COLUMNS)])

@@ -14,7 +14,7 @@ from toolkit.host.manager import Contribution, PluginRecord, State
 from toolkit.operations.toolkit import Toolkit
 from toolkit.options import OptionInfo, describe_options
 from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
-from toolkit.training.plan import TrainingOptions
+from toolkit.training.options import TrainingOptions
 from toolkit.vocabulary import Progress
 
 

@@ -11,13 +11,18 @@ from toolkit.vocabulary import SplitName
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
-    from toolkit.operations import compare, datasets, export, merge, models, predict
+    from toolkit.operations import compare, datasets, demo, evaluate, export, merge, models, predict, runs
     from toolkit.requests.compare import CompareModels
     from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
+    from toolkit.requests.demo import Demo
+    from toolkit.requests.evaluate import Evaluate
     from toolkit.requests.export import Export
     from toolkit.requests.merge import Merge
     from toolkit.requests.models import FindModels, ShowModel, VerifyModels
     from toolkit.requests.predict import Predict
+    from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
+    from toolkit.requests.train import Train
+    from toolkit.training.task import TrainedModel
 
 
 class Toolkit(Resources):
@@ -33,6 +38,12 @@ class Toolkit(Resources):
     show_dataset: Verb[ShowDataset, datasets.DatasetDetails] = Verb("datasets.show_dataset", "ShowDataset")
     get_dataset: Verb[GetDataset, datasets.WrittenDataset] = Verb("datasets.get_dataset", "GetDataset")
     make_dataset: Verb[MakeDataset, datasets.WrittenDataset] = Verb("datasets.make_dataset", "MakeDataset")
+    train: Verb[Train, TrainedModel] = Verb("train.train", "Train")
+    list_runs: Verb[ListRuns, tuple[runs.Run, ...]] = Verb("runs.list_runs", "ListRuns")
+    show_run: Verb[ShowRun, runs.RunDetails] = Verb("runs.show_run", "ShowRun")
+    remove_runs: Verb[RemoveRuns, tuple[str, ...]] = Verb("runs.remove_runs", "RemoveRuns")
+    evaluate: Verb[Evaluate, tuple[evaluate.EvaluatedModel, ...]] = Verb("evaluate.evaluate", "Evaluate")
+    demo: Verb[Demo, demo.DemoResult] = Verb("demo.demo", "Demo")
     find: Verb[FindModels, tuple[models.FoundModel, ...]] = Verb("models.find_models", "FindModels")
     show: Verb[ShowModel, models.ModelDetails] = Verb("models.show_model", "ShowModel")
     verify: Verb[VerifyModels, tuple[models.Verified, ...]] = Verb("models.verify_models", "VerifyModels")

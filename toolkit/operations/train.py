@@ -1,185 +1,190 @@
-"""Training a network on a data set, from the data's name to a model with its card."""
+"""Trains a network on a data set, from names to a published model."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.declarations import Architecture, DatasetSource, NoOptions
-from toolkit.errors import BusyError, MissingInputError, PluginError, StorageError, UsageError
+from toolkit.errors import BusyError, MissingInputError, PluginError, StorageError, ToolkitError, UsageError
 from toolkit.host.kinds import ARCHITECTURES, MODEL_FORMATS, RUN_LISTENERS
-from toolkit.model import Card, Model, Parent
-from toolkit.model.saving import save_model
+from toolkit.model import Card, Model
+from toolkit.model.card_file import read_card
 from toolkit.operations.opening import described, open_model
+from toolkit.operations.runs import find_run
 from toolkit.operations.toolkit import Toolkit
-from toolkit.operations.train_order import ORDER_FILE, TrainOrder, read_order, write_order
-from toolkit.options import describe_options, options_as_json, parse_options
-from toolkit.store import exclusive, publish_bytes, publish_text
+from toolkit.operations.train_config import given_options, read_config, with_config, write_config
+from toolkit.options import options_as_json, route_options
+from toolkit.requests.train import Train
 from toolkit.store.faults import storage_error
-from toolkit.tensors import weights_digest
-from toolkit.vocabulary import Progress
+from toolkit.vocabulary import Progress, SplitName
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
-    from toolkit.training import TrainedRun, TrainingOptions, TrainingRequest
+    from toolkit.training.folder import RunFolder
+    from toolkit.training.task import TrainedModel, TrainingTask
 
-__all__ = ["TrainOrder", "Trained", "resume", "train"]
-
-_PATIENCE_S = 60.0  # for another who publishes under the same name
-_UNFIT_FOR_A_FOLDER = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A training that is over.
-
-    Attributes:
-        model: The published model.
-        run: The run's folder.
-        dataset: Name of the data set.
-        architecture: Name of the architecture; empty where a fine-tuning's ancestor has none.
-        parameters: Number of float elements.
-        epochs: Done.
-        best_epoch: Whose weights were kept, from 1.
-        validation_accuracy: 0 to 1.
-        test_accuracy: 0 to 1; None for a data set without test images.
-        test_images: Their number.
-        images_per_second: While learning.
-        seconds: Learning and evaluating.
-        weights_digest: Of the model.
-        mapping: The class mapping in the working directory.
-        history_plot: The plot in the working directory.
-        confusion_plot: The plot in the run's folder.
-    """
-
-    model: Path
-    run: Path
-    dataset: str
-    architecture: str
-    parameters: int
-    epochs: int
-    best_epoch: int
-    validation_accuracy: float
-    test_accuracy: float | None
-    test_images: int
-    images_per_second: float
-    seconds: float
-    weights_digest: str
-    mapping: Path
-    history_plot: Path
-    confusion_plot: Path
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NOT_IN_A_FOLDER_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def train(toolkit: Toolkit, order: TrainOrder, progress: Progress) -> Trained:
-    """Train a network, or fine-tune one, and publish it with its card, mapping and plot.
+def train(toolkit: Toolkit, request: Train, progress: Progress) -> TrainedModel:
+    """Train a network, fine-tune one, or resume a run, and publish the model.
+
+    A resumed run ends as if it had not been interrupted.
 
     Raises:
-        MissingInputError: If there is no data set, or no model to start from.
-        UsageError: If an option cannot be used.
+        MissingInputError: If there is no such data set, model, run or file.
+        UsageError: If a field is not allowed, or the model exists and is not the default output.
+        PlanRefusedError: If data or options are no longer those of the run, or training diverges.
         ConfigurationError: If TensorFlow is not installed.
         StorageError: If the disk refuses.
     """
-    order.check()
-    source = toolkit.data.find(order.dataset)
-    if order.dataset is None:
-        progress.note(f"data set {source.name}, {_why(toolkit)}: {source.summary}")
-    plan = _plan(toolkit, order, source, progress)
-    # Only now: what cannot be trained leaves no run behind.
-    folder = _new_run(toolkit, plan)
-    write_order(folder, order, source, toolkit.workspace)
-    return _train(toolkit, plan, folder, progress, resume=False)
+    from toolkit.training.folder import RunFolder
+    from toolkit.training.run import train as run_training
+
+    resumed = None
+    if request.resume is None:
+        request = with_config(request)
+        _check(request)
+    elif request == Train(resume=request.resume, force=request.force):
+        resumed = RunFolder(find_run(toolkit, request.resume, unfinished=True))
+        request = dataclasses.replace(read_config(resumed.request), force=request.force)
+    else:
+        raise UsageError("a run is resumed with its own settings", hint="give resume without other fields")
+    resolved, task = _resolve(toolkit, request, progress, resumed)
+    if resumed is None:
+        # Only now: what cannot be trained leaves no run behind.
+        folder = _new_folder(toolkit, resolved)
+        write_config(RunFolder(folder).request, resolved, toolkit.workspace)
+        task = dataclasses.replace(task, folder=folder)
+    with _resumable(toolkit, task.folder, progress):
+        return run_training(task)
 
 
-def resume(toolkit: Toolkit, run: str, progress: Progress) -> Trained:
-    """Go on with a run that was interrupted, as if nothing had happened.
-
-    Args:
-        toolkit: The plugins and the folder.
-        run: The run's folder, or its name under ``runs/``.
-        progress: Told of images done.
-
-    Raises:
-        MissingInputError: If there is no such run.
-        PlanRefusedError: If the data or the options are no longer those of the run.
-    """
-    folder = _run_folder(toolkit, run)
-    order = read_order(folder)
-    plan = _plan(toolkit, order, toolkit.data.find(order.dataset), progress)
-    return _train(toolkit, plan, folder, progress, resume=True)
-
-
-def _why(toolkit: Toolkit) -> str:
-    """Why this data set was taken where none was named."""
-    names = [source.name for source in toolkit.data.sources() if source.rank >= 0]
-    if len(names) == 1:
-        return "the only one here"
-    return f"the first of {', '.join(names)}; --dataset names another"
+def _check(request: Train) -> None:
+    """Check what needs no file."""
+    if request.seed is not None and request.seed < 0:
+        raise UsageError(f"seed is {request.seed}", hint="give 0 or above")
+    if request.name is not None and not _NAME.fullmatch(request.name):
+        raise UsageError(
+            f"{request.name!r} is not a name for a model",
+            hint="letters, digits, dots, dashes and underscores, at most 64; without suffix",
+        )
+    if request.from_model is not None and request.arch is not None:
+        raise UsageError(
+            "--from and --arch exclude each other", hint="a fine-tuned model keeps its architecture"
+        )
+    if request.convention is not None and request.from_model is None:
+        raise UsageError("--convention needs --from", hint="an architecture has its own input format")
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """An order with everything found that it names.
-
-    Attributes:
-        request: All of it but the run's folder and whether it is resumed.
-    """
-
-    order: TrainOrder
-    source: DatasetSource
-    request: TrainingRequest
-    target: Path
-    write: Callable[[Model, Path], None]
-
-
-def _plan(toolkit: Toolkit, order: TrainOrder, source: DatasetSource, progress: Progress) -> _Plan:
-    from toolkit.training import TrainingRequest, check_request
+def _resolve(
+    toolkit: Toolkit, request: Train, progress: Progress, resumed: RunFolder | None = None
+) -> tuple[Train, TrainingTask]:
+    """The request with every default resolved, and the training that it asks for."""
     from toolkit.training.framework import require_framework
+    from toolkit.training.options import TrainingOptions
+    from toolkit.training.run import check_task
+    from toolkit.training.task import TrainingTask
 
     require_framework()
-    start = None if order.start_from is None else open_model(toolkit, order.start_from)
-    architecture = None if start is not None else _architecture(toolkit, order.architecture)
-    options, own_options = _options(order, architecture)
-    target = _target(toolkit, order, source)
-    if order.start_from is not None and target.resolve() == order.start_from.resolve():
-        raise UsageError(
-            f"{target}: the fine-tuned model would replace the one it starts from", hint="give it a --name"
-        )
-    model_format = toolkit.catalog.format_of(target)
-    if model_format.write is None:
-        raise PluginError(f"model format {model_format.name} does not write", hint="enable its plugin")
-    request = TrainingRequest(
+    start = None if request.from_model is None else open_model(toolkit, request.from_model)
+    source = _source(toolkit, request, start, progress)
+    architecture = None if start is not None else _architecture(toolkit, request.arch)
+    owners = {"train": TrainingOptions, "loader": toolkit.data.loader_of(source).options}
+    given = given_options(request)
+    if request.epochs is not None:
+        given |= {"train.epochs": request.epochs}
+    if architecture is not None:
+        owners["arch"] = architecture.options
+    options = route_options(given, owners)
+    training = options["train"]
+    rate = training.highest_rate(fine_tuning=start is not None)
+    options["train"] = training = dataclasses.replace(training, learning_rate=rate)
+    target = _target(toolkit, request, source, resumed)
+
+    def images(split: SplitName) -> Dataset:
+        return toolkit.data.open(source, split, options["loader"])
+
+    task = TrainingTask(
         architecture=architecture,
-        fit=toolkit.data.open(source, "fit"),
-        validation=toolkit.data.open(source, "validation"),
-        test=_test_images(toolkit, source, progress),
-        folder=toolkit.workspace.runs,
-        model_format=model_format,
-        architecture_options=own_options,
-        options=options,
-        seed=order.seed,
+        fit=images("fit"),
+        validation=images("validation"),
+        test=_test_images(images, progress),
+        folder=toolkit.workspace.runs if resumed is None else resumed.path,
+        model_format=toolkit.catalog.format_of(target),
+        architecture_options=options.get("arch", NoOptions()),
+        loader_options=options_as_json(options["loader"]),
+        options=training,
+        seed=request.seed or 0,
+        resume=resumed is not None,
         start_from=start,
+        target=target,
+        results=toolkit.workspace.root,
         listeners=tuple(toolkit.catalog.all(RUN_LISTENERS).values()),
         progress=progress,
     )
-    check_request(request)
+    check_task(task)
     if start is not None:
-        known, assumed = described(start, request.fit.classes, order.convention, f"data set {source.name}")
-        request = dataclasses.replace(request, start_from=known)
+        known, assumed = described(start, task.fit.classes, request.convention, f"data set {source.name}")
+        task = dataclasses.replace(task, start_from=known)
         for sentence in assumed:
             progress.note(sentence)
-    return _Plan(order, source, request, target, model_format.write)
+    tables = {owner: options_as_json(own) for owner, own in options.items()}
+    tables["train"].pop("epochs")
+    resolved = dataclasses.replace(
+        request,
+        dataset=_lasting_name(toolkit, request.dataset, source),
+        arch=None if architecture is None else architecture.name,
+        epochs=training.epochs,
+        seed=task.seed,
+        options={owner: table for owner, table in tables.items() if table},
+    )
+    return resolved, task
 
 
-def _target(toolkit: Toolkit, order: TrainOrder, source: DatasetSource) -> Path:
-    name = order.name or f"emnist_{source.name}_model"
+def _source(toolkit: Toolkit, request: Train, start: Model | None, progress: Progress) -> DatasetSource:
+    """The data set: the one that is named, that of the model's card, or the first one found."""
+    if request.dataset is not None:
+        return toolkit.data.find(request.dataset)
+    if start is not None and start.card.dataset:
+        try:
+            source = toolkit.data.find(start.card.dataset)
+        except MissingInputError as error:
+            raise MissingInputError(
+                f"{start.name} was trained on data set {start.card.dataset}, which is not here",
+                hint="name another one with --dataset",
+            ) from error
+        progress.note(f"data set {source.name}: {start.name} was trained on it")
+        return source
+    source = toolkit.data.find(None)
+    names = [found.name for found in toolkit.data.sources() if found.rank >= 0]
+    why = "the only one here" if len(names) == 1 else f"the first of {', '.join(names)}"
+    progress.note(f"data set {source.name}, {why}: {source.summary}")
+    return source
+
+
+def _lasting_name(toolkit: Toolkit, given: str | None, source: DatasetSource) -> str:
+    """A name that finds the data set again, or the path that was given."""
+    for name in (source.name, f"{source.loader}-{source.name}"):
+        with suppress(ToolkitError):
+            if toolkit.data.find(name) == source:
+                return name
+    # A path, which a file tells from a name by its slash.
+    return f"./{given}" if given and "/" not in given else given or source.name
+
+
+def _target(toolkit: Toolkit, request: Train, source: DatasetSource, resumed: RunFolder | None) -> Path:
+    """The model file; one that exists is only replaced if it is the default output of this data set."""
+    name = request.name or f"emnist_{source.name}_model"
     for model_format in toolkit.catalog.all(MODEL_FORMATS).values():
         for suffix in model_format.suffixes:
             if name.lower().endswith(suffix):
@@ -187,97 +192,35 @@ def _target(toolkit: Toolkit, order: TrainOrder, source: DatasetSource) -> Path:
                     f"--name {name} ends with {suffix}, and the model's file would be {name}.h5",
                     hint=f"give {name[: -len(suffix)]}; `toolkit export` writes other formats",
                 )
-    return toolkit.workspace.models / f"{name}.h5"
+    target = toolkit.workspace.models / f"{name}.h5"
+    if request.from_model is not None and target.resolve() == request.from_model.resolve():
+        raise UsageError(
+            f"{target}: the fine-tuned model would replace the one it starts from", hint="give it a --name"
+        )
+    if request.force or not os.path.lexists(target):
+        return target
+    card = _card(target)
+    default = request.name is None and card is not None and card.dataset == source.name
+    # A run that was interrupted after it published its model.
+    saved = None if resumed is None else _card(resumed.model)
+    own = card is not None and saved is not None and card.weights_digest == saved.weights_digest
+    if not default and not own:
+        raise UsageError(
+            f"{target} exists" + (f", trained on data set {card.dataset}" if card and card.dataset else ""),
+            hint="choose another --name, or replace it with --force",
+        )
+    return target
 
 
-def _run_folder(toolkit: Toolkit, run: str) -> Path:
-    runs = toolkit.workspace.runs
-    for path in (Path(run), runs / run) if run else ():
-        # A run that is named from within, as `.`, has its name all the same.
-        folder = path if path.name else path.resolve()
-        if (folder / ORDER_FILE).is_file():
-            return folder
-    names = sorted(path.parent.name for path in runs.glob(f"*/{ORDER_FILE}"))
-    near = difflib.get_close_matches(run, names, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
-    raise MissingInputError(
-        f"{run or 'an empty name'}: no such run",
-        hint=f"{guess}the last ones are {', '.join(names[-5:])}" if names else "no run was started yet",
-    )
+def _card(model: Path) -> Card | None:
+    with suppress(ToolkitError):
+        return read_card(model)
+    return None
 
 
-def _new_run(toolkit: Toolkit, plan: _Plan) -> Path:
-    start_from = plan.order.start_from
-    what = start_from.stem if start_from is not None else plan.order.architecture or "default"
-    label = _UNFIT_FOR_A_FOLDER.sub("-", f"{plan.source.name}-{what}")[:120]
-    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{label}-{plan.order.seed}"
-    runs = toolkit.workspace.runs
+def _test_images(images: Callable[[SplitName], Dataset], progress: Progress) -> Dataset | None:
     try:
-        runs.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1000):
-            folder = runs / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):
-                folder.mkdir()
-                return folder
-    except OSError as error:
-        raise storage_error(error, runs, "takes no new run") from error
-    raise UsageError(f"{runs}: a thousand runs of one second", hint="clear the folder")
-
-
-def _train(toolkit: Toolkit, plan: _Plan, folder: Path, progress: Progress, *, resume: bool) -> Trained:
-    from toolkit.training import train as run_training
-
-    request = dataclasses.replace(plan.request, folder=folder, resume=resume)
-    classes = request.fit.classes
-    with _resumable(toolkit, folder, progress, KeyboardInterrupt, StorageError):
-        trained = run_training(request)
-    with _resumable(toolkit, folder, progress, KeyboardInterrupt, StorageError, BusyError):
-        card = _card(plan, classes, trained)
-        _publish(plan, trained, card)
-        mapping, plot = _leave_beside(toolkit, plan.source, classes, trained)
-    return Trained(
-        model=plan.target,
-        run=folder,
-        dataset=plan.source.name,
-        architecture=card.architecture,
-        parameters=trained.parameters,
-        epochs=len(trained.records),
-        best_epoch=trained.best_epoch,
-        validation_accuracy=trained.validation_accuracy,
-        test_accuracy=trained.test_accuracy,
-        test_images=trained.test_images,
-        images_per_second=trained.images_per_second,
-        seconds=trained.seconds,
-        weights_digest=trained.weights_digest,
-        mapping=mapping,
-        history_plot=plot,
-        confusion_plot=trained.confusion_plot,
-    )
-
-
-@contextmanager
-def _resumable(
-    toolkit: Toolkit, folder: Path, progress: Progress, *reasons: type[BaseException]
-) -> Iterator[None]:
-    """Say how to go on with a run that ends for one of these reasons, none of which lies in it."""
-    try:
-        yield
-    except reasons:
-        run = folder.name if folder.parent == toolkit.workspace.runs else shlex.quote(str(folder))
-        progress.note(f"go on with: toolkit train --resume {run}")
-        raise
-
-
-def _publish(plan: _Plan, trained: TrainedRun, card: Card) -> None:
-    target, model_format = plan.target, plan.request.model_format
-    model = model_format.read(trained.model).with_card(card)
-    with exclusive(target, wait_s=_PATIENCE_S):
-        save_model(model, target, write=plan.write, read=model_format.read)
-
-
-def _test_images(toolkit: Toolkit, source: DatasetSource, progress: Progress) -> Dataset | None:
-    try:
-        return toolkit.data.open(source, "test")
+        return images("test")
     except MissingInputError as error:
         progress.note(f"without a test accuracy: {error.message}")
         return None
@@ -288,68 +231,34 @@ def _architecture(toolkit: Toolkit, name: str | None) -> Architecture:
         return toolkit.catalog.get(ARCHITECTURES, name)
     known = toolkit.catalog.all(ARCHITECTURES)
     if not known:
-        raise PluginError("no plugin brings an architecture", hint="see toolkit plugins list")
+        raise PluginError("no plugin has an architecture", hint="see toolkit plugins list")
     return min(known.values(), key=lambda item: (item.rank, item.name))
 
 
-def _options(order: TrainOrder, architecture: Architecture | None) -> tuple[TrainingOptions, Any]:
-    """Give each ``key=value`` to the training or to the architecture, whichever has the key."""
-    from toolkit.training import TrainingOptions
-
-    def key(pair: str) -> str:
-        return pair.partition("=")[0].strip().replace("-", "_")
-
-    own_type = NoOptions if architecture is None else architecture.options
-    own_keys = {item.name for item in describe_options(own_type)}
-    own = tuple(pair for pair in order.options if key(pair) in own_keys)
-    rest = tuple(pair for pair in order.options if pair not in own)
-    if order.epochs is not None:
-        rest = (*rest, f"epochs={order.epochs}")
-    training = "the training"
-    if own_keys and not {key(pair) for pair in rest} <= {
-        item.name for item in describe_options(TrainingOptions)
-    }:
-        training += f" (and {', '.join(sorted(own_keys))} of the architecture)"
-    owner = "" if architecture is None else f"architecture {architecture.name}"
-    return parse_options(TrainingOptions, rest, owner=training), parse_options(own_type, own, owner=owner)
+def _new_folder(toolkit: Toolkit, request: Train) -> Path:
+    """A new folder for a run: time, data set, architecture or model, seed."""
+    what = request.from_model.stem if request.from_model is not None else request.arch
+    label = _NOT_IN_A_FOLDER_NAME.sub("-", f"{Path(request.dataset or '').name}-{what}")[:120]
+    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{label}-{request.seed}"
+    runs = toolkit.workspace.runs
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1000):
+            folder = runs / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise storage_error(error, runs, "takes no new run") from error
+    raise UsageError(f"{runs}: a thousand runs in one second", hint="clear the folder")
 
 
-def _card(plan: _Plan, classes: Sequence[str], trained: TrainedRun) -> Card:
-    start, architecture = plan.request.start_from, plan.request.architecture
-    metrics = {
-        "validation_accuracy": trained.validation_accuracy,
-        "validation_images": float(trained.validation_images),
-    }
-    if trained.test_accuracy is not None:
-        metrics |= {"test_accuracy": trained.test_accuracy, "test_images": float(trained.test_images)}
-    parents = () if start is None else (Parent(start.name, weights_digest(start.tensors)),)
-    return Card(
-        name=plan.target.stem,
-        classes=tuple(classes),
-        convention=trained.convention,
-        architecture=architecture.name
-        if architecture is not None
-        else start.card.architecture
-        if start
-        else "",
-        dataset=plan.source.name,
-        metrics=metrics,
-        made_by="fine-tune" if parents else "train",
-        parents=parents,
-        settings=options_as_json(plan.request.options) | options_as_json(plan.request.architecture_options),
-        seed=plan.order.seed,
-        weights_digest=trained.weights_digest,
-    )
-
-
-def _leave_beside(
-    toolkit: Toolkit, source: DatasetSource, classes: Sequence[str], trained: TrainedRun
-) -> tuple[Path, Path]:
-    """Publish the class mapping and the plot in the working directory, as they stand in the run's folder."""
-    root = toolkit.workspace.root
-    mapping = f"class_mapping_{source.name}.txt"
-    for folder in (trained.folder, root):
-        publish_text(folder / mapping, "".join(f"{index}: {name}\n" for index, name in enumerate(classes)))
-    plot = root / trained.history_plot.name
-    publish_bytes(plot, trained.history_plot.read_bytes())
-    return root / mapping, plot
+@contextmanager
+def _resumable(toolkit: Toolkit, folder: Path, progress: Progress) -> Iterator[None]:
+    """Say how to resume a run that ended for a reason outside it."""
+    try:
+        yield
+    except (KeyboardInterrupt, StorageError, BusyError):
+        run = folder.name if folder.parent == toolkit.workspace.runs else shlex.quote(str(folder))
+        progress.note(f"resume with: toolkit train --resume {run}")
+        raise

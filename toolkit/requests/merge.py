@@ -36,9 +36,7 @@ class Merge:
     )
     convention: Convention | None = option(None, help="input format of all models: upright/unit/light")
     conventions: Mapping[str, Convention] = option({}, help="input format by model, as named in models")
-    out: Path | None = option(
-        None, help="the merged model, .h5 or .keras; by default models/emnist_model.h5"
-    )
+    out: Path | None = option(None, help="the merged model, .h5 or .keras; by default models/emnist_model.h5")
     plan: bool = option(False, help="print the recipe and every problem; write nothing")  # noqa: FBT003
     recipe: Path | None = option(None, help="recipe of an earlier merge or plan to run")
     keep_worse: bool = option(False, help="save the result even if its best ingredient is better")  # noqa: FBT003

@@ -1,29 +1,26 @@
-"""Images moved, turned and scaled a little, each in its own way; never mirrored."""
+"""Random shifts, rotations and scalings of images, without flips."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from toolkit.training.plan import TrainingOptions
+from toolkit.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
 def augment(images: tf.Tensor, options: TrainingOptions, seed: tf.Tensor) -> tf.Tensor:
-    """Move, turn and scale each image by amounts of its own, within the options' limits.
+    """Shift, rotate and scale each image by its own random amounts.
 
-    Stateless: the same seed gives the same images, in whatever order batches are made. One
-    bilinear resampling for the whole batch, inside the graph.
+    Stateless: the same seed gives the same images. One bilinear resampling for the whole batch,
+    inside the graph.
 
     Args:
-        images: (b, h, w, 1) float32; what moves in from outside is 0.
-        options: Their shift, rotation and scaling are used.
+        images: (b, h, w, 1) float32; new pixels at the border are 0.
+        options: Sets the largest shift, rotation and scaling.
         seed: (2,) int32.
-
-    Returns:
-        (b, h, w, 1) float32.
     """
     import tensorflow as tf
 
@@ -40,7 +37,7 @@ def augment(images: tf.Tensor, options: TrainingOptions, seed: tf.Tensor) -> tf.
 
 
 def _transforms(shape: tf.Tensor, options: TrainingOptions, seed: tf.Tensor) -> tf.Tensor:
-    """From output to input pixels, (b, 8): about the image's centre, so that nothing drifts."""
+    """From output to input pixels, (b, 8), about the centre of the image."""
     import tensorflow as tf
 
     random = tf.random.stateless_uniform((shape[0], 5), seed, -1.0, 1.0)
@@ -51,11 +48,11 @@ def _transforms(shape: tf.Tensor, options: TrainingOptions, seed: tf.Tensor) -> 
     rows: list[Any] = [(cosine * width, -sine * height), (sine * width, cosine * height)]
     centre_x = tf.cast(shape[2] - 1, tf.float32) / 2.0
     centre_y = tf.cast(shape[1] - 1, tf.float32) / 2.0
-    moved = []
+    coefficients = []
     for (from_x, from_y), centre, shift in zip(
         rows, (centre_x, centre_y), (random[:, 3], random[:, 4]), strict=True
     ):
         offset = centre - from_x * centre_x - from_y * centre_y + shift * options.shift
-        moved += [from_x, from_y, offset]
-    nothing = tf.zeros_like(angle)
-    return tf.stack([*moved, nothing, nothing], axis=1)
+        coefficients += [from_x, from_y, offset]
+    zero = tf.zeros_like(angle)
+    return tf.stack([*coefficients, zero, zero], axis=1)

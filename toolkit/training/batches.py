@@ -1,4 +1,4 @@
-"""Which images a step sees."""
+"""Shuffled batches of an epoch, and a fixed sample."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 
+_SAMPLE = 0x5E771E  # keeps the sample apart from the epochs' permutations
+
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """Number of batches in an epoch; the last one may be smaller than the others."""
@@ -18,10 +20,10 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 def epoch_batches(
     dataset: Dataset, batch_size: int, *, seed: int, epoch: int
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int32]]]:
-    """Every image once, in an order that depends on nothing but the seed and the epoch.
+    """Every image once, in an order that depends only on seed and epoch.
 
     Args:
-        dataset: At least one image; a memory-mapped one is read batch by batch.
+        dataset: One image or more; a memory-mapped one is read batch by batch.
         batch_size: 1 or above.
         seed: 0 or above.
         epoch: From 0.
@@ -34,3 +36,9 @@ def epoch_batches(
         # Ascending order within a batch reads a memory-mapped file forwards; the batch is the same set.
         chosen = np.sort(order[start : start + batch_size])
         yield np.ascontiguousarray(dataset.images[chosen]), np.asarray(dataset.labels[chosen], dtype=np.int32)
+
+
+def sample_images(dataset: Dataset, count: int, seed: int) -> NDArray[np.uint8]:
+    """At most ``count`` images, (n, 28, 28) uint8, the same for the same seed."""
+    chosen = np.random.default_rng((seed, _SAMPLE)).permutation(len(dataset))[:count]
+    return np.ascontiguousarray(dataset.images[np.sort(chosen)])

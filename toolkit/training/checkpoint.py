@@ -1,4 +1,4 @@
-"""The state of a training after an epoch, in one file."""
+"""The state of a run after an epoch, in one file."""
 
 from __future__ import annotations
 
@@ -25,19 +25,17 @@ _STATE, _BEST = "state/", "best/"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a training goes on from.
-
-    One file holds all of it, so that a kill leaves either everything of an epoch or nothing.
+    """What a resumed run starts from; one file, so that a kill leaves all of an epoch or nothing.
 
     Attributes:
-        configuration: Digest of the run's configuration.
+        run: Digest of the run's record.
         records: One for each epoch done, at least one.
         best_epoch: The epoch with the best validation accuracy so far, from 1.
-        state: Network and optimizer after the last epoch, as :class:`Learner` names them.
+        state: Network and optimizer after the last epoch, named by :class:`TrainState`.
         best: The network after the best epoch.
     """
 
-    configuration: str
+    run: str
     records: tuple[EpochRecord, ...]
     best_epoch: int
     state: Mapping[str, NDArray[Any]]
@@ -58,10 +56,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Publish a checkpoint.
 
     Raises:
-        StorageError: If the disk refuses, or gives back something else than was written.
+        StorageError: If the disk refuses, or reads back something else than was written.
     """
     head = {
-        "configuration": checkpoint.configuration,
+        "run": checkpoint.run,
         "best_epoch": checkpoint.best_epoch,
         "records": [asdict(record) for record in checkpoint.records],
     }
@@ -75,24 +73,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     def verify(staging: Path) -> None:
         if hashlib.sha256(_content(staging)).digest() != digest:
-            raise StorageError(
-                f"{path} was not written: the disk gave back something else", hint="choose another disk"
-            )
+            raise StorageError(f"{path} was not saved: it reads back differently", hint="choose another disk")
 
     with publish(path, verify=verify) as staging, staging.open("xb") as file:
         file.write(_MAGIC + digest + content)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """Read a checkpoint.
-
-    Returns:
-        The checkpoint; None if there is no such file.
+    """Read a checkpoint; None if there is no such file.
 
     Raises:
-        DamagedFileError: If it is not what was written.
+        DamagedFileError: If its digest differs.
         StorageError: If it cannot be read.
-        UnsupportedError: If it is of another version of the toolkit.
+        UnsupportedError: If another version of the toolkit wrote it.
     """
     if not path.exists():
         return None
@@ -100,7 +93,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         head = json.loads(arrays["head"].tobytes())
         return Checkpoint(
-            configuration=head["configuration"],
+            run=head["run"],
             records=tuple(EpochRecord(**record) for record in head["records"]),
             best_epoch=head["best_epoch"],
             state=_under(_STATE, arrays),
@@ -109,7 +102,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def _content(path: Path) -> bytes:
-    """The body of a checkpoint file whose digest fits; nothing else is ever parsed."""
+    """The body of a checkpoint file, parsed only after its digest was compared."""
     try:
         whole = path.read_bytes()
     except OSError as error:
@@ -117,7 +110,7 @@ def _content(path: Path) -> bytes:
     if not whole.startswith(_MAGIC):
         if whole.startswith(_MAGIC.split(b" 1", maxsplit=1)[0]):
             raise UnsupportedError(
-                f"{path} was written by another version of the toolkit", hint="go on with that version"
+                f"{path} was written by another version of the toolkit", hint="resume with that version"
             )
         raise _damaged(path)
     start = len(_MAGIC) + _DIGEST_BYTES
@@ -133,6 +126,6 @@ def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
 
 def _damaged(path: Path) -> DamagedFileError:
     return DamagedFileError(
-        f"{path} is damaged: its digest does not fit",
-        hint="start the training anew; the model of its best epoch is beside it",
+        f"{path} is damaged: its digest differs",
+        hint="start a new run; model.h5 beside it is the best epoch's network",
     )

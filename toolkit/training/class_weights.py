@@ -1,11 +1,11 @@
-"""How much each class counts in the loss."""
+"""The weight of each class in the loss."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.training.plan import ClassWeighting
+from toolkit.training.options import ClassWeighting
 
 _POWERS: dict[ClassWeighting, float] = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
 
@@ -16,8 +16,8 @@ def class_weights(labels: NDArray[np.int32], classes: int, weighting: ClassWeigh
     Args:
         labels: (n,) int32, each below ``classes``; at least one.
         classes: Number of classes.
-        weighting: ``none`` gives 1 everywhere; ``balanced`` weighs a class by one over its
-            frequency, so that all classes count the same; ``sqrt`` by the root of that.
+        weighting: ``none`` gives 1 to all; ``balanced`` gives 1 / frequency, so that all classes
+            count the same; ``sqrt`` gives the root of that.
 
     Returns:
         (classes,) float32; 0 for a class without images, unless ``none``.

@@ -1,4 +1,4 @@
-"""The one door to TensorFlow."""
+"""Imports TensorFlow; nothing else in training does at module level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HINT = "pip install 'modelops-toolkit[train]'"
 
 
 def require_framework() -> None:
-    """Refuse at once what could not be trained later; imports nothing.
+    """Check that TensorFlow and Keras are installed, without importing them.
 
     Raises:
         ConfigurationError: If TensorFlow or Keras is not installed.
@@ -25,18 +25,15 @@ def require_framework() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"training needs {' and '.join(missing)}, which this environment does not have", hint=_HINT
+            f"training needs {' and '.join(missing)}, which cannot be found in this environment", hint=_HINT
         )
 
 
 def load_tensorflow() -> ModuleType:
-    """Import TensorFlow without the lines that it prints while it starts.
-
-    Returns:
-        The module ``tensorflow``.
+    """Import TensorFlow without the messages that it prints at start-up.
 
     Raises:
-        ConfigurationError: If it is not installed, or cannot be loaded.
+        ConfigurationError: If it is not installed or cannot be imported.
     """
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
@@ -46,7 +43,7 @@ def load_tensorflow() -> ModuleType:
         with _standard_error_held_back():
             import tensorflow as tf
 
-            # The second half of the messages comes with the first operation.
+            # Half of the messages come with the first operation.
             tf.constant(0)
     except ImportError as error:
         raise ConfigurationError(
@@ -57,13 +54,7 @@ def load_tensorflow() -> ModuleType:
 
 
 def make_deterministic(seed: int) -> None:
-    """Make TensorFlow compute the same every time, and seed whatever an architecture leaves unseeded.
-
-    Holds for the process: a training belongs in one of its own.
-
-    Args:
-        seed: 0 or above.
-    """
+    """Switch on TensorFlow's determinism for the whole process, and seed what has no seed of its own."""
     tf = load_tensorflow()
     import keras
 
@@ -73,18 +64,18 @@ def make_deterministic(seed: int) -> None:
 
 @contextmanager
 def _standard_error_held_back() -> Iterator[None]:
-    """Keep what native code writes to standard error; show it if the body fails."""
+    """Hold back what native code writes to standard error; show it if the body fails."""
     sys.stderr.flush()
     try:
         real = os.dup(2)
-    except OSError:  # standard error is closed: there is nothing to hold back
+    except OSError:  # standard error is closed
         yield
         return
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except Exception:  # an interruption is no reason to show it
+        except Exception:  # not for an interruption
             held.seek(0)
             os.write(real, held.read())
             raise

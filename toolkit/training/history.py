@@ -1,26 +1,38 @@
-"""What happened, epoch by epoch."""
+"""The history of a run, epoch by epoch, and tables as CSV."""
 
 from __future__ import annotations
 
 import csv
-import io
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import UnreadableInputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """One epoch.
+    """Metrics of one epoch.
 
     Attributes:
         epoch: From 1.
-        loss: Mean of what was minimised, over the images as the network saw them.
-        accuracy: Share of them that was recognised, dropout and augmentation in force, 0 to 1.
+        loss: Mean training loss, with augmentation, dropout, label smoothing and class weights.
+        accuracy: Share of augmented training images that were predicted correctly, 0 to 1.
         val_loss: Mean cross entropy on validation, in nats.
         val_accuracy: 0 to 1.
         learning_rate: Of the last step.
-        images_per_second: While learning.
-        seconds: Of the whole epoch, evaluation included.
+        images_per_second: While training, without evaluation.
+        seconds: Of the whole epoch, with evaluation.
     """
 
     epoch: int
@@ -33,19 +45,54 @@ class EpochRecord:
     seconds: float
 
     def metrics(self) -> dict[str, float]:
-        """Every figure by name, without the epoch's number."""
+        """Every metric by name."""
         return {name: value for name, value in asdict(self).items() if name != "epoch"}
 
 
-_COLUMNS = tuple(field.name for field in fields(EpochRecord))
-
-
 def history_csv(records: Sequence[EpochRecord]) -> str:
-    """The records as CSV with a header."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for record in records:
-        values = asdict(record)
-        writer.writerow([values["epoch"], *(f"{values[name]:.6g}" for name in _COLUMNS[1:])])
-    return out.getvalue()
+    """One row for each epoch."""
+    import pandas as pd
+
+    return csv_text(pd.DataFrame([asdict(record) for record in records]))
+
+
+def read_history(path: Path) -> tuple[EpochRecord, ...]:
+    """The epochs in a ``history.csv``; none if there is no such file.
+
+    Raises:
+        UnreadableInputError: If it is not a history.
+    """
+    names = [field.name for field in dataclasses.fields(EpochRecord)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return tuple(EpochRecord(int(row["epoch"]), *(float(row[key]) for key in names[1:])) for row in rows)
+    except FileNotFoundError:
+        return ()
+    except (ValueError, TypeError, KeyError, OSError, csv.Error) as error:
+        raise UnreadableInputError(f"{path}: not a history of epochs: {error}", hint="delete it") from error
+
+
+def confusion_csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """The confusion matrix: one row for each true class, one column for each predicted class."""
+    import pandas as pd
+
+    return csv_text(pd.DataFrame(confusion, index=classes, columns=classes), index="true \\ predicted")
+
+
+def csv_text(table: pd.DataFrame, index: str | None = None) -> str:
+    """A table as CSV; texts that a spreadsheet would run as a formula get a leading ``'``.
+
+    Args:
+        table: With a header.
+        index: Title of the column with the row names; None leaves the row names out.
+    """
+
+    def inert(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    safe = table.map(inert).rename(index=inert, columns=inert)
+    text: str = safe.to_csv(
+        index=index is not None, index_label=index, float_format="%.6g", lineterminator="\n"
+    )
+    return text

@@ -1,25 +1,28 @@
-"""Between models as data and Keras networks."""
+"""Converts between models as data and Keras networks."""
 
 from __future__ import annotations
 
 import copy
 import io
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.declarations import ModelFormat
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
-from toolkit.tensors import TensorRole
+from toolkit.store.faults import storage_error
+from toolkit.tensors import ArrayTensors, TensorRole
 from toolkit.training.framework import load_tensorflow
 
 if TYPE_CHECKING:
     import keras
 
-# A description is built only of these: none of them runs code or opens a file that it names.
+# Only these are built: none of them runs code or opens a file.
 _LAYER_NAMES = """
 Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D
 BatchNormalization Bidirectional CenterCrop Concatenate Conv1D Conv2D Conv2DTranspose Cropping2D Dense
@@ -41,26 +44,24 @@ _PARTS = frozenset(_PART_NAMES.split())
 
 
 def keras_from_model(model: Model) -> keras.Model:
-    """Build a model in Keras, from its description and its tensors.
-
-    Nothing of the file is run: layers that could (``Lambda``, custom classes) are refused by name.
+    """Build a model in Keras from its description and its tensors, without running code of its file.
 
     Args:
         model: Of the Keras dialect.
 
     Returns:
-        A network whose layers and weights bear the model's names; its random generators are fresh.
+        A network with the model's names of layers and weights; its random generators are new.
 
     Raises:
-        UnsupportedError: If it is no Keras model, has a layer or a part that is not known, or
-            tensors that do not fit its description.
+        UnsupportedError: If it is no Keras model, has a layer that is not supported (``Lambda``,
+            custom classes), or tensors that do not match its description.
         UnreadableInputError: If a tensor holds NaN or infinity.
         ConfigurationError: If TensorFlow is not installed.
     """
     if model.dialect != "keras":
         raise UnsupportedError(
             f"{model.name} is described in {model.dialect}, not in Keras",
-            hint="training and fine-tuning take .h5 and .keras models",
+            hint="fine-tune an .h5 or .keras model",
         )
     description = dict(model.description)
     _refuse_unknown(description, model.name)
@@ -68,7 +69,7 @@ def keras_from_model(model: Model) -> keras.Model:
     import keras
 
     try:
-        # Keras' own entry for descriptions takes those of .keras files only; this takes .h5's as well.
+        # Keras' own function for descriptions reads those of .keras files only.
         kind = keras.Sequential if description.get("class_name") == "Sequential" else keras.Model
         network = kind.from_config(copy.deepcopy(description["config"]))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -83,15 +84,9 @@ def keras_from_model(model: Model) -> keras.Model:
 def save_keras(network: keras.Model, path: Path) -> None:
     """Write a network to a staging path, without the optimizer's state.
 
-    Keras overwrites in place, so the path must not be the final one: see
-    :func:`toolkit.store.publish`.
-
     Args:
-        network: To write.
-        path: Does not exist yet; its suffix chooses Keras' format.
-
-    Raises:
-        StorageError: Through ``publish``, if the disk refuses.
+        network: Any Keras network.
+        path: A new file, as Keras overwrites in place; its suffix chooses Keras' format.
     """
     if path.suffix != ".h5":
         network.save(os.fspath(path))
@@ -101,10 +96,9 @@ def save_keras(network: keras.Model, path: Path) -> None:
 
 
 def _as_hdf5(network: keras.Model) -> bytes:
-    """What Keras would write into an ``.h5`` file.
+    """What Keras writes into an ``.h5`` file.
 
-    Made in memory: where a disk is full, HDF5 is left with objects that it can neither write nor
-    close, complains of each, and may end the whole process with a segmentation fault.
+    In memory: on a full disk, HDF5 may end the whole process with a segmentation fault.
     """
     import h5py
     from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
@@ -116,21 +110,59 @@ def _as_hdf5(network: keras.Model) -> bytes:
 
 
 def named_weights(network: keras.Model) -> Iterator[tuple[str, Any]]:
-    """Every weight with its name as in :class:`toolkit.model.Tensors`: ``layer/weight``.
+    """Every weight but the states of random generators, by tensor name: ``layer/weight``.
 
-    A nested network's weights bear its name before theirs. Random generators' states are left out.
+    Names of a nested network's weights begin with the network's name.
     """
-    return _weights_of(network, "")
-
-
-def _weights_of(network: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for layer in network.layers:
-        if hasattr(layer, "layers"):
-            yield from _weights_of(layer, f"{prefix}{layer.name}/")
-            continue
+    for layer, prefix in _layers(network, ""):
         for weight in layer.weights:
             if "seed_generator" not in weight.path:
-                yield f"{prefix}{layer.name}/{weight.name}", weight
+                yield f"{prefix}{weight.name}", weight
+
+
+def frozen_weights(network: keras.Model) -> frozenset[str]:
+    """Tensor names of the weights of layers that are not trainable."""
+    return frozenset(
+        f"{prefix}{weight.name}"
+        for layer, prefix in _layers(network, "")
+        for weight in layer.weights
+        if not layer.trainable
+    )
+
+
+def template_of(network: keras.Model, model_format: ModelFormat) -> Model:
+    """A network as a model: its graph, with the weights that it has now.
+
+    A later state is the same model with other tensors. Keras' own writer makes the description
+    that the format reads, so the host needs to know neither.
+
+    Args:
+        network: Its layers must be supported by the format.
+        model_format: Reads ``.h5`` files.
+
+    Raises:
+        UnsupportedError: If the network has a layer that cannot be run outside Keras.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{network.name}.h5"
+        try:
+            save_keras(network, path)
+        except OSError as error:
+            raise storage_error(error, path) from error
+        model = model_format.read(path)
+        model.build_graph()
+        arrays = {name: (model.tensors.read(name), spec.role) for name, spec in model.tensors.specs.items()}
+    return model.with_tensors(ArrayTensors(arrays))
+
+
+def _layers(network: Any, prefix: str) -> Iterator[tuple[Any, str]]:
+    """Every layer that is no network, and what the names of its weights begin with."""
+    for layer in network.layers:
+        name = f"{prefix}{layer.name}/"
+        if hasattr(layer, "layers"):
+            yield from _layers(layer, name)
+        else:
+            yield layer, name
 
 
 def _set_weights(network: keras.Model, model: Model) -> None:
@@ -139,20 +171,20 @@ def _set_weights(network: keras.Model, model: Model) -> None:
     if wanted.keys() != held:
         differing = sorted(wanted.keys() ^ held)
         raise UnsupportedError(
-            f"{model.name}: tensors and description differ in {', '.join(differing[:5])}",
+            f"{model.name}: tensors and description do not match: {', '.join(differing[:5])}",
             hint="evaluate, predict, merge and export work without Keras",
         )
     for name, weight in wanted.items():
         array = model.tensors.read(name)
         if tuple(weight.shape) != array.shape:
             raise UnsupportedError(
-                f"{model.name}: {name} has shape {array.shape}, its description wants {tuple(weight.shape)}",
-                hint="the file is not what Keras wrote: train or merge it anew",
+                f"{model.name}: {name} has shape {array.shape}, its description says {tuple(weight.shape)}",
+                hint="the file was not written by Keras: train or merge again",
             )
         if not np.isfinite(array).all():
             raise UnreadableInputError(
-                f"{model.name}: {name} holds values that are no numbers",
-                hint="its training diverged: take another model",
+                f"{model.name}: {name} contains NaN or infinity",
+                hint="its training diverged: use another model",
             )
         weight.assign(np.asarray(array, dtype=np.float32))
 
@@ -165,7 +197,7 @@ def _refuse_unknown(value: Any, where: str) -> None:
             foreign = isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins")
             if foreign or name not in _LAYERS | _PARTS:
                 raise UnsupportedError(
-                    f"{where} has a {f'{module}.{name}' if foreign else name}, which is not built",
+                    f"{where} has a {f'{module}.{name}' if foreign else name}, which is not supported",
                     hint=f"supported layers: {', '.join(sorted(_LAYERS))}",
                 )
         for inner in value.values():

@@ -1,9 +1,7 @@
-"""Pictures of a training: accuracy and loss over the epochs, and who is taken for whom."""
+"""Plots of a training: accuracy and loss over the epochs, and the confusion matrix."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.store import publish
 from toolkit.training.history import EpochRecord
+from toolkit.vocabulary import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,17 +27,7 @@ _NO_PROGRAM = {"Software": None}  # so that equal pictures are equal files
 
 
 def draw_history(path: Path, records: Sequence[EpochRecord], *, best_epoch: int, title: str) -> None:
-    """Draw accuracy and loss, on fit and on validation images, over the epochs.
-
-    Args:
-        path: PNG to publish.
-        records: One for each epoch, at least one.
-        best_epoch: From 1; marked in both panels.
-        title: Above the panels.
-
-    Raises:
-        StorageError: If the disk refuses.
-    """
+    """Plot accuracy and loss over the epochs as PNG; the best epoch is marked in both panels."""
     figure = _figure(9.6, 4.2)
     figure.suptitle(title, x=0.06, ha="left", fontsize=12, fontweight="bold", color=_INK)
     left, right = figure.subplots(1, 2)
@@ -47,7 +36,7 @@ def draw_history(path: Path, records: Sequence[EpochRecord], *, best_epoch: int,
     accuracy = [100 * record.accuracy for record in records]
     validation = [100 * record.val_accuracy for record in records]
     _panel(left, "Accuracy, %", epochs, accuracy, validation)
-    _mark(left, best_epoch, 100 * best.val_accuracy, f"{best.val_accuracy:.2%}")
+    _mark(left, best_epoch, 100 * best.val_accuracy, percent(best.val_accuracy))
     _close_up(left, accuracy[1:] + validation[1:] or accuracy + validation)
     loss, val_loss = [record.loss for record in records], [record.val_loss for record in records]
     _panel(right, "Loss, nats", epochs, loss, val_loss)
@@ -57,7 +46,7 @@ def draw_history(path: Path, records: Sequence[EpochRecord], *, best_epoch: int,
     figure.text(
         0.06,
         0.02,
-        "Fit images are seen moved and turned, with dropout and smoothed targets; validation images are not.",
+        "Fit: augmented images, with dropout and smoothed targets. Validation: images as they are.",
         fontsize=8,
         color=_LEARNING,
     )
@@ -66,16 +55,13 @@ def draw_history(path: Path, records: Sequence[EpochRecord], *, best_epoch: int,
 
 
 def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str], *, title: str) -> None:
-    """Draw which character was taken for which, and list the commonest mistakes.
+    """Plot a confusion matrix as PNG, and list the most frequent mistakes.
 
     Args:
         path: PNG to publish.
-        confusion: (k, k) counts, rows the true class.
+        confusion: (k, k) counts, rows are true classes.
         classes: k characters.
-        title: Above the picture.
-
-    Raises:
-        StorageError: If the disk refuses.
+        title: Above the plot.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -85,7 +71,7 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[s
     matrix = figure.add_axes((0.05, 0.06, 0.69, 0.85))
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     colours = LinearSegmentedColormap.from_list("share", ["#ffffff", "#fdba74", "#c2410c", "#431407"])
-    # The root brings out what is rare: mistakes of a few per cent are what one looks for.
+    # The root shows mistakes of a few per cent.
     matrix.imshow(np.sqrt(shares), cmap=colours, vmin=0.0, vmax=1.0, interpolation="nearest")
     size = float(np.clip(420 / max(count, 1), 5.5, 12))
     for axis in (matrix.xaxis, matrix.yaxis):
@@ -95,27 +81,16 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[s
     matrix.set_yticks(np.arange(count + 1) - 0.5, minor=True)
     matrix.grid(which="minor", color="#f3f4f6", linewidth=0.4)
     matrix.tick_params(which="minor", length=0)
-    matrix.set_xlabel("taken for", color=_INK)
-    matrix.set_ylabel("is", color=_INK)
+    matrix.set_xlabel("predicted", color=_INK)
+    matrix.set_ylabel("true", color=_INK)
     for spine in matrix.spines.values():
         spine.set_color(_GRID)
     _list_mistakes(figure, confusion, classes)
     _save(figure, path)
 
 
-def confusion_csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The counts as CSV: one row for each true class, one column for each answer."""
-    names = [f"'{name}" if name.startswith(("=", "+", "-", "@")) else name for name in classes]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["is \\ taken for", *names])
-    for name, row in zip(names, confusion, strict=True):
-        writer.writerow([name, *row.tolist()])
-    return out.getvalue()
-
-
 def _figure(width: float, height: float) -> Figure:
-    """A figure of its own, without pyplot, which keeps one global state for the whole process."""
+    """A figure without pyplot, which has a global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -159,7 +134,7 @@ def _mark(axes: Axes, epoch: int, value: float, text: str) -> None:
 
 
 def _close_up(axes: Axes, values: Sequence[float]) -> None:
-    """Leave the first epoch out of the range when it would flatten all others."""
+    """Fit the range to all epochs but the first."""
     low, high = min(values), max(values)
     room = max(high - low, 1e-3) * 0.15
     axes.set_ylim(low - room, high + room)
@@ -171,11 +146,11 @@ def _list_mistakes(figure: Figure, confusion: NDArray[np.int64], classes: Sequen
     total = int(confusion.sum())
     wrong = int(mistakes.sum())
     order = np.argsort(-mistakes, axis=None, kind="stable")[:_WORST_SHOWN]
-    figure.text(0.77, 0.885, f"{1 - wrong / max(total, 1):.2%} right", fontsize=15, color=_INK)
+    figure.text(0.77, 0.885, f"{percent(1 - wrong / max(total, 1))} correct", fontsize=15, color=_INK)
     figure.text(0.77, 0.86, f"{wrong:,} of {total:,} wrong", fontsize=9.5, color=_LEARNING)
     if not wrong:
         return
-    figure.text(0.77, 0.81, "Commonest mistakes", fontsize=10.5, fontweight="bold", color=_INK)
+    figure.text(0.77, 0.81, "Most frequent mistakes", fontsize=10.5, fontweight="bold", color=_INK)
     for line, flat in enumerate(order):
         true, taken = divmod(int(flat), len(classes))
         times = int(mistakes[true, taken])
@@ -187,11 +162,13 @@ def _list_mistakes(figure: Figure, confusion: NDArray[np.int64], classes: Sequen
             0.77, height, f"{_shown(classes[true])} → {_shown(classes[taken])}", fontsize=10, color=_INK
         )
         figure.text(0.845, height, f"{times:,}×", fontsize=9.5, color=_INK)
-        figure.text(0.9, height, f"{share:.0%} of all {_shown(classes[true])}", fontsize=9.5, color=_LEARNING)
+        figure.text(
+            0.9, height, f"{percent(share, 0)} of all {_shown(classes[true])}", fontsize=9.5, color=_LEARNING
+        )
 
 
 def _shown(name: str) -> str:
-    """A class name that matplotlib does not take for mathematics."""
+    """A class name without mathematics for matplotlib."""
     return name.replace("$", r"\$")
 
 

@@ -1,4 +1,4 @@
-"""One training, from a request to a model file that was scored once on the test images."""
+"""One training, from a task to a published model."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ import hashlib
 import importlib.metadata
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 from toolkit.declarations import BuildRequest, RunEvent
-from toolkit.errors import PlanRefusedError, UsageError
-from toolkit.model import Card
-from toolkit.model.saving import save_written
+from toolkit.engine import usable_processors
+from toolkit.errors import (
+    BusyError,
+    PlanRefusedError,
+    PluginError,
+    StorageError,
+    UsageError,
+)
+from toolkit.model import Card, Parent
+from toolkit.model.saving import save_model
 from toolkit.options import options_as_json
-from toolkit.store import exclusive, publish_text
-from toolkit.tensors import ArrayTensors, TensorRole, weights_digest
+from toolkit.store import exclusive, publish_bytes, publish_text
+from toolkit.tensors import weights_digest
 from toolkit.training.class_weights import class_weights
-from toolkit.training.fitting import Fitting, Heard
-from toolkit.training.folder import RunConfiguration, RunFolder
+from toolkit.training.folder import RunFolder, RunRecord
 from toolkit.training.framework import make_deterministic
-from toolkit.training.keras_bridge import keras_from_model, named_weights, save_keras
-from toolkit.training.learner import Learner
-from toolkit.training.listening import Audience
-from toolkit.training.request import TrainedRun, TrainingRequest
+from toolkit.training.history import confusion_csv
+from toolkit.training.keras_bridge import keras_from_model, template_of
+from toolkit.training.listeners import Listeners
+from toolkit.training.plots import draw_confusion, draw_history
+from toolkit.training.task import TrainedModel, TrainingTask
+from toolkit.training.train_state import TrainState
+from toolkit.training.trainer import Trainer
 from toolkit.version import __version__
 from toolkit.vocabulary import Convention
 
@@ -36,238 +47,253 @@ if TYPE_CHECKING:
 
     import keras
 
+_WAIT_S = 60.0  # for another process that publishes under the same name
 
-def train(request: TrainingRequest) -> TrainedRun:
+
+def train(task: TrainingTask) -> TrainedModel:
     """Train a network, or fine-tune one, in a run's folder.
 
-    The folder always holds the network after the best epoch so far and a checkpoint of the last
-    epoch done. A run that was killed goes on from there and ends with the same weights digest
-    as one that was not. TensorFlow's determinism is switched on for the whole process.
-
-    Args:
-        request: What is to be trained, on what, and where.
-
-    Returns:
-        The run's figures and files.
+    At any moment the folder holds the network of the best epoch so far and a checkpoint of the last
+    epoch done. A run that was killed and resumed ends with the same weights digest as one that was
+    not. TensorFlow's determinism is switched on for the whole process.
 
     Raises:
-        UsageError: If images or classes do not fit together.
-        PlanRefusedError: If the folder's checkpoint is of another training.
-        BusyError: If another process trains in the folder.
+        UsageError: If images and classes do not match, or the run is finished.
+        PlanRefusedError: If the folder's checkpoint is of another training, or the training diverges.
+        BusyError: If another process trains in the folder, or publishes under the same name.
         DamagedFileError: If the checkpoint is damaged.
-        UnsupportedError: If the network to fine-tune cannot be trained.
+        UnsupportedError: If the network has a layer that is not supported.
         ConfigurationError: If TensorFlow is not installed.
         StorageError: If the disk refuses.
     """
-    check_request(request)
-    folder = RunFolder(request.folder)
-    audience = Audience(request.listeners, request.progress)
-    done = 0
+    check_task(task)
+    rate = task.options.highest_rate(fine_tuning=task.start_from is not None)
+    task = dataclasses.replace(task, options=dataclasses.replace(task.options, learning_rate=rate))
+    folder, listeners = RunFolder(task.folder), Listeners(task.listeners, task.progress)
+    epochs, done = task.options.epochs, 0
 
-    def heard(event: RunEvent) -> None:
+    def notify(event: RunEvent) -> None:
         nonlocal done
         done = event.epoch
-        audience.tell(event)
+        listeners.notify(event)
 
-    with exclusive(folder.checkpoint):
-        configuration = _configuration(request)
-        _settle_configuration(request, folder, configuration)
-        epochs = request.options.epochs
-        details = {**dataclasses.asdict(configuration), "run": folder.path.name}
-        heard(RunEvent("started", folder.path, epochs=epochs, details=details))
+    with exclusive(folder.path):
+        record = _open_run(task, folder)
+        details = {**dataclasses.asdict(record), "run": folder.path.name}
+        notify(RunEvent("started", folder.path, epochs=epochs, details=details))
         try:
-            run = _train(request, folder, configuration, heard)
+            trained = _train(task, folder, record, notify)
         except BaseException as error:
             reason = str(error) or type(error).__name__
-            heard(RunEvent("failed", folder.path, epoch=done, epochs=epochs, details={"error": reason}))
+            if isinstance(error, Exception) and not isinstance(error, StorageError | BusyError):
+                with suppress(StorageError):
+                    folder.write_record(dataclasses.replace(record, state="failed", error=reason))
+            notify(RunEvent("failed", folder.path, epoch=done, epochs=epochs, details={"error": reason}))
             raise
-        metrics = {"val_accuracy": run.validation_accuracy, "seconds": run.seconds}
-        if run.test_accuracy is not None:
-            metrics["test_accuracy"] = run.test_accuracy
-        heard(RunEvent("finished", folder.path, epoch=len(run.records), epochs=epochs, metrics=metrics))
-        return run
+        metrics = {"val_accuracy": trained.validation_accuracy, "seconds": trained.seconds}
+        if trained.test_accuracy is not None:
+            metrics["test_accuracy"] = trained.test_accuracy
+        notify(RunEvent("finished", folder.path, epoch=trained.epochs, epochs=epochs, metrics=metrics))
+        return trained
 
 
-def _train(
-    request: TrainingRequest, folder: RunFolder, configuration: RunConfiguration, heard: Heard
-) -> TrainedRun:
-    from toolkit.training.plots import confusion_csv, draw_confusion, draw_history
-
-    make_deterministic(request.seed)
-    network, convention, gives_logits = _network(request)
-    learner = Learner(
-        network,
-        convention=convention,
-        options=request.options,
-        weights=class_weights(request.fit.labels, len(request.fit.classes), request.options.class_weighting),
-        seed=request.seed,
-        gives_logits=gives_logits,
-    )
-
-    def keep() -> str:
-        return _save(network, folder.model, request, convention)
-
-    fitting = Fitting(request, learner, folder, configuration.digest(), keep=keep, heard=heard)
-    outcome = fitting.fit()
-
-    learner.restore(outcome.best)
-    digest = keep()
-    judged = request.test if request.test is not None and len(request.test) else None
-    scores = learner.evaluate(judged if judged is not None else request.validation)
-    shown = judged if judged is not None else request.validation
-    confusion = _confusion(shown, scores.predicted)
-    where = f"{len(shown):,} {'test' if judged is not None else 'validation'} images"
-    title = f"{network.name} on {request.fit.name}"
-    history_plot = folder.history_plot(request.fit.name)
-    draw_history(history_plot, outcome.records, best_epoch=outcome.best_epoch, title=title)
-    draw_confusion(folder.confusion_plot, confusion, request.fit.classes, title=f"{title}, {where}")
-    publish_text(folder.confusion_table, confusion_csv(confusion, request.fit.classes))
-    records = outcome.records
-    return TrainedRun(
-        folder=folder.path,
-        model=folder.model,
-        weights_digest=digest,
-        convention=convention,
-        parameters=network.count_params(),
-        records=records,
-        best_epoch=outcome.best_epoch,
-        stopped_early=len(records) < request.options.epochs,
-        validation_accuracy=records[outcome.best_epoch - 1].val_accuracy,
-        validation_images=len(request.validation),
-        test_accuracy=None if judged is None else scores.accuracy,
-        test_images=0 if judged is None else len(judged),
-        history_plot=history_plot,
-        confusion_plot=folder.confusion_plot,
-        confusion_table=folder.confusion_table,
-        seconds=sum(record.seconds for record in records),
-        images_per_second=float(np.mean([record.images_per_second for record in records])),
-    )
-
-
-def check_request(request: TrainingRequest) -> None:
-    """Look at whether images, classes and network fit together, before any work.
+def check_task(task: TrainingTask) -> None:
+    """Check that images, classes and network match, before any work.
 
     Raises:
-        UsageError: If they do not.
+        PluginError: If the model format cannot write.
+        UsageError: If they do not match.
     """
-    for split, dataset in (("fit", request.fit), ("validation", request.validation)):
+    if task.model_format.write is None:
+        raise PluginError(f"model format {task.model_format.name} cannot write", hint="enable its plugin")
+    for split, dataset in (("fit", task.fit), ("validation", task.validation)):
         if not len(dataset):
             raise UsageError(
                 f"data set {dataset.name} has no {split} images", hint="train on a data set with more images"
             )
-    for split, other in (("validation", request.validation), ("test", request.test)):
-        if other is not None and other.classes != request.fit.classes:
+    for split, other in (("validation", task.validation), ("test", task.test)):
+        if other is not None and other.classes != task.fit.classes:
             raise UsageError(
                 f"the {split} images have other classes than the fit images",
                 hint="take all splits from one data set",
             )
-    start = request.start_from
+    start = task.start_from
     if start is None:
-        if request.architecture is None:
+        if task.architecture is None:
             raise UsageError("nothing to train", hint="name an architecture or a model to start from")
         return
-    classes = request.fit.classes
-    known = start.card.classes
+    classes, known = task.fit.classes, start.card.classes
     if (known and known != classes) or start.classes != len(classes):
         raise UsageError(
-            f"{start.name} tells {start.classes} classes apart, "
-            f"data set {request.fit.name} has {len(classes)}{' others' if known else ''}",
+            f"{start.name} has {start.classes} classes, "
+            f"data set {task.fit.name} has {len(classes)}{' others' if known else ''}",
             hint="fine-tune on a data set with the model's classes in the model's order",
         )
 
 
-def _configuration(request: TrainingRequest) -> RunConfiguration:
-    start, architecture = request.start_from, request.architecture
-    fine_tuning = start is not None
-    return RunConfiguration(
-        architecture="" if fine_tuning or architecture is None else architecture.name,
-        architecture_options={} if fine_tuning else options_as_json(request.architecture_options),
-        dataset=request.fit.name,
-        fit_digest=_images_digest(request.fit),
-        fit_images=len(request.fit),
-        validation_digest=_images_digest(request.validation),
-        validation_images=len(request.validation),
-        classes=request.fit.classes,
-        options=options_as_json(request.options),
-        seed=request.seed,
-        start_from="" if start is None else start.name,
-        start_digest="" if start is None else weights_digest(start.tensors),
-        convention=str(_convention(request)),
-        versions=_versions(),
+def _train(
+    task: TrainingTask, folder: RunFolder, record: RunRecord, notify: Callable[[RunEvent], None]
+) -> TrainedModel:
+    write, classes = task.model_format.write, task.fit.classes
+    assert write is not None
+    make_deterministic(task.seed)
+    network = _build(task)
+    template = template_of(network, task.model_format).with_card(_card(task))
+    weights = class_weights(task.fit.labels, len(classes), task.options.class_weighting)
+    state = TrainState(network, template, options=task.options, weights=weights, seed=task.seed)
+    metrics = {"validation_images": float(len(task.validation))}
+
+    def save(path: Path) -> Card:
+        model = state.model()
+        card = dataclasses.replace(model.card, metrics=dict(metrics))
+        return save_model(model.with_card(card), path, write=write, read=task.model_format.read)
+
+    def save_best(accuracy: float) -> None:
+        metrics["validation_accuracy"] = accuracy
+        save(folder.model)
+
+    last = Trainer(task, state, folder, record.digest(), save_best=save_best, notify=notify).train()
+    state.restore(last.best)
+    test = task.test if task.test is not None and len(task.test) else None
+    evaluation = state.evaluate(test or task.validation)
+    metrics["validation_accuracy"] = last.best_accuracy
+    if test is not None:
+        metrics |= {"test_accuracy": evaluation.accuracy, "test_images": float(len(test))}
+    card = save(folder.model)
+
+    name = task.fit.name
+    title = f"{network.name} on {name}"
+    plot, mapping = folder.history_plot(name), folder.path / f"class_mapping_{name}.txt"
+    draw_history(plot, last.records, best_epoch=last.best_epoch, title=title)
+    images = f"{evaluation.images:,} {'validation' if test is None else 'test'} images"
+    draw_confusion(folder.confusion_plot, evaluation.confusion, classes, title=f"{title}, {images}")
+    publish_text(folder.confusion_table, confusion_csv(evaluation.confusion, classes))
+    publish_text(mapping, "".join(f"{index}: {name}\n" for index, name in enumerate(classes)))
+    if task.results is not None:
+        for file in (plot, mapping):
+            publish_bytes(task.results / file.name, file.read_bytes())
+        plot, mapping = task.results / plot.name, task.results / mapping.name
+    if task.target is not None:
+        with exclusive(task.target, wait_s=_WAIT_S):
+            save(task.target)
+    folder.write_record(dataclasses.replace(record, state="finished", error=""))
+    folder.checkpoint.unlink(missing_ok=True)
+    return TrainedModel(
+        model=task.target or folder.model,
+        run=folder.path,
+        dataset=name,
+        architecture=card.architecture,
+        parameters=network.count_params(),
+        epochs=last.epochs,
+        best_epoch=last.best_epoch,
+        stopped_early=last.epochs < task.options.epochs,
+        validation_accuracy=last.best_accuracy,
+        validation_images=len(task.validation),
+        test_accuracy=None if test is None else evaluation.accuracy,
+        test_images=0 if test is None else len(test),
+        images_per_second=float(np.mean([record.images_per_second for record in last.records])),
+        seconds=sum(record.seconds for record in last.records),
+        weights_digest=card.weights_digest,
+        mapping=mapping,
+        history_plot=plot,
+        confusion_plot=folder.confusion_plot,
+        confusion_table=folder.confusion_table,
     )
 
 
-def _settle_configuration(
-    request: TrainingRequest, folder: RunFolder, configuration: RunConfiguration
-) -> None:
-    """Write what the run is, or make sure that a resumed one is what it was."""
-    if not request.resume:
-        # A checkpoint of an earlier training must not stand beside another configuration.
+def _open_run(task: TrainingTask, folder: RunFolder) -> RunRecord:
+    """Write the run's record, or check that a resumed run is the one that was started."""
+    record = _record(task)
+    if not task.resume:
+        # A checkpoint of an earlier training must not remain with another record.
         folder.checkpoint.unlink(missing_ok=True)
-    if not request.resume or not folder.configuration.exists():
-        # A resumed run that lost it goes on: its checkpoint says of which configuration it is.
-        folder.write_configuration(configuration)
-        return
-    before = folder.read_configuration()
-    differing = before.differences(configuration)
+    if not task.resume or not folder.record.exists():
+        # A resumed run without its record is checked against the digest in its checkpoint.
+        folder.write_record(record)
+        return record
+    before = folder.read_record()
+    if before.state == "finished":
+        raise UsageError(
+            f"{folder.path} is finished", hint=f"train {folder.model} further with `toolkit train --from`"
+        )
+    differing = before.differences(record)
     if differing:
         raise PlanRefusedError(
             f"{folder.path} was started with another {', '.join(differing)}",
-            hint="resume with what is in its config.json, or start a new run",
+            hint=f"resume with what is in its {folder.record.name}, or start a new run",
         )
-    if before.versions != configuration.versions:
-        request.progress.note(
-            "other versions or processors than at the start of the run: "
+    if before.versions != record.versions:
+        task.progress.note(
+            "versions or processors differ from the start of the run: "
             "the weights will not be the same bit for bit"
         )
+    resumed = dataclasses.replace(before, state="started", error="")
+    folder.write_record(resumed)
+    return resumed
 
 
-def _network(request: TrainingRequest) -> tuple[keras.Model, Convention, bool]:
-    """The network to train, how it wants its pixels, and whether it gives logits."""
-    start = request.start_from
-    if start is not None:
-        network = keras_from_model(start)
-        return network, _convention(request), not start.build_graph().outputs_probabilities
-    architecture = request.architecture
-    if architecture is None:
-        raise UsageError("nothing to train", hint="name an architecture or a model to start from")
-    network = architecture.build(
-        BuildRequest(
-            classes=len(request.fit.classes), seed=request.seed, options=request.architecture_options
-        )
+def _record(task: TrainingTask) -> RunRecord:
+    start, architecture = task.start_from, task.architecture
+    fine_tuning = start is not None
+    return RunRecord(
+        architecture="" if fine_tuning or architecture is None else architecture.name,
+        architecture_options={} if fine_tuning else options_as_json(task.architecture_options),
+        dataset=task.fit.name,
+        fit_digest=_images_digest(task.fit),
+        fit_images=len(task.fit),
+        validation_digest=_images_digest(task.validation),
+        validation_images=len(task.validation),
+        classes=task.fit.classes,
+        options=options_as_json(task.options),
+        seed=task.seed,
+        start_from="" if start is None else start.name,
+        start_digest="" if start is None else weights_digest(start.tensors),
+        convention=str(_convention(task)),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={
+            "toolkit": __version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "keras": importlib.metadata.version("keras"),
+            "tensorflow": importlib.metadata.version("tensorflow"),
+            # The order of sums depends on the number of threads, and the last bits on the order.
+            "processors": os.environ.get("TF_NUM_INTRAOP_THREADS") or str(usable_processors()),
+        },
     )
-    return network, _convention(request), False
 
 
-def _convention(request: TrainingRequest) -> Convention:
-    if request.start_from is not None:
-        return request.start_from.card.convention or Convention()
-    return Convention() if request.architecture is None else request.architecture.convention
-
-
-def _save(network: keras.Model, target: Path, request: TrainingRequest, convention: Convention) -> str:
-    """Save the network with its card.
-
-    Returns:
-        Its weights digest.
-    """
-
-    def write(staging: Path) -> str:
-        save_keras(network, staging)
-        weights = {name: (weight.numpy(), TensorRole.OTHER) for name, weight in named_weights(network)}
-        return weights_digest(ArrayTensors(weights))
-
-    architecture, start = request.architecture, request.start_from
-    card = Card(
-        name=target.parent.name,
-        classes=request.fit.classes,
-        convention=convention,
-        architecture=start.card.architecture if start else architecture.name if architecture else "",
-        dataset=request.fit.name,
-        made_by="fine-tune" if start else "train",
-        seed=request.seed,
+def _build(task: TrainingTask) -> keras.Model:
+    if task.start_from is not None:
+        return keras_from_model(task.start_from)
+    assert task.architecture is not None
+    return task.architecture.build(
+        BuildRequest(classes=len(task.fit.classes), seed=task.seed, options=task.architecture_options)
     )
-    return save_written(target, card, write=write, read=request.model_format.read).weights_digest
+
+
+def _convention(task: TrainingTask) -> Convention:
+    if task.start_from is not None:
+        return task.start_from.card.convention or Convention()
+    return Convention() if task.architecture is None else task.architecture.convention
+
+
+def _card(task: TrainingTask) -> Card:
+    start, architecture = task.start_from, task.architecture
+    known = start.card.architecture if start is not None else architecture.name if architecture else ""
+    return Card(
+        name=task.folder.name if task.target is None else task.target.stem,
+        classes=task.fit.classes,
+        convention=_convention(task),
+        architecture=known,
+        dataset=task.fit.name,
+        made_by="train" if start is None else "fine-tune",
+        parents=() if start is None else (Parent(start.name, weights_digest(start.tensors)),),
+        settings={
+            **options_as_json(task.options),
+            **options_as_json(task.architecture_options),
+            **task.loader_options,
+        },
+        seed=task.seed,
+    )
 
 
 def _images_digest(dataset: Dataset) -> str:
@@ -275,25 +301,3 @@ def _images_digest(dataset: Dataset) -> str:
     for start in range(0, len(dataset), 65_536):
         digest.update(np.ascontiguousarray(dataset.images[start : start + 65_536]).data)
     return digest.hexdigest()
-
-
-def _confusion(dataset: Dataset, predicted: NDArray[np.int32]) -> NDArray[np.int64]:
-    classes = len(dataset.classes)
-    pairs = np.asarray(dataset.labels, dtype=np.int64) * classes + predicted
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "toolkit": __version__,
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "keras": importlib.metadata.version("keras"),
-        "tensorflow": importlib.metadata.version("tensorflow"),
-        # Sums are split among threads, and their order is in the last bits.
-        "processors": os.environ.get("TF_NUM_INTRAOP_THREADS") or str(_processors()),
-    }
-
-
-def _processors() -> int:
-    """How many this process may use; a container or `taskset` may leave it fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

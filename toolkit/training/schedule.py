@@ -11,14 +11,14 @@ _LAST = 0.001
 
 @dataclass(frozen=True, slots=True)
 class WarmupCosine:
-    """A rise in a line, then half a cosine down to nearly nothing.
+    """A linear rise, then half a cosine down to nearly zero.
 
     Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017, without
     the restarts.
 
     Attributes:
-        highest: The learning rate at the top.
-        steps: Of the whole training, 1 or above.
+        highest: The highest learning rate.
+        steps: Number of steps of the whole training, 1 or above.
         warmup: Share of the steps that rise, 0 to 1.
     """
 
@@ -27,13 +27,9 @@ class WarmupCosine:
     warmup: float
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step.
-
-        Args:
-            step: From 0; steps behind the planned ones have the last rate.
-        """
+        """The learning rate of a step, counted from 0; the last rate for later steps."""
         rising = int(self.steps * self.warmup)
         if step < rising:
             return self.highest * (_FIRST + (1.0 - _FIRST) * step / rising)
-        through = min((step - rising) / max(self.steps - rising, 1), 1.0)
-        return self.highest * (_LAST + (1.0 - _LAST) * 0.5 * (1.0 + math.cos(math.pi * through)))
+        progress = min((step - rising) / max(self.steps - rising, 1), 1.0)
+        return self.highest * (_LAST + (1.0 - _LAST) * 0.5 * (1.0 + math.cos(math.pi * progress)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.declarations import RunEvent, RunListener
-from toolkit.training.listening import Audience
+from toolkit.training.listeners import Listeners
 from toolkit.vocabulary import SilentProgress
 
 
@@ -15,7 +15,7 @@ class Notes(SilentProgress):
         self.lines.append(text)
 
 
-def test_a_listener_that_fails_is_silenced_and_hurts_no_other() -> None:
+def test_a_listener_that_fails_is_not_called_again_and_harms_no_other() -> None:
     heard: list[tuple[str, int]] = []
 
     def fail(event: RunEvent) -> None:
@@ -26,7 +26,7 @@ def test_a_listener_that_fails_is_silenced_and_hurts_no_other() -> None:
         heard.append(("good", event.epoch))
 
     notes = Notes()
-    audience = Audience(
+    listeners = Listeners(
         [
             RunListener(name="bad", summary="", hear=fail),
             RunListener(name="good", summary="", hear=listen),
@@ -34,6 +34,8 @@ def test_a_listener_that_fails_is_silenced_and_hurts_no_other() -> None:
         notes,
     )
     for epoch in (1, 2):
-        audience.tell(RunEvent("epoch", Path("run"), epoch=epoch))
+        listeners.notify(RunEvent("epoch", Path("run"), epoch=epoch))
     assert heard == [("bad", 1), ("good", 1), ("good", 2)]
-    assert notes.lines == ["listener bad failed and hears no more of this run: RuntimeError: no network"]
+    assert notes.lines == [
+        "listener bad failed and is not called again in this run: RuntimeError: no network"
+    ]

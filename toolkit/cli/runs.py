@@ -1,0 +1,116 @@
+"""``toolkit runs``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.output import shown_path
+from toolkit.cli.parameters import RUN
+from toolkit.cli.tables import print_table
+from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
+from toolkit.vocabulary import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from toolkit.operations.runs import Run, RunDetails
+
+
+@click.group("runs")
+@common_options
+def command() -> None:
+    """List, show and remove training runs."""
+
+
+@command.command("list")
+@common_options
+@pass_request(ListRuns)
+def list_command(command_line: CommandLine, request: ListRuns) -> None:
+    """List the runs in runs/, oldest first."""
+    from toolkit.operations.runs import list_runs
+
+    runs = list_runs(command_line.toolkit, request, command_line.output.progress())
+    command_line.output.result({"runs": runs}, lambda console: _print_list(runs, console))
+
+
+@command.command("show")
+@click.argument("run", metavar="RUN", type=RUN)
+@common_options
+@pass_request(ShowRun)
+def show_command(command_line: CommandLine, request: ShowRun) -> None:
+    """Show one run: its settings and its epochs. RUN is a name, a path, or latest."""
+    from toolkit.operations.runs import show_run
+
+    details = show_run(command_line.toolkit, request, command_line.output.progress())
+    command_line.output.result(details, lambda console: _print_details(details, console))
+
+
+@command.command("rm")
+@click.argument("runs", metavar="RUN…", type=RUN, nargs=-1, required=True)
+@common_options
+@pass_request(RemoveRuns)
+def remove_command(command_line: CommandLine, request: RemoveRuns) -> None:
+    """Remove runs with everything in their folders; models in models/ are kept."""
+    from toolkit.operations.runs import remove_runs
+
+    removed = remove_runs(command_line.toolkit, request, command_line.output.progress())
+    command_line.output.result(
+        {"removed": removed}, lambda console: console.print(f"removed {', '.join(removed)}")
+    )
+
+
+def _print_list(runs: Sequence[Run], console: Console) -> None:
+    from rich.table import Table
+
+    if not runs:
+        console.print("no runs")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("run", overflow="fold")
+    for title in ("state", "started", "data set", "architecture"):
+        table.add_column(title, no_wrap=True)
+    for title in ("epochs", "validation"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for run in runs:
+        table.add_row(
+            run.name,
+            run.state,
+            run.created[:16].replace("T", " "),
+            run.dataset,
+            run.architecture or (f"from {run.start_from}" if run.start_from else ""),
+            f"{run.epochs}/{run.planned}",
+            percent(run.validation_accuracy),
+        )
+    print_table(console, table)
+
+
+def _print_details(details: RunDetails, console: Console) -> None:
+    from rich.table import Table
+
+    run, record = details.run, details.record
+    console.print(f"run           {shown_path(run.path)}")
+    console.print(f"state         {run.state}" + (f": {run.error}" if run.error else ""))
+    console.print(f"started       {run.created}, toolkit {record.versions.get('toolkit', '?')}")
+    console.print(f"data set      {run.dataset}: {record.fit_images:,} fit images")
+    console.print(f"architecture  {run.architecture or f'that of {run.start_from}'}, seed {record.seed}")
+    settings = {**record.architecture_options, **record.options}
+    console.print(f"settings      {', '.join(f'{key}={value}' for key, value in settings.items())}")
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("epoch", "loss", "accuracy", "val loss", "validation", "images/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for epoch in details.history:
+        table.add_row(
+            f"{epoch.epoch}/{run.planned}",
+            f"{epoch.loss:.4f}",
+            percent(epoch.accuracy),
+            f"{epoch.val_loss:.4f}",
+            percent(epoch.val_accuracy),
+            f"{epoch.images_per_second:,.0f}",
+        )
+    print_table(console, table)

@@ -1,0 +1,132 @@
+"""The request of a training as a TOML file: ``--config FILE``, and the ``run.toml`` of each run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import ConfigurationError, MissingInputError, UsageError
+from toolkit.options import options_as_json, options_from_mapping
+from toolkit.requests.train import Train
+from toolkit.store import Workspace, publish_text
+from toolkit.store.faults import storage_error
+
+_LARGEST = 1 << 20  # bytes
+_NOT_IN_A_FILE = ("resume", "config", "force")
+
+
+def read_config(path: Path) -> Train:
+    """Read a request from a file; paths in it are relative to its folder.
+
+    Raises:
+        ConfigurationError: If it is not TOML.
+        MissingInputError: If there is no such file.
+        StorageError: If it cannot be read.
+        UsageError: If a key is unknown, or a value is not allowed.
+    """
+    import tomllib
+
+    if not path.is_file():
+        raise MissingInputError(f"{path}: no such file", hint="each run has a run.toml to start from")
+    try:
+        with path.open("rb") as file:
+            table = tomllib.loads(file.read(_LARGEST).decode())
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: not a TOML file: {error}", hint="see docs/training.md") from error
+    except OSError as error:
+        raise storage_error(error, path, "could not be read") from error
+    for key in _NOT_IN_A_FILE:
+        if key in table:
+            raise ConfigurationError(f"{path}: {key} is for the command line only", hint="delete it")
+    request = options_from_mapping(Train, table, owner=str(path))
+    dataset, start = request.dataset, request.from_model
+    return dataclasses.replace(
+        request,
+        # A name has no slash, a path in a file has one.
+        dataset=_resolved(dataset, path) if dataset is not None and "/" in dataset else dataset,
+        from_model=None if start is None else Path(_resolved(str(start), path)),
+    )
+
+
+def write_config(path: Path, request: Train, workspace: Workspace) -> None:
+    """Publish a request so that it can be read from any working directory.
+
+    Args:
+        path: The ``run.toml`` of a run.
+        request: With all defaults resolved; ``dataset`` is a path if a data set of this name cannot
+            be found in the workspace.
+        workspace: Paths in it are written relative to the file, so that it can be moved.
+    """
+    import tomli_w
+
+    table = {key: value for key, value in options_as_json(request).items() if key not in _NOT_IN_A_FILE}
+    for key in ("dataset", "from_model"):
+        value = table[key]
+        if value is not None and (key == "from_model" or "/" in value):
+            table[key] = _relative(value, path, workspace)
+    publish_text(path, tomli_w.dumps(_without_none(table)))
+
+
+def with_config(request: Train) -> Train:
+    """A request completed from its config file; its own fields and options take precedence."""
+    if request.config is None:
+        return request
+    file = read_config(request.config)
+    given = given_options(request)
+    kept = {
+        key: value
+        for key, value in given_options(file).items()
+        if not any(key == other or key.endswith(f".{other}") or other.endswith(f".{key}") for other in given)
+    }
+    fields = {item.name: getattr(request, item.name) for item in dataclasses.fields(request)}
+    changes = {name: value for name, value in fields.items() if value is not None and value is not False}
+    return dataclasses.replace(file, **changes | {"options": kept | given, "config": None})
+
+
+def given_options(request: Train) -> dict[str, Any]:
+    """The options of a request by key, as ``width`` or ``arch.width``; texts as typed, or values.
+
+    Raises:
+        UsageError: If a text is not ``key=value``, or a key is given twice.
+    """
+    options: dict[str, Any] = {}
+    pairs = request.options.items() if isinstance(request.options, Mapping) else _split(request.options)
+    for key, value in pairs:
+        tables = value.items() if isinstance(value, Mapping) else [("", value)]
+        for below, part in tables:
+            name = (f"{key}.{below}" if below else key).strip().replace("-", "_")
+            if name in options:
+                raise UsageError(f"option {name} is given twice", hint="give it once")
+            options[name] = part
+    return options
+
+
+def _split(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"options are key=value, received {text!r}", hint="-o learning_rate=0.001")
+        yield key, value.strip()
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML has no null."""
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def _relative(path: str, file: Path, workspace: Workspace) -> str:
+    absolute = os.path.abspath(path)  # noqa: PTH100 - Path.resolve follows links
+    if Path(absolute).is_relative_to(os.path.abspath(workspace.root)):  # noqa: PTH100
+        return os.path.relpath(absolute, file.parent)
+    return absolute
+
+
+def _resolved(written: str, file: Path) -> str:
+    return written if os.path.isabs(written) else os.path.relpath(file.parent / written)  # noqa: PTH117

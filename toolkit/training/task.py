@@ -1,0 +1,102 @@
+"""What a training needs, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toolkit.data import Dataset
+from toolkit.declarations import Architecture, ModelFormat, NoOptions, RunListener
+from toolkit.model import Model
+from toolkit.training.options import TrainingOptions
+from toolkit.vocabulary import Progress, SilentProgress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingTask:
+    """One training with everything opened that it uses.
+
+    Attributes:
+        architecture: Builds the network; None only if ``start_from`` is given.
+        fit: Training images, one or more.
+        validation: Images that choose the best epoch, one or more.
+        folder: The run's folder; created if it is missing.
+        model_format: Reads and writes ``.h5`` files.
+        architecture_options: An instance of the architecture's options.
+        loader_options: Of the data set loader, as JSON values, for the card.
+        test: Images for the one final figure, if there are any.
+        options: Of the training.
+        seed: 0 or above; the same seed gives the same weights digest.
+        resume: Continue from the folder's checkpoint, if there is one.
+        start_from: A model to fine-tune, with its card.
+        target: Where the model is published beside the run's folder; None for nowhere.
+        results: Folder for a copy of class mapping and plot; None for none.
+        listeners: Called at the start, after every epoch and at the end.
+        progress: Told of images done.
+    """
+
+    architecture: Architecture | None
+    fit: Dataset
+    validation: Dataset
+    folder: Path
+    model_format: ModelFormat
+    architecture_options: Any = field(default_factory=NoOptions)
+    loader_options: dict[str, Any] = field(default_factory=dict)
+    test: Dataset | None = None
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+    seed: int = 0
+    resume: bool = False
+    start_from: Model | None = None
+    target: Path | None = None
+    results: Path | None = None
+    listeners: Sequence[RunListener] = ()
+    progress: Progress = field(default_factory=SilentProgress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """The result of a training.
+
+    Attributes:
+        model: The published model; the one in the run's folder if the task has no target.
+        run: The run's folder.
+        dataset: Name of the data set.
+        architecture: Name of the architecture; empty if that of a fine-tuned model is not known.
+        parameters: Number of float elements, running statistics included.
+        epochs: Number of epochs done.
+        best_epoch: From 1; the model has the weights of this epoch.
+        stopped_early: Whether validation stopped improving before the last planned epoch.
+        validation_accuracy: 0 to 1.
+        validation_images: Number of validation images.
+        test_accuracy: 0 to 1; None without test images.
+        test_images: Number of test images.
+        images_per_second: While training, mean over the epochs.
+        seconds: Training and evaluation of all epochs.
+        weights_digest: Of the model.
+        mapping: The class mapping, one line per output.
+        history_plot: Accuracy and loss over the epochs.
+        confusion_plot: Confusion matrix on the test images, or else on validation.
+        confusion_table: The same as CSV.
+    """
+
+    model: Path
+    run: Path
+    dataset: str
+    architecture: str
+    parameters: int
+    epochs: int
+    best_epoch: int
+    stopped_early: bool
+    validation_accuracy: float
+    validation_images: int
+    test_accuracy: float | None
+    test_images: int
+    images_per_second: float
+    seconds: float
+    weights_digest: str
+    mapping: Path
+    history_plot: Path
+    confusion_plot: Path
+    confusion_table: Path
