@@ -26,7 +26,7 @@ from toolkit.vocabulary import percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.training.task import TrainedModel
+    from toolkit.operations.train import TrainedModel
 
 _WITH_RESUME = {"resume", "force"}
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from toolkit.training.folder import RunFolder
     from toolkit.training.task import TrainedModel, TrainingTask
 
+__all__ = ["TrainedModel", "train"]
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_IN_A_FOLDER_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
