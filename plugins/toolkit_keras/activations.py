@@ -79,7 +79,7 @@ def activation_of(config: LayerConfig, key: str = "activation") -> Activation:
     """The activation that a layer's configuration names.
 
     Raises:
-        UnsupportedError: If it is a function of somebody's own.
+        UnsupportedError: If it is a custom function.
     """
     value = config.values.get(key)
     if value is None:
@@ -91,7 +91,7 @@ def activation_of(config: LayerConfig, key: str = "activation") -> Activation:
     inner, kind = value.get("config"), str(value.get("class_name"))
     module = str(value.get("module") or "keras")
     if module.partition(".")[0] not in KERAS_PACKAGES:
-        # Keras writes its own functions by name alone; somebody's own may bear one of their names.
+        # Keras writes its own functions by name alone; a custom one may have one of their names.
         return Activation(f"custom {inner if isinstance(inner, str) else kind}")
     if isinstance(inner, str):
         return Activation(inner)

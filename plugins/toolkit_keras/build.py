@@ -1,4 +1,4 @@
-"""From wiring and stored tensors to a :class:`Model`."""
+"""From a parsed network and stored tensors to a :class:`Model`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CARD_ATTRIBUTE = "toolkit_card"
 CARD_MEMBER = "toolkit_card.json"
 
 Placed = tuple[str, TensorRole, Stored, bool]
-"""A tensor's name in its layer, its role, where it stands, and whether Theano has rotated it."""
+"""A tensor's name in its layer, its role, its place in the file, and whether Theano has rotated it."""
 
 
 class StoredTensors(Tensors):
-    """Tensors in an HDF5 file, each read when it is asked for; safe to use from any thread."""
+    """Tensors in an HDF5 file, each read on request; safe to use from any thread."""
 
     def __init__(
         self, source: ByteSource, where: str, tensors: Mapping[str, tuple[TensorSpec, Stored, bool]]
@@ -45,7 +45,7 @@ class StoredTensors(Tensors):
         return self._specs
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor, little endian, as one piece."""
+        """Read one tensor, little endian and contiguous."""
         spec, stored, rotated = self._tensors[name]
         if stored.offset is not None:
             what = f"{self._where}: {name}"
@@ -77,7 +77,7 @@ def build_model(
     Args:
         placed: Every layer's tensors, by the layer's path.
         card: The embedded card's JSON, or None.
-        dropped: What the file holds besides.
+        dropped: What else the file holds.
     """
     specs: dict[str, tuple[TensorSpec, ...]] = {}
     tensors: dict[str, tuple[TensorSpec, Stored, bool]] = {}
@@ -119,7 +119,7 @@ def build_model(
 
 
 def _card(text: str | bytes | None, where: str, dropped: tuple[str, ...]) -> tuple[Card, tuple[str, ...]]:
-    """The embedded card; one that cannot be read is no reason to refuse the network."""
+    """The embedded card; if it cannot be read, the network can still be used."""
     if text is None:
         return Card(), dropped
     try:

@@ -1,4 +1,4 @@
-"""The bytes of an HDF5 file, wherever they stand: a file, a part of one, or memory."""
+"""The bytes of an HDF5 file: a file, a part of one, or memory."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class ByteSource(ABC):
 
     @abstractmethod
     def open(self) -> BinaryIO:
-        """A stream of its own over all the bytes, at their beginning."""
+        """A new stream over all the bytes, at their beginning."""
 
     def read_array(
         self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], what: str
     ) -> NDArray[Any]:
-        """Read an array that stands in one piece, straight into its memory.
+        """Read a contiguous array straight into its memory.
 
         Args:
-            offset: Of its first byte, from the source's beginning.
+            offset: Of its first byte.
             what: Name of the tensor, for error messages.
 
         Raises:
@@ -43,7 +43,7 @@ class ByteSource(ABC):
                 count = stream.readinto(left)  # type: ignore[attr-defined]
                 if not count:
                     raise UnreadableInputError(
-                        f"{what} ends behind the end of the file", hint="get or make it again"
+                        f"{what} ends after the end of the file", hint="download or create it again"
                     )
                 left = left[count:]
         return array
@@ -66,7 +66,7 @@ class FileBytes(ByteSource):
         self._start = start
         self.size = length - start if size is None else size
         if self.size < 0 or start + self.size > length:
-            raise UnreadableInputError(f"{path.name}: it was cut off", hint="get or make it again")
+            raise UnreadableInputError(f"{path.name}: it was cut off", hint="download or create it again")
 
     def open(self) -> BinaryIO:
         """A stream over the part, if the file has not changed."""
@@ -76,7 +76,7 @@ class FileBytes(ByteSource):
             raise UnreadableInputError(
                 f"{self._path.name} has changed since it was opened", hint="read it again"
             )
-        return _Window(stream, self._start, self.size)  # type: ignore[return-value]
+        return _FilePart(stream, self._start, self.size)  # type: ignore[return-value]
 
 
 class MemoryBytes(ByteSource):
@@ -91,8 +91,8 @@ class MemoryBytes(ByteSource):
         return io.BytesIO(self._content)
 
 
-class _Window(io.RawIOBase):
-    """A part of a file as a file of its own."""
+class _FilePart(io.RawIOBase):
+    """A part of a file as a file."""
 
     def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From the configuration in a file to a :class:`KerasNetwork`, for every dialect of Keras."""
+"""From the configuration in a file to a :class:`KerasNetwork`, for every version of Keras."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit_keras.keras_network import Call, KerasNetwork, LayerNode, LayerOutput
+from toolkit_keras.layer_config import DAMAGED
 
 MODEL_CLASSES = ("Sequential", "Functional", "Model")
 KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow")
@@ -16,7 +17,6 @@ MAX_LAYERS = 2_000
 MAX_DEPTH = 20
 MAX_CONFIG_BYTES = 16 << 20
 
-_DAMAGED = "the file's configuration is damaged, or not written by Keras"
 _CODE = ("Lambda", "__lambda__")
 _HARMLESS = {"training": False}
 
@@ -29,14 +29,14 @@ def load_json(text: str | bytes, what: str) -> dict[str, Any]:
         what: Name of the thing, for the error message.
 
     Raises:
-        UnreadableInputError: If it is none.
+        UnreadableInputError: If it is not JSON or no object.
     """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnreadableInputError(f"{what} is not JSON: {str(error)[:100]}", hint=_DAMAGED) from error
+        raise UnreadableInputError(f"{what} is not JSON: {str(error)[:100]}", hint=DAMAGED) from error
     if not isinstance(value, dict):
-        raise UnreadableInputError(f"{what} is a JSON {type(value).__name__}, not an object", hint=_DAMAGED)
+        raise UnreadableInputError(f"{what} is a JSON {type(value).__name__}, not an object", hint=DAMAGED)
     return value
 
 
@@ -51,7 +51,7 @@ def refuse_code(config: Any) -> None:
     while stack:
         value, depth, owner = stack.pop()
         if depth > 200:
-            raise LimitReachedError("the model's configuration is more than 200 levels deep", hint=_DAMAGED)
+            raise LimitReachedError("the model's configuration is more than 200 levels deep", hint=DAMAGED)
         if isinstance(value, dict):
             inner = value.get("config")
             if isinstance(inner, dict) and isinstance(inner.get("name"), str):
@@ -67,7 +67,7 @@ def refuse_code(config: Any) -> None:
 
 
 def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
-    """The wiring that a model's configuration describes.
+    """The network that a model's configuration describes.
 
     Args:
         description: ``{"class_name", "config", …}``.
@@ -79,7 +79,7 @@ def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
     kind = description.get("class_name")
     if kind not in MODEL_CLASSES:
         raise UnsupportedError(
-            f"the model is of class {kind!r}, whose wiring only its own code knows",
+            f"the model is of class {kind!r}, whose connections only its own code knows",
             hint="supported: Sequential and Functional models",
         )
     config = _mapping(description, "config", str(kind))
@@ -88,17 +88,17 @@ def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
 
 def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> KerasNetwork:
     if depth > MAX_DEPTH:
-        raise LimitReachedError(f"models are nested more than {MAX_DEPTH} deep", hint=_DAMAGED)
+        raise LimitReachedError(f"models are nested more than {MAX_DEPTH} deep", hint=DAMAGED)
     entries = config.get("layers")
     if not isinstance(entries, list) or not entries:
-        raise UnreadableInputError(f"model '{name}' has no list of layers", hint=_DAMAGED)
+        raise UnreadableInputError(f"model '{name}' has no list of layers", hint=DAMAGED)
     if len(entries) > MAX_LAYERS:
         raise LimitReachedError(f"model '{name}' has {len(entries)} layers, more than {MAX_LAYERS}")
     sequential = kind == "Sequential"
     layers = [_layer(entry, name, depth, sequential=sequential) for entry in entries]
     doubled = _first_doubled(layer.name for layer in layers)
     if doubled is not None:
-        raise UnreadableInputError(f"model '{name}' has two layers called '{doubled}'", hint=_DAMAGED)
+        raise UnreadableInputError(f"model '{name}' has two layers called '{doubled}'", hint=DAMAGED)
     trainable = config.get("trainable", True) is not False
     if sequential:
         return _sequential(name, layers, trainable=trainable)
@@ -109,12 +109,12 @@ def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> Ker
         _from_zero(source, layers, legacy=legacy) for source in _sources(config.get("output_layers"), name)
     )
     if not inputs or not outputs:
-        raise UnreadableInputError(f"model '{name}' names no inputs or no outputs", hint=_DAMAGED)
+        raise UnreadableInputError(f"model '{name}' names no inputs or no outputs", hint=DAMAGED)
     known = {layer.name for layer in layers}
     for source in (*inputs, *outputs, *(s for layer in layers for call in layer.calls for s in call.sources)):
         if source.layer not in known:
             raise UnreadableInputError(
-                f"model '{name}' refers to '{source.layer}', which it has not", hint=_DAMAGED
+                f"model '{name}' refers to '{source.layer}', which it does not have", hint=DAMAGED
             )
     return KerasNetwork(
         name, sequential=False, layers=tuple(layers), inputs=inputs, outputs=outputs, trainable=trainable
@@ -166,9 +166,9 @@ def _with_plain_calls(layer: LayerNode, layers: list[LayerNode], *, legacy: bool
 
 
 def _from_zero(source: LayerOutput, layers: list[LayerNode], *, legacy: bool) -> LayerOutput:
-    """Keras counts the calls of a nested model from one, for building it counts as its first.
+    """Keras counts the calls of a nested model from one: building it is its first.
 
-    Keras 3 does so for Functional models alone and only where a model lists its outputs.
+    Keras 3 does so for Functional models alone, and only in a model's list of outputs.
     """
     layer = next((layer for layer in layers if layer.name == source.layer), None)
     if layer is None or layer.network is None or (layer.network.sequential and not legacy):
@@ -178,19 +178,19 @@ def _from_zero(source: LayerOutput, layers: list[LayerNode], *, legacy: bool) ->
 
 def _layer(entry: Any, model: str, depth: int, *, sequential: bool) -> LayerNode:
     if not isinstance(entry, dict):
-        raise UnreadableInputError(f"model '{model}' has a layer that is no JSON object", hint=_DAMAGED)
+        raise UnreadableInputError(f"model '{model}' has a layer that is no JSON object", hint=DAMAGED)
     kind = entry.get("class_name")
     config = _mapping(entry, "config", f"a layer of model '{model}'")
     name = entry.get("name") or config.get("name")
     if isinstance(kind, str) and name is None and not _is_keras_own(entry):
         raise UnsupportedError(
-            f"model '{model}' contains a {kind[:100]!r}, a class that is not Keras' own",
-            hint="supported: models built of Keras' own layers",
+            f"model '{model}' contains a {kind[:100]!r}, a class that is not part of Keras",
+            hint="supported: models built of Keras' layers",
         )
     if not isinstance(kind, str) or not isinstance(name, str) or not name or len(name) > 1000:
-        raise UnreadableInputError(f"model '{model}' has a layer without a class or a name", hint=_DAMAGED)
+        raise UnreadableInputError(f"model '{model}' has a layer without a class or a name", hint=DAMAGED)
     if any(part in ("", ".", "..") for part in name.split("/")):
-        raise UnreadableInputError(f"model '{model}' has a layer called {name!r}", hint=_DAMAGED)
+        raise UnreadableInputError(f"model '{model}' has a layer called {name!r}", hint=DAMAGED)
     nested = kind in MODEL_CLASSES and isinstance(config.get("layers"), list)
     calls = () if sequential else _calls(entry.get("inbound_nodes"), name)
     return LayerNode(
@@ -205,7 +205,7 @@ def _layer(entry: Any, model: str, depth: int, *, sequential: bool) -> LayerNode
 
 
 def _is_keras_own(entry: Mapping[str, Any]) -> bool:
-    """Whether a class may be one of Keras'; other people's are registered, or stand in modules of theirs."""
+    """Whether a class may be one of Keras'; custom ones are registered, or have other modules."""
     module = str(entry.get("module") or "keras")
     registered = f"{entry.get('class_name')} {entry.get('registered_name')}"
     return module.partition(".")[0] in KERAS_PACKAGES and ">" not in registered
@@ -215,7 +215,7 @@ def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
     if nodes is None:
         return ()
     if not isinstance(nodes, list) or len(nodes) > MAX_LAYERS:
-        raise UnreadableInputError(f"layer '{layer}': inbound_nodes is not a list", hint=_DAMAGED)
+        raise UnreadableInputError(f"layer '{layer}': inbound_nodes is not a list", hint=DAMAGED)
     calls = []
     for node in nodes:
         if isinstance(node, dict):
@@ -224,12 +224,12 @@ def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
             if node:
                 calls.append(_legacy_call(node, layer))
         else:
-            raise UnreadableInputError(f"layer '{layer}': inbound_nodes holds {node!r}"[:200], hint=_DAMAGED)
+            raise UnreadableInputError(f"layer '{layer}': inbound_nodes holds {node!r}"[:200], hint=DAMAGED)
     return tuple(calls)
 
 
 def _today_call(node: Mapping[str, Any], layer: str) -> Call:
-    """Keras 3: arguments as they were given, tensors as objects that know where they come from."""
+    """Keras 3: arguments as they were given, tensors as objects with their history."""
     sources: list[LayerOutput] = []
     options: dict[str, Any] = {}
     arguments = node.get("args", [])
@@ -238,7 +238,7 @@ def _today_call(node: Mapping[str, Any], layer: str) -> Call:
         options["constants"] = constants
     keywords = node.get("kwargs", {})
     if not isinstance(keywords, dict):
-        raise UnreadableInputError(f"layer '{layer}': kwargs is not an object", hint=_DAMAGED)
+        raise UnreadableInputError(f"layer '{layer}': kwargs is not an object", hint=DAMAGED)
     for key, value in keywords.items():
         found = len(sources)
         rest = _collect(value, sources, layer)
@@ -248,7 +248,7 @@ def _today_call(node: Mapping[str, Any], layer: str) -> Call:
 
 
 def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
-    """Gather the tensors in an argument, in order; returns whatever else there is in it."""
+    """Gather the tensors in an argument, in order; returns everything else in it."""
     if value is None:
         return []
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
@@ -272,7 +272,7 @@ def _legacy_call(node: list[Any], layer: str) -> Call:
     options: dict[str, Any] = {}
     for entry in node:
         if not isinstance(entry, list) or len(entry) not in (3, 4):
-            raise UnreadableInputError(f"layer '{layer}': inbound_nodes holds {entry!r}"[:200], hint=_DAMAGED)
+            raise UnreadableInputError(f"layer '{layer}': inbound_nodes holds {entry!r}"[:200], hint=DAMAGED)
         sources.append(_source(entry[:3], layer))
         if len(entry) == 4 and isinstance(entry[3], dict):
             options |= {key: value for key, value in entry[3].items() if value is not None}
@@ -294,7 +294,7 @@ def _sources(value: Any, model: str) -> Iterable[LayerOutput]:
         for item in value:
             yield from _sources(item, model)
     else:
-        raise UnreadableInputError(f"model '{model}': inputs or outputs hold {value!r}"[:200], hint=_DAMAGED)
+        raise UnreadableInputError(f"model '{model}': inputs or outputs hold {value!r}"[:200], hint=DAMAGED)
 
 
 def _source(value: Any, owner: str) -> LayerOutput:
@@ -304,16 +304,14 @@ def _source(value: Any, owner: str) -> LayerOutput:
         or not isinstance(value[0], str)
         or not all(type(number) is int and 0 <= number < MAX_LAYERS for number in value[1:])
     ):
-        raise UnreadableInputError(
-            f"'{owner}' refers to {value!r}, which names no layer"[:200], hint=_DAMAGED
-        )
+        raise UnreadableInputError(f"'{owner}' refers to {value!r}, which names no layer"[:200], hint=DAMAGED)
     return LayerOutput(value[0], value[1], value[2])
 
 
 def _mapping(value: Mapping[str, Any], key: str, owner: str) -> Mapping[str, Any]:
     inner = value.get(key)
     if not isinstance(inner, dict):
-        raise UnreadableInputError(f"{owner}: {key} is not a JSON object", hint=_DAMAGED)
+        raise UnreadableInputError(f"{owner}: {key} is not a JSON object", hint=DAMAGED)
     return inner
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.tensors import TensorRole, TensorSpec
 from toolkit_keras.keras_network import KerasNetwork, LayerCall, Leaf, evaluate, leaves
-from toolkit_keras.layer_config import LayerConfig
+from toolkit_keras.layer_config import DAMAGED, LayerConfig
 from toolkit_keras.layer_kind import Inputs, MaybeShape, Weight
 from toolkit_keras.registry import is_operation, kind_of
 
@@ -23,7 +23,6 @@ _ROLES = {
     "moving_mean": TensorRole.RUNNING_MEAN,
     "moving_variance": TensorRole.RUNNING_VARIANCE,
 }
-_DAMAGED = "the file's configuration is damaged"
 _PACKED = ("int8", "int4", "float8", "gptq", "awq")
 _GENERATOR_STATES = ("seed_generator_state", "StateVar", "random_seed")
 
@@ -33,7 +32,7 @@ class Expected:
     """A layer and the tensors that it must have, as far as they are known.
 
     Attributes:
-        weights: In Keras' order; None for a layer of an unknown kind, which has what it has.
+        weights: In Keras' order; None for a layer of an unknown kind, which has whatever the file says.
     """
 
     leaf: Leaf
@@ -58,7 +57,7 @@ class Found(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What a network's shapes tell before any tensor is looked at.
+    """What is known of a network's shapes before any tensor is read.
 
     Attributes:
         expected: Every layer that is no model, in the file's order.
@@ -89,10 +88,10 @@ def infer_shapes(network: KerasNetwork) -> Shapes:
         if counted and kind.inputs is not None and len(shapes) != kind.inputs:
             raise UnreadableInputError(
                 f"layer '{call.name}' is called on {len(shapes)} tensors, a {kind.name} takes {kind.inputs}",
-                hint=_DAMAGED,
+                hint=DAMAGED,
             )
         if not shapes:
-            raise UnreadableInputError(f"layer '{call.name}' is called on nothing", hint=_DAMAGED)
+            raise UnreadableInputError(f"layer '{call.name}' is called on nothing", hint=DAMAGED)
         return kind.output_shape(LayerConfig(call.layer.values, call.name), shapes)
 
     start: tuple[MaybeShape, ...] = (None,) * len(network.inputs)
@@ -166,5 +165,5 @@ def _input_shape(network: KerasNetwork, inputs: Mapping[str, Inputs]) -> MaybeSh
 
 
 def _known(shape: MaybeShape) -> tuple[int, ...]:
-    """-1 stands for a size that is not fixed."""
+    """-1 for a size that is not fixed."""
     return () if shape is None else tuple(-1 if size is None else size for size in shape)

@@ -1,8 +1,8 @@
-"""HDF5's global heaps, looked at before HDF5 does.
+"""HDF5's global heaps, checked before HDF5 reads them.
 
-Texts in attributes stand in global heaps: rows of objects, each saying how long it is. In a damaged
-heap an object may say that it has no length at all, and HDF5 1.14 then steps from it to itself
-for ever, in C code that nothing can interrupt. One flipped bit is enough.
+Texts in attributes are stored in global heaps: sequences of objects, each with its length. In a
+damaged heap an object may have the length 0, and HDF5 1.14 then steps from it to itself for ever,
+in C code that nothing can interrupt. One flipped bit is enough.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ _LARGEST = 64 << 20
 
 
 def check_global_heaps(source: ByteSource, where: str) -> None:
-    """Walk every global heap as HDF5 will.
+    """Follow every global heap as HDF5 does.
 
     Args:
         source: An HDF5 file.
         where: The file's name, for the error message.
 
     Raises:
-        UnreadableInputError: If an object leads nowhere, or out of its heap.
+        UnreadableInputError: If an object has no length, or ends outside its heap.
     """
     with source.open() as stream:
         for start in list(_places(stream)):
             if not _is_sound(stream, start, source.size):
                 raise UnreadableInputError(
                     f"{where}: the heap of texts at byte {start:,} is damaged",
-                    hint="the file is damaged; get or make it again",
+                    hint="the file is damaged; download or create it again",
                 )
 
 
 def _places(stream: BinaryIO) -> Iterator[int]:
-    """Where heaps begin: wherever their signature stands."""
+    """Offsets of heaps: wherever there is their signature."""
     position, tail = 0, b""
     stream.seek(0)
     while chunk := stream.read(_CHUNK):
@@ -55,7 +55,7 @@ def _places(stream: BinaryIO) -> Iterator[int]:
 
 
 def _is_sound(stream: BinaryIO, start: int, size: int) -> bool:
-    """Whether HDF5 would get to the heap's end; what it refuses by itself, it may."""
+    """Whether HDF5 reaches the heap's end, or refuses it by itself."""
     stream.seek(start)
     head = stream.read(_COLLECTION.size)
     if len(head) < _COLLECTION.size:

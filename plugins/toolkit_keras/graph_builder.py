@@ -36,7 +36,7 @@ class Value:
         order: Of a flat value: from Keras' order of elements to the graph's; None if they agree.
         unfolded: Of a flat value with an order: the value that was flattened, if it was one value.
         probabilities: Whether it comes out of a softmax along its last axis.
-        known: Whether its shape is known; False behind a layer without an ONNX form.
+        known: Whether its shape is known; False after a layer without an ONNX form.
     """
 
     name: str

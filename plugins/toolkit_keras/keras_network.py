@@ -1,4 +1,4 @@
-"""A Keras model's wiring, parsed: layers, calls, nested models."""
+"""A Keras model, parsed: layers, calls, nested models."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit_keras.layer_config import DAMAGED
 
 MAX_CALLS = 20_000
 
@@ -28,7 +29,7 @@ class Call:
 
     Attributes:
         sources: What it is called on.
-        options: Whatever else it is called with and is not null, such as ``training``.
+        options: Other arguments that are not null, such as ``training``.
     """
 
     sources: tuple[LayerOutput, ...]
@@ -42,11 +43,11 @@ class LayerNode:
     Attributes:
         name: Unique in its network.
         kind: Its class.
-        module: Where Keras keeps that class; empty in legacy files.
+        module: The class's module in Keras; empty in legacy files.
         values: Its ``config``.
         calls: One or more for a layer in use; none for an input.
         network: The nested model that the layer is, or None.
-        trainable: Whether it is to be trained further; decides the order of weights in `.h5`.
+        trainable: Whether it is trainable; decides the order of weights in `.h5`.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Leaf:
 
     Attributes:
         path: Names of the models around it and its own, from the outside in.
-        trainable: Whether it and all the models around it are to be trained further.
+        trainable: Whether it and all the models around it are trainable.
     """
 
     path: tuple[str, ...]
@@ -112,7 +113,7 @@ class LayerCall:
 
     Attributes:
         path: Names of the models around the layer and its own.
-        options: Whatever else it is called with.
+        options: Other arguments.
         repeated: Whether the layer, or a model around it, is called more than once.
     """
 
@@ -130,7 +131,7 @@ class LayerCall:
 def evaluate(
     network: KerasNetwork, inputs: Sequence[T], apply: Callable[[LayerCall, tuple[T, ...]], T]
 ) -> tuple[T, ...]:
-    """Run a network over values of any kind: shapes, layer names, values of a graph.
+    """Run a network over values of any kind: shapes, or values of a graph.
 
     Args:
         network: Nested models in it are run through.
@@ -142,7 +143,7 @@ def evaluate(
         One value for each of the network's outputs.
 
     Raises:
-        UnreadableInputError: If the wiring has a loop or an end that leads nowhere.
+        UnreadableInputError: If the connections form a circle or lead to no layer.
         LimitReachedError: If there are more than 20,000 calls.
     """
     budget = [MAX_CALLS]
@@ -189,7 +190,7 @@ def _evaluate(
             if budget[0] < 0:
                 raise LimitReachedError(
                     f"the model calls its layers more than {MAX_CALLS} times",
-                    hint="no model that recognises characters is that deep",
+                    hint="models that recognise characters are far smaller",
                 )
             values = tuple(_output(done[_key(source)], source) for source in call.sources)
             again = repeated or len(layer.calls) > 1
@@ -203,15 +204,15 @@ def _evaluate(
         if len(later) == len(waiting):
             stuck = ", ".join(sorted({layer.name for layer, _ in later})[:5])
             raise UnreadableInputError(
-                f"model '{'/'.join(above) or network.name}': no input ever reaches {stuck}",
-                hint="the file's configuration is damaged",
+                f"model '{'/'.join(above) or network.name}': no input reaches {stuck}",
+                hint=DAMAGED,
             )
         waiting = later
     missing = [source.layer for source in network.outputs if _key(source) not in done]
     if missing:
         raise UnreadableInputError(
-            f"model '{'/'.join(above) or network.name}': its output {missing[0]} is no layer of it",
-            hint="the file's configuration is damaged",
+            f"model '{'/'.join(above) or network.name}': its output {missing[0]} is not one of its layers",
+            hint=DAMAGED,
         )
     return tuple(_output(done[_key(source)], source) for source in network.outputs)
 
@@ -224,6 +225,6 @@ def _output(values: tuple[T, ...], source: LayerOutput) -> T:
     if source.output >= len(values):
         raise UnreadableInputError(
             f"layer '{source.layer}' has no output {source.output}",
-            hint="the file's configuration is damaged",
+            hint=DAMAGED,
         )
     return values[source.output]

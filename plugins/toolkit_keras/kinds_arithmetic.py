@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolkit.errors import UnreadableInputError
 from toolkit.graph import Permute, Rearrangement, Take
 from toolkit.tensors import TensorRole
 from toolkit_keras.activations import (
@@ -85,10 +84,7 @@ def _along_last(builder: LayerBuilder, value: Value, numbers: tuple[float, ...],
     if len(numbers) == 1:
         return builder.constant(numbers[0], part)
     if len(numbers) != value.shape[-1]:
-        raise UnreadableInputError(
-            f"layer '{builder.layer}': {part} has {len(numbers)} numbers for {value.shape[-1]} channels",
-            hint="the file's configuration is damaged",
-        )
+        builder.config.damaged(f"{part} has {len(numbers)} numbers for {value.shape[-1]} channels")
     spread = [1] * value.rank
     spread[value.place(-1) - 1] = len(numbers)
     return builder.constant(np.asarray(numbers).reshape(spread), part)
@@ -108,10 +104,8 @@ def _broadcast_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     for sizes in zip(*filled, strict=True):
         known = {size for size in sizes if size not in (None, 1)}
         if len(known) > 1:
-            raise UnreadableInputError(
-                f"layer '{config.layer}' merges {' and '.join(str(list(shape)) for shape in shapes)}, "
-                "which do not fit together",
-                hint="the file's configuration is damaged",
+            config.damaged(
+                f"merges {' and '.join(str(list(shape)) for shape in shapes)}, which do not fit together"
             )
         merged.append(known.pop() if known else (None if None in sizes else 1))
     return tuple(merged)
@@ -171,10 +165,8 @@ def _joined_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     axis = own_axis(config, config.integers("axis", -1)[0], rank)
     rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes if len(shape) == rank}
     if len(rest) != 1 or any(len(shape) != rank for shape in shapes):
-        raise UnreadableInputError(
-            f"layer '{config.layer}' joins {' and '.join(str(list(shape)) for shape in shapes)}, "
-            "which do not fit together",
-            hint="the file's configuration is damaged",
+        config.damaged(
+            f"joins {' and '.join(str(list(shape)) for shape in shapes)}, which do not fit together"
         )
     sizes = [shape[axis] for shape in shapes]
     total = None if None in sizes else sum(size for size in sizes if size is not None)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from toolkit.errors import UnreadableInputError, UnsupportedError
+from toolkit.errors import UnsupportedError
 from toolkit.graph import Permute, Rearrangement, Reshape
 from toolkit.tensors import TensorRole
 from toolkit_keras.activations import activation_of, add_activation
@@ -60,7 +60,7 @@ def _build_dense(builder: LayerBuilder) -> Value:
 
 
 def _axis_of(config: LayerConfig, shape: MaybeShape) -> int | None:
-    """Keras' axis counted without the batch, where the number of axes is known."""
+    """Keras' axis counted without the batch, if the number of axes is known."""
     axes = config.integers("axis", -1)
     if len(axes) != 1:
         raise UnsupportedError(
@@ -70,7 +70,7 @@ def _axis_of(config: LayerConfig, shape: MaybeShape) -> int | None:
 
 
 def _switched(config: LayerConfig, size: MaybeShape) -> tuple[Weight, ...]:
-    """Gamma and beta, as far as they are switched on."""
+    """Gamma and beta, if they are switched on."""
     found = []
     if config.flag("scale", default=True):
         found.append(Weight("gamma", size, TensorRole.SCALE))
@@ -85,7 +85,7 @@ _RENORMALISATION = ("moving_stddev", "renorm_mean", "renorm_stddev")
 def _batch_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
     axis = _axis_of(config, inputs[0])
     size = (None if axis is None else size_of(inputs[0], axis),)
-    # Training alone looks at what batch renormalisation counts besides.
+    # Only training uses the further statistics of batch renormalisation.
     renormalised = _RENORMALISATION if config.flag("renorm", default=False) else ()
     return (
         *_switched(config, size),
@@ -207,10 +207,7 @@ def _build_normalization(builder: LayerBuilder) -> Value:
         for key in ("mean", "variance"):
             given = np.asarray(config.values.get(key), dtype=np.float64)
             if given.size not in (1, math.prod(sizes)):
-                raise UnreadableInputError(
-                    f"layer '{builder.layer}': {key} has {given.size} numbers, not {math.prod(sizes)}",
-                    hint="the file's configuration is damaged",
-                )
+                builder.config.damaged(f"{key} has {given.size} numbers, not {math.prod(sizes)}")
             whole = np.broadcast_to(given.reshape(-1) if given.size == 1 else given.reshape(sizes), sizes)
             parts.append(order.apply(whole))
         mean = builder.constant(parts[0], "mean")

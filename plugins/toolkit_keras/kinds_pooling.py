@@ -7,20 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.errors import UnreadableInputError
 from toolkit_keras.graph_builder import LayerBuilder, Value, channels_first, plain
 from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, channel_axis, require_rank, size_of
-from toolkit_keras.windows import Window, padding_of, with_spatial
-
-_Margins = tuple[tuple[int, int], tuple[int, int]]
-
-
-def _format(config: LayerConfig) -> str:
-    return "channels_first" if channel_axis(config) == 0 else "channels_last"
-
-
-# --- pooling -------------------------------------------------------------------------------
+from toolkit_keras.windows import Window, after_window, image_shape, image_sizes, padding_of
 
 
 def _window(config: LayerConfig) -> Window:
@@ -30,48 +20,32 @@ def _window(config: LayerConfig) -> Window:
 
 
 def _pool_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    shape = require_rank(config, inputs[0], 3)
-    if shape is None:
-        return None
-    return with_spatial(config, shape, _window(config), size_of(shape, channel_axis(config)))
+    return after_window(config, inputs, _window(config), size_of(inputs[0], channel_axis(config)))
 
 
-def _pool(kind: str, **attributes: Any) -> Callable[[LayerBuilder], Value]:
+def _pool(operator: str, **attributes: Any) -> Callable[[LayerBuilder], Value]:
     def build(builder: LayerBuilder) -> Value:
         window = _window(builder.config)
         value = channels_first(builder, builder.input, channel_axis(builder.config))
-        height, width = value.graph_shape[1:]
-        before, after = padding_of(window, (height, width))
-        name = builder.add(
-            kind,
-            value.name,
-            kernel_shape=window.size,
-            strides=window.strides,
-            pads=(*before, *after),
-            **attributes,
-        )
+        pads = padding_of(window, value.graph_shape[1:])
+        sliding: dict[str, Any] = {"kernel_shape": window.size, "strides": window.strides, "pads": pads}
+        name = builder.add(operator, value.name, **sliding, **attributes)
         return Value(name, builder.output_shape, value.axes)
 
     return build
 
 
-# --- global pooling ------------------------------------------------------------------------
-
-
 def _global_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    shape = require_rank(config, inputs[0], 3)
-    axis = channel_axis(config)
-    channels = size_of(shape, axis)
-    if not config.flag("keepdims", default=False):
-        return (channels,)
-    return (channels, 1, 1) if axis == 0 else (1, 1, channels)
+    channels = size_of(require_rank(config, inputs[0], 3), channel_axis(config))
+    keep = config.flag("keepdims", default=False)
+    return image_shape(config, channels, (1, 1)) if keep else (channels,)
 
 
-def _global_pool(kind: str) -> Callable[[LayerBuilder], Value]:
+def _global_pool(operator: str) -> Callable[[LayerBuilder], Value]:
     def build(builder: LayerBuilder) -> Value:
         value = channels_first(builder, builder.input, channel_axis(builder.config))
         keep = builder.config.flag("keepdims", default=False)
-        name = builder.add(kind, value.name, part="" if keep else "pooled")
+        name = builder.add(operator, value.name, part="" if keep else "pooled")
         if keep:
             return Value(name, builder.output_shape, value.axes)
         return plain(builder.add("Flatten", name, axis=1), builder.output_shape)
@@ -79,46 +53,37 @@ def _global_pool(kind: str) -> Callable[[LayerBuilder], Value]:
     return build
 
 
-# --- padding, cropping, growing ------------------------------------------------------------
-
-
-def _spatial(config: LayerConfig, inputs: Inputs, change: Callable[[int, int], int]) -> MaybeShape:
+def _changed(config: LayerConfig, inputs: Inputs, change: Callable[[int, int], int]) -> MaybeShape:
     """The shape with height (0) and width (1) changed."""
-    shape = require_rank(config, inputs[0], 3)
-    if shape is None:
+    sizes = image_sizes(config, inputs[0])
+    if sizes is None:
         return None
-    first = channel_axis(config) == 0
-    height, width = shape[1:] if first else shape[:2]
-    sizes = tuple(None if size is None else change(axis, size) for axis, size in enumerate((height, width)))
-    if any(size is not None and size < 1 for size in sizes):
-        raise UnreadableInputError(
-            f"layer '{config.layer}' leaves nothing of {height}×{width}",
-            hint="the file's configuration is damaged",
-        )
-    return (shape[0], *sizes) if first else (*sizes, shape[2])
+    height, width = (None if size is None else change(axis, size) for axis, size in enumerate(sizes))
+    if any(size is not None and size < 1 for size in (height, width)):
+        config.damaged(f"leaves nothing of {sizes[0]}×{sizes[1]}")
+    return image_shape(config, size_of(inputs[0], channel_axis(config)), (height, width))
 
 
 def _padded_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     margins = config.margins("padding")
-    return _spatial(config, inputs, lambda axis, size: size + sum(margins[axis]))
+    return _changed(config, inputs, lambda axis, size: size + sum(margins[axis]))
 
 
 def _cropped_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     margins = config.margins("cropping")
-    return _spatial(config, inputs, lambda axis, size: size - sum(margins[axis]))
+    return _changed(config, inputs, lambda axis, size: size - sum(margins[axis]))
 
 
-def _grown_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
+def _resized_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     factors = config.pair("size", (2, 2))
-    return _spatial(config, inputs, lambda axis, size: size * factors[axis])
+    return _changed(config, inputs, lambda axis, size: size * factors[axis])
 
 
 def _build_padding(builder: LayerBuilder) -> Value:
     value = channels_first(builder, builder.input, channel_axis(builder.config))
     (top, bottom), (left, right) = builder.config.margins("padding")
     pads = builder.whole_numbers((0, 0, top, left, 0, 0, bottom, right), "pads")
-    name = builder.add("Pad", value.name, pads, mode="constant")
-    return Value(name, builder.output_shape, value.axes)
+    return Value(builder.add("Pad", value.name, pads, mode="constant"), builder.output_shape, value.axes)
 
 
 def _build_cropping(builder: LayerBuilder) -> Value:
@@ -131,35 +96,30 @@ def _build_cropping(builder: LayerBuilder) -> Value:
     return Value(name, builder.output_shape, value.axes)
 
 
-def _build_growing(builder: LayerBuilder) -> Value:
+_RESIZE = {
+    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+    "nearest": {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+    },
+}
+
+
+def _build_resizing(builder: LayerBuilder) -> Value:
     config = builder.config
-    linear = config.choice("interpolation", "nearest", ("nearest", "bilinear")) == "bilinear"
+    mode = _RESIZE[config.choice("interpolation", "nearest", ("nearest", "bilinear"))]
     value = channels_first(builder, builder.input, channel_axis(config))
-    height, width = config.pair("size", (2, 2))
-    scales = builder.constant(np.array([1, 1, height, width]), "scales")
-    modes: dict[str, str] = (
-        {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-        if linear
-        else {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    )
-    name = builder.add("Resize", value.name, "", scales, **modes)
-    return Value(name, builder.output_shape, value.axes)
+    scales = builder.constant(np.array([1, 1, *config.pair("size", (2, 2))]), "scales")
+    return Value(builder.add("Resize", value.name, "", scales, **mode), builder.output_shape, value.axes)
 
 
 KINDS = (
     LayerKind("MaxPooling2D", _pool("MaxPool"), _pool_shape),
-    LayerKind(
-        "AveragePooling2D",
-        _pool("AveragePool", count_include_pad=0),
-        _pool_shape,
-    ),
-    LayerKind(
-        "GlobalAveragePooling2D",
-        _global_pool("GlobalAveragePool"),
-        _global_shape,
-    ),
+    LayerKind("AveragePooling2D", _pool("AveragePool", count_include_pad=0), _pool_shape),
+    LayerKind("GlobalAveragePooling2D", _global_pool("GlobalAveragePool"), _global_shape),
     LayerKind("GlobalMaxPooling2D", _global_pool("GlobalMaxPool"), _global_shape),
     LayerKind("ZeroPadding2D", _build_padding, _padded_shape),
     LayerKind("Cropping2D", _build_cropping, _cropped_shape),
-    LayerKind("UpSampling2D", _build_growing, _grown_shape),
+    LayerKind("UpSampling2D", _build_resizing, _resized_shape),
 )

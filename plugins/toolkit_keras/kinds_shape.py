@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from toolkit.errors import UnreadableInputError
 from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, flattened, plain
 from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape
@@ -55,10 +54,7 @@ def _renamed(value: Value, permutation: tuple[int, ...]) -> Value:
 def _permutation(config: LayerConfig, rank: int) -> tuple[int, ...]:
     dims = config.integers("dims")
     if sorted(dims) != list(range(1, rank + 1)):
-        raise UnreadableInputError(
-            f"layer '{config.layer}': dims {list(dims)} do not permute {rank} axes",
-            hint="the file's configuration is damaged",
-        )
+        config.damaged(f"dims {list(dims)} do not permute {rank} axes")
     return tuple(dim - 1 for dim in dims)
 
 
@@ -90,10 +86,7 @@ def _reshaped_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
         return tuple(None if size == -1 else size for size in target)
     total, fixed = math.prod(sizes), math.prod(size for size in target if size != -1)
     if (total % fixed if -1 in target else total != fixed) or not fixed:
-        raise UnreadableInputError(
-            f"layer '{config.layer}': {total} elements cannot be put into {list(target)}",
-            hint="the file's configuration is damaged",
-        )
+        config.damaged(f"{total} elements cannot be put into {list(target)}")
     return tuple(total // fixed if size == -1 else size for size in target)
 
 

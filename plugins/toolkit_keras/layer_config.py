@@ -8,12 +8,14 @@ from typing import Any, NoReturn
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 
+DAMAGED = "the file's configuration is damaged, or was not written by Keras"
+
 _LARGEST = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
 class LayerConfig:
-    """What a file says of one layer; a stranger may have written it.
+    """What an untrusted file says of one layer.
 
     Attributes:
         values: The layer's ``config``.
@@ -24,14 +26,14 @@ class LayerConfig:
     layer: str
 
     def integer(self, key: str, default: int | None = None, *, minimum: int = 0) -> int:
-        """A whole number from ``minimum`` up; ``default`` where it is missing or null."""
+        """A whole number from ``minimum`` up; ``default`` if it is missing or null."""
         value = self._get(key, default)
         if not _is_integer(value) or not minimum <= value < _LARGEST:
             self.wrong(key, f"a whole number from {minimum} up")
         return int(value)
 
     def number(self, key: str, default: float) -> float:
-        """A number; ``default`` where it is missing or null."""
+        """A number; ``default`` if it is missing or null."""
         value = self._get(key, default)
         if isinstance(value, dict):
             value = _array_value(value)
@@ -40,7 +42,7 @@ class LayerConfig:
         return float(value)
 
     def optional_number(self, key: str) -> float | None:
-        """A number, or None where it is missing or null."""
+        """A number, or None if it is missing or null."""
         return None if self.values.get(key) is None else self.number(key, 0.0)
 
     def numbers(self, key: str, default: float) -> tuple[float, ...]:
@@ -71,14 +73,8 @@ class LayerConfig:
         return str(value)
 
     def pair(self, key: str, default: tuple[int, int]) -> tuple[int, int]:
-        """Two whole numbers from 1 up, or one that stands for both."""
-        value = self._get(key, list(default))
-        entries = [value, value] if _is_integer(value) else value
-        if not isinstance(entries, list) or len(entries) != 2:
-            self.wrong(key, "one or two whole numbers")
-        if not all(_is_integer(item) and 1 <= item < _LARGEST for item in entries):
-            self.wrong(key, "whole numbers from 1 up")
-        return int(entries[0]), int(entries[1])
+        """Two whole numbers from 1 up, or one for both."""
+        return self._two(key, self._get(key, list(default)), minimum=1)
 
     def integers(self, key: str, default: int | None = None) -> tuple[int, ...]:
         """A whole number or a list of them, negative ones included, as a tuple."""
@@ -94,22 +90,23 @@ class LayerConfig:
         sides = [value, value] if _is_integer(value) else value
         if not isinstance(sides, list) or len(sides) != 2:
             self.wrong(key, "two pairs of whole numbers")
-        pairs = [[side, side] if _is_integer(side) else side for side in sides]
-        for pair in pairs:
-            if not isinstance(pair, list) or len(pair) != 2:
-                self.wrong(key, "two pairs of whole numbers")
-            if not all(_is_integer(item) and 0 <= item < _LARGEST for item in pair):
-                self.wrong(key, "whole numbers from 0 up")
-        (top, bottom), (left, right) = pairs
-        return (int(top), int(bottom)), (int(left), int(right))
+        return self._two(key, sides[0], minimum=0), self._two(key, sides[1], minimum=0)
+
+    def _two(self, key: str, value: Any, minimum: int) -> tuple[int, int]:
+        entries = [value, value] if _is_integer(value) else value
+        if not isinstance(entries, list) or len(entries) != 2:
+            self.wrong(key, "one or two whole numbers")
+        if not all(_is_integer(item) and minimum <= item < _LARGEST for item in entries):
+            self.wrong(key, f"whole numbers from {minimum} up")
+        return int(entries[0]), int(entries[1])
 
     def wrong(self, key: str, expected: str) -> NoReturn:
-        """Say that a value is not what it should be."""
-        shown = repr(self.values.get(key))
-        raise UnreadableInputError(
-            f"layer '{self.layer}': {key} should be {expected}, received {shown[:60]}",
-            hint="the file's configuration is damaged, or not written by Keras",
-        )
+        """Refuse a value that is not what it should be."""
+        self.damaged(f"{key} should be {expected}, received {self.values.get(key)!r:.60}", separator=": ")
+
+    def damaged(self, what: str, separator: str = " ") -> NoReturn:
+        """Refuse a configuration that contradicts itself."""
+        raise UnreadableInputError(f"layer '{self.layer}'{separator}{what}", hint=DAMAGED)
 
     def _get(self, key: str, default: Any) -> Any:
         value = self.values.get(key)

@@ -1,4 +1,4 @@
-"""What is known of one kind of layer: its weights, its shapes, its operations."""
+"""One kind of layer: its weights, its shapes, its operations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from toolkit.errors import UnreadableInputError, UnsupportedError
+from toolkit.errors import UnsupportedError
 from toolkit.tensors import TensorRole
 from toolkit_keras.layer_config import LayerConfig
 
@@ -17,7 +17,7 @@ Shape = tuple[int | None, ...]
 """Without the batch axis; None for a size that is not fixed."""
 
 MaybeShape = Shape | None
-"""None where not even the number of axes is known."""
+"""None if not even the number of axes is known."""
 
 Inputs = tuple[MaybeShape, ...]
 
@@ -54,7 +54,7 @@ def same_shape(_config: LayerConfig, inputs: Inputs) -> MaybeShape:
 
 @dataclass(frozen=True, slots=True)
 class LayerKind:
-    """One kind of layer that the toolkit knows.
+    """One kind of layer that the toolkit supports.
 
     Attributes:
         name: Its class in Keras.
@@ -72,14 +72,14 @@ class LayerKind:
 
 
 def size_of(shape: MaybeShape, axis: int) -> int | None:
-    """The size of an axis counted without the batch, where it is known."""
+    """The size of an axis counted without the batch, if it is known."""
     if shape is None or not -len(shape) <= axis < len(shape):
         return None
     return shape[axis]
 
 
 def channel_axis(config: LayerConfig) -> int:
-    """0 or -1: where a layer over images has its channels, counted without the batch."""
+    """0 or -1: the channel axis of a layer over images, counted without the batch."""
     chosen = config.choice("data_format", "channels_last", ("channels_last", "channels_first"))
     return 0 if chosen == "channels_first" else -1
 
@@ -97,18 +97,12 @@ def own_axis(config: LayerConfig, axis: int, rank: int) -> int:
             f"layer '{config.layer}' works along the batch axis", hint="supported: other axes"
         )
     if not 0 < found <= rank:
-        raise UnreadableInputError(
-            f"layer '{config.layer}' works along axis {axis} of a tensor with {rank + 1} axes",
-            hint="the file's configuration is damaged",
-        )
+        config.damaged(f"works along axis {axis} of a tensor with {rank + 1} axes")
     return found - 1
 
 
 def require_rank(config: LayerConfig, shape: MaybeShape, rank: int) -> MaybeShape:
     """The shape, if it has as many axes as the layer needs (the batch not counted)."""
     if shape is not None and len(shape) != rank:
-        raise UnreadableInputError(
-            f"layer '{config.layer}' needs {rank + 1} axes, its input has {len(shape) + 1}",
-            hint="the file's configuration is damaged",
-        )
+        config.damaged(f"needs {rank + 1} axes, its input has {len(shape) + 1}")
     return shape

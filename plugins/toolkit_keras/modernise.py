@@ -1,7 +1,7 @@
-"""Older dialects of the configuration, put into the words of today's Keras.
+"""Configurations of older versions of Keras, converted to today's.
 
 The function that a network computes stays the same; a file written from the result loads in
-Keras 3 even where the original does not.
+Keras 3 even if the original does not.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def modernise(config: Mapping[str, Any], keras_version: str) -> dict[str, Any]:
 
     Args:
         config: ``{"class_name", "config", …}``, of any Keras.
-        keras_version: As the file says, ``2.13.1``; empty where it says nothing.
+        keras_version: ``2.13.1``; empty if the file does not say.
     """
     legacy = not keras_version.partition(".")[0].isdigit() or int(keras_version.partition(".")[0]) < 3
     top = {key: value for key, value in config.items() if key not in _NOT_PART_OF_A_NETWORK}

@@ -26,7 +26,7 @@ from toolkit_keras.sniff import require_hdf5
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A stored tensor under the name that its layer's group gives it."""
+    """A stored tensor and its name in the layer's group."""
 
     name: str
     stored: Stored
@@ -46,8 +46,8 @@ def read_h5(path: Path) -> Model:
         path: An ``.h5`` or ``.hdf5`` file.
 
     Raises:
-        UnreadableInputError: If it is none, or a damaged one.
-        UnsupportedError: If it holds weights only, Python code, or a model of a class of its own.
+        UnreadableInputError: If it is not one, or damaged.
+        UnsupportedError: If it holds weights only, Python code, or a model of a custom class.
     """
     with naming(path.name):
         return _read(path)
@@ -73,7 +73,7 @@ def _read(path: Path) -> Model:
             placed |= _place(path.name, top, list(group), _entries(file, top), theano=theano)
         if _entries(file, "top_level_model_weights"):
             raise UnsupportedError(
-                f"{path.name}: the model has weights of its own, outside its layers",
+                f"{path.name}: the model has weights outside its layers",
                 hint="supported: models all of whose weights belong to layers",
             )
         card = file.text((), CARD_ATTRIBUTE)
@@ -112,10 +112,10 @@ def _entries(file: SafeHdf5, layer: str) -> list[_Entry]:
 def _place(
     file: str, top: str, expected: Sequence[Expected], entries: list[_Entry], *, theano: bool
 ) -> Mapping[str, tuple[Placed, ...]]:
-    """Give each layer under one group its tensors.
+    """Assign the tensors of one group to its layers.
 
-    A group holds one layer's tensors, or all those of a nested model. Names decide where they
-    are plain; else the order, which is how Keras itself reads them.
+    A group holds one layer's tensors, or all those of a nested model. Names decide if
+    they are unique; otherwise the order, as in Keras itself.
     """
     if len(expected) == 1 and expected[0].weights is None:
         leaf = expected[0].leaf
@@ -126,7 +126,7 @@ def _place(
     if unknown:
         raise UnsupportedError(
             f"{file}: model '{top}' contains layer '{unknown[0].leaf.name}' of class "
-            f"{unknown[0].leaf.layer.kind}, whose tensors cannot be told from those of its neighbours",
+            f"{unknown[0].leaf.layer.kind}, whose tensors cannot be told from those of other layers",
             hint="save it in the .keras format, or without the nested model around it",
         )
     wanted = [(layer, weight) for layer in expected for weight in layer.weights or ()]
@@ -150,7 +150,7 @@ def _place(
 
 
 def _generator_owner(expected: Sequence[Expected], entry: _Entry) -> str:
-    """The layer whose random numbers a state belongs to, by name; the first one where names do not tell."""
+    """The layer whose random numbers a state belongs to, by name; the first one if names do not tell."""
     for layer in expected:
         if layer.leaf.layer.name in entry.parts[:-1]:
             return layer.leaf.name

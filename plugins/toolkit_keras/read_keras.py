@@ -50,8 +50,8 @@ def read_keras(path: Path) -> Model:
         path: A ``.keras`` file.
 
     Raises:
-        UnreadableInputError: If it is none, or a damaged one.
-        UnsupportedError: If it holds Python code, or a model of a class of its own.
+        UnreadableInputError: If it is not one, or damaged.
+        UnsupportedError: If it holds Python code, or a model of a custom class.
     """
     with naming(path.name):
         return _read(path)
@@ -64,7 +64,7 @@ def _read(path: Path) -> Model:
         metadata = load_json(archive.read(METADATA, MAX_CONFIG_BYTES), f"{path.name}: {METADATA}")
         raw = load_json(archive.read(CONFIG, MAX_CONFIG_BYTES), f"{path.name}: {CONFIG}")
         card = archive.read(CARD_MEMBER, MAX_CONFIG_BYTES) if archive.has(CARD_MEMBER) else None
-        weights = archive.image_of(WEIGHTS, path)
+        weights = archive.source_of(WEIGHTS, path)
     refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
     description = modernise(raw, str(metadata.get("keras_version", "")))
     network = parse_network(description)
@@ -80,7 +80,7 @@ def _read(path: Path) -> Model:
         }
         if file.members("vars"):
             raise UnsupportedError(
-                f"{path.name}: the model has weights of its own, outside its layers",
+                f"{path.name}: the model has weights outside its layers",
                 hint="supported: models all of whose weights belong to layers",
             )
         dropped = ["the optimizer's state"] if file.has("optimizer") else []
@@ -90,9 +90,9 @@ def _read(path: Path) -> Model:
 
 
 def layer_groups(network: KerasNetwork, root: str = "layers") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Where each layer's weights stand in the HDF5 file, by the layer's path.
+    """The place of each layer's weights in the HDF5 file, by the layer's path.
 
-    Groups bear the classes' names, counted in layer order: ``layers/conv2d``, ``layers/conv2d_1``.
+    Groups have the classes' names, counted in layer order: ``layers/conv2d``, ``layers/conv2d_1``.
     """
     yield from _groups(network, (root,), ())
 
@@ -145,7 +145,7 @@ def _place(name: str, file: SafeHdf5, expected: Expected, group: tuple[str, ...]
 
 
 def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0) -> Iterator[Placed]:
-    """Tensors of a layer of an unknown kind, under the places that the file gives them."""
+    """Tensors of a layer of an unknown kind, named by their places in the file."""
     if depth > 10:
         raise LimitReachedError(f"{'/'.join(group)} is nested too deep", hint="the file is damaged")
     members = file.members(*group)
@@ -161,7 +161,7 @@ def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0
 
 
 class _Archive:
-    """A zip archive of which members are read by exact name."""
+    """A zip archive whose members are read by exact name."""
 
     def __init__(self, source: ByteSource, name: str) -> None:
         self._source = source
@@ -172,7 +172,7 @@ class _Archive:
             names = Counter(self._zip.namelist())
         except _DAMAGE as error:
             self._stream.close()
-            raise self._damaged(f"it is no zip archive: {error}") from error
+            raise self._damaged(f"it is not a zip archive: {error}") from error
         doubled = [member for member, count in names.items() if count > 1]
         if doubled:
             self._stream.close()
@@ -205,8 +205,8 @@ class _Archive:
             raise self._damaged(f"{member} is {len(content):,} bytes long, not {info.file_size:,}")
         return content
 
-    def image_of(self, member: str, path: Path) -> ByteSource:
-        """A member as an source: a part of the file where it is stored, memory where it is packed."""
+    def source_of(self, member: str, path: Path) -> ByteSource:
+        """A member as bytes: a part of the file if it is stored, memory if it is compressed."""
         info = self._info(member)
         if info.compress_type != zipfile.ZIP_STORED:
             return MemoryBytes(self.read(member, _MAX_INFLATED))
@@ -232,7 +232,7 @@ class _Archive:
         info = self._zip.NameToInfo.get(member)
         if info is None:
             raise UnreadableInputError(
-                f"{self._name} is a zip archive, but no Keras model: it has no {member}",
+                f"{self._name} is a zip archive without a Keras model: it has no {member}",
                 hint="supported: files written by Keras' model.save",
             )
         if info.flag_bits & 0x1:
@@ -240,4 +240,6 @@ class _Archive:
         return info
 
     def _damaged(self, what: str) -> UnreadableInputError:
-        return UnreadableInputError(f"{self._name}: {what}", hint="the file is damaged; get or make it again")
+        return UnreadableInputError(
+            f"{self._name}: {what}", hint="the file is damaged; download or create it again"
+        )

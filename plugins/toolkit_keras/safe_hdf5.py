@@ -1,4 +1,4 @@
-"""HDF5, walked by hand: hard links, own storage, numbers and known filters only."""
+"""Reading HDF5 safely: hard links, the file's own storage, numbers and known filters only."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ MAX_NAMES = 100_000
 
 _MAX_EXPANSION = 1100  # deflate's own limit is 1032 to 1
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-# What h5py raises on bytes that are not what they should be; anything else is a bug of ours.
+# What h5py raises on damaged files; anything else is a bug of ours.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where a tensor stands in an HDF5 file, checked but not read.
+    """The place of a tensor in an HDF5 file, checked but not read.
 
     Attributes:
         path: Names of the groups and of the dataset.
         shape: As declared.
         dtype: As stored, byte order included.
-        offset: Of its first byte, where all its bytes stand in one piece; None otherwise.
+        offset: Of its first byte if it is contiguous; None otherwise.
         bfloat16: Whether its two-byte elements are the upper halves of float32.
     """
 
@@ -95,7 +95,7 @@ class SafeHdf5:
         return isinstance(above, h5py.Group) and self._link(above, path[-1]) is not None
 
     def members(self, *path: str) -> tuple[str, ...]:
-        """Names in a group, sorted; nothing where the group is missing."""
+        """Names in a group, sorted; empty if the group is missing."""
         if not self.has(*path):
             return ()
         group = self._group(path)
@@ -105,7 +105,7 @@ class SafeHdf5:
             return tuple(sorted(str(name) for name in group))
 
     def text(self, path: tuple[str, ...], attribute: str) -> str | None:
-        """A text attribute, or None where it is missing."""
+        """A text attribute, or None if it is missing."""
         value = self._attribute(path, attribute)
         if value is None:
             return None
@@ -119,7 +119,7 @@ class SafeHdf5:
         raise self._error(f"attribute {attribute} is {type(value).__name__}, not text")
 
     def names(self, path: tuple[str, ...], attribute: str) -> tuple[str, ...] | None:
-        """A list of names, put together where Keras has split it; None where it is missing."""
+        """A list of names, joined if Keras has split it; None if it is missing."""
         whole = self._attribute(path, attribute)
         if whole is not None:
             return self._texts(whole, attribute)
@@ -132,11 +132,11 @@ class SafeHdf5:
         return tuple(found) or None
 
     def stored(self, *path: str) -> Stored:
-        """Find a tensor and check what the file says of it; reads none of its bytes."""
+        """Find a tensor and check its header; reads none of its bytes."""
         name = "/".join(path)
         dataset = self._walk(path)
         if not isinstance(dataset, h5py.Dataset):
-            raise self._error(f"{name} is a group where a tensor should stand")
+            raise self._error(f"{name} is a group, not a tensor")
         with self._damage(name):
             if dataset.is_virtual or dataset.external:
                 raise UnsupportedError(
@@ -166,12 +166,12 @@ class SafeHdf5:
         return found
 
     def read(self, stored: Stored) -> NDArray[Any]:
-        """Read a tensor through HDF5: for those that do not stand in one piece."""
+        """Read a tensor through HDF5: for those that are not contiguous."""
         name = "/".join(stored.path)
         dataset = self._walk(stored.path)
         with self._damage(name):
             if not isinstance(dataset, h5py.Dataset) or tuple(dataset.shape) != stored.shape:
-                raise self._error(f"{name} is not what it was a moment ago")
+                raise self._error(f"{name} has changed while it was read")
             array = np.asarray(dataset[()])
         return array.view(np.uint16) if stored.bfloat16 else array
 
@@ -182,19 +182,19 @@ class SafeHdf5:
             )
         if stored.offset is not None:
             if stored.offset + stored.nbytes > self._size:
-                raise self._error(f"{name} ends behind the end of the file: it was cut off")
+                raise self._error(f"{name} ends after the end of the file, which was cut off")
         elif stored.nbytes > allocated * (1 if plain else _MAX_EXPANSION):
             raise self._error(f"{name} declares {stored.nbytes:,} bytes and stores {allocated:,}")
 
     def _walk(self, path: tuple[str, ...]) -> Any:
-        """What stands at a path; groups that were found before are not looked up again."""
+        """The object at a path; groups that were found before are not looked up again."""
         if not path:
             return self._file
         if path in self._groups:
             return self._groups[path]
         above = self._walk(path[:-1])
         if not isinstance(above, h5py.Group):
-            raise self._error(f"{'/'.join(path[:-1])} is no group")
+            raise self._error(f"{'/'.join(path[:-1])} is not a group")
         if self._link(above, path[-1]) is None:
             raise self._error(f"{'/'.join(path)} is missing")
         found = self._child(above, path[-1])
@@ -205,12 +205,12 @@ class SafeHdf5:
     def _group(self, path: tuple[str, ...]) -> h5py.Group:
         found = self._walk(path)
         if not isinstance(found, h5py.Group):
-            raise self._error(f"{'/'.join(path)} is no group")
+            raise self._error(f"{'/'.join(path)} is not a group")
         return found
 
     def _link(self, group: h5py.Group, part: str) -> h5py.HardLink | None:
         if part in ("", ".", "..") or "/" in part:
-            raise self._error(f"{part!r} is no name")
+            raise self._error(f"{part!r} is not a name")
         with self._damage(part):
             link = group.get(part, getlink=True)
         if link is None:
@@ -234,7 +234,7 @@ class SafeHdf5:
             header = group.attrs.get_id(attribute)
             count = math.prod(header.shape)
             if not count:
-                return np.empty(0, object)  # an empty list bears the type that NumPy gives it
+                return np.empty(0, object)  # an empty list has whatever type NumPy gives it
             if count > MAX_NAMES or count * header.dtype.itemsize > MAX_TEXT_BYTES:
                 raise LimitReachedError(f"{self._where}: attribute {attribute} is too large")
             if header.dtype.kind not in "OS":
@@ -263,7 +263,7 @@ class SafeHdf5:
 
     def _error(self, what: str) -> UnreadableInputError:
         return UnreadableInputError(
-            f"{self._where}: {what}", hint="the file is damaged; get or make it again"
+            f"{self._where}: {what}", hint="the file is damaged; download or create it again"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a file is that is not what its name says."""
+"""What a file is if its content does not match its name."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _MAGIC = (
     (b"\x80\x04", "a Python pickle"),
     (b"\x80\x05", "a Python pickle"),
     (b"\x08\x01\x12", "a SavedModel's protobuf"),
-    (b"version https://git-lfs", "a Git LFS pointer: the file itself was never downloaded"),
+    (b"version https://git-lfs", "a Git LFS pointer: the file itself was not downloaded"),
 )
 
 
 def require_hdf5(source: ByteSource, name: str) -> None:
-    """Make sure that a file begins as HDF5 does.
+    """Check that a file has the signature of HDF5.
 
     Raises:
-        UnreadableInputError: If it does not; says what it is instead.
+        UnreadableInputError: If it has not; says what it is instead.
     """
     head = _head(source)
-    if head.startswith(SIGNATURE) or _behind_user_block(source):
+    if head.startswith(SIGNATURE) or _after_user_block(source):
         return
     if head.startswith(_ZIP):
         raise UnreadableInputError(
@@ -41,10 +41,10 @@ def require_hdf5(source: ByteSource, name: str) -> None:
 
 
 def require_zip(source: ByteSource, name: str) -> None:
-    """Make sure that a file begins as a zip archive does.
+    """Check that a file has the signature of a zip archive.
 
     Raises:
-        UnreadableInputError: If it does not; says what it is instead.
+        UnreadableInputError: If it has not; says what it is instead.
     """
     head = _head(source)
     if head.startswith(_ZIP):
@@ -57,14 +57,14 @@ def require_zip(source: ByteSource, name: str) -> None:
 
 
 def _refuse(head: bytes, name: str, wanted: str) -> NoReturn:
-    raise UnreadableInputError(f"{name} is not {wanted}: {_guess(head)}", hint="get or make it again")
+    raise UnreadableInputError(f"{name} is not {wanted}: {_guess(head)}", hint="download or create it again")
 
 
 def _guess(head: bytes) -> str:
     if not head:
         return "it is empty"
     if not head.strip(b"\0"):
-        return "it holds nothing but zeros"
+        return "it contains only zeros"
     for magic, what in _MAGIC:
         if head.startswith(magic):
             return f"it is {what}"
@@ -75,7 +75,7 @@ def _guess(head: bytes) -> str:
         return (
             "it is a Jupyter notebook" if b'"cells"' in text or b'"nbformat"' in text else "it is a JSON file"
         )
-    return "it begins otherwise"
+    return "wrong file signature"
 
 
 def _head(source: ByteSource) -> bytes:
@@ -83,8 +83,8 @@ def _head(source: ByteSource) -> bytes:
         return stream.read(min(4096, source.size)) or b""
 
 
-def _behind_user_block(source: ByteSource) -> bool:
-    """HDF5 may begin behind a block of the user's, at 512 bytes or twice, four times, … that."""
+def _after_user_block(source: ByteSource) -> bool:
+    """HDF5 may begin after a user block: at 512 bytes, or at 1024, 2048, …"""
     with source.open() as stream:
         start = 512
         while start + len(SIGNATURE) <= min(source.size, 1 << 20):

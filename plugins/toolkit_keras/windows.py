@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.errors import UnreadableInputError
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Shape, channel_axis
+from toolkit_keras.layer_kind import Inputs, MaybeShape, Shape, channel_axis, require_rank
+
+Sizes = tuple[int | None, int | None]
+"""Height and width; None for one that is not fixed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A convolution's or a pooling's window, each pair height first.
+    """The window of a convolution or of pooling, each pair height first.
 
     Attributes:
         padding: ``valid`` or ``same``.
@@ -27,52 +29,51 @@ class Window:
         return (self.size[axis] - 1) * self.dilation[axis] + 1
 
 
-def output_size(window: Window, axis: int, size: int | None, layer: str) -> int | None:
-    """How often the window fits, None where the size is not known.
+def image_sizes(config: LayerConfig, shape: MaybeShape) -> Sizes | None:
+    """Height and width of an image in the layer's data format; None if its shape is not known."""
+    shape = require_rank(config, shape, 3)
+    if shape is None:
+        return None
+    height, width = shape[1:] if channel_axis(config) == 0 else shape[:2]
+    return height, width
 
-    Raises:
-        UnreadableInputError: If it does not fit at all.
+
+def image_shape(config: LayerConfig, channels: int | None, sizes: Sizes) -> Shape:
+    """The shape of an image in the layer's data format."""
+    return (channels, *sizes) if channel_axis(config) == 0 else (*sizes, channels)
+
+
+def after_window(config: LayerConfig, inputs: Inputs, window: Window, channels: int | None) -> MaybeShape:
+    """The shape after a window slid over an image.
+
+    Args:
+        channels: How many come out.
     """
+    sizes = image_sizes(config, inputs[0])
+    if sizes is None:
+        return None
+    return image_shape(config, channels, (_steps(config, window, 0, sizes), _steps(config, window, 1, sizes)))
+
+
+def _steps(config: LayerConfig, window: Window, axis: int, sizes: Sizes) -> int | None:
+    size = sizes[axis]
     if size is None:
         return None
     if window.padding == "same":
         return -(-size // window.strides[axis])
     if size < window.reach(axis):
-        raise UnreadableInputError(
-            f"layer '{layer}': a window of {window.reach(axis)} pixels does not fit into {size}",
-            hint="the file's configuration is damaged",
-        )
+        config.damaged(f"has a window of {window.reach(axis)} pixels, which does not fit into {size}")
     return (size - window.reach(axis)) // window.strides[axis] + 1
 
 
-def padding_of(window: Window, sizes: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Pixels to add before and after, each height first; TensorFlow puts the odd one behind.
-
-    Args:
-        sizes: Height and width of the image.
-    """
+def padding_of(window: Window, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Pixels to add at the top, left, bottom and right; TensorFlow adds an odd one at the end."""
     if window.padding == "valid":
-        return (0, 0), (0, 0)
+        return 0, 0, 0, 0
     before, after = [], []
     for axis, size in enumerate(sizes):
         steps = -(-size // window.strides[axis])
         missing = max((steps - 1) * window.strides[axis] + window.reach(axis) - size, 0)
         before.append(missing // 2)
         after.append(missing - missing // 2)
-    return (before[0], before[1]), (after[0], after[1])
-
-
-def with_spatial(config: LayerConfig, shape: Shape, window: Window, channels: int | None) -> Shape:
-    """The shape after a window slid over an image.
-
-    Args:
-        shape: Three axes, the batch not counted.
-        channels: How many come out.
-    """
-    first = channel_axis(config) == 0
-    height, width = shape[1:] if first else shape[:2]
-    sizes = (
-        output_size(window, 0, height, config.layer),
-        output_size(window, 1, width, config.layer),
-    )
-    return (channels, *sizes) if first else (*sizes, channels)
+    return (*before, *after)

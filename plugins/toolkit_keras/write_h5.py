@@ -29,7 +29,7 @@ def write_h5(model: Model, path: Path) -> None:
     """Write a model as `.h5`.
 
     Optimizer state and training configuration are left out; so are the states of random
-    generators, which this format has no place for.
+    generators, for which this format has no place.
 
     Args:
         model: Read from a Keras file.

@@ -80,7 +80,7 @@ def _write_layer(file: Any, group: str, model: Model, layer: PlannedLayer) -> No
 
 
 def _write_unknown(file: Any, group: str, model: Model, layer: PlannedLayer) -> None:
-    """A layer of an unknown kind: its tensors' names say where they stood."""
+    """A layer of an unknown kind: its tensors' names are their places."""
     for name in (*layer.tensors, *layer.generators):
         place = name.removeprefix(f"{layer.leaf.name}/")
         if "vars" not in place.split("/")[:-1]:

@@ -1,4 +1,4 @@
-"""What a model becomes as a Keras file, decided before a byte is written."""
+"""The content of a Keras file, decided before anything is written."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class PlannedLayer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A model, taken apart for writing."""
+    """A model, prepared for writing."""
 
     network: KerasNetwork
     layers: tuple[PlannedLayer, ...]
 
 
 def plan_of(model: Model) -> Plan:
-    """Take a model apart.
+    """Prepare a model for writing.
 
     Raises:
-        UnsupportedError: If it is no Keras model, or cannot be said in today's Keras.
+        UnsupportedError: If it is no Keras model, or has no equivalent in today's Keras.
         UnreadableInputError: If its tensors do not fit its description.
     """
     if model.dialect != "keras":
@@ -122,10 +122,10 @@ def _mentions(value: Any, text: str) -> bool:
 
 
 def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration in the archive's style, in which every class says where Keras keeps it.
+    """A configuration in the archive's style, in which every class has its module.
 
     Raises:
-        UnsupportedError: If a class is not known, so that nobody can say where it is kept.
+        UnsupportedError: If a class and so its module is not known.
     """
     kind = str(entry.get("class_name"))
     config = entry.get("config")
@@ -139,7 +139,7 @@ def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_nameless(plan: Plan) -> None:
-    """Refuse layers of which an `.h5` file does not say where their class is kept."""
+    """Refuse layers whose module an `.h5` file does not tell."""
     for layer in plan.layers:
         node = layer.leaf.layer
         if not node.module and kind_of(node) is None and not is_operation(node):

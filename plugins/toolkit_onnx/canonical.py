@@ -1,4 +1,4 @@
-"""Graphs of many exporters brought to one form: one float input with a batch axis, one output of scores."""
+"""Graphs of many exporters in one form: one float input with a batch axis, one output of scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FREE_INITIALIZERS = 4  # the first version of the format in which an initialize
 def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """A copy in which constants are initializers, and one input and one output have a ``batch`` axis.
 
-    A batch that the file fixes at some number is set free, and shapes that repeat it are with it.
+    A fixed batch size is made variable, and so are shapes that repeat it.
 
     Args:
         model: Checked.
@@ -28,7 +28,7 @@ def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
 
     Raises:
         UnsupportedError: If it has several inputs, no single output of scores, inputs that are not
-            float32 of a fixed size, or a batch that cannot be set free.
+            float32 of a fixed size, or a batch size that cannot be made variable.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -158,7 +158,7 @@ def _free_batch(model: onnx.ModelProto, where: str) -> None:
     shape = _output_shape(model, where)
     if fixed is not None and shape[:1] != [BATCH_AXIS] and not _follows_any_batch(model, where):
         raise UnsupportedError(
-            f"{where}: is made for exactly {fixed} image{'s' if fixed != 1 else ''} at a time",
+            f"{where}: takes exactly {fixed} image{'s' if fixed != 1 else ''} at a time",
             hint="export it with a dynamic batch axis",
         )
     axes: list[int | str] = []
@@ -189,7 +189,7 @@ def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
         target = numpy_helper.to_array(constants[node.input[1]])
         if target.ndim == 1 and target.size > 1 and target[0] == batch:
             freed = target.copy()
-            freed[0] = 0  # as long as it comes in
+            freed[0] = 0  # as long as the input
             name = f"{node.input[1]}/any batch"
             if name not in constants:
                 constants[name] = numpy_helper.from_array(freed, name)
@@ -202,7 +202,7 @@ def _attribute(node: NodeProto, name: str) -> int:
 
 
 def _follows_any_batch(model: onnx.ModelProto, where: str) -> bool:
-    """Whether the output is as long as the input: a -1 in a reshape has a length only once the batch has."""
+    """Whether the output is as long as the input: a -1 in a reshape is known only once the batch size is."""
     return all(_output_shape(model, where, batch)[:1] == [batch] for batch in _TRIED_BATCHES)
 
 

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the operation before or behind it, where that is exact."""
+"""Folding batch normalisation into the operation before or after it, if that is exact."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Folding:
-    """What became of a graph's batch normalisations.
+    """How many of a graph's batch normalisations were folded.
 
     Attributes:
-        folded: How many are gone.
-        left: How many are still there: a nonlinearity stands before them, a padded convolution behind.
+        folded: How many.
+        left: How many remain: those between a nonlinearity and a padded convolution.
     """
 
     folded: int
@@ -28,12 +28,12 @@ class Folding:
 
 
 def fold_batch_normalisation(graph: EditableGraph) -> Folding:
-    """Fold every batch normalisation that has a linear operation before it, or one behind it.
+    """Fold every batch normalisation that has a linear operation before it, or one after it.
 
-    A normalisation is x·scale + shift for each channel. Directly behind a convolution or a dense layer
-    it is a part of kernel and bias. Otherwise it may go forward, through pooling and flattening, into a
-    dense layer, or into a convolution without padding (padding adds zeros behind the normalisation, so
-    its shift would be missing at the border). Computed in float64, cast to float32 once.
+    A normalisation is x·scale + shift for each channel. Directly after a convolution or a dense layer
+    it becomes a part of kernel and bias. Otherwise it may move forward, through pooling and flattening,
+    into a dense layer, or into a convolution without padding (padding adds zeros after the
+    normalisation, so its shift would be missing at the border). Computed in float64, cast to float32 once.
     """
     folded = left = 0
     for node in list(graph.nodes):
@@ -84,38 +84,38 @@ def _fold_back(graph: EditableGraph, node: EditableNode, scale: _Vector, shift: 
 
 def _fold_forward(graph: EditableGraph, node: EditableNode, scale: _Vector, shift: _Vector) -> bool:
     value = node.outputs[0]
-    behind = graph.only_user(value)
-    while behind is not None and behind.operator in _PASSABLE and behind.inputs[0] == value:
-        passed = _pass_through(graph, behind, scale, shift)
+    after = graph.only_user(value)
+    while after is not None and after.operator in _PASSABLE and after.inputs[0] == value:
+        passed = _pass_through(graph, after, scale, shift)
         if passed is None:
             return False
         scale, shift = passed
-        value = behind.outputs[0]
-        behind = graph.only_user(value)
-    if behind is None or behind.inputs[0] != value or not _has_constant_weights(graph, behind):
+        value = after.outputs[0]
+        after = graph.only_user(value)
+    if after is None or after.inputs[0] != value or not _has_constant_weights(graph, after):
         return False
-    kernel = graph.constants[behind.inputs[1]].astype(np.float64)
-    if behind.operator == "Conv":
-        if np.any(shift) and not _is_unpadded(behind):
+    kernel = graph.constants[after.inputs[1]].astype(np.float64)
+    if after.operator == "Conv":
+        if np.any(shift) and not _is_unpadded(after):
             return False
-        groups = behind.attributes.get("group", 1)
+        groups = after.attributes.get("group", 1)
         taken = scale.reshape(groups, -1)[np.repeat(np.arange(groups), kernel.shape[0] // groups)]
         added = shift.reshape(groups, -1)[np.repeat(np.arange(groups), kernel.shape[0] // groups)]
         beyond = (1,) * (kernel.ndim - 2)
         scaled = kernel * taken.reshape(*taken.shape, *beyond)
         extra = (kernel * added.reshape(*added.shape, *beyond)).reshape(kernel.shape[0], -1).sum(axis=1)
-    elif behind.operator in ("Gemm", "MatMul"):
-        turned = behind.operator == "Gemm" and bool(behind.attributes.get("transB", 0))
+    elif after.operator in ("Gemm", "MatMul"):
+        turned = after.operator == "Gemm" and bool(after.attributes.get("transB", 0))
         rows = kernel.T if turned else kernel
         if len(scale) != len(rows):
             return False
-        alpha = behind.attributes.get("alpha", 1.0) if behind.operator == "Gemm" else 1.0
+        alpha = after.attributes.get("alpha", 1.0) if after.operator == "Gemm" else 1.0
         extra = alpha * (shift @ rows)
         scaled = rows * scale[:, np.newaxis]
         scaled = scaled.T if turned else scaled
     else:
         return False
-    _set_weights(graph, behind, scaled, _bias(graph, behind, len(extra)) + extra)
+    _set_weights(graph, after, scaled, _bias(graph, after, len(extra)) + extra)
     graph.bypass(node)
     return True
 
@@ -126,7 +126,7 @@ _PASSABLE = frozenset({"AveragePool", "Flatten", "GlobalAveragePool", "GlobalMax
 def _pass_through(
     graph: EditableGraph, node: EditableNode, scale: _Vector, shift: _Vector
 ) -> tuple[_Vector, _Vector] | None:
-    """Scale and shift behind an operation that they may be swapped with; None where they may not."""
+    """Scale and shift after an operation that they may be swapped with; None if they may not."""
     if node.operator in ("MaxPool", "GlobalMaxPool"):
         return (scale, shift) if len(node.outputs) == 1 and not np.any(scale < 0) else None
     if node.operator == "GlobalAveragePool":

@@ -1,4 +1,4 @@
-"""From bytes to an ONNX graph that is safe to run: what a stranger's file may hold, and how much."""
+"""From bytes to an ONNX graph that is safe to run: what an untrusted file may hold, and how much."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _SIGNATURES = (
 
 
 def read_checked(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file from a stranger.
+    """Read an untrusted ONNX file.
 
     Nothing beside the file is opened, nothing in it is run, and no size that it declares is allocated
     before it is compared with what the file holds.
@@ -100,10 +100,10 @@ def checked(content: bytes, where: str) -> onnx.ModelProto:
         model.ParseFromString(content)
     except DecodeError as error:
         raise UnreadableInputError(
-            f"{where}: not an ONNX file, or a damaged one", hint="fetch it again"
+            f"{where}: not an ONNX file, or a damaged one", hint="download it again"
         ) from error
     if not model.graph.node:
-        raise UnreadableInputError(f"{where}: holds no network", hint="fetch it again, or export it again")
+        raise UnreadableInputError(f"{where}: holds no network", hint="download it again, or export it again")
     _check_structure(model, where)
     _check_tensors(_tensors(model), where)
     try:
@@ -125,9 +125,7 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
         )
     _check_names(model, where)
     if model.functions:
-        raise UnsupportedError(
-            f"{where}: defines functions of its own", hint="export it with plain operators"
-        )
+        raise UnsupportedError(f"{where}: defines functions", hint="export it with plain operators")
     if graph.sparse_initializer:
         raise UnsupportedError(f"{where}: holds sparse tensors", hint="export it with dense ones")
     for domain in sorted({node.domain for node in graph.node}):
@@ -147,18 +145,18 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
         if node.op_type in _CONTROL_FLOW or any(_holds_graph(attribute) for attribute in node.attribute):
             raise UnsupportedError(
                 f"{where}: node {node.name or node.op_type!r} is control flow ({node.op_type})",
-                hint="export the network without branches and loops",
+                hint="export the network without branches or loops",
             )
 
 
 def _check_counts(node: NodeProto, where: str) -> None:
-    """Refuse strides, groups and the like of 0 and below: native code divides by them without looking."""
+    """Refuse strides, groups and the like of 0 and below: native code divides by them without a check."""
     for attribute in node.attribute:
         values = [attribute.i] if attribute.type == AttributeProto.INT else attribute.ints
         if attribute.name in _COUNTS and not all(0 < value <= _LARGEST_COUNT for value in values):
             raise UnreadableInputError(
                 f"{where}: node {node.name or node.op_type!r} has {attribute.name} {list(values)}",
-                hint="the file is damaged; fetch it again",
+                hint="the file is damaged; download it again",
             )
 
 
@@ -169,8 +167,8 @@ def _check_names(message: Message, where: str) -> None:
             for name in [value] if isinstance(value, str | bytes) else value:
                 if isinstance(name, bytes):
                     raise UnreadableInputError(
-                        f"{where}: the {field.name} {name[:40]!r} is no text: the file is damaged",
-                        hint="fetch it again",
+                        f"{where}: the {field.name} {name[:40]!r} is not text: the file is damaged",
+                        hint="download it again",
                     )
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             for part in [value] if isinstance(value, Message) else value:
@@ -194,7 +192,7 @@ def _check_tensors(tensors: Iterable[TensorProto], where: str) -> None:
     for tensor in tensors:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise UnsupportedError(
-                f"{where}: tensor {tensor.name!r} stands in another file",
+                f"{where}: tensor {tensor.name!r} is stored in another file",
                 hint="save the network with its tensors in one file",
             )
         if len(tensor.dims) > MAX_RANK or any(axis < 0 for axis in tensor.dims):
@@ -202,12 +200,12 @@ def _check_tensors(tensors: Iterable[TensorProto], where: str) -> None:
         if len(tensor.dims) > 1 and 0 in tensor.dims:
             raise UnreadableInputError(f"{where}: tensor {tensor.name!r} is empty: {list(tensor.dims)}")
         if tensor.data_type in (TensorProto.UNDEFINED, TensorProto.STRING):
-            continue  # the checker says what is wrong with the first; texts are as long as they are
+            continue  # the checker says what is wrong with the first; texts have no fixed size
         declared = int(np.prod([int(axis) for axis in tensor.dims], dtype=object))
         if declared != _held(tensor, declared):
             raise UnreadableInputError(
                 f"{where}: tensor {tensor.name!r} does not hold the {declared:,} elements it declares",
-                hint="fetch it again",
+                hint="download it again",
             )
 
 

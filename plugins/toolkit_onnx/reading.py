@@ -33,10 +33,10 @@ def read(path: Path) -> Model:
         constants are constants of its graph.
 
     Raises:
-        UnreadableInputError: If the file is damaged or is no ONNX model.
+        UnreadableInputError: If the file is damaged or not an ONNX model.
         UnsupportedError: If it needs what is not supported: external data, control flow, functions,
             other domains, several inputs, weights that are not float32.
-        LimitReachedError: If it is larger than what is read.
+        LimitReachedError: If it exceeds a limit.
     """
     return _model(read_checked(path), str(path), path)
 
@@ -47,7 +47,7 @@ def from_bytes(content: bytes, where: str) -> Model:
 
 
 class ProtoTensors(Tensors):
-    """Tensors that stand in an ONNX graph.
+    """Tensors in an ONNX graph.
 
     Args:
         specs: In layer order.

@@ -1,4 +1,4 @@
-"""Changes that leave every output as it was: fewer nodes, the promised names."""
+"""Changes that keep every output: fewer nodes, another opset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toolkit_onnx.transposing import sink_transpositions
 
 
 def simplify(graph: EditableGraph) -> None:
-    """Remove what does nothing at inference; put biases and transpositions into their neighbours."""
+    """Remove what does nothing at inference; merge biases and transpositions into other nodes."""
     for node in list(graph.nodes):
         if node.operator == "Identity" or _is_idle_dropout(graph, node):
             graph.bypass(node)
@@ -41,7 +41,7 @@ def _moves_anything(graph: EditableGraph, node: EditableNode) -> bool:
 
 
 def _reshape_instead(graph: EditableGraph, node: EditableNode) -> None:
-    """A transposition that moves only axes of length 1, such as that of a grey picture."""
+    """A transposition that moves only axes of length 1, such as that of a grey image."""
     shape = graph.shape(node.inputs[0])
     assert shape is not None
     target = [0, *(shape[axis] for axis in node.attributes["perm"][1:])]
@@ -90,7 +90,7 @@ def is_dense(graph: EditableGraph, node: EditableNode) -> bool:
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Name every node once; what the version converter inserts may bear the name of what it stands for."""
+    """Give every node its own name; the version converter may repeat names."""
     taken: set[str] = set()
     for node in graph.node:
         if not node.name or node.name in taken:
@@ -104,7 +104,7 @@ def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProt
     """The model in another version of ONNX' operators.
 
     Raises:
-        UnsupportedError: If some operator cannot be put that way.
+        UnsupportedError: If an operator cannot be converted.
     """
     present = {entry.domain: entry.version for entry in model.opset_import}
     converted = model

@@ -1,4 +1,4 @@
-"""What a tensor of an ONNX graph is for, told by the operation that uses it."""
+"""The role of a tensor of an ONNX graph, from the operation that uses it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def slot(node: NodeProto, place: int, size: int, *, is_float: bool) -> tuple[str
         is_float: Whether it holds float32 numbers.
 
     Returns:
-        None where the constant is part of what the node does, such as a shape, an axis or a bound.
+        None if the constant is no weight, such as a shape, an axis or a bound.
     """
     if node.op_type in _QUANTISED:
         return f"input_{place}", TensorRole.OTHER
@@ -99,7 +99,7 @@ def slot(node: NodeProto, place: int, size: int, *, is_float: bool) -> tuple[str
 
 
 def given_name(initializer: str) -> tuple[str, str] | None:
-    """Layer and weight, where the initializer's own name says them: ``conv2d/kernel``, ``fc1.weight``."""
+    """Layer and weight, if the initializer's name contains them: ``conv2d/kernel``, ``fc1.weight``."""
     if re.fullmatch(r"[\w.\-]+(/[\w.\-]+)*", initializer) is None:
         return None
     layer, dot_or_slash, weight = re.match(r"(?:(.*)([/.]))?(.*)", initializer).groups()  # type: ignore[union-attr]
@@ -107,9 +107,9 @@ def given_name(initializer: str) -> tuple[str, str] | None:
 
 
 def layer_name(node: NodeProto) -> str:
-    """A node's name as a layer's; empty where the file gives none.
+    """A node's name as a layer's; empty if it has none.
 
-    PyTorch's ``/conv1/Conv`` is ``conv1``; signs that a name cannot hold become ``_``.
+    PyTorch's ``/conv1/Conv`` is ``conv1``; characters that a name cannot contain become ``_``.
     """
     parts = [re.sub(r"[^\w.\-]", "_", part) for part in node.name.split("/") if part]
     if len(parts) > 1 and re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):

@@ -1,4 +1,4 @@
-"""Transpositions to channels last pushed down the graph until a kernel takes them up."""
+"""Moving transpositions to channels last down the graph until they merge with a kernel."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _EACH_ELEMENT = frozenset(
 
 
 def sink_transpositions(graph: EditableGraph) -> None:
-    """Do without transpositions to channels last, where what follows can work channels first.
+    """Remove transpositions to channels last if what follows can compute with channels first.
 
-    Keras lays channels last, ONNX' operators lay them first. A dense layer on every pixel is a 1×1
-    convolution; a dense layer on a flattened map takes its rows in another order; whatever works on
-    single elements does not care; and a transposition back undoes the one before it.
+    Keras has channels last, ONNX' operators have them first. A dense layer on every pixel is a 1×1
+    convolution; a dense layer on a flattened map takes its rows in another order; operations on single
+    elements work in any order; and a transposition back cancels the one before it.
     """
     moving = True
     while moving:
@@ -48,7 +48,7 @@ def _is_to_channels_last(graph: EditableGraph, node: EditableNode) -> bool:
 
 
 def _sink(graph: EditableGraph, node: EditableNode) -> bool:
-    """Move a transposition behind what uses it, or into it; whether that could be done."""
+    """Move a transposition after the node that uses it, or into it; returns whether it did."""
     user = graph.only_user(node.outputs[0])
     if user is None or user.inputs[0] != node.outputs[0]:
         return False
@@ -68,13 +68,13 @@ def _swap(graph: EditableGraph, node: EditableNode, user: EditableNode) -> None:
     shape = graph.shape(node.inputs[0])
     assert shape is not None
     user.inputs[0] = node.inputs[0]
-    _transpose_behind(graph, node, user, shape)
+    _transpose_after(graph, node, user, shape)
 
 
-def _transpose_behind(
+def _transpose_after(
     graph: EditableGraph, node: EditableNode, maker: EditableNode, shape: tuple[int | None, ...]
 ) -> None:
-    """Put a transposition behind the node whose output, as it is now, has the given shape."""
+    """Put a transposition after a node whose own output has the given shape."""
     value = graph.unused_name(f"{maker.outputs[0]}/channels first")
     graph.set_shape(value, shape)
     node.inputs[0] = value
@@ -114,7 +114,7 @@ def _convolve_instead(graph: EditableGraph, node: EditableNode, user: EditableNo
     if last is not user:
         graph.remove(user)
     graph.replace_constant(made, 1, kernel.T.reshape(*kernel.T.shape, *ones))
-    _transpose_behind(graph, node, made, (shape[0], kernel.shape[1], *shape[2:]))
+    _transpose_after(graph, node, made, (shape[0], kernel.shape[1], *shape[2:]))
     return True
 
 

@@ -1,4 +1,4 @@
-"""A model without its weights: all that the inference of shapes looks at."""
+"""A model without its weights, for the inference of shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorP
 def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy in which large float tensors are declared as further inputs instead of held.
 
-    ONNX' inference of shapes writes out and reads again whatever it is given.
+    ONNX' inference of shapes serializes everything that it is given.
     """
     bare = onnx.ModelProto()
     bare.ir_version = model.ir_version

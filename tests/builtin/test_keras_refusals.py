@@ -29,13 +29,13 @@ from toolkit_keras.read_keras import read_keras
 
 NOT_MODELS = {
     "empty": (b"", "it is empty"),
-    "zeros": (bytes(5000), "nothing but zeros"),
+    "zeros": (bytes(5000), "contains only zeros"),
     "notebook": (b'{\n "cells": [], "nbformat": 4}', "Jupyter notebook"),
     "web page": (b"\n<!DOCTYPE html><html></html>", "web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
     "pickle": (b"\x80\x04\x95", "pickle"),
     "picture": (b"\x89PNG\r\n\x1a\n", "PNG"),
-    "text": (b"hello", "begins otherwise"),
+    "text": (b"hello", "wrong file signature"),
 }
 
 
@@ -129,7 +129,7 @@ def test_a_custom_function_with_a_known_name_is_not_taken_for_keras_own(
 
 def test_a_custom_layer_that_says_nothing_of_itself_is_refused_by_name(tmp_path: Path) -> None:
     config = sequential(INPUT, {"class_name": "mine>Block", "config": {"trainable": True}})
-    with pytest.raises(UnsupportedError, match="'mine>Block', a class that is not Keras' own"):
+    with pytest.raises(UnsupportedError, match="'mine>Block', a class that is not part of Keras"):
         read_h5(write_legacy(tmp_path / "a.h5", config, {}))
 
 

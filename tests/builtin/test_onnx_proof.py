@@ -97,7 +97,7 @@ def other_labels(proto):
         (rename_input, "inputs are pixels"),
         (rename_output, "outputs are scores"),
         (rename_axis, "'unk__12'"),
-        (fix_batch, "was promised"),
+        (fix_batch, "is expected"),
         (invalid_node, "checker does not accept"),
         (no_softmax, "probabilities differ"),
         (swap_classes, "probabilities differ"),

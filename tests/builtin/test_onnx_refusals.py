@@ -128,9 +128,9 @@ def hidden_bomb():
 @pytest.mark.parametrize(
     ("proto", "kind", "message"),
     [
-        (external, UnsupportedError, "'c.weight' stands in another file"),
+        (external, UnsupportedError, "'c.weight' is stored in another file"),
         (control_flow, UnsupportedError, "'gate' is control flow"),
-        (functions, UnsupportedError, "functions of its own"),
+        (functions, UnsupportedError, "defines functions"),
         (foreign_domain, UnsupportedError, "'com.microsoft'"),
         (two_inputs, UnsupportedError, "2 inputs ('x', 'state')"),
         (of_bytes, UnsupportedError, "input 'x' is of type UINT8"),
@@ -181,7 +181,7 @@ def test_an_empty_weight_is_refused():
 def test_names_that_are_no_text_are_refused():
     """protobuf hands out names that are no UTF-8 as bytes."""
     content = small().SerializeToString().replace(b"/norm/BatchNormalization", b"\xff\xfe\xfd" + bytes(21))
-    with pytest.raises(UnreadableInputError, match="is no text"):
+    with pytest.raises(UnreadableInputError, match="is not text"):
         from_bytes(content, "made.onnx")
 
 

@@ -1,4 +1,4 @@
-"""A model that is ready to answer."""
+"""A model that is ready to run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def require_character_network(model: Model) -> None:
         )
     if len(model.output_shape) != 1:
         raise UnsupportedError(
-            f"{model.name}: the network answers {_axes(model.output_shape)}, not one number a class",
+            f"{model.name}: the network's output is {_axes(model.output_shape)}, not one number per class",
             hint="only networks that classify can be run on characters",
         )
 
@@ -72,7 +72,7 @@ class Network:
 
     @classmethod
     def of(cls, model: Model, *, threads: int = 1) -> Network:
-        """Bind a model's tensors to its graph and make it ready.
+        """Bind a model's tensors to its graph and load it.
 
         Args:
             model: Its tensors are read once, here.
@@ -98,7 +98,7 @@ class Network:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Characters by output; empty where the card does not name them."""
+        """Characters by output; empty if the card does not name them."""
         return self._labels
 
     @property
@@ -108,7 +108,7 @@ class Network:
 
     @property
     def convention(self) -> Convention | None:
-        """How the card says that the network wants its pixels; None where it does not say."""
+        """The network's input format from its card; None if unknown."""
         return self._convention
 
     def probabilities(
@@ -118,15 +118,15 @@ class Network:
 
         Args:
             images: (n, 28, 28) uint8, upright, light ink on a dark ground; perhaps memory-mapped.
-            convention: How the network wants its pixels; by default what its card says, and
-                upright/unit/light where the card says nothing.
+            convention: The network's input format; by default that of its card, or
+                upright/unit/light.
 
         Returns:
-            (n, classes); each row sums to 1 where the network ends in a softmax or in logits.
+            (n, classes); each row sums to 1 if the network ends in a softmax or in logits.
 
         Raises:
             UnsupportedError: If the network does not take single glyphs of 28×28.
-            UnreadableInputError: If it answers with something that is no number.
+            UnreadableInputError: If an output is NaN or infinite.
             UsageError: If the images are not (n, 28, 28) uint8.
         """
         require_character_network(self._model)
@@ -137,16 +137,16 @@ class Network:
         bad = len(out) - int(np.isfinite(out).all(axis=1).sum())
         if bad:
             raise UnreadableInputError(
-                f"{self._name}: the network answers {bad} of {len(out)} images with what is no number",
+                f"{self._name}: the outputs for {bad} of {len(out)} images are NaN or infinite",
                 hint="its weights are damaged, or its training diverged",
             )
         return out
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's own outputs, be they probabilities or logits.
+        """The network's own outputs, probabilities or logits.
 
         Args:
-            inputs: (n, *input_shape) float32, as the network wants them.
+            inputs: (n, *input_shape) float32, in the network's input format.
 
         Returns:
             (n, *output_shape).
@@ -169,8 +169,8 @@ class Network:
         expected = (len(inputs), *self._model.output_shape)
         if answers.shape != expected:
             raise UnreadableInputError(
-                f"{self._name}: the network answers {_axes(expected)} with {_axes(answers.shape)}",
-                hint="its file promises outputs that its graph does not give",
+                f"{self._name}: the network's output is {_axes(answers.shape)}, expected {_axes(expected)}",
+                hint="the output shape in its file is wrong",
             )
         return answers
 
@@ -182,11 +182,11 @@ def input_batches(
     *,
     batch: int = BATCH,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Bring images to what a network takes, some at a time.
+    """Convert images to a network's inputs, some at a time.
 
     Args:
         images: (n, 28, 28) uint8, upright, light ink; perhaps memory-mapped.
-        convention: How the network wants its pixels; upright/unit/light where None.
+        convention: The network's input format; upright/unit/light if None.
         input_shape: One of :data:`toolkit.vocabulary.CHARACTER_SHAPES`.
         batch: How many at a time.
 

@@ -1,4 +1,4 @@
-"""The statistics that batch normalisation would have counted, computed exactly."""
+"""The statistics of batch normalisation, computed exactly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from toolkit.vocabulary import Convention, Progress, SilentProgress
 CACHE_BYTES = 256 << 20
 """Memory for activations that are kept between passes; half of it for each of two neighbouring cuts."""
 
-_BATCH = 32  # fits the processor's caches better than larger ones; measured in benchmarks/recalibrate.py
+_BATCH = 32  # fits the processor's caches; measured in benchmarks/recalibrate.py
 
 Batches = Callable[[], Iterator[tuple[slice, NDArray[np.float32]]]]
 
@@ -40,15 +40,15 @@ def batch_statistics(
     """The exact mean and population variance of each batch normalisation's input.
 
     From the input on: each normalisation is measured in a network whose earlier ones already use
-    their new statistics. Everything else stands as at inference. Normalisations of equal depth share
-    a pass; a pass goes on from the activations that an earlier one kept, where they fit in
+    their new statistics. Everything else is as at inference. Normalisations of equal depth share
+    a pass; a pass continues from the activations that an earlier one kept, if they fit in
     ``cache_bytes``. Means are over images and positions; moments of single images are combined in
     float64 (Chan, Golub and LeVeque 1983), so that the result does not depend on batches.
 
     Args:
         model: Its tensors are read once.
         images: (n, 28, 28) uint8, upright, light ink on a dark ground, one or more; labels are not needed.
-        convention: How the network wants its pixels; by default what its card says.
+        convention: The network's input format; by default that of its card.
         frozen: Tensors that keep their values.
         threads: That one operation is spread over; by default all processors.
         cache_bytes: For activations kept between passes; 0 keeps none.
@@ -56,12 +56,12 @@ def batch_statistics(
 
     Returns:
         New running means and variances by tensor name, in the shapes of the model's tensors; empty
-        where the network has no batch normalisation.
+        if the network has no batch normalisation.
 
     Raises:
         UsageError: If there is no image.
         UnsupportedError: If the network does not take glyphs of 28×28, or cannot be run.
-        UnreadableInputError: If an activation is no number.
+        UnreadableInputError: If an activation is NaN or infinite.
     """
     require_character_network(model)
     graph = model.build_graph()
@@ -74,7 +74,7 @@ def batch_statistics(
         return {}
     if len(images) == 0:
         raise UsageError(
-            f"{model.name}: no image to measure batch statistics on", hint="give it a few thousand"
+            f"{model.name}: no images to measure batch statistics on", hint="a few thousand are enough"
         )
 
     def batches() -> Iterator[tuple[slice, NDArray[np.float32]]]:
@@ -92,7 +92,7 @@ def batch_statistics(
                 continue
             if not np.isfinite(initializer).all():
                 raise UnreadableInputError(
-                    f"{model.name}: what {name} is measured from holds values that are no numbers",
+                    f"{model.name}: the activations that {name} is measured from are NaN or infinite",
                     hint="its weights are damaged, or its training diverged",
                 )
             measured_tensor = rearrangements[name].inverse(initializer.astype(np.float32))
@@ -185,7 +185,7 @@ class _Passes:
         return _by_initializer(found, moments)
 
     def _next_cut(self, depth: int) -> Cut | None:
-        """The last place whose values fit; None where nothing behind the present one does."""
+        """The last place whose values fit; None if no later place than the current one does."""
         if depth + 1 == self._graph.depths:
             return None
         for cut in self._graph.cuts(depth, self._shapes):

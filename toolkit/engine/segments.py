@@ -1,4 +1,4 @@
-"""Cutting a graph at its batch normalisations, so that its parts can be run one after another."""
+"""Cutting a graph at its batch normalisations, to run its parts one after another."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class SegmentedGraph:
         statistics: Mapping[str, onnx.TensorProto],
         moments_of: Sequence[str],
     ) -> onnx.ModelProto:
-        """A model that goes from some values to others.
+        """A model that computes some values from others.
 
         Args:
             outputs: Values to return as they are.

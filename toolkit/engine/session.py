@@ -1,4 +1,4 @@
-"""The one door to onnxruntime."""
+"""The only use of onnxruntime."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 from toolkit.errors import LimitReachedError, UnsupportedError
 
 BATCH = 256
-"""Images run at once; larger batches pin memory and win nothing."""
+"""Images per run; larger batches need more memory and are not faster."""
 
-_FATAL_ONLY = 4  # what goes wrong is raised; onnxruntime would print it to stderr as well
+_FATAL_ONLY = 4  # errors are raised; onnxruntime would also print them to stderr
 
 _REFUSED = (
     runtime_errors.EPFail,
@@ -50,7 +50,7 @@ class Session:
         threads: That one operation is spread over; 1 or above.
 
     Raises:
-        UnsupportedError: If onnxruntime does not take the network.
+        UnsupportedError: If onnxruntime refuses the network.
     """
 
     def __init__(self, model: onnx.ModelProto | bytes, name: str, *, threads: int = 1) -> None:
@@ -68,7 +68,7 @@ class Session:
         except _REFUSED as error:
             raise UnsupportedError(
                 f"{name}: onnxruntime {onnxruntime.__version__} refuses the network: {_first_line(error)}",
-                hint="write it anew with an exporter that checks what it writes",
+                hint="export it again with an exporter that checks its output",
             ) from error
 
     @property
@@ -82,14 +82,14 @@ class Session:
         return tuple(value.name for value in self._session.get_outputs())
 
     def shape(self, name: str) -> tuple[int | str | None, ...]:
-        """Axes of an input or output: a number, a name, or None where the file says nothing."""
+        """Axes of an input or output: a number, a name, or None if the file does not say."""
         for value in (*self._session.get_inputs(), *self._session.get_outputs()):
             if value.name == name:
                 return tuple(value.shape)
         raise KeyError(name)
 
     def type(self, name: str) -> str:
-        """Type of an input or output in onnxruntime's words, such as ``tensor(float)``."""
+        """Type of an input or output as onnxruntime calls it, such as ``tensor(float)``."""
         for value in (*self._session.get_inputs(), *self._session.get_outputs()):
             if value.name == name:
                 return str(value.type)
@@ -111,8 +111,8 @@ class Session:
             The outputs, in the order asked for.
 
         Raises:
-            UnsupportedError: If onnxruntime refuses the feeds or fails on the way.
-            LimitReachedError: If memory does not suffice.
+            UnsupportedError: If onnxruntime refuses the inputs or fails.
+            LimitReachedError: If memory runs out.
         """
         wanted = None if outputs is None else list(outputs)
         try:
@@ -125,7 +125,7 @@ class Session:
             shapes = ", ".join(f"{name} {feed.dtype}{list(feed.shape)}" for name, feed in feeds.items())
             raise UnsupportedError(
                 f"{self._name}: onnxruntime cannot run the network on {shapes}: {_first_line(error)}",
-                hint="the file's graph contradicts itself; write it anew",
+                hint="the file's graph contradicts itself; export it again",
             ) from error
 
 

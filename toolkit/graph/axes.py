@@ -27,7 +27,7 @@ class Segment:
     Attributes:
         group: Number of the group.
         channels: How many.
-        expand: Consecutive entries for each channel, as behind a depthwise convolution.
+        expand: Consecutive entries for each channel, as after a depthwise convolution.
     """
 
     group: int

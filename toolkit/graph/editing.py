@@ -75,7 +75,7 @@ class EditableGraph:
         return self._added_shapes.get(value, self._shapes.get(value))
 
     def _without_weights(self) -> tuple[Graph, dict[str, tuple[int, ...]]]:
-        # ONNX' inference of shapes writes out and reads again whatever it is given.
+        # ONNX' inference of shapes serializes everything that it is given.
         graph = self.finished()
         weights = {
             name: array.shape

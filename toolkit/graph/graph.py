@@ -24,7 +24,7 @@ class Node:
     """One operation.
 
     Attributes:
-        operator: Name of the ONNX operator, or in a domain of its own the kind of a layer that has no
+        operator: Name of the ONNX operator, or, in another domain, the kind of a layer that has no
             ONNX form.
         inputs: Names of values, constants and bound tensors; empty for an optional input left out.
         outputs: Names of the values it makes, each made once in a graph.
@@ -106,7 +106,7 @@ class Graph:
         return to_onnx(self)
 
     def bind(self, tensors: Tensors) -> onnx.ModelProto:
-        """The complete ONNX model: every bound tensor is read, rearranged and put in as float32.
+        """The complete ONNX model: every bound tensor is read, rearranged and added as float32.
 
         Raises:
             UnsupportedError: If a layer has no ONNX form.

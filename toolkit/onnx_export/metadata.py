@@ -1,4 +1,4 @@
-"""What an ONNX file says about itself in its metadata properties."""
+"""A card in the metadata properties of an ONNX file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = "labels"
 
 
 def properties(card: Card) -> dict[str, str]:
-    """A card as metadata properties, for programs that know ONNX's names and for those that know ours.
+    """A card as metadata properties, under ONNX's names and under ours.
 
     Args:
         card: What is known of the model.
@@ -23,7 +23,7 @@ def properties(card: Card) -> dict[str, str]:
         Sorted by key: ``labels``, a JSON list of the classes by output; ``convention.orientation``,
         ``.scale``, ``.ink``, ``.mean`` and ``.deviation``; ``toolkit_card``, the card as JSON;
         and ONNX's own ``Image.BitmapPixelFormat`` and ``Image.NominalPixelRange``.
-        What is not known is left out.
+        What is unknown is left out.
     """
     found = {CARD: json.dumps(json.loads(card.embedded().to_json()), ensure_ascii=False, sort_keys=True)}
     if card.classes:
@@ -61,7 +61,7 @@ def write_properties(model: onnx.ModelProto, card: Card) -> None:
 
 
 def read_card(model: onnx.ModelProto, where: str) -> Card:
-    """The card that stands in a file; without one, the classes that it names, if it names any.
+    """The card in a file; without one, the classes that it names, if any.
 
     Raises:
         UnreadableInputError: If it holds a card that cannot be read.

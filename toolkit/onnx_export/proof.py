@@ -26,7 +26,7 @@ ROUNDING = 2e-6
 """Of the largest logit: what float32 loses on the way. More than the tolerance only where logits pass
 50, as on raw pixels; half of it may then come through the softmax, whose slope is at most a half."""
 MARGIN = 1e-4
-"""Two classes closer than this are a tie that rounding may decide."""
+"""The order of two classes closer than this may depend on rounding."""
 
 BATCHES = (1, 3)
 _RANDOM = 12
@@ -35,11 +35,11 @@ _REAL = 48
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of some images.
+    """What a network predicts for some images.
 
     Attributes:
         probabilities: (n, classes).
-        logits: (n, classes) what the softmax gets; None where there is no telling.
+        logits: (n, classes) the input of the softmax; None if it is not known.
     """
 
     probabilities: NDArray[np.float32]
@@ -52,7 +52,7 @@ class Reference:
 
     Attributes:
         name: For people: ``graph``, ``Keras``.
-        answer: From (n, *input_shape) float32 to answers.
+        predict: From (n, *input_shape) float32 to predictions.
     """
 
     name: str
@@ -80,7 +80,7 @@ def graph_reference(model: Model) -> Reference:
 def prove(
     content: bytes, model: Model, references: Sequence[Reference], probe: NDArray[np.uint8] | None
 ) -> Mapping[str, Any]:
-    """Show that an exported file does what its source does.
+    """Verify that an exported file does what its source does.
 
     Args:
         content: The file.
@@ -92,7 +92,7 @@ def prove(
         What was found: nodes, bytes, numbers of images, the largest differences.
 
     Raises:
-        ProofError: If anything is not as promised.
+        ProofError: If anything differs.
     """
     proto = _check_form(content, model)
     exported = _exported(content, proto, model)
@@ -132,7 +132,7 @@ class _Differences:
         self.logits: float | None = None
 
     def compare(self, found: Predictions, reference: Reference, expected: Predictions, batch: int) -> None:
-        """Compare the answers to one batch."""
+        """Compare the predictions for one batch."""
         where = f"at batch {batch}, against {reference.name}"
         allowed, allowed_logits = _tolerances(expected)
         difference = _largest(found.probabilities, expected.probabilities)
@@ -151,7 +151,7 @@ class _Differences:
         )
         same = found.probabilities.argmax(axis=1) == expected.probabilities.argmax(axis=1)
         if not same[clear].all():
-            raise _refused(f"another class comes first for {int((~same & clear).sum())} images {where}")
+            raise _refused(f"another class is predicted for {int((~same & clear).sum())} images {where}")
 
 
 def _tolerances(expected: Predictions) -> tuple[float, float]:
@@ -171,8 +171,8 @@ def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float
 
 def _refused(what: str) -> ProofError:
     return ProofError(
-        f"the export is not what its source is: {what}; nothing was written",
-        hint="try -o fold=false or another opset; if it stays, please report it",
+        f"the export differs from its source: {what}; nothing was written",
+        hint="try -o fold=false or another opset; if that does not help, please report it",
     )
 
 
@@ -192,11 +192,11 @@ def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
 
 
 def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Reference:
-    """The file itself, and beside it the same with its logits shown."""
+    """The file, and a copy of it that also outputs its logits."""
     try:
         session = Session(content, "the export", threads=usable_processors())
         logits = _softmax_input(proto, OUTPUT)
-        beside = (
+        with_logits = (
             Session(_showing(proto, [logits]), "the export", threads=usable_processors()) if logits else None
         )
     except ToolkitError as error:
@@ -206,17 +206,17 @@ def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Reference
         (session.outputs, OUTPUT, "output", model.output_shape),
     ):
         if names != (promised,):
-            raise _refused(f"its {name}s are {', '.join(names)}; {promised} was promised")
+            raise _refused(f"its {name}s are {', '.join(names)}; {promised} is expected")
         if session.type(promised) != "tensor(float)" or session.shape(promised) != (BATCH_AXIS, *shape):
             raise _refused(
                 f"{promised} is {session.type(promised)} {session.shape(promised)}; "
-                f"float32 {(BATCH_AXIS, *shape)} was promised"
+                f"float32 {(BATCH_AXIS, *shape)} is expected"
             )
 
     def predict(inputs: NDArray[np.float32]) -> Predictions:
         try:
             (probabilities,) = session.run({INPUT: inputs})
-            return Predictions(probabilities, beside.run({INPUT: inputs})[0] if beside else None)
+            return Predictions(probabilities, with_logits.run({INPUT: inputs})[0] if with_logits else None)
         except ToolkitError as error:
             raise _refused(error.message) from error
 
@@ -236,7 +236,7 @@ def _showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
 
 
 def _images(model: Model, probe: NDArray[np.uint8] | None) -> dict[str, NDArray[np.float32]]:
-    """Noise, and real images where there are some, as the network wants them."""
+    """Noise, and real images if there are any, in the network's input format."""
     rng = np.random.default_rng(0)
     shape = model.input_shape
     if not is_character_network(model):

@@ -110,7 +110,7 @@ class OverlaidTensors(Tensors):
     """Tensors of which some are replaced by arrays in memory.
 
     Args:
-        below: The tensors to read where there is no replacement.
+        below: The tensors to read if there is no replacement.
         arrays: Replacements by name, of the same shape; cast to the original's type.
     """
 
