@@ -1,10 +1,11 @@
 """Disturb every writer, damage files of every format, and count.
 
-    python -m benchmarks.reliability            the long series; writes the table in docs/reliability.md
-    python -m benchmarks.reliability --json     the figures on stdout, nothing is written
-    python -m benchmarks.reliability --json --quick --only text --control
+    python -m benchmarks.reliability                 the whole series, about half an hour
+    python -m benchmarks.reliability --publish       the same, and writes the table in docs/reliability.md
+    python -m benchmarks.reliability --json --quick --only text --kind kill
 
-The status is 1 if a promise was broken, with ``--control`` if none was.
+Each series has a negative control of its own: the same series with a broken writer or reader, which
+must find a broken promise. The status is 1 if a promise was broken or a control found none.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.reliability import commands, damage, disturbances, scenarios, table, tracing
+from benchmarks.reliability.disturbances import Figures
 
 _DOCUMENT = Path("docs/reliability.md")
+_FORMATS = ("h5", "keras", "onnx")
+_KINDS = ("kill", "fault", "full disk", "small disk", *commands.SIGNALS, "damage")
+_CONTROL_TRIALS = 10
 
 
 def main() -> int:
@@ -30,74 +34,104 @@ def main() -> int:
     """
     arguments = _arguments()
     if not tracing.is_supported():
-        print("children cannot be traced here: Linux on x86-64 with ptrace is needed", file=sys.stderr)
+        print("child processes cannot be traced: Linux on x86-64 with ptrace is needed", file=sys.stderr)
         return 2
     figures = []
-    with scenarios.plain_open() if arguments.control else nullcontext():
-        for row in _series(arguments):
-            figures.append(row)
-            print(
-                f"{row.scenario}, {row.kind}: {row.trials} trials, {len(row.violations)} violations",
-                file=sys.stderr,
-            )
+    for row in _series(arguments):
+        figures.append(row)
+        print(
+            f"{row.scenario}, {row.kind}: {row.trials} trials, {len(row.violations)} violations; "
+            f"control: {row.control}",
+            file=sys.stderr,
+        )
     broken = [violation for row in figures for violation in row.violations]
-    if arguments.json:
-        print(json.dumps([dataclasses.asdict(row) for row in figures], indent=2))
-    elif not arguments.control:
+    blind = [row for row in figures if row.control.startswith("0 ")]
+    if arguments.publish:
         table.write(_DOCUMENT, figures)
-    for violation in broken[:20] if not arguments.control else ():
+    elif arguments.json:
+        print(json.dumps([dataclasses.asdict(row) for row in figures], indent=2))
+    else:
+        print(table.as_markdown(figures))
+    for violation in broken[:20]:
         print(violation, file=sys.stderr)
-    return int(bool(broken) is not arguments.control)
+    for row in blind:
+        print(f"{row.scenario}, {row.kind}: the control found no broken promise", file=sys.stderr)
+    return int(bool(broken or blind))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.reliability", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--json", action="store_true", help="print the figures instead of writing the table")
-    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
-    parser.add_argument("--stride", type=int, default=1, metavar="N", help="every n-th step and call alone")
-    parser.add_argument(
-        "--control", action="store_true", help="with the atomic writer replaced by a plain one"
+    names = [*(scenario.name for scenario in scenarios.built_in()), *_FORMATS, *commands.COMMANDS]
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--publish", action="store_true", help=f"write the table in {_DOCUMENT}")
+    parser.add_argument("--quick", action="store_true", help="fewer trials")
+    parser.add_argument("--no-control", action="store_true", help="leave out the negative controls")
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="every n-th step and call only")
+    parser.add_argument("--only", action="append", metavar="NAME", choices=names, help="may be repeated")
+    parser.add_argument("--kind", action="append", choices=_KINDS, help="may be repeated")
+    arguments = parser.parse_args()
+    part = (
+        arguments.quick or arguments.no_control or arguments.stride != 1 or arguments.only or arguments.kind
     )
-    parser.add_argument(
-        "--only", action="append", metavar="NAME", help="this scenario alone; may be repeated"
-    )
-    parser.add_argument(
-        "--kind",
-        action="append",
-        choices=["kill", "fault", "full disk", "random kill", "damage"],
-        help="this kind alone",
-    )
-    return parser.parse_args()
+    if arguments.publish and part:
+        parser.error("--publish needs the whole series: no other option but --json")
+    arguments.only = arguments.only or names
+    arguments.kind = arguments.kind or list(_KINDS)
+    return arguments
 
 
-def _series(arguments: argparse.Namespace) -> Iterator[disturbances.Figures]:
-    kinds = arguments.kind or ["kill", "fault", "full disk", "random kill", "damage"]
-    formats = scenarios.formats() if _wants_formats(arguments) else ()
-    for scenario in (*scenarios.built_in(), *(scenarios.of_format(sample) for sample in formats)):
-        if arguments.only and scenario.name not in arguments.only:
-            continue
-        if "kill" in kinds:
-            yield disturbances.kill_at_every_step(scenario, arguments.stride)
-        if "fault" in kinds:
-            errors = disturbances.FAULTS[:1] if arguments.quick else disturbances.FAULTS
-            yield disturbances.fail_every_call(scenario, errors, arguments.stride)
-        if "full disk" in kinds:
-            yield disturbances.fill_the_disk(scenario, 10 if arguments.quick else 100)
-    if "random kill" in kinds and not arguments.control and not arguments.only:
-        yield from commands.kill_commands(3 if arguments.quick else 50)
-    if "damage" in kinds and not arguments.control:
-        for sample in formats:
-            if not arguments.only or sample.name in arguments.only:
-                yield from damage.damage_everywhere(sample, 20 if arguments.quick else 200)
+def _series(arguments: argparse.Namespace) -> Iterator[Figures]:
+    quick, kinds, only = arguments.quick, arguments.kind, arguments.only
+    # Loading the plugins for the samples takes a second.
+    samples = [item for item in scenarios.formats() if item.name in only] if {*_FORMATS} & {*only} else []
+    built_in = [scenario for scenario in scenarios.built_in() if scenario.name in only]
+    for scenario in (*built_in, *(scenarios.of_format(sample) for sample in samples)):
+        for kind in kinds:
+            yield from _disturbed(scenario, kind, arguments)
+    for name in commands.COMMANDS:
+        for kind in commands.SIGNALS:
+            if name in only and kind in kinds:
+                row = commands.end_command(name, kind, 3 if quick else 50)
+                if not arguments.no_control:
+                    _control(row, commands.end_command(name, kind, _CONTROL_TRIALS, broken=True))
+                yield row
+    if "damage" in kinds:
+        for sample in samples:
+            rows = list(damage.damage_everywhere(sample, 20 if quick else 200))
+            if not arguments.no_control:
+                broken = damage.damage_everywhere(sample, _CONTROL_TRIALS, broken=True)
+                for row, control in zip(rows, broken, strict=True):
+                    _control(row, control)
+            yield from rows
 
 
-def _wants_formats(arguments: argparse.Namespace) -> bool:
-    """Making the samples takes a second that a series without them need not wait."""
-    return not arguments.only or not {scenario.name for scenario in scenarios.built_in()}.issuperset(
-        arguments.only
-    )
+def _disturbed(scenario: scenarios.Scenario, kind: str, arguments: argparse.Namespace) -> Iterator[Figures]:
+    errors = disturbances.FAULTS[:1] if arguments.quick else disturbances.FAULTS
+    steps = 10 if arguments.quick else 100
+    runs: dict[str, Callable[[int], Figures | None]] = {
+        "kill": lambda stride: disturbances.kill_at_every_step(scenario, stride),
+        "fault": lambda stride: disturbances.fail_every_call(scenario, errors, stride),
+        "full disk": lambda _: disturbances.fill_the_disk(scenario, steps),
+        "small disk": lambda _: disturbances.fill_a_small_disk(scenario, steps),
+    }
+    if kind not in runs:
+        return
+    row = runs[kind](arguments.stride)
+    if row is None:
+        print(f"{scenario.name}, {kind}: not run, mounting a file system needs root", file=sys.stderr)
+        return
+    if not arguments.no_control:
+        with scenario.control():
+            control = runs[kind](1 if kind == "kill" else arguments.stride)
+        assert control is not None
+        _control(row, control)
+    yield row
+
+
+def _control(row: Figures, control: Figures) -> None:
+    row.control = f"{len(control.violations)} violations in {control.trials} trials"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Real commands, killed at random moments."""
+"""Real commands, ended at random moments: SIGKILL, SIGTERM and Ctrl-C."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,57 +21,81 @@ from toolkit.model.card_file import publish_model, read_with_card
 from toolkit.store.clean_staging import clean_staging
 from toolkit.tensors import weights_digest
 
-_MERGE = ("merge", "models/a.h5", "models/b.h5", "--strategy", "mean", "--dataset", "none")
-_EXPORT = ("export", "models/b.h5", "--to", "keras", "--out", "models/emnist_model.keras")
+COMMANDS = {
+    "toolkit merge": (
+        "emnist_model.h5",
+        ("merge", "models/a.h5", "models/b.h5", "--strategy", "mean", "--dataset", "none"),
+    ),
+    "toolkit export": (
+        "emnist_model.keras",
+        ("export", "models/b.h5", "--to", "keras", "--out", "models/emnist_model.keras", "--force"),
+    ),
+}
+SIGNALS = {"random kill": signal.SIGKILL, "random SIGTERM": signal.SIGTERM, "random Ctrl-C": signal.SIGINT}
+
+_ENDED = {signal.SIGTERM: 143, signal.SIGINT: 130}
+_ROOT = Path(__file__).resolve().parents[2]
+_ATTEMPTS = 4
+_PROGRAM = "from toolkit.cli.main import main; main()"
+# Slow, so that a random moment is likely to find the target half written.
+_BROKEN_PROGRAM = (
+    "import time\n"
+    "from benchmarks.reliability.scenarios import plain_open\n"
+    "from toolkit.cli.main import main\n"
+    "with plain_open(pause=time.sleep): main()"
+)
 
 
-def kill_commands(times: int) -> list[Figures]:
-    """Kill `toolkit merge` and `toolkit export` while they overwrite what they made before.
+def end_command(name: str, kind: str, times: int, *, broken: bool = False) -> Figures:
+    """End a command at random moments while it overwrites its earlier output.
 
     Args:
-        times: How often each.
+        name: Of :data:`COMMANDS`.
+        kind: Of :data:`SIGNALS`.
+        times: Number of trials. A process that had ended before its signal is not a trial.
+        broken: Run the command with a plain writer instead of the atomic one: the control.
     """
-    return [
-        _kill("toolkit merge", _MERGE, "emnist_model.h5", times),
-        _kill("toolkit export", _EXPORT, "emnist_model.keras", times),
-    ]
-
-
-def _kill(name: str, command: Sequence[str], output: str, times: int) -> Figures:
-    figures = Figures(name, "random kill", 0)
-    generator = random.Random(name)
+    output, command = COMMANDS[name]
+    figures = Figures(name, kind)
+    generator = random.Random(f"{name} {kind}")
     folder = scratch_folder()
     try:
         target = folder / "models" / output
-        _add(folder / "models" / "a.h5", "first")
-        _add(folder / "models" / "b.h5", "second")
+        for path, label in ((folder / "models" / "a.h5", "first"), (folder / "models" / "b.h5", "second")):
+            _add(path, label)
         _add(target, "before")
         old = _state(target)
         started = time.monotonic()
-        _start(folder, command).wait()
+        _start(folder, command, broken=broken).communicate()
         needed = time.monotonic() - started
         new = _state(target)
         if old == new or "before" in new:
-            raise RuntimeError(f"{name} did not replace {output}: nothing could be learnt from killing it")
-        for _ in range(times):
+            raise RuntimeError(f"{name} did not replace {output}: ending it would show nothing")
+        for _ in range(_ATTEMPTS * times):
+            if figures.trials == times:
+                break
             _add(target, "before")
-            process = _start(folder, command)
-            # Most of the time goes into starting: what matters comes towards the end.
-            time.sleep(generator.uniform(0.5, 1.1) * needed)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            _count(figures, _state(target), old, new, clean_staging(folder))
+            process = _start(folder, command, broken=broken)
+            time.sleep(generator.uniform(0.3, 1.0) * needed)
+            if process.poll() is not None:
+                continue
+            os.killpg(process.pid, SIGNALS[kind])
+            _, said = process.communicate()
+            _count(figures, _found(target), old, new)
+            _judge(figures, SIGNALS[kind], process.returncode, said, [] if broken else clean_staging(folder))
     finally:
         shutil.rmtree(folder)
     return figures
 
 
-def _start(folder: Path, command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(folder: Path, command: Sequence[str], *, broken: bool) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "toolkit", *command],
+        [sys.executable, "-c", _BROKEN_PROGRAM if broken else _PROGRAM, *command],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
 
@@ -87,11 +113,42 @@ def _state(path: Path) -> str:
     return f"{'no card' if card is None else card.name} {weights_digest(model.tensors)}"
 
 
-def _count(figures: Figures, state: str, old: str, new: str, swept: Sequence[Path]) -> None:
+def _found(path: Path) -> str:
+    """The state of the model, if the report and the recipe beside it are complete."""
+    try:
+        state = _state(path)
+        for beside in path.parent.glob(f"{path.stem}*"):
+            if beside.name.endswith(".report.json"):
+                json.loads(beside.read_text())
+            elif beside.name.endswith(".recipe.toml"):
+                tomllib.loads(beside.read_text())
+            elif beside.name.endswith(".report.html") and not beside.read_text().rstrip().endswith("</html>"):
+                return f"{beside.name} is not complete"
+    except Exception as error:  # noqa: BLE001 - whatever a reader meets is the finding
+        return f"{type(error).__name__}: {error}"
+    return state
+
+
+def _count(figures: Figures, state: str, old: str, new: str) -> None:
     figures.trials += 1
     if state == old:
         figures.old += 1
     elif state == new:
         figures.new += 1
     else:
-        figures.violations.append(f"{figures.scenario}: {state} after a kill, {len(swept)} staging files")
+        figures.violations.append(f"{figures.scenario}, {figures.kind}: {state}")
+
+
+def _judge(
+    figures: Figures, sent: signal.Signals, status: int, said: str, unfinished: Sequence[Path]
+) -> None:
+    """A process that can react ends with its status, without a traceback, and cleans up."""
+    if sent is signal.SIGKILL:
+        return
+    # A signal can come before the program has begun or after it has finished.
+    if status not in (_ENDED[sent], -sent, 0):
+        figures.violations.append(f"{figures.scenario}, {figures.kind}: status {status}")
+    if "Traceback" in said:
+        figures.violations.append(f"{figures.scenario}, {figures.kind}: {said[-300:]}")
+    if unfinished:
+        figures.violations.append(f"{figures.scenario}, {figures.kind}: {len(unfinished)} staging files left")

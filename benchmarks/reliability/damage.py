@@ -7,12 +7,14 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 from benchmarks.reliability.disturbances import Figures, scratch_folder
 from benchmarks.reliability.scenarios import Sample
 from benchmarks.reliability.tracing import DONE, REFUSED, run_traced
-from toolkit.errors import DamagedFileError
+from toolkit.errors import DamagedFileError, ToolkitError
 from toolkit.model import Card
 from toolkit.model.card_file import publish_model, verify_file
 
@@ -20,20 +22,23 @@ _SECONDS = 10
 _MEMORY = 1 << 30  # bytes beyond what the process has already
 
 
-def damage_everywhere(sample: Sample, times: int) -> Iterator[Figures]:
+def damage_everywhere(sample: Sample, times: int, *, broken: bool = False) -> Iterator[Figures]:
     """Truncate a model file and flip bits in it, at places spread over the whole file.
 
-    Where its digest is known every damaged file must be refused. Where it is not, reading all of
-    it must end within ten seconds and a gigabyte, in a model or in a named error.
+    If its digest is known, every damaged file must be refused. If it is not, reading all of it must
+    end within ten seconds and a gigabyte, in a model or in a named error.
 
     Args:
         sample: Of one format.
-        times: How many truncations and how many flipped bits.
+        times: Number of truncations, and of flipped bits.
+        broken: Compare no digest, and read with a reader that does not name its errors: the control.
     """
+    read = _read_carelessly if broken else _read_all
     folder = scratch_folder()
     try:
         target = folder / f"model{sample.suffix}"
-        publish_model(target, lambda staging: sample.write(sample.old, staging), Card(name="whole"))
+        card = publish_model(target, lambda staging: sample.write(sample.old, staging), Card(name="whole"))
+        recorded = card.file_sha256
         whole = target.read_bytes()
         stray = folder / f"stray{sample.suffix}"
         for kind, damaged in (
@@ -45,8 +50,13 @@ def damage_everywhere(sample: Sample, times: int) -> Iterator[Figures]:
             for where, content in damaged:
                 target.write_bytes(content)
                 stray.write_bytes(content)
-                _refused(known, where, target)
-                _bounded(unknown, where, lambda: _read_all(sample, stray))
+                with (
+                    mock.patch("toolkit.model.card_file.file_sha256", lambda _, at=recorded: at)
+                    if broken
+                    else nullcontext()
+                ):
+                    _refused(known, where, target)
+                _bounded(unknown, where, lambda: read(sample, stray))
             yield known
             yield unknown
     finally:
@@ -99,6 +109,13 @@ def _bounded(figures: Figures, where: str, read: Callable[[], None]) -> None:
         figures.violations.append(
             f"{figures.scenario}, {where}: ended with {outcome.status} {outcome.errors[-600:]}"
         )
+
+
+def _read_carelessly(sample: Sample, path: Path) -> None:
+    try:
+        _read_all(sample, path)
+    except ToolkitError as error:
+        raise ValueError("an error without a name") from error
 
 
 def _read_all(sample: Sample, path: Path) -> None:

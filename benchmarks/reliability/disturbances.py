@@ -1,4 +1,4 @@
-"""R1 and R4: kills at every step, faults at every call, full disks; and what a reader finds after."""
+"""R1 and R4: kills at every step, faults at every call, full disks; and what a reader finds after them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,15 +21,16 @@ FAULTS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
 
 @dataclass(slots=True)
 class Figures:
-    """What a series of disturbances gave.
+    """The results of one series of disturbances.
 
     Attributes:
         scenario: What was being written.
-        kind: ``kill``, ``fault`` or ``full disk``.
-        trials: How often it was disturbed.
-        old: After how many the old state was there.
-        new: After how many the new state was there.
+        kind: Of the disturbance.
+        trials: How often the writer was disturbed; a disturbance that came too late is not a trial.
+        old: How often the old state was found.
+        new: How often the new state was found.
         violations: Everything else, in words.
+        control: Of the series' negative control: ``8 violations in 15 trials``; empty if it was left out.
     """
 
     scenario: str
@@ -37,6 +39,7 @@ class Figures:
     old: int = 0
     new: int = 0
     violations: list[str] = field(default_factory=list)
+    control: str = ""
 
 
 def kill_at_every_step(scenario: Scenario, stride: int = 1) -> Figures:
@@ -95,6 +98,44 @@ def fill_the_disk(scenario: Scenario, steps: int) -> Figures:
         _count(figures, where, state)
         _judge(figures, where, outcome, state)
     return figures
+
+
+def fill_a_small_disk(scenario: Scenario, steps: int) -> Figures | None:
+    """A file system of its own, with from none to all of the pages that the writer needs left free.
+
+    Returns:
+        None if this user cannot mount one.
+    """
+    figures = Figures(scenario.name, "small disk")
+    page = resource.getpagesize()
+    needed = 4 * -(-_largest_file(scenario) // page) + 16
+    for step in range(steps + 1):
+        folder = Path(tempfile.mkdtemp(prefix="toolkit-small-disk-"))
+        try:
+            if not _mount(folder, "64m"):
+                return None
+            scenario.make_old(folder)
+            status = os.statvfs(folder)
+            used = (status.f_blocks - status.f_bfree) * status.f_frsize
+            free = needed * step // steps * page
+            _mount(folder, f"{used + free}", "remount")
+            outcome = run_traced(lambda at=folder: scenario.write_new(at), CHANGES)  # type: ignore[misc]
+            where = f"{free:,} bytes free"
+            state = _state(scenario, folder)
+            _count(figures, where, state)
+            _judge(figures, where, outcome, state)
+        finally:
+            subprocess.run(["umount", str(folder)], check=False, stderr=subprocess.DEVNULL)
+            folder.rmdir()
+    return figures
+
+
+def _mount(folder: Path, size: str, *options: str) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", ",".join((*options, f"size={size}")), "tmpfs", str(folder)]
+    try:
+        return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def scratch_folder() -> Path:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
@@ -14,6 +14,7 @@ import numpy as np
 from toolkit.data.dataset import Dataset
 from toolkit.errors import StorageError
 from toolkit.host.kinds import MODEL_FORMATS
+from toolkit.library import cache as cache_module
 from toolkit.library.cache import DatasetCache, Divided, Splits
 from toolkit.library.fingerprint import Fingerprint
 from toolkit.model import Card, Model
@@ -36,16 +37,18 @@ class Scenario:
         make_old: Puts the old state into an empty folder.
         write_new: Overwrites it; this is what is disturbed.
         state: Tells ``old`` from ``new``; anything else describes what a reader got instead.
+        control: Breaks the writer on purpose: with it, the series must find a broken promise.
     """
 
     name: str
     make_old: Callable[[Path], None]
     write_new: Callable[[Path], None]
     state: Callable[[Path], str]
+    control: Callable[[], AbstractContextManager[None]] = field(default_factory=lambda: plain_open)
 
 
 def text() -> Scenario:
-    """A text file: a report, a class mapping, a history, and every other text goes this way."""
+    """A text file, such as a report, a class mapping or a history."""
 
     def state(folder: Path) -> str:
         content = (folder / "report.json").read_text()
@@ -104,25 +107,25 @@ def fresh_pair() -> Scenario:
     return Scenario("model and card, new", lambda _: None, whole.write_new, state)
 
 
-def stranger() -> Scenario:
+def over_a_model_without_card() -> Scenario:
     """A model over one without a card, which must not be called damaged meanwhile."""
     whole = pair()
 
     def state(folder: Path) -> str:
         if checked_card(folder / "model.h5") is None:
-            return "old" if (folder / "model.h5").read_bytes() == b"a stranger's model" else "neither"
+            return "old" if (folder / "model.h5").read_bytes() == b"another program's model" else "neither"
         return whole.state(folder)
 
     return Scenario(
-        "model over a stranger's",
-        lambda folder: _write(folder / "model.h5", b"a stranger's model"),
+        "model over one without a card",
+        lambda folder: _write(folder / "model.h5", b"another program's model"),
         whole.write_new,
         state,
     )
 
 
 def checkpoint() -> Scenario:
-    """What a training goes on from."""
+    """The checkpoint of a training."""
     states = {1: "old", 2: "new"}
 
     def put(folder: Path, epochs: int) -> None:
@@ -185,12 +188,13 @@ def cache() -> Scenario:
         lambda folder: put(folder, "old"),
         write_new,
         state,
+        old_entry_first,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Two little models of one format that can be written, and how.
+    """Two small models of one format, and how they are written.
 
     Attributes:
         name: Of the format.
@@ -245,8 +249,12 @@ def of_format(sample: Sample) -> Scenario:
 
 
 @contextmanager
-def plain_open() -> Iterator[None]:
-    """The negative control: the atomic writer replaced by one that writes to the target itself."""
+def plain_open(pause: Callable[[float], None] | None = None) -> Iterator[None]:
+    """A control: the atomic writer is replaced by one that writes to the target itself.
+
+    Args:
+        pause: Called with seconds before anything is written, to make it slow.
+    """
 
     @contextmanager
     def publish(
@@ -254,7 +262,11 @@ def plain_open() -> Iterator[None]:
     ) -> Iterator[Path]:
         del suffix
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
+        # Moved aside and not removed: a removed file would make room on a full disk.
+        if target.exists():
+            target.replace(target.with_name(f".{target.name}.replaced"))
+        if pause is not None:
+            pause(0.5)
         yield target
         if verify is not None:
             verify(target)
@@ -268,9 +280,23 @@ def plain_open() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def old_entry_first() -> Iterator[None]:
+    """A control for the cache, whose new entry is another folder: the old entry is moved away first."""
+    store = cache_module._store  # noqa: SLF001 - a control replaces it
+
+    def store_after_moving(entry: Path, key: Fingerprint, made: Divided) -> None:
+        for old in entry.parent.glob("*-*"):
+            old.replace(old.with_name(f".{old.name}"))
+        store(entry, key, made)
+
+    with mock.patch("toolkit.library.cache._store", store_after_moving):
+        yield
+
+
 def built_in() -> tuple[Scenario, ...]:
     """Every scenario that needs no plugin."""
-    return (text(), card(), pair(), fresh_pair(), stranger(), checkpoint(), cache())
+    return (text(), card(), pair(), fresh_pair(), over_a_model_without_card(), checkpoint(), cache())
 
 
 def _card_name(model: Path) -> str:

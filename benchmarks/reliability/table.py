@@ -31,12 +31,12 @@ def as_markdown(figures: Sequence[Figures]) -> str:
     """One row for each series, and the sums."""
     lines = [
         "",
-        "| what | disturbed by | trials | old or refused | new or accepted | broken promises |",
-        "|---|---|---:|---:|---:|---:|",
+        "| what | disturbed by | trials | old or refused | new or accepted | broken promises | control |",
+        "|---|---|---:|---:|---:|---:|---|",
     ]
     lines += [
         f"| {row.scenario} | {row.kind} | {row.trials:,} | {row.old:,} | {row.new:,} "
-        f"| {len(row.violations)} |"
+        f"| {len(row.violations)} | {row.control} |"
         for row in figures
     ]
     lines += [
