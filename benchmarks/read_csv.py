@@ -1,11 +1,10 @@
-"""How fast and how lean EMNIST's CSV is read, against pandas and NumPy, in one run on one file.
+"""Time and memory for reading EMNIST's CSV, compared with pandas and NumPy on the same file.
 
     python benchmarks/read_csv.py [FILE] [--repeat 3] [--rows 60000] [--skip loadtxt]
 
-Without a file, one with the digits and blanks of real EMNIST is made. Each reading runs in a
-fresh process, one at a time, and takes turns with the others, so that they meet the same
-machine; the best of its turns counts. Our own cache has no part in it: `read_csv` is below it.
-The peak is that of the process's resident memory above what it had before the reading.
+Without a file, one like EMNIST's is made. Each reading runs in its own process, in turn with the
+others; the best of its turns counts. The toolkit's cache is not used. The peak is that of the
+process's resident memory, minus its memory before the reading.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ import json, resource, sys, threading, time
 from pathlib import Path
 {prepare}
 path = Path(sys.argv[1])
-path.read_bytes()  # every reading finds the file in the system's memory
+path.read_bytes()  # the file is in the system's memory for every reading
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 before, peak, over = resident(), 0, False
@@ -66,13 +65,13 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", type=Path, nargs="?", help="an EMNIST ByClass CSV file, plain or gzip")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=60_000, help="of the file that is made")
+    parser.add_argument("--rows", type=int, default=60_000, help="number of rows of the file that is made")
     parser.add_argument("--skip", action="append", default=[], choices=list(READINGS))
     return parser.parse_args()
 
 
 def synthetic(folder: Path, rows: int) -> Path:
-    """A file whose rows have the length and the blank margins of real ones."""
+    """A file whose rows have the length and the empty margins of real ones."""
     import numpy as np
 
     random = np.random.default_rng(0)

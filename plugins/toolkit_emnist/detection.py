@@ -69,9 +69,11 @@ def detect(folder: Path) -> Sequence[DatasetSource]:
 def _source(
     variant: str, parts: Mapping[_Part, _Files], mappings: Mapping[tuple[str, Path], Path]
 ) -> DatasetSource | None:
-    train, test = min(
-        itertools.product(*(_nearest(parts, variant, name) for name in ("train", "test"))), key=_preference
-    )
+    copies: list[list[_Part | None]] = [
+        [*sorted(part for part in parts if part[:2] == (variant, name))[:_MOST_COPIES], None]
+        for name in ("train", "test")
+    ]
+    train, test = min(itertools.product(*copies), key=_preference)
     chosen = [part for part in (train, test) if part]
     mapping = next(
         (mappings[variant, part.folder] for part in chosen if (variant, part.folder) in mappings), None
@@ -90,12 +92,6 @@ def _source(
     missing = "" if train and test else f", no {'test' if train else 'train'} file"
     rank = _RANKS.get(variant, _RANK_OF_OTHERS) + (0 if train else _WITHOUT_TRAIN)
     return DatasetSource(variant, "emnist", f"{classes}, {layouts}{missing}", files, rank)
-
-
-def _nearest(parts: Mapping[_Part, _Files], variant: str, name: str) -> list[_Part | None]:
-    found = [part for part in parts if (part.variant, part.name) == (variant, name)]
-    found.sort(key=lambda part: (part.depth, str(part.folder), _LAYOUTS.index(part.layout)))
-    return [*found[:_MOST_COPIES], None]
 
 
 def _preference(pair: tuple[_Part | None, ...]) -> tuple[object, ...]:
