@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from toolkit.errors import LimitReachedError, UnreadableInputError
 from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, BrokenStreamError, ByteStream, open_bytes
 from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
-from toolkit_emnist.csv_table import A_LABEL, BLANKS, BadCellError, parse_odd_rows, separator_of, shown
+from toolkit_emnist.csv_table import A_LABEL, BadCellError, parse_odd_rows, separator_of, shown
 from toolkit_emnist.mapping import LabelMapping
 
 MAX_IMAGES = 2_000_000
@@ -126,7 +126,7 @@ def _padded(text: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(b"\n" * PAD + text, np.uint8)
 
 
-def _first_block(block: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8], str, int]:
+def _first_block(block: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8], bytes | None, int]:
     """The first block without its header, the separator, and the number of header lines."""
     text = block[PAD:].tobytes()
     for magic, what in _FIRST_BYTES.items():
@@ -135,7 +135,7 @@ def _first_block(block: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8
     text = text.removeprefix(_UTF8_MARK)
     line, _, below = text.partition(b"\n")
     separator = separator_of(line)
-    names = line.split(None if separator == BLANKS else separator.encode())
+    names = line.split(separator)
     if not _is_header(names):
         return _padded(text), separator, 0
     columns = len(names)
@@ -162,7 +162,7 @@ def _bare(field: bytes) -> bytes:
     return field.strip(b" \t\r\"'").lower()[:_LONGEST_NAME]
 
 
-def _parsed(blocks: Iterable[NDArray[np.uint8]], separator: str) -> Iterator[Future[Rows]]:
+def _parsed(blocks: Iterable[NDArray[np.uint8]], separator: bytes | None) -> Iterator[Future[Rows]]:
     """The rows of each block, in order; NumPy and ISA-L let several threads work at once."""
     threads = min(4, os.cpu_count() or 1)
     waiting: deque[Future[Rows]] = deque()
@@ -175,11 +175,11 @@ def _parsed(blocks: Iterable[NDArray[np.uint8]], separator: str) -> Iterator[Fut
         yield from waiting
 
 
-def _parse(block: NDArray[np.uint8], separator: str) -> Rows:
+def _parse(block: NDArray[np.uint8], separator: bytes | None) -> Rows:
     rows = parse_plain_rows(block)
     if rows is None:
         text = block[PAD:].tobytes()
-        plain = text.replace(b"\r\n", b"\n").replace(separator.encode(), b",")
+        plain = text.replace(b"\r\n", b"\n").replace(separator or b",", b",")
         rows = parse_plain_rows(_padded(plain)) if plain != text else None
         rows = rows or parse_odd_rows(text, separator)
     return rows
