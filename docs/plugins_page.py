@@ -36,7 +36,7 @@ def documented_fields(declared: type) -> dict[str, str]:
     said = {"options": "Dataclass of its options."}
     for one in (*reversed(declared.__mro__), Declaration, declared):
         attributes = (one.__doc__ or "").partition("    Attributes:\n")[2].partition("\n\n")[0]
-        text = re.sub(r"^    ", "", attributes, flags=re.MULTILINE)
+        text = re.sub(r"^    |:\w+:(?=`)", "", attributes, flags=re.MULTILINE)
         said.update(
             {name: " ".join(words.split()).replace("``", "`") for name, words in _DOCUMENTED.findall(text)}
         )

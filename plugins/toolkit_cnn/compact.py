@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.options import option
 from toolkit.types import BuildRequest
 from toolkit_cnn.building import chain, layer_seed
-from toolkit_cnn.options import CompactOptions
 
 if TYPE_CHECKING:
     import keras
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
 # With the default of 0.99, running statistics still describe the untrained network after an epoch
 # of a few hundred steps, so validation accuracy means nothing.
 _MOMENTUM = 0.95
+
+
+@dataclass(frozen=True)
+class CompactOptions:
+    """Options of ``compact-cnn``."""
+
+    width: int = option(
+        32,
+        help="channels of the first two convolutions; the others have two and four times as many",
+        minimum=4,
+        maximum=256,
+    )
+    features: int = option(128, help="units of the dense layer before the classes", minimum=8, maximum=4096)
+    dropout: float = option(
+        0.3, help="share of features dropped before the dense layers", minimum=0.0, maximum=0.9
+    )
 
 
 def build_compact_cnn(request: BuildRequest) -> keras.Model:

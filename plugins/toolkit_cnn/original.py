@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolkit.options import option
 from toolkit.types import BuildRequest
 from toolkit_cnn.building import chain, layer_seed
-from toolkit_cnn.options import OriginalOptions
 
 if TYPE_CHECKING:
     import keras
+
+
+@dataclass(frozen=True)
+class OriginalOptions:
+    """Options of ``emnist-cnn``."""
+
+    dropout_scale: float = option(
+        1.0, help="factor for the dropout rates of 0.2 and 0.3", minimum=0.0, maximum=3.0
+    )
 
 
 def build_emnist_cnn(request: BuildRequest) -> keras.Model:

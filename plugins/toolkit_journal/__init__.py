@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from toolkit import hookimpl
-from toolkit.types import RunEvent, RunListener
-
-
-def _write_down(event: RunEvent) -> None:
-    from toolkit_journal.journal import write_down
-
-    write_down(event)
+from toolkit.types import RunListener
 
 
 @hookimpl
 def toolkit_run_listeners() -> Iterable[RunListener]:
     """Declare the journal."""
+    from toolkit_journal.journal import write_down
+
     yield RunListener(
         name="journal",
         summary="Appends every event of a training to events.jsonl in the run's folder",
-        hear=_write_down,
+        hear=write_down,
     )

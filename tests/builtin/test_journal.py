@@ -1,4 +1,4 @@
-"""The journal: one JSON line an event, whatever happens in between."""
+"""The journal: one line of JSON for each event."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_event_is_a_line_with_its_time(tmp_path: Path) -> None:
     assert read_journal(tmp_path) == records
 
 
-def test_a_line_that_a_kill_cut_short_does_not_spoil_the_next(tmp_path: Path) -> None:
+def test_an_incomplete_line_does_not_spoil_the_next(tmp_path: Path) -> None:
     write_down(RunEvent("started", tmp_path))
     with (tmp_path / FILE_NAME).open("ab") as file:
         file.write(b'{"time": "2026-')

@@ -69,7 +69,7 @@ def test_examples_are_spread_over_the_data_set() -> None:
     assert examples_of(labels, 1, 4).tolist() == []
 
 
-def test_many_classes_stand_in_two_columns() -> None:
+def test_many_classes_are_in_two_columns() -> None:
     classes = tuple(chr(0x100 + index) for index in range(62))
     dataset = Dataset("many", classes, np.zeros((62, 28, 28), np.uint8), np.arange(62, dtype=np.int32))
     sheet = draw_sheet(dataset, 2)
@@ -158,6 +158,6 @@ def test_a_sheet_over_http(client: flask.testing.FlaskClient, name: str) -> None
         ("glyphs.png?perclass=3", UsageError.code),
     ],
 )
-def test_what_a_client_may_not_ask(client: flask.testing.FlaskClient, address: str, code: str) -> None:
+def test_requests_that_are_refused(client: flask.testing.FlaskClient, address: str, code: str) -> None:
     answer = client.get(f"/plugins/sheet/{address}")
     assert answer.get_json()["code"] == code

@@ -13,7 +13,9 @@ def plugin_named(document: Any, name: str) -> Any:
     return found
 
 
-def test_list_shows_the_bad_ones_with_their_cause_and_hurts_no_other(run_toolkit: Callable[..., Any]) -> None:
+def test_list_shows_the_bad_ones_with_their_cause_and_affects_no_other(
+    run_toolkit: Callable[..., Any],
+) -> None:
     done = run_toolkit("plugins", "list", "--output", "json", plugins=[*BAD, "good"])
     assert done.status == 0
     assert done.err == ""

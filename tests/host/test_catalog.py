@@ -50,7 +50,7 @@ def test_contributions_are_found_by_name() -> None:
     assert str(found.find(MERGE_STRATEGIES, "greedy").owner) == "b (dist-b 1.0)"
 
 
-def test_the_distribution_may_stand_before_any_name() -> None:
+def test_the_distribution_may_precede_any_name() -> None:
     assert catalog(a=strategies("mean")).get(MERGE_STRATEGIES, "dist-a:mean").name == "mean"
 
 
@@ -65,7 +65,7 @@ def test_two_plugins_with_one_name_fail_in_that_name_only() -> None:
     assert list(clashing.all(MERGE_STRATEGIES)) == ["greedy", "dist-a:mean", "dist-b:mean", "median"]
 
 
-def test_a_clash_inside_one_distribution_is_solved_by_switching_one_off() -> None:
+def test_a_clash_inside_one_distribution_is_solved_by_disabling_one() -> None:
     manager = PluginManager()
     for name in ("one", "two"):
         manager.register(strategies("mean"), name=name, distribution="both")
@@ -80,7 +80,7 @@ def test_an_unknown_name_lists_what_there_is_and_the_nearest() -> None:
     assert caught.value.hint == "did you mean greedy? available: greedy, mean, slerp"
 
 
-def test_an_unknown_name_among_none_points_at_the_plugins_that_are_off() -> None:
+def test_an_unknown_name_of_an_empty_kind_points_to_plugins_that_are_not_loaded() -> None:
     def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
         raise RuntimeError("broken")
 

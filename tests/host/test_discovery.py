@@ -1,4 +1,4 @@
-"""Discovery: which distributions there are, however little they say of themselves."""
+"""Discovery of distributions, with incomplete metadata too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def install(folder: Path, entry_point: str, *, name: str, metadata: str | None =
         (information / "METADATA").write_text(metadata)
 
 
-def test_a_distribution_with_unreadable_metadata_is_passed_over(
+def test_a_distribution_with_unreadable_metadata_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     information = tmp_path / "damaged-1.dist-info"
@@ -36,7 +36,7 @@ def test_a_distribution_with_unreadable_metadata_is_passed_over(
 
 
 @pytest.mark.parametrize("name", ["GeneratorExit", "asyncio.CancelledError"])
-def test_not_even_an_error_that_is_no_exception_gets_out_of_an_import(
+def test_an_error_that_is_not_an_exception_stays_inside_an_import(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = f"toolkit_raises_{name.rpartition('.')[2].lower()}"

@@ -1,4 +1,4 @@
-"""Calls into plugins: what a stranger's callable raises or returns is laid at its own door."""
+"""Calls into plugins: errors and wrong results are errors of the plugin."""
 
 from __future__ import annotations
 
@@ -170,12 +170,12 @@ def test_a_detect_that_fails_finds_nothing_and_is_reported_once(
     assert "dataset loader 'odd' of the plugin toolkit_odd (odd-dist 0)" in message
 
 
-def test_a_detect_that_works_is_not_touched() -> None:
+def test_the_sources_of_a_detect_are_returned() -> None:
     source = DatasetSource("data", "odd", "Data")
     assert catalog(detect=returns([source])).get(DATASET_LOADERS, "odd").detect(HERE) == (source,)
 
 
-def test_what_a_format_should_not_raise_is_an_error_of_its_plugin() -> None:
+def test_an_unexpected_exception_of_a_format_is_an_error_of_its_plugin() -> None:
     with pytest.raises(PluginError, match=r"model\.odd: read failed: KeyError: 'k'"):
         catalog(read=raises(KeyError("k"))).format_of(Path("model.odd")).read(Path("model.odd"))
     for expected in (UnreadableInputError("damaged"), OSError(5, "I/O"), MemoryError()):
@@ -183,7 +183,7 @@ def test_what_a_format_should_not_raise_is_an_error_of_its_plugin() -> None:
             call("read", raises(expected))
 
 
-def test_a_strategy_whose_needs_are_nothing_known_is_named() -> None:
+def test_a_strategy_whose_needs_are_not_valid_is_named() -> None:
     strategy = MergeStrategy(name="odd", summary="Odd", merge=leaves, needs=returns(["scores"]))
     with pytest.raises(PluginError, match="merge strategy 'odd': needs are"):
         strategy.needs_with(None)

@@ -17,6 +17,7 @@ from toolkit.host.manager import load_plugins
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
+NOT_SHOWN = {"Convention", "NoOptions"}
 GOOD = ROOT / "tests" / "data" / "plugins" / "good"
 HOOKS = {name: function for name, function in vars(HOOKS_OF_PLUGGY).items() if name.startswith("toolkit_")}
 

@@ -20,7 +20,7 @@ BUILTIN = {"cnn", "emnist", "folders", "glyphs", "journal", "keras", "onnx", "sh
 
 
 @pytest.fixture
-def strangers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def third_party(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Puts distributions of tests/data/plugins on the path."""
 
     def add(*names: str) -> None:
@@ -37,8 +37,8 @@ def test_the_built_in_plugins_load_through_entry_points() -> None:
     assert {records[name].distribution for name in BUILTIN} == {"modelops-toolkit"}
 
 
-def test_entry_points_are_sorted_and_each_comes_once(strangers: Callable[..., None]) -> None:
-    strangers("good")
+def test_entry_points_are_sorted_and_each_comes_once(third_party: Callable[..., None]) -> None:
+    third_party("good")
     names = [installed.entry_point.name for installed in installed_plugins()]
     assert names == sorted(names)
     assert names.count("good") == 1
@@ -47,8 +47,8 @@ def test_entry_points_are_sorted_and_each_comes_once(strangers: Callable[..., No
     assert [installed.entry_point.name for installed in installed_plugins()] == names
 
 
-def test_a_plugin_that_cannot_be_imported_is_recorded(strangers: Callable[..., None]) -> None:
-    strangers("broken-import", "good")
+def test_a_plugin_that_cannot_be_imported_is_recorded(third_party: Callable[..., None]) -> None:
+    third_party("broken-import", "good")
     records = by_name(load_plugins({}))
     broken = records["broken"]
     assert (broken.state, broken.distribution, broken.version) == ("broken", "broken-import", "0.3")
@@ -58,15 +58,15 @@ def test_a_plugin_that_cannot_be_imported_is_recorded(strangers: Callable[..., N
     assert records["soups"].state == "loaded"
 
 
-def test_a_misspelt_hook_switches_the_whole_plugin_off(strangers: Callable[..., None]) -> None:
-    strangers("misspelt-hook")
+def test_a_misspelt_hook_disables_the_whole_plugin(third_party: Callable[..., None]) -> None:
+    third_party("misspelt-hook")
     manager = load_plugins({})
     record = by_name(manager)["misspelt"]
     assert record.state == "broken"
     assert record.cause == "unknown hook toolkit_exportes; did you mean toolkit_exporters?"
-    heard = {contribution.name for contribution in manager.contributions(RUN_LISTENERS)}
-    assert "listens-well" not in heard
-    assert "journal" in heard
+    listeners = {contribution.name for contribution in manager.contributions(RUN_LISTENERS)}
+    assert "listens-well" not in listeners
+    assert "journal" in listeners
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), RuntimeError("no"), ImportError("no"), SyntaxError("no")])
@@ -85,8 +85,8 @@ def test_whatever_an_import_raises_stays_inside(
     assert record.cause == f"import failed: {type(error).__name__}: no"
 
 
-def test_the_allow_list_loads_nothing_else(strangers: Callable[..., None]) -> None:
-    strangers("good")
+def test_the_allow_list_loads_nothing_else(third_party: Callable[..., None]) -> None:
+    third_party("good")
     records = by_name(load_plugins({"TOOLKIT_LOAD_PLUGINS": "soups, toolkit-good:good"}))
     assert {name for name, record in records.items() if record.state == "loaded"} == {"soups", "good"}
     assert records["cnn"].state == "disabled"
@@ -110,8 +110,8 @@ def test_the_deny_list_reaches_built_in_plugins() -> None:
     assert "mean" not in Catalog(manager).all(MERGE_STRATEGIES)
 
 
-def test_plugin_errors_can_end_the_program(strangers: Callable[..., None]) -> None:
-    strangers("misspelt-hook")
+def test_plugin_errors_can_end_the_program(third_party: Callable[..., None]) -> None:
+    third_party("misspelt-hook")
     with pytest.raises(PluginError, match=r"misspelt \(misspelt-hook 1.2\): unknown hook") as caught:
         load_plugins({"TOOLKIT_PLUGIN_ERRORS": "raise"})
     assert "unset TOOLKIT_PLUGIN_ERRORS" in caught.value.hint

@@ -1,4 +1,4 @@
-"""The manager: every plugin by itself, the broken ones recorded, nobody else hurt."""
+"""The manager loads each plugin by itself and records the broken ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plugin(**hooks: Callable[[], object]) -> SimpleNamespace:
     return SimpleNamespace(**{name: hookimpl(function) for name, function in hooks.items()})
 
 
-def test_ctrl_c_is_not_a_plugins_failure() -> None:
+def test_ctrl_c_is_not_the_failure_of_a_plugin() -> None:
     manager = PluginManager()
     manager.register(_raising(KeyboardInterrupt()), name="interrupted")
     with pytest.raises(KeyboardInterrupt):
@@ -230,7 +230,7 @@ def test_what_a_plugin_prints_does_not_reach_stdout(capsys: pytest.CaptureFixtur
     assert "welcome" in captured.err
 
 
-def test_an_error_that_is_no_exception_stays_inside_its_hook() -> None:
+def test_an_error_that_is_not_an_exception_stays_inside_its_hook() -> None:
     manager = PluginManager()
     manager.register(_raising(GeneratorExit()), name="bad")
     assert by_name(manager)["bad"].cause == "toolkit_exporters failed: GeneratorExit"

@@ -1,4 +1,4 @@
-"""The contract checks find what they are there to find."""
+"""The contract checks report what they check for."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_mean_keeps_the_contract() -> None:
         (lambda arrays: arrays[0], "the order of the ingredients changes the result"),
     ],
 )
-def test_a_strategy_that_breaks_its_promise_is_found_out(function: Function, said: str) -> None:
+def test_a_strategy_that_breaks_its_promise_is_reported(function: Function, said: str) -> None:
     assert any(said in problem for problem in strategy(function)), strategy(function)
 
 
@@ -158,7 +158,7 @@ def test_what_a_strategy_says_of_its_result_is_checked() -> None:
     assert said in "\n".join(strategy(mean, unchanged="small-1"))
 
 
-def test_an_import_that_pulls_in_numpy_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_of_numpy_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toolkit_heavy.py").write_text(
         "import numpy\nfrom toolkit import hookimpl\n@hookimpl\ndef toolkit_exporters(): return ()\n"
     )
@@ -171,7 +171,7 @@ def test_an_import_that_pulls_in_numpy_is_found_out(tmp_path: Path, monkeypatch:
     del sys.modules["toolkit_heavy"]
 
 
-def test_a_forgotten_marker_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forgotten_marker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toolkit_unmarked.py").write_text("def toolkit_exporters(): return ()\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert [problem.text for problem in plugin_findings("toolkit_unmarked")] == [
@@ -181,7 +181,7 @@ def test_a_forgotten_marker_is_found_out(tmp_path: Path, monkeypatch: pytest.Mon
     del sys.modules["toolkit_unmarked"]
 
 
-def test_options_without_help_are_found_out() -> None:
+def test_options_without_help_are_reported() -> None:
     @dataclass(frozen=True)
     class Silent:
         value: int = 3
@@ -202,7 +202,7 @@ def test_options_without_help_are_found_out() -> None:
     ]
 
 
-def test_options_that_refuse_their_own_defaults_are_found_out() -> None:
+def test_options_that_refuse_their_own_defaults_are_reported() -> None:
     found = problems(
         toolkit_exporters=lambda: [
             Exporter(
@@ -217,7 +217,7 @@ def test_options_that_refuse_their_own_defaults_are_found_out() -> None:
     assert found == ["exporter 'tried': its default options are not valid: ValueError: never"]
 
 
-def test_a_callable_that_takes_no_request_is_found_out() -> None:
+def test_a_callable_that_takes_no_request_is_reported() -> None:
     def hear() -> None:
         return None
 
@@ -227,7 +227,7 @@ def test_a_callable_that_takes_no_request_is_found_out() -> None:
     assert found == ["run listener 'deaf': hear() -> 'None' cannot be called with 1 positional argument"]
 
 
-def test_a_format_that_takes_noise_for_a_model_is_found_out() -> None:
+def test_a_format_that_reads_random_bytes_as_a_model_is_reported() -> None:
     def read(path: Path) -> Any:
         return path.read_bytes()[0]
 
@@ -242,7 +242,7 @@ def test_a_format_that_takes_noise_for_a_model_is_found_out() -> None:
     ]
 
 
-def test_a_command_that_does_not_load_is_found_out() -> None:
+def test_a_command_that_does_not_load_is_reported() -> None:
     def commands() -> Iterable[Command]:
         yield Command(name="good", summary="Good", load=lambda: click.Command("good"))
         yield Command(name="bad", summary="Bad", load=lambda: "bad")  # type: ignore[arg-type, return-value]
@@ -252,7 +252,7 @@ def test_a_command_that_does_not_load_is_found_out() -> None:
     ]
 
 
-def test_a_name_that_is_nothing_is_said_to_be_so() -> None:
+def test_an_unknown_name_is_reported() -> None:
     with pytest.raises(PluginError, match="there is no plugin and no module 'toolkit_nowhere'"):
         check_plugin("toolkit_nowhere")
 

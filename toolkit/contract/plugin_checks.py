@@ -23,19 +23,8 @@ from toolkit.host.manager import Contribution, PluginRecord
 from toolkit.options import describe_options, options_as_json, options_from_mapping
 
 HEAVY_PACKAGES = (
-    "cv2",
-    "flask",
-    "h5py",
-    "keras",
-    "matplotlib",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "pandas",
-    "scipy",
-    "tensorflow",
-    "tf2onnx",
-    "torch",
+    *("cv2", "flask", "h5py", "keras", "matplotlib", "numpy", "onnx", "onnxruntime"),
+    *("pandas", "scipy", "tensorflow", "tf2onnx", "torch"),
 )
 """Packages that the import of a plugin must not import, because it delays every start."""
 
@@ -140,7 +129,7 @@ def _contribution_problems(contribution: Contribution[Any]) -> Iterator[str]:
         yield from _options_problems(declaration.options)
     check = _BEHAVIOUR.get(contribution.kind.declaration)
     try:
-        yield from () if check is None else check(declaration)
+        yield from () if check is None else filter(None, check(declaration))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit too
@@ -200,19 +189,14 @@ def _merge_strategy_problems(strategy: MergeStrategy) -> Iterator[str]:
     return strategy_problems(strategy)
 
 
-def _command_problems(command: Command) -> Iterator[str]:
-    yield from filter(None, [result_problem(COMMANDS, "load", command.load())])
-
-
-def _routes_problems(routes: Routes) -> Iterator[str]:
-    if importlib.util.find_spec("flask") is not None:
-        yield from filter(None, [result_problem(ROUTES, "load", routes.load())])
+def _routes_problem(routes: Routes) -> str:
+    return result_problem(ROUTES, "load", routes.load()) if importlib.util.find_spec("flask") else ""
 
 
 _BEHAVIOUR: dict[type, Callable[[Any], Iterator[str]]] = {
     DatasetLoader: loader_problems,
     ModelFormat: _model_format_problems,
     MergeStrategy: _merge_strategy_problems,
-    Command: _command_problems,
-    Routes: _routes_problems,
+    Command: lambda command: iter([result_problem(COMMANDS, "load", command.load())]),
+    Routes: lambda routes: iter([_routes_problem(routes)]),
 }

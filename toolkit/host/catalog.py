@@ -21,13 +21,8 @@ class Catalog:
     """The contributions of plugins.
 
     If two plugins contribute the same name to one kind, the name alone fails and the error names
-    both; ``distribution:name`` picks one.
-
-    :meth:`get`, :meth:`all` and :meth:`format_of` return declarations whose callables are wrapped
-    by :func:`toolkit.host.guarded.guarded`; a :class:`Contribution` has the plugin's own.
-
-    Args:
-        plugins: Where the contributions come from.
+    both; ``distribution:name`` picks one. Declarations are :func:`toolkit.host.guarded.guarded`,
+    except those in a :class:`Contribution`.
     """
 
     def __init__(self, plugins: PluginManager) -> None:

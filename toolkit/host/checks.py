@@ -37,35 +37,32 @@ def check_declaration(kind: Kind[D], declaration: object) -> D:
     """
     if not isinstance(declaration, kind.declaration):
         raise BadDeclarationError(f"{kind.hook} yielded {mismatch(declaration, kind.declaration)}")
-    values: dict[str, Any] = {
-        field.name: getattr(declaration, field.name)
-        for field in dataclasses.fields(declaration)  # type: ignore[arg-type]
-    }
-    name, summary = values.pop("name"), values.pop("summary")
+    values: Any = declaration
+    name, summary = values.name, values.summary
     if not isinstance(name, str) or NAME_PATTERN.fullmatch(name) is None:
         raise BadDeclarationError(
             f"{kind.hook} yielded the name {name!r}, expected lower-case letters, digits, '.', '_' and '-'"
         )
-    problem = _field_problem(kind, values) or kind.rule(declaration)
-    if not isinstance(summary, str) or not summary.strip() or "\n" in summary:
+    if isinstance(summary, str) and summary.strip() and "\n" not in summary:
+        problem = _field_problem(kind, declaration) or kind.rule(declaration)
+    else:
         problem = f"summary is {summary!r}, expected one line of text"
     if problem:
         raise BadDeclarationError(f"{kind.word} {name!r}: {problem}")
     return declaration
 
 
-def _field_problem(kind: Kind[Any], values: dict[str, Any]) -> str:
+def _field_problem(kind: Kind[Any], declaration: object) -> str:
     declared: Any = kind.declaration
-    hints = _hints(declared)
-    for field, value in values.items():
-        call = kind.calls.get(field)
+    for field, hint in _hints(declared).items():
+        value, call = getattr(declaration, field), kind.calls.get(field)
         if field == "options":
             try:
                 describe_options(value)
             except ConfigurationError as error:
                 return str(error)
         elif call is None or not (call.optional and value is None):
-            problem = mismatch(value, hints[field] if call is None else collections.abc.Callable)
+            problem = mismatch(value, hint if call is None else collections.abc.Callable)
             if problem:
                 return f"{field} is {problem}"
     return ""
@@ -88,13 +85,13 @@ def mismatch(value: object, expected: Any) -> str:
         ``str 'low', expected int``; empty if the value fits. The fields of declarations and
         results are compared too. A hint that is not understood fits every value.
     """
-    origin = get_origin(expected) or expected
-    wrong = f"{_shown(value)}, expected {_words(expected)}"
+    origin, parts = get_origin(expected) or expected, get_args(expected)
     if origin in (Union, types.UnionType):
-        return "" if any(not mismatch(value, part) for part in get_args(expected)) else wrong
-    if not _has_type(value, origin):
-        return wrong
-    parts = get_args(expected)
+        fits = any(not mismatch(value, part) for part in parts)
+    else:
+        fits = _has_type(value, origin)
+    if not fits:
+        return f"{_shown(value)}, expected {_words(expected)}"
     if origin in _SEQUENCES and parts and (origin is not tuple or parts[1:] == (...,)):
         odd = [problem for item in value if (problem := mismatch(item, parts[0]))]  # type: ignore[attr-defined]
         return f"{type(value).__name__} with {odd[0]}" if odd else ""
@@ -132,7 +129,7 @@ def _hints(declared: Any) -> dict[str, Any]:
         try:
             hints[field.name] = eval(str(field.type), names)  # noqa: S307 - annotations of our own code
         except (NameError, TypeError):
-            hints[field.name] = collections.abc.Callable if str(field.type).startswith("Callable") else Any
+            hints[field.name] = Any
     return hints
 
 

@@ -17,13 +17,7 @@ _UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """One entry point of the group.
-
-    Attributes:
-        entry_point: Name and module; loading it imports the plugin.
-        distribution: Name of the distribution that contains it.
-        version: Version of the distribution.
-    """
+    """One entry point of the group, and the distribution that contains it."""
 
     entry_point: EntryPoint
     distribution: str

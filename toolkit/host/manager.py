@@ -29,12 +29,9 @@ State = Literal["loaded", "broken", "disabled"]
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """The state of one plugin.
+    """One plugin, by the name of its entry point, and its state.
 
     Attributes:
-        name: Name of its entry point.
-        distribution: Distribution that contains it.
-        version: Version of the distribution.
         state: ``loaded``; ``broken``, in which case nothing of it is used; or ``disabled`` by an
             environment variable.
         cause: Why it is not loaded, in one line.
@@ -88,9 +85,6 @@ class PluginManager:
     """The plugins, loaded and not.
 
     It can be used by several threads: each hook is called once.
-
-    Args:
-        settings: The environment variables about plugins.
     """
 
     def __init__(self, settings: PluginSettings | None = None) -> None:
@@ -103,11 +97,7 @@ class PluginManager:
 
     @property
     def records(self) -> tuple[PluginRecord, ...]:
-        """Every plugin, sorted by name.
-
-        A hook is called when its kind is asked for, so a bad declaration appears only then;
-        :meth:`call_every_hook` calls all of them.
-        """
+        """Every plugin, sorted by name. A bad declaration appears when its hook has been called."""
         return tuple(entry.record for entry in self._entries)
 
     def load(self, plugin: InstalledPlugin) -> PluginRecord:
@@ -122,14 +112,7 @@ class PluginManager:
     def register(
         self, module: object, *, name: str, distribution: str = "unpacked", version: str = "0"
     ) -> PluginRecord:
-        """Register a plugin that is already imported, for example in a test.
-
-        Args:
-            module: The module, or any object whose attributes implement hooks.
-            name: Name of the entry point that it would have.
-            distribution: Distribution that would contain it.
-            version: Version of that distribution.
-        """
+        """Register a module, or any object whose attributes implement hooks, as if it were installed."""
         address = getattr(module, "__name__", type(module).__name__)
         return self._load(PluginRecord(name, distribution, version, module=address), lambda: module)
 
@@ -137,16 +120,14 @@ class PluginManager:
         """Record a plugin that is listed in the settings and not installed."""
         installed = ", ".join(record.name for record in self.records) or "none"
         entry = self._add(PluginRecord(name, "", ""))
-        self._break(
-            entry, f"listed in TOOLKIT_LOAD_PLUGINS but not installed; installed plugins: {installed}"
-        )
+        self._break(entry, f"listed in TOOLKIT_LOAD_PLUGINS but not installed; installed: {installed}")
         return entry.record
 
     def contributions(self, kind: Kind[D]) -> tuple[Contribution[D], ...]:
         """What the loaded plugins contribute to one kind, by plugin and in each plugin's order.
 
-        Calls the kind's hook in every plugin that has not been asked yet. A plugin whose hook
-        raises or yields something that cannot be used is broken from then on.
+        The first call for a kind calls its hook. A plugin whose hook raises or yields something that
+        cannot be used is broken from then on.
         """
         with self._lock:
             for entry in self._entries:

@@ -91,19 +91,16 @@ _TRAINING = ContributionDetails(
 
 def list_plugins(toolkit: Toolkit, _request: ListPlugins, _progress: Progress) -> tuple[PluginSummary, ...]:
     """Every plugin, with the broken and the disabled ones, sorted by name."""
-    summaries = []
-    for record in toolkit.catalog.records:
-        contributes: dict[str, tuple[str, ...]] = {}
-        for found in toolkit.catalog.all_contributions():
-            if found.owner == record:
-                name = found.qualified_name if toolkit.catalog.namesakes(found) else found.name
-                contributes[found.kind.word] = (*contributes.get(found.kind.word, ()), name)
-        summaries.append(
-            PluginSummary(
-                record.name, record.distribution, record.version, record.state, record.cause, contributes
-            )
-        )
-    return tuple(summaries)
+    records = toolkit.catalog.records
+    contributes: dict[str, dict[str, tuple[str, ...]]] = {str(record): {} for record in records}
+    for found in toolkit.catalog.all_contributions():
+        names = contributes[str(found.owner)]
+        name = found.qualified_name if toolkit.catalog.namesakes(found) else found.name
+        names[found.kind.word] = (*names.get(found.kind.word, ()), name)
+    return tuple(
+        PluginSummary(one.name, one.distribution, one.version, one.state, one.cause, contributes[str(one)])
+        for one in records
+    )
 
 
 def show_plugin(toolkit: Toolkit, request: ShowPlugin, _progress: Progress) -> PluginDetails:
@@ -135,15 +132,10 @@ def show_plugin(toolkit: Toolkit, request: ShowPlugin, _progress: Progress) -> P
 
 def check_plugins(toolkit: Toolkit, _request: CheckPlugins, _progress: Progress) -> tuple[PluginCheck, ...]:
     """Run the contract checks on every plugin."""
+    catalog = toolkit.catalog
     return tuple(
-        PluginCheck(
-            record.name,
-            record.distribution,
-            record.version,
-            record.state,
-            findings(toolkit.catalog, record),
-        )
-        for record in toolkit.catalog.records
+        PluginCheck(one.name, one.distribution, one.version, one.state, findings(catalog, one))
+        for one in catalog.records
     )
 
 

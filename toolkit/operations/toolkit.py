@@ -11,7 +11,18 @@ from toolkit.vocabulary import SplitName
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
-    from toolkit.operations import compare, datasets, demo, evaluate, export, merge, models, predict, runs
+    from toolkit.operations import (
+        compare,
+        datasets,
+        demo,
+        evaluate,
+        export,
+        merge,
+        models,
+        plugins,
+        predict,
+        runs,
+    )
     from toolkit.requests.compare import CompareModels
     from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
     from toolkit.requests.demo import Demo
@@ -19,6 +30,7 @@ if TYPE_CHECKING:
     from toolkit.requests.export import Export
     from toolkit.requests.merge import Merge
     from toolkit.requests.models import FindModels, ShowModel, VerifyModels
+    from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
     from toolkit.requests.predict import Predict
     from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
     from toolkit.requests.train import Train
@@ -53,6 +65,13 @@ class Toolkit(Resources):
     )
     merge: Verb[Merge, merge.Merged] = Verb("merge.merge", "Merge")
     predict: Verb[Predict, predict.Predictions] = Verb("predict.predict", "Predict")
+    list_plugins: Verb[ListPlugins, tuple[plugins.PluginSummary, ...]] = Verb(
+        "plugins.list_plugins", "ListPlugins"
+    )
+    show_plugin: Verb[ShowPlugin, plugins.PluginDetails] = Verb("plugins.show_plugin", "ShowPlugin")
+    check_plugins: Verb[CheckPlugins, tuple[plugins.PluginCheck, ...]] = Verb(
+        "plugins.check_plugins", "CheckPlugins"
+    )
 
     def open_dataset(self, name: str | None, split: SplitName) -> Dataset:
         """Open one split of a data set, through the cache.

@@ -50,17 +50,7 @@ __all__ = [
 
 
 def plugin_findings(plugin: ModuleType | str) -> tuple[Finding, ...]:
-    """Check a plugin against its contract, by itself.
-
-    Args:
-        plugin: A module, or the name of an installed entry point, or of a module.
-
-    Returns:
-        Empty for a good plugin.
-
-    Raises:
-        PluginError: If there is no plugin and no module of that name.
-    """
+    """What :func:`check_plugin` finds; empty for a good plugin."""
     manager = PluginManager()
     if isinstance(plugin, ModuleType):
         manager.register(plugin, name=plugin.__name__)
@@ -144,12 +134,7 @@ def check_dataset(loader: DatasetLoader, source: DatasetSource) -> tuple[Dataset
 
 
 def catalog_of(*plugins: object, distribution: str = "unpacked") -> Catalog:
-    """A catalog of the given plugins only.
-
-    Args:
-        plugins: Modules, or objects whose attributes implement hooks.
-        distribution: Distribution that would contain them.
-    """
+    """A catalog of the given plugins only: modules, or objects whose attributes implement hooks."""
     manager = PluginManager()
     for number, plugin in enumerate(plugins):
         name = getattr(plugin, "__name__", f"plugin-{number}")

@@ -1,3 +1,3 @@
-"""A plugin whose author forgot to say what it needs."""
+"""A plugin that imports a package that is not installed."""
 
 import a_package_that_nobody_has  # noqa: F401

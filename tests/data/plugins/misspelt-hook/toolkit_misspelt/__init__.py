@@ -9,7 +9,7 @@ from toolkit.types import Exporter, ExportRequest, ExportResult, RunEvent, RunLi
 
 
 def _hear(event: RunEvent) -> None:
-    """Hear it and do nothing."""
+    """Do nothing."""
 
 
 def _export(request: ExportRequest) -> ExportResult:
@@ -19,11 +19,11 @@ def _export(request: ExportRequest) -> ExportResult:
 
 @hookimpl
 def toolkit_run_listeners() -> Iterable[RunListener]:
-    """Declare a listener; it goes with the rest of the plugin."""
+    """Declare a listener, which is disabled with the rest of the plugin."""
     yield RunListener(name="listens-well", summary="Hears everything", hear=_hear)
 
 
 @hookimpl
 def toolkit_exportes() -> Iterable[Exporter]:
-    """Declare an exporter, under a name that is no hook's."""
-    yield Exporter(name="misspelt", summary="Never heard of", suffix=".txt", export=_export)
+    """Declare an exporter in a hook that does not exist."""
+    yield Exporter(name="misspelt", summary="Is never declared", suffix=".txt", export=_export)

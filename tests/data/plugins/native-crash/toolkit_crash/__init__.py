@@ -1,4 +1,4 @@
-"""A model format whose files do to the process that reads them what a bug in a native library would."""
+"""A model format that crashes its process, as a bug in a native library would."""
 
 import os
 import time
@@ -32,4 +32,10 @@ def write(model, path):
 
 @hookimpl
 def toolkit_model_formats():
-    yield ModelFormat(name="crash", summary="Harms its reader", suffixes=(".crash",), read=read, write=write)
+    yield ModelFormat(
+        name="crash",
+        summary="Crashes the process that reads it",
+        suffixes=(".crash",),
+        read=read,
+        write=write,
+    )
