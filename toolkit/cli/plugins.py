@@ -29,9 +29,8 @@ def command() -> None:
 def list_command(command_line: CommandLine, request: ListPlugins) -> None:
     """List every plugin: its state, what it contributes, and why a broken one is not loaded."""
     from toolkit.cli.main import hidden_commands
-    from toolkit.operations.plugins import list_plugins
 
-    plugins = list_plugins(command_line.toolkit, request, command_line.output.progress())
+    plugins = command_line.toolkit.list_plugins(request, progress=command_line.output.progress())
     hidden = hidden_commands(command_line.toolkit)
     command_line.output.result(
         {"plugins": plugins, "hidden_commands": hidden}, lambda console: _list(plugins, console)
@@ -50,9 +49,7 @@ def show_command(command_line: CommandLine, request: ShowPlugin) -> None:
 
     NAME is a plugin, a distribution, a contribution, or `train` for the options of every training.
     """
-    from toolkit.operations.plugins import show_plugin
-
-    details = show_plugin(command_line.toolkit, request, command_line.output.progress())
+    details = command_line.toolkit.show_plugin(request, progress=command_line.output.progress())
     command_line.output.result(details, lambda console: _show(details, console))
 
 
@@ -61,9 +58,7 @@ def show_command(command_line: CommandLine, request: ShowPlugin) -> None:
 @pass_request(CheckPlugins)
 def check_command(command_line: CommandLine, request: CheckPlugins) -> None:
     """Check every plugin against its contract. The exit status is 2 if one breaks it."""
-    from toolkit.operations.plugins import check_plugins
-
-    checks = check_plugins(command_line.toolkit, request, command_line.output.progress())
+    checks = command_line.toolkit.check_plugins(request, progress=command_line.output.progress())
     command_line.output.result(
         {"ok": not any(check.problems for check in checks), "plugins": checks},
         lambda console: _check(checks, console),
