@@ -9,7 +9,7 @@ import click
 
 from toolkit.cli.context import CommandLine, common_options, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import DATASET, options_option
+from toolkit.cli.parameters import DATASET, FOLDER, options_option, request_options
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 80
 _MOST_PATHS = 6
-
-_out_option = click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the files; by default datasets/.",
-)
 
 
 @click.group("datasets")
@@ -63,8 +57,7 @@ def show(command_line: CommandLine, request: ShowDataset) -> None:
 
 @command.command("get")
 @click.argument("variant")
-@_out_option
-@click.option("--url", default="", help="Another address of the same archive.")
+@request_options(GetDataset, "url", out=FOLDER)
 @common_options
 @pass_request(GetDataset)
 def get(command_line: CommandLine, request: GetDataset) -> None:
@@ -79,9 +72,7 @@ def get(command_line: CommandLine, request: GetDataset) -> None:
 
 @command.command("make")
 @click.argument("name")
-@click.option("--format", default="csv", show_default=True, help="Format of the files.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
-@_out_option
+@request_options(MakeDataset, "format", "seed", out=FOLDER)
 @options_option("the data set")
 @common_options
 @pass_request(MakeDataset)

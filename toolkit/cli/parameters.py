@@ -135,9 +135,9 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
     """Add an option for each named field of a request, with its type, range, choices and help.
 
     Args:
-        request_type: A dataclass of :mod:`toolkit.requests`.
-        *names: Fields, in the order of the help.
-        **types: Fields with a Click type of their own, such as :data:`DATASET`; after the others.
+        request_type: A dataclass of :mod:`toolkit.requests`; its fields give the order.
+        *names: Fields.
+        **types: Fields with a Click type of their own, such as :data:`DATASET`.
     """
     from toolkit.options import describe_fields, json_schema
 
@@ -145,7 +145,7 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
     required = json_schema(request_type)["required"]
 
     def decorate(function: F) -> F:
-        for name in reversed([*names, *types]):
+        for name in reversed([name for name in described if name in {*names, *types}]):
             settings = _settings(described[name], types.get(name))
             function = click.option(f"--{name.replace('_', '-')}", required=name in required, **settings)(
                 function
