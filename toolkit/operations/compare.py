@@ -12,7 +12,7 @@ from toolkit.merging.stages.conform import conform, same_weights
 from toolkit.model import Model
 from toolkit.model.correspondence import correspondence, differences
 from toolkit.operations.opening import open_model
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.requests.compare import CompareModels
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Progress
@@ -42,7 +42,9 @@ class ComparedPair:
     distance: float | None = None
 
 
-def compare_models(toolkit: Toolkit, request: CompareModels, progress: Progress) -> tuple[ComparedPair, ...]:
+def compare_models(
+    toolkit: Resources, request: CompareModels, progress: Progress
+) -> tuple[ComparedPair, ...]:
     """Compare every two of the given models.
 
     Equal shapes prove nothing, a cosine near 1 suggests related models, and only images show

@@ -27,7 +27,7 @@ from toolkit.merging.state import Images, MergeState
 from toolkit.model import Card, Parent
 from toolkit.model.saving import save_written
 from toolkit.operations.merge_inputs import Models, choose_images, choose_models, default_output
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.options import options_as_json, options_from_mapping, route_options
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.store import exclusive
@@ -66,7 +66,7 @@ class Merged:
     failure: str = ""
 
 
-def merge(toolkit: Toolkit, request: Merge, progress: Progress) -> Merged:
+def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     """Merge models: plan, run the stages, compare with the best ingredient, save.
 
     Returns:
@@ -161,7 +161,7 @@ def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
 
 
 def _plan(
-    toolkit: Toolkit,
+    toolkit: Resources,
     request: Merge,
     recipe: Recipe | None,
     models: Models,
@@ -207,7 +207,9 @@ def _recalibrated(recipe: Recipe) -> str:
     return f"batch statistics: recalibrated on {images:,} images of {recipe.dataset}'s fit split"
 
 
-def _recipe(toolkit: Toolkit, request: Merge, recipe: Recipe | None, state: MergeState, out: Path) -> Recipe:
+def _recipe(
+    toolkit: Resources, request: Merge, recipe: Recipe | None, state: MergeState, out: Path
+) -> Recipe:
     """The request with every default resolved; paths are relative to the output's folder."""
     folder = out.parent
     dataset = state.images.name or WITHOUT_DATASET
@@ -255,7 +257,7 @@ def _checked_stages(recipe: Recipe) -> dict[str, dict[str, Any]]:
     }
 
 
-def _writer(toolkit: Toolkit, out: Path) -> ModelFormat:
+def _writer(toolkit: Resources, out: Path) -> ModelFormat:
     model_format = toolkit.catalog.format_of(out)
     if model_format.write is None:
         formats = toolkit.catalog.all(MODEL_FORMATS).values()
@@ -267,7 +269,7 @@ def _writer(toolkit: Toolkit, out: Path) -> ModelFormat:
     return model_format
 
 
-def _unwritable(toolkit: Toolkit, dialect: str, model_format: ModelFormat, out: Path) -> list[Problem]:
+def _unwritable(toolkit: Resources, dialect: str, model_format: ModelFormat, out: Path) -> list[Problem]:
     """A network that the output's format cannot hold."""
     if not model_format.dialects or dialect in model_format.dialects:
         return []
@@ -282,7 +284,7 @@ def _unwritable(toolkit: Toolkit, dialect: str, model_format: ModelFormat, out: 
     return [Problem(out.name, text, hint, UnsupportedError.code)]
 
 
-def _default_strategy(toolkit: Toolkit, *, with_images: bool) -> MergeStrategy:
+def _default_strategy(toolkit: Resources, *, with_images: bool) -> MergeStrategy:
     """The first by rank whose needs can be met with its own defaults."""
     met = set(Need) if with_images else set()
     possible = [

@@ -16,7 +16,7 @@ from toolkit.merging.problems import Problem
 from toolkit.merging.state import Images
 from toolkit.operations.models import model_files
 from toolkit.operations.opening import open_model
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.vocabulary import Convention, SplitName
 
@@ -36,12 +36,12 @@ class Models:
     notes: tuple[str, ...] = ()
 
 
-def default_output(toolkit: Toolkit) -> Path:
+def default_output(toolkit: Resources) -> Path:
     """Where a merge goes by default."""
     return toolkit.workspace.models / "emnist_model.h5"
 
 
-def choose_models(toolkit: Toolkit, request: Merge, out: Path) -> Models:
+def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
     """Open the models that the user names, or else the family of the best ones.
 
     Args:
@@ -77,7 +77,7 @@ def choose_models(toolkit: Toolkit, request: Merge, out: Path) -> Models:
     return Models(tuple(members), choices=(family.reason,), notes=notes)
 
 
-def choose_images(toolkit: Toolkit, wanted: str | None, ingredients: Sequence[Ingredient]) -> Images:
+def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[Ingredient]) -> Images:
     """Find the images that ingredients and candidates are scored on.
 
     By default it is the data set that the models were trained on; if their cards do not say, the
@@ -134,7 +134,7 @@ def choose_images(toolkit: Toolkit, wanted: str | None, ingredients: Sequence[In
     return Images("no data set: none with the models' classes is here")
 
 
-def _opened(toolkit: Toolkit, paths: Sequence[Path], request: Merge) -> Models:
+def _opened(toolkit: Resources, paths: Sequence[Path], request: Merge) -> Models:
     opened: list[Ingredient] = []
     problems: list[Problem] = []
     names = unique_names([path.parts for path in paths])
@@ -180,7 +180,7 @@ def _obstacle(ingredients: Sequence[Ingredient]) -> UnsupportedError | None:
 
 
 def _images(
-    toolkit: Toolkit, source: DatasetSource, ingredients: Sequence[Ingredient], reason: str
+    toolkit: Resources, source: DatasetSource, ingredients: Sequence[Ingredient], reason: str
 ) -> Images | None:
     """The data set, if it has the networks' classes."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from toolkit.contract.plugin_checks import Finding, findings
 from toolkit.errors import PluginError
 from toolkit.host.manager import Contribution, PluginRecord, State
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.options import OptionInfo, describe_options
 from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
 from toolkit.training.options import TrainingOptions
@@ -89,7 +89,7 @@ _TRAINING = ContributionDetails(
 )
 
 
-def list_plugins(toolkit: Toolkit, _request: ListPlugins, _progress: Progress) -> tuple[PluginSummary, ...]:
+def list_plugins(toolkit: Resources, _request: ListPlugins, _progress: Progress) -> tuple[PluginSummary, ...]:
     """Every plugin, with the broken and the disabled ones, sorted by name."""
     records = toolkit.catalog.records
     contributes: dict[str, dict[str, tuple[str, ...]]] = {str(record): {} for record in records}
@@ -103,7 +103,7 @@ def list_plugins(toolkit: Toolkit, _request: ListPlugins, _progress: Progress) -
     )
 
 
-def show_plugin(toolkit: Toolkit, request: ShowPlugin, _progress: Progress) -> PluginDetails:
+def show_plugin(toolkit: Resources, request: ShowPlugin, _progress: Progress) -> PluginDetails:
     """A plugin or a contribution with its options.
 
     Raises:
@@ -130,7 +130,7 @@ def show_plugin(toolkit: Toolkit, request: ShowPlugin, _progress: Progress) -> P
     return PluginDetails(plugins, (*own, *(_details(toolkit, found) for found in chosen)))
 
 
-def check_plugins(toolkit: Toolkit, _request: CheckPlugins, _progress: Progress) -> tuple[PluginCheck, ...]:
+def check_plugins(toolkit: Resources, _request: CheckPlugins, _progress: Progress) -> tuple[PluginCheck, ...]:
     """Run the contract checks on every plugin."""
     catalog = toolkit.catalog
     return tuple(
@@ -139,7 +139,7 @@ def check_plugins(toolkit: Toolkit, _request: CheckPlugins, _progress: Progress)
     )
 
 
-def _details(toolkit: Toolkit, contribution: Contribution[Any]) -> ContributionDetails:
+def _details(toolkit: Resources, contribution: Contribution[Any]) -> ContributionDetails:
     declaration = contribution.declaration
     return ContributionDetails(
         kind=contribution.kind.word,

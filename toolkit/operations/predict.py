@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UsageError
 from toolkit.operations.opening import described, open_model
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.pictures import prepare_picture
 from toolkit.requests.predict import Predict
 from toolkit.store import publish_bytes
@@ -104,7 +104,7 @@ class Classifier:
         )
 
 
-def load_classifier(toolkit: Toolkit, path: Path, convention: Convention | None = None) -> Classifier:
+def load_classifier(toolkit: Resources, path: Path, convention: Convention | None = None) -> Classifier:
     """Read a model file and make it ready to predict; see :func:`open_model` and :func:`classifier_of`."""
     return classifier_of(open_model(toolkit, path), convention)
 
@@ -128,7 +128,7 @@ def classifier_of(model: Model, convention: Convention | None = None) -> Classif
     return Classifier(Network.of(known), card.classes, card.convention or Convention(), assumed)
 
 
-def predict(toolkit: Toolkit, request: Predict, progress: Progress) -> Predictions:
+def predict(toolkit: Resources, request: Predict, progress: Progress) -> Predictions:
     """Predict the character in each picture. A picture that cannot be read costs its own row only.
 
     Raises:

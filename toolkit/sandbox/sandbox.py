@@ -31,7 +31,7 @@ from typing import IO, Any, Literal, Self
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnreadableInputError
 from toolkit.host.kinds import MODEL_FORMATS
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.store import Workspace
 from toolkit.store.file_state import FileState, file_state
 
@@ -205,7 +205,7 @@ def _main() -> None:
     # What a plugin prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    toolkit = Toolkit(Workspace(Path(sys.argv[1])))
+    toolkit = Resources(Workspace(Path(sys.argv[1])))
     toolkit.catalog.all(MODEL_FORMATS)  # so that no file's time goes into loading the plugins
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -237,7 +237,7 @@ def _limit(kind: int, amount: int) -> None:
     resource.setrlimit(kind, (amount if hard == resource.RLIM_INFINITY else min(amount, hard), hard))
 
 
-def _tried(toolkit: Toolkit, path: Path) -> Outcome:
+def _tried(toolkit: Resources, path: Path) -> Outcome:
     import numpy as np
 
     from toolkit.operations.opening import open_model

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from toolkit.errors import StorageError
-from toolkit.operations.merge import merge
 from toolkit.requests.merge import Merge
 from toolkit.store.opening import ConfinedFile, name_of, open_confined, output_path
 from toolkit.web.heavy import Deadline
@@ -42,7 +41,7 @@ def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
             [file.path for file in files] if names else [model.file for model in listed_models(state)]
         )
         request = Merge(models=tuple(file.path for file in files), out=out)
-        merged = merge(state.toolkit, request, Deadline(state.settings.limits.merge_seconds))
+        merged = state.toolkit.merge(request, progress=Deadline(state.settings.limits.merge_seconds))
         _check_unchanged(files)
     name = name_of(out, state.roots) or out.name
     if merged.failure:
