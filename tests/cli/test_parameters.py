@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from toolkit import hookimpl
-from toolkit.cli.context import CommandLine, common_options, options_option, pass_request
+from toolkit.cli.context import CommandLine, options_option, pass_request
 from toolkit.cli.main import toolkit as program
 from toolkit.cli.parameters import (
     ARCHITECTURE,
@@ -60,7 +60,6 @@ def command() -> click.Command:
     @options_option("the work")
     @convention_option(multiple=True)
     @force_option
-    @common_options
     @pass_request(Work)
     def work(command_line: CommandLine, request: Work, *, twice: bool, **_names: Any) -> None:
         """Do some work."""

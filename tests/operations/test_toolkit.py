@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 import toolkit.requests
@@ -90,3 +91,10 @@ def test_a_verb_knows_its_toolkit(tmp_path: Path) -> None:
     tool = Toolkit(tmp_path)
     assert isinstance(tool.list_datasets, BoundVerb)
     assert tool.list_datasets.resources is tool
+
+
+def test_verbs_and_the_class_that_calls_them_have_no_import_circle() -> None:
+    graph = grimp.build_graph("toolkit")
+    verbs = {module for module in graph.modules if module.startswith("toolkit.operations.")}
+    public = "toolkit.operations.toolkit"
+    assert not {verb for verb in verbs if public in graph.find_upstream_modules(verb)} - {public}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toolkit.host.catalog import Catalog
     from toolkit.host.manager import PluginRecord
 
-__all__ = ["CommandLine", "common_options", "options_option", "pass_command_line", "pass_request"]
+__all__ = ["CommandLine", "options_option", "pass_command_line", "pass_request"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,28 +66,19 @@ def pass_command_line(function: F) -> F:
     return cast("F", run)
 
 
-def common_options(function: F) -> F:
-    """Add ``--output``, ``--quiet``, ``--workspace`` and the other common options to a command.
-
-    Their values go to the context's :class:`CommandLine`, not to the function, so they mean the same
-    before and after the command's name.
-    """
-    # Only the program reads their environment variables: otherwise a variable would replace an option
-    # typed before the command's name.
-    for declarations, settings in reversed(COMMON_OPTIONS.values()):
-        function = click.option(*declarations, **settings, allow_from_autoenv=False)(function)
-    return function
-
-
 def program_options(function: F) -> F:
-    """Add the common options to the program itself, with their environment variables."""
+    """Add the common options to the program, with their environment variables."""
     for declarations, settings in reversed(COMMON_OPTIONS.values()):
         function = click.option(*declarations, **settings)(function)
     return function
 
 
 def with_common_options(command: click.Command) -> click.Command:
-    """Give a command, and those below it, the common options whose names it has not taken."""
+    """Add the common options to a command and its subcommands, except for names that it uses itself.
+
+    They mean the same before and after the command's name. Only the program reads their environment
+    variables: otherwise a variable would replace an option typed before the command's name.
+    """
     taken = {name for parameter in command.params for name in (*parameter.opts, parameter.name)}
     for name, (declarations, settings) in COMMON_OPTIONS.items():
         if taken.isdisjoint({name, *declarations}):

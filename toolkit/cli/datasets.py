@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import DATASET, FOLDER, options_option, request_options
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
@@ -29,7 +29,6 @@ def command() -> None:
 
 
 @command.command("list")
-@common_options
 @pass_request(ListDatasets)
 def list_command(command_line: CommandLine, request: ListDatasets) -> None:
     """List all data sets.
@@ -43,7 +42,6 @@ def list_command(command_line: CommandLine, request: ListDatasets) -> None:
 @command.command("show")
 @click.argument("name", required=False, type=DATASET)
 @options_option("the data set's loader")
-@common_options
 @pass_request(ShowDataset)
 def show(command_line: CommandLine, request: ShowDataset) -> None:
     """Count the images of a data set by split and class.
@@ -58,7 +56,6 @@ def show(command_line: CommandLine, request: ShowDataset) -> None:
 @command.command("get")
 @click.argument("variant")
 @request_options(GetDataset, "url", out=FOLDER)
-@common_options
 @pass_request(GetDataset)
 def get(command_line: CommandLine, request: GetDataset) -> None:
     """Download a data set.
@@ -74,7 +71,6 @@ def get(command_line: CommandLine, request: GetDataset) -> None:
 @click.argument("name")
 @request_options(MakeDataset, "format", "seed", out=FOLDER)
 @options_option("the data set")
-@common_options
 @pass_request(MakeDataset)
 def make(command_line: CommandLine, request: MakeDataset) -> None:
     """Write a computed data set to files.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.requests.demo import Demo
 from toolkit.vocabulary import percent
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Folder for all results; by default demo/.",
 )
-@common_options
 @pass_request(Demo)
 def command(command_line: CommandLine, request: Demo) -> None:
     """Run the whole flow on the embedded data set, in about a minute.
@@ -34,9 +33,7 @@ def command(command_line: CommandLine, request: Demo) -> None:
     Trains a network on characters drawn from fonts, fine-tunes it twice, merges the three models,
     exports ONNX, and reads pictures that were not used in training.
     """
-    from toolkit.operations.demo import demo
-
-    done = demo(command_line.toolkit, request, command_line.output.progress())
+    done = command_line.toolkit.demo(request, progress=command_line.output.progress())
     where = request.folder or command_line.toolkit.workspace.root / "demo"
     command_line.output.result(done, lambda console: _print(done, where, console))
 

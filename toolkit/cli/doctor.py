@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_command_line
+from toolkit.cli.context import CommandLine, pass_command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +17,6 @@ _SIGNS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("PROBLE
 
 
 @click.command("doctor")
-@common_options
 @pass_command_line
 def command(command_line: CommandLine) -> None:
     """Check the installation and the workspace, and remove unfinished files of crashed processes.

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import (
     DATASET,
     MODEL,
-    OUTPUT_PATH,
     convention_option,
-    force_option,
     options_option,
+    request_options,
 )
 from toolkit.cli.tables import print_table
 from toolkit.requests.evaluate import Evaluate
@@ -30,33 +29,16 @@ _LOWEST = 2
 
 @click.command("evaluate")
 @click.argument("models", nargs=-1, required=True, type=MODEL, metavar="MODEL…")
-@click.option(
-    "--dataset",
-    type=DATASET,
-    metavar="NAME|PATH",
-    help="Data set; by default the one that the first model was trained on.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["test", "validation", "fit"]),
-    default="test",
-    show_default=True,
-    help="Part of the data set.",
-)
+@request_options(Evaluate, "split", "csv", "force", dataset=DATASET)
 @convention_option(multiple=True)  # type: ignore[untyped-decorator]
-@click.option("--csv", type=OUTPUT_PATH, metavar="FILE", help="Write the table as CSV, one row per model.")
-@force_option
 @options_option("the data set loader")
-@common_options
 @pass_request(Evaluate)
 def command(command_line: CommandLine, request: Evaluate) -> None:
     """Evaluate models on a data set, in onnxruntime.
 
     With -v and in JSON, also the recall of every class.
     """
-    from toolkit.operations.evaluate import evaluate
-
-    scores = evaluate(command_line.toolkit, request, command_line.output.progress())
+    scores = command_line.toolkit.evaluate(request, progress=command_line.output.progress())
     for assumption in dict.fromkeys(text for score in scores for text in score.assumed):
         command_line.output.note(assumption)
     command_line.output.result(

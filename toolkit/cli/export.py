@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import (
     DATASET,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 @convention_option
 @options_option("the exporter")
 @force_option
-@common_options
 @pass_request(Export)
 def command(command_line: CommandLine, request: Export) -> None:
     """Write a model for other programs.

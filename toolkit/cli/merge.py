@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import (
     DATASET,
@@ -54,7 +54,6 @@ class _Images(click.IntRange):
 @options_option("the merge strategy")
 @convention_option(multiple=True)  # type: ignore[untyped-decorator]
 @request_options(Merge, "out", "plan", "keep_worse", "or_best", "force", "seed", "test", recipe=INPUT_PATH)
-@common_options
 @pass_request(Merge)
 def command(command_line: CommandLine, request: Merge) -> None:
     """Make one model of several.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import INPUT_PATH, MODEL
 from toolkit.cli.tables import print_table
@@ -32,7 +32,6 @@ def command() -> None:
 
 @command.command("find")
 @click.argument("folders", nargs=-1, type=INPUT_PATH, metavar="[DIR…]")
-@common_options
 @pass_request(FindModels)
 def find(command_line: CommandLine, request: FindModels) -> None:
     """List the models in folders, or in models/."""
@@ -72,7 +71,6 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
 
 @command.command("show")
 @click.argument("model", type=MODEL)
-@common_options
 @pass_request(ShowModel)
 def show(command_line: CommandLine, request: ShowModel) -> None:
     """Show a model's card, layers and tensors."""
@@ -131,7 +129,6 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 @command.command("compare", short_help="Compare models without running them.")
 @click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL MODEL…")
-@common_options
 @pass_request(CompareModels)
 def compare(command_line: CommandLine, request: CompareModels) -> None:
     """Compare every two of the models, without running them."""
@@ -163,7 +160,6 @@ def _print_compared(pairs: tuple[ComparedPair, ...], console: Console) -> None:
 
 @command.command("verify")
 @click.argument("models", nargs=-1, type=MODEL, metavar="[MODEL…]")
-@common_options
 @pass_request(VerifyModels)
 def verify(command_line: CommandLine, request: VerifyModels) -> None:
     """Compare files and weights with the digests in their cards.

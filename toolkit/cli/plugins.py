@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def command() -> None:
 
 
 @command.command("list", short_help="List every plugin and what it contributes.")
-@common_options
 @pass_request(ListPlugins)
 def list_command(command_line: CommandLine, request: ListPlugins) -> None:
     """List every plugin: its state, what it contributes, and why a broken one is not loaded."""
@@ -42,7 +41,6 @@ def list_command(command_line: CommandLine, request: ListPlugins) -> None:
 
 @command.command("show", short_help="Show a plugin or a contribution with its options.")
 @click.argument("name")
-@common_options
 @pass_request(ShowPlugin)
 def show_command(command_line: CommandLine, request: ShowPlugin) -> None:
     """Show a plugin or a contribution with its options.
@@ -54,7 +52,6 @@ def show_command(command_line: CommandLine, request: ShowPlugin) -> None:
 
 
 @command.command("check", short_help="Check every plugin against its contract.")
-@common_options
 @pass_request(CheckPlugins)
 def check_command(command_line: CommandLine, request: CheckPlugins) -> None:
     """Check every plugin against its contract. The exit status is 2 if one breaks it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import FOLDER, INPUT_PATH, MODEL, convention_option, force_option, request_options
 from toolkit.cli.tables import print_table
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 @request_options(Predict, "top", "ink", save_input=FOLDER)
 @convention_option
 @force_option
-@common_options
 @pass_request(Predict)
 def command(command_line: CommandLine, request: Predict) -> None:
     """Predict the character in each picture.

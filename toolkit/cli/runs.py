@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import RUN
 from toolkit.cli.tables import print_table
@@ -22,43 +22,33 @@ if TYPE_CHECKING:
 
 
 @click.group("runs")
-@common_options
 def command() -> None:
     """List, show and remove training runs."""
 
 
 @command.command("list")
-@common_options
 @pass_request(ListRuns)
 def list_command(command_line: CommandLine, request: ListRuns) -> None:
     """List the runs in runs/, oldest first."""
-    from toolkit.operations.runs import list_runs
-
-    runs = list_runs(command_line.toolkit, request, command_line.output.progress())
+    runs = command_line.toolkit.list_runs(request, progress=command_line.output.progress())
     command_line.output.result({"runs": runs}, lambda console: _print_list(runs, console))
 
 
 @command.command("show")
 @click.argument("run", metavar="RUN", type=RUN)
-@common_options
 @pass_request(ShowRun)
 def show_command(command_line: CommandLine, request: ShowRun) -> None:
     """Show one run: its settings and its epochs. RUN is a name, a path, or latest."""
-    from toolkit.operations.runs import show_run
-
-    details = show_run(command_line.toolkit, request, command_line.output.progress())
+    details = command_line.toolkit.show_run(request, progress=command_line.output.progress())
     command_line.output.result(details, lambda console: _print_details(details, console))
 
 
 @command.command("rm")
 @click.argument("runs", metavar="RUN…", type=RUN, nargs=-1, required=True)
-@common_options
 @pass_request(RemoveRuns)
 def remove_command(command_line: CommandLine, request: RemoveRuns) -> None:
     """Remove runs with everything in their folders; models in models/ are kept."""
-    from toolkit.operations.runs import remove_runs
-
-    removed = remove_runs(command_line.toolkit, request, command_line.output.progress())
+    removed = command_line.toolkit.remove_runs(request, progress=command_line.output.progress())
     command_line.output.result(
         {"removed": removed}, lambda console: console.print(f"removed {', '.join(removed)}")
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from toolkit.cli.context import CommandLine, common_options, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import (
     ARCHITECTURE,
@@ -16,8 +16,8 @@ from toolkit.cli.parameters import (
     MODEL,
     RUN,
     convention_option,
-    force_option,
     options_option,
+    request_options,
 )
 from toolkit.errors import UsageError
 from toolkit.requests.train import Train
@@ -32,29 +32,20 @@ _WITH_RESUME = {"resume", "force"}
 
 
 @click.command("train")
-@click.option(
-    "--dataset",
-    type=DATASET,
-    metavar="NAME|PATH",
-    help="Data set; by default that of --from, or the first one found.",
-)
-@click.option("--arch", type=ARCHITECTURE, metavar="NAME", help="Architecture; by default compact-cnn.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the fit images; by default 20.")
-@click.option("--seed", type=click.IntRange(min=0), help="Random seed; by default 0.")
 @click.option("--from", "from_model", type=MODEL, metavar="MODEL", help="Model file to fine-tune.")
+@request_options(
+    Train,
+    "epochs",
+    "seed",
+    "name",
+    "force",
+    dataset=DATASET,
+    arch=ARCHITECTURE,
+    resume=RUN,
+    config=INPUT_PATH,
+)
 @convention_option
-@click.option(
-    "--name",
-    metavar="NAME",
-    help="Model file in models/, without suffix; by default emnist_<data set>_model.",
-)
-@click.option("--resume", type=RUN, metavar="RUN|latest", help="Resume a run, a folder in runs/.")
-@click.option(
-    "--config", type=INPUT_PATH, metavar="FILE", help="Read settings from a file, such as a run's run.toml."
-)
-@force_option
 @options_option("the training, the architecture or the data set loader")
-@common_options
 @pass_request(Train)
 def command(command_line: CommandLine, request: Train) -> None:
     """Train a network, or fine-tune one with --from.
@@ -63,12 +54,10 @@ def command(command_line: CommandLine, request: Train) -> None:
     in runs/ has the settings, the history, a confusion matrix and, until the run is finished, a
     checkpoint for --resume. `toolkit plugins show train` lists the options of the training.
     """
-    from toolkit.operations.train import train
-
     if request.resume is not None:
         _refuse_changes(click.get_current_context())
         request = Train(resume=request.resume, force=request.force)
-    trained = train(command_line.toolkit, request, command_line.output.progress())
+    trained = command_line.toolkit.train(request, progress=command_line.output.progress())
     command_line.output.result(trained, lambda console: _print(trained, console))
 
 

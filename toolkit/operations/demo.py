@@ -15,8 +15,8 @@ from toolkit.operations.evaluate import evaluate
 from toolkit.operations.export import export
 from toolkit.operations.merge import merge
 from toolkit.operations.predict import ImagePredictions, predict
+from toolkit.operations.resources import Resources
 from toolkit.operations.runs import remove_runs
-from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train import train
 from toolkit.requests.demo import Demo
 from toolkit.requests.evaluate import Evaluate
@@ -94,7 +94,7 @@ class DemoResult:
     seconds: float
 
 
-def demo(toolkit: Toolkit, request: Demo, progress: Progress) -> DemoResult:
+def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     """Train a network and fine-tune it twice, merge the three, export ONNX, and read pictures with it.
 
     Everything is written to one folder; files of an earlier demo in it are replaced.
@@ -106,7 +106,7 @@ def demo(toolkit: Toolkit, request: Demo, progress: Progress) -> DemoResult:
     started = time.monotonic()
     folder = request.folder or toolkit.workspace.root / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    here = Toolkit(folder, lambda: toolkit.catalog)
+    here = Resources(folder, lambda: toolkit.catalog)
     clock = _Clock()
     trained, seconds = _train(here, clock, progress)
     paths = tuple(item.model for item in trained)
@@ -171,7 +171,7 @@ class _Clock:
         return self._last - before
 
 
-def _train(toolkit: Toolkit, clock: _Clock, progress: Progress) -> tuple[list[TrainedModel], list[float]]:
+def _train(toolkit: Resources, clock: _Clock, progress: Progress) -> tuple[list[TrainedModel], list[float]]:
     """The base model and its fine-tunings, with their plots in ``plots/``, and how long each took."""
     base = Train(dataset=DATASET, epochs=BASE_EPOCHS, name="glyphs_base", force=True)
     requests = [base] + [
@@ -197,7 +197,7 @@ def _train(toolkit: Toolkit, clock: _Clock, progress: Progress) -> tuple[list[Tr
     return trained, seconds
 
 
-def _tidy(toolkit: Toolkit, trained: list[TrainedModel], progress: Progress) -> None:
+def _tidy(toolkit: Resources, trained: list[TrainedModel], progress: Progress) -> None:
     """Remove the runs of the demo and the files of locks; models, report, pictures and plots are kept."""
     remove_runs(toolkit, RemoveRuns(tuple(item.run.name for item in trained)), progress)
     for name in {item.history_plot for item in trained}:
@@ -209,7 +209,7 @@ def _tidy(toolkit: Toolkit, trained: list[TrainedModel], progress: Progress) -> 
         toolkit.workspace.runs.rmdir()
 
 
-def _draw(toolkit: Toolkit, folder: Path) -> list[Path]:
+def _draw(toolkit: Resources, folder: Path) -> list[Path]:
     """Write test images as scans look: larger, dark ink on light paper."""
     data = toolkit.data.open(DATASET, "test")
     paths = []

@@ -14,7 +14,7 @@ from toolkit.declarations import DatasetSource
 from toolkit.errors import MissingInputError, UsageError
 from toolkit.model import Model
 from toolkit.operations.opening import described, open_model
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.options import route_options
 from toolkit.requests.evaluate import Evaluate
 from toolkit.store import publish_text
@@ -55,7 +55,7 @@ class EvaluatedModel:
     assumed: tuple[str, ...]
 
 
-def evaluate(toolkit: Toolkit, request: Evaluate, progress: Progress) -> tuple[EvaluatedModel, ...]:
+def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple[EvaluatedModel, ...]:
     """Evaluate models on a data set in onnxruntime, and write the table as CSV if a file is given.
 
     Returns:
@@ -120,7 +120,7 @@ def _evaluated(
     )
 
 
-def _source(toolkit: Toolkit, wanted: str | None, first: Model, progress: Progress) -> DatasetSource:
+def _source(toolkit: Resources, wanted: str | None, first: Model, progress: Progress) -> DatasetSource:
     """The data set that is named, that of the first model's card, or the first one found."""
     if wanted is None and first.card.dataset:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from toolkit.errors import BusyError, MissingInputError, ToolkitError, UsageError
-from toolkit.operations.toolkit import Toolkit
+from toolkit.operations.resources import Resources
 from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
 from toolkit.store import exclusive
 from toolkit.store.faults import storage_error
@@ -66,12 +66,12 @@ class RunDetails:
     history: tuple[EpochRecord, ...]
 
 
-def list_runs(toolkit: Toolkit, request: ListRuns, progress: Progress) -> tuple[Run, ...]:  # noqa: ARG001 - as all verbs
+def list_runs(toolkit: Resources, request: ListRuns, progress: Progress) -> tuple[Run, ...]:  # noqa: ARG001 - as all verbs
     """The runs of the workspace, oldest first; a damaged one has the state ``unreadable``."""
     return tuple(_summary(folder) for folder in run_folders(toolkit))
 
 
-def show_run(toolkit: Toolkit, request: ShowRun, progress: Progress) -> RunDetails:  # noqa: ARG001 - as all verbs
+def show_run(toolkit: Resources, request: ShowRun, progress: Progress) -> RunDetails:  # noqa: ARG001 - as all verbs
     """One run with its record and its epochs.
 
     Raises:
@@ -86,7 +86,7 @@ def show_run(toolkit: Toolkit, request: ShowRun, progress: Progress) -> RunDetai
     return RunDetails(_summary(folder.path), record, history)
 
 
-def remove_runs(toolkit: Toolkit, request: RemoveRuns, progress: Progress) -> tuple[str, ...]:  # noqa: ARG001 - as all verbs
+def remove_runs(toolkit: Resources, request: RemoveRuns, progress: Progress) -> tuple[str, ...]:  # noqa: ARG001 - as all verbs
     """Remove runs, and return their names; models in ``models/`` are kept.
 
     Raises:
@@ -112,7 +112,7 @@ def remove_runs(toolkit: Toolkit, request: RemoveRuns, progress: Progress) -> tu
     return tuple(folder.name for folder in folders)
 
 
-def run_folders(toolkit: Toolkit) -> Iterator[Path]:
+def run_folders(toolkit: Resources) -> Iterator[Path]:
     """The folders of all runs, oldest first."""
     runs = toolkit.workspace.runs
     for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
@@ -120,7 +120,7 @@ def run_folders(toolkit: Toolkit) -> Iterator[Path]:
             yield folder
 
 
-def find_run(toolkit: Toolkit, name: str, *, unfinished: bool = False) -> Path:
+def find_run(toolkit: Resources, name: str, *, unfinished: bool = False) -> Path:
     """The folder of a run.
 
     Args:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         plugins,
         predict,
         runs,
+        train,
     )
     from toolkit.requests.compare import CompareModels
     from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from toolkit.requests.predict import Predict
     from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
     from toolkit.requests.train import Train
-    from toolkit.training.task import TrainedModel
 
 
 class Toolkit(Resources):
@@ -50,7 +50,7 @@ class Toolkit(Resources):
     show_dataset: Verb[ShowDataset, datasets.DatasetDetails] = Verb("datasets.show_dataset", "ShowDataset")
     get_dataset: Verb[GetDataset, datasets.WrittenDataset] = Verb("datasets.get_dataset", "GetDataset")
     make_dataset: Verb[MakeDataset, datasets.WrittenDataset] = Verb("datasets.make_dataset", "MakeDataset")
-    train: Verb[Train, TrainedModel] = Verb("train.train", "Train")
+    train: Verb[Train, train.TrainedModel] = Verb("train.train", "Train")
     list_runs: Verb[ListRuns, tuple[runs.Run, ...]] = Verb("runs.list_runs", "ListRuns")
     show_run: Verb[ShowRun, runs.RunDetails] = Verb("runs.show_run", "ShowRun")
     remove_runs: Verb[RemoveRuns, tuple[str, ...]] = Verb("runs.remove_runs", "RemoveRuns")

@@ -18,8 +18,8 @@ from toolkit.host.kinds import ARCHITECTURES, MODEL_FORMATS, RUN_LISTENERS
 from toolkit.model import Card, Model
 from toolkit.model.card_file import read_card
 from toolkit.operations.opening import described, open_model
+from toolkit.operations.resources import Resources
 from toolkit.operations.runs import find_run
-from toolkit.operations.toolkit import Toolkit
 from toolkit.operations.train_config import given_options, read_config, with_config, write_config
 from toolkit.options import options_as_json, route_options
 from toolkit.requests.train import Train
@@ -29,7 +29,8 @@ from toolkit.vocabulary import Progress, SplitName
 if TYPE_CHECKING:
     from toolkit.data import Dataset
     from toolkit.training.folder import RunFolder
-    from toolkit.training.task import TrainedModel, TrainingTask
+    from toolkit.training.task import TrainedModel as TrainedModel
+    from toolkit.training.task import TrainingTask
 
 __all__ = ["TrainedModel", "train"]
 
@@ -37,7 +38,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_IN_A_FOLDER_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def train(toolkit: Toolkit, request: Train, progress: Progress) -> TrainedModel:
+def train(toolkit: Resources, request: Train, progress: Progress) -> TrainedModel:
     """Train a network, fine-tune one, or resume a run, and publish the model.
 
     A resumed run ends as if it had not been interrupted.
@@ -89,7 +90,7 @@ def _check(request: Train) -> None:
 
 
 def _resolve(
-    toolkit: Toolkit, request: Train, progress: Progress, resumed: RunFolder | None = None
+    toolkit: Resources, request: Train, progress: Progress, resumed: RunFolder | None = None
 ) -> tuple[Train, TrainingTask]:
     """The request with every default resolved, and the training that it asks for."""
     from toolkit.training.framework import require_framework
@@ -153,7 +154,7 @@ def _resolve(
     return resolved, task
 
 
-def _source(toolkit: Toolkit, request: Train, start: Model | None, progress: Progress) -> DatasetSource:
+def _source(toolkit: Resources, request: Train, start: Model | None, progress: Progress) -> DatasetSource:
     """The data set: the one that is named, that of the model's card, or the first one found."""
     if request.dataset is not None:
         return toolkit.data.find(request.dataset)
@@ -174,7 +175,7 @@ def _source(toolkit: Toolkit, request: Train, start: Model | None, progress: Pro
     return source
 
 
-def _lasting_name(toolkit: Toolkit, given: str | None, source: DatasetSource) -> str:
+def _lasting_name(toolkit: Resources, given: str | None, source: DatasetSource) -> str:
     """A name that finds the data set again, or the path that was given."""
     for name in (source.name, f"{source.loader}-{source.name}"):
         with suppress(ToolkitError):
@@ -184,7 +185,7 @@ def _lasting_name(toolkit: Toolkit, given: str | None, source: DatasetSource) ->
     return f"./{given}" if given and "/" not in given else given or source.name
 
 
-def _target(toolkit: Toolkit, request: Train, source: DatasetSource, resumed: RunFolder | None) -> Path:
+def _target(toolkit: Resources, request: Train, source: DatasetSource, resumed: RunFolder | None) -> Path:
     """The model file; one that exists is only replaced if it is the default output of this data set."""
     name = request.name or f"emnist_{source.name}_model"
     for model_format in toolkit.catalog.all(MODEL_FORMATS).values():
@@ -228,7 +229,7 @@ def _test_images(images: Callable[[SplitName], Dataset], progress: Progress) -> 
         return None
 
 
-def _architecture(toolkit: Toolkit, name: str | None) -> Architecture:
+def _architecture(toolkit: Resources, name: str | None) -> Architecture:
     if name is not None:
         return toolkit.catalog.get(ARCHITECTURES, name)
     known = toolkit.catalog.all(ARCHITECTURES)
@@ -237,7 +238,7 @@ def _architecture(toolkit: Toolkit, name: str | None) -> Architecture:
     return min(known.values(), key=lambda item: (item.rank, item.name))
 
 
-def _new_folder(toolkit: Toolkit, request: Train) -> Path:
+def _new_folder(toolkit: Resources, request: Train) -> Path:
     """A new folder for a run: time, data set, architecture or model, seed."""
     what = request.from_model.stem if request.from_model is not None else request.arch
     label = _NOT_IN_A_FOLDER_NAME.sub("-", f"{Path(request.dataset or '').name}-{what}")[:120]
@@ -256,7 +257,7 @@ def _new_folder(toolkit: Toolkit, request: Train) -> Path:
 
 
 @contextmanager
-def _resumable(toolkit: Toolkit, folder: Path, progress: Progress) -> Iterator[None]:
+def _resumable(toolkit: Resources, folder: Path, progress: Progress) -> Iterator[None]:
     """Say how to resume a run that ended for a reason outside it."""
     try:
         yield

@@ -34,6 +34,6 @@ class Train:
     options: tuple[str, ...] | Mapping[str, Any] = option(
         (), help="options of the training, the architecture and the data set loader"
     )
-    resume: str | None = option(None, help="run to resume, or latest; goes with force only")
-    config: Path | None = option(None, help="file with these fields, such as the run.toml of a run")
+    resume: str | None = option(None, help="run in runs/ to resume, or latest")
+    config: Path | None = option(None, help="settings file, such as the run.toml of a run")
     force: bool = option(False, help="replace an existing model")  # noqa: FBT003
