@@ -19,7 +19,7 @@ from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInput
 from toolkit.pictures import prepare_picture
 from toolkit.types import LoadRequest
 from toolkit_folders import FolderOptions
-from toolkit_folders.layout import HOW_TO_NAME, pictures_of
+from toolkit_folders.layout import pictures_of
 
 Ink = Literal["auto", "light", "dark"]
 _Read = NDArray[np.uint8] | UnreadableInputError | UnsupportedError | LimitReachedError
@@ -54,7 +54,8 @@ def load(request: LoadRequest) -> Dataset:
         testing = pixel_hash(images) / 2.0**64 >= 1 - options.test_share
         wanted = readable & (testing if part == "test" else ~testing)
     if not wanted.any():
-        raise MissingInputError(f"{source.name}: there are no {part} pictures", hint=HOW_TO_NAME)
+        hint = f"put them into {source.name}/{part}/A, {source.name}/{part}/B, …"
+        raise MissingInputError(f"{source.name}: there are no {part} pictures", hint=hint)
     labels = np.array([label for _, label in pictures], np.int32)
     return Dataset(source.name, classes, images[wanted], labels[wanted])
 
@@ -76,7 +77,7 @@ def _read_all(
     if not readable.all():
         skipped = len(paths) - np.count_nonzero(readable)
         first = paths[int(np.argmin(readable))]
-        _log.warning("%s: skipped %d of %d pictures, the first is %s", name, skipped, len(paths), first)
+        _log.warning("warning: %s: skipped %d of %d pictures, such as %s", name, skipped, len(paths), first)
     return images, readable
 
 

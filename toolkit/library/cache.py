@@ -85,7 +85,7 @@ class DatasetCache:
             try:
                 stack.enter_context(exclusive(entry, wait_s=_WAIT_FOR_OTHERS_S))
             except (BusyError, StorageError) as error:
-                _log.warning("not cached: %s", error)
+                _log.warning("warning: not cached: %s", error)
                 return make().splits()
             found = _open(entry, key)
             if found is not None:
@@ -94,7 +94,7 @@ class DatasetCache:
             try:
                 _store(entry, key, made)
             except (StorageError, OSError) as error:
-                _log.warning("not cached: %s", error)
+                _log.warning("warning: not cached: %s", error)
                 shutil.rmtree(entry, ignore_errors=True)
                 return made.splits()
             # Entries of earlier states; open maps stay valid.

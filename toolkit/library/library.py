@@ -118,7 +118,7 @@ class DataLibrary:
             try:
                 key = fingerprint(source, part, loader, chosen)
             except LimitReachedError as error:
-                _log.warning("not cached: %s", error)
+                _log.warning("warning: not cached: %s", error)
             else:
                 return self._cache.splits(key, lambda: _load(loader, source, part, chosen))[split]
         return _load(loader, source, part, chosen).splits()[split]
