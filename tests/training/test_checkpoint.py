@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.errors import DamagedFileError, StorageError, ToolkitError, UnsupportedError
+from toolkit.errors import DamagedFileError, ToolkitError, UnreadableInputError, UnsupportedError
 from toolkit.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolkit.training.history import EpochRecord
 
@@ -72,5 +72,5 @@ def test_another_version_is_named_as_such(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
-    with pytest.raises(StorageError, match="checkpoint could not be read"):
+    with pytest.raises(UnreadableInputError, match="checkpoint: a folder"):
         read_checkpoint(tmp_path / "checkpoint")

@@ -42,7 +42,7 @@ def test_differences_are_named() -> None:
 
 
 def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match="is not a run"):
+    with pytest.raises(MissingInputError, match=r"run\.json: no such file"):
         RunFolder(tmp_path).read_record()
 
 

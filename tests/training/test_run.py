@@ -103,7 +103,7 @@ def test_the_folder_has_everything_of_the_run_but_the_checkpoint(run: TrainedMod
     assert run.mapping.read_text() == "0: I\n1: -\n2: /\n3: o\n"
     for picture in (run.history_plot, run.confusion_plot):
         assert picture.read_bytes().startswith(b"\x89PNG")
-    counts = pd.read_csv(run.confusion_table, index_col=0).to_numpy()
+    counts = pd.read_csv(run.run / "confusion.csv", index_col=0).to_numpy()
     assert counts.sum() == run.test_images == 80
     assert counts.trace() / 80 == run.test_accuracy
 

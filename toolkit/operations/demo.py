@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,15 +47,7 @@ _ZOOM = 8
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the demo.
-
-    Attributes:
-        name: The verb.
-        file: Its result, relative to the demo's folder.
-        seconds: Duration.
-        detail: More about it.
-        accuracy: On the test images, 0 to 1; None for a step without a model.
-    """
+    """One step of the demo: a verb, and its result relative to the demo's folder."""
 
     name: str
     file: Path
@@ -69,16 +62,10 @@ class DemoResult:
 
     Attributes:
         models: The ingredients.
-        merged: The merged model.
-        onnx: The merged model as ONNX.
-        report: The report of the merge.
+        report: The report of the merge, as HTML.
         scores: Test accuracy, 0 to 1, by file name.
-        pictures: Predictions of the ONNX model for pictures of test images.
-        recognised: Number of correct ones.
-        steps: In order.
-        verdict: Comparison with the best ingredient on validation.
-        test_verdict: The same on the test images.
-        seconds: Duration of the whole.
+        pictures: Predictions of the ONNX model for pictures of test images; ``recognised`` are correct.
+        verdict: Comparison with the best ingredient on validation, and ``test_verdict`` on test images.
     """
 
     models: tuple[Path, ...]
@@ -101,14 +88,12 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
 
     Raises:
         ConfigurationError: If TensorFlow is not installed.
-        StorageError: If the disk refuses.
     """
     started = time.monotonic()
     folder = request.folder or toolkit.workspace.root / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     here = Resources(folder, lambda: toolkit.catalog)
-    clock = _Clock()
-    trained, seconds = _train(here, clock, progress)
+    trained, done = _train(here, progress)
     paths = tuple(item.model for item in trained)
 
     progress.note("merging the three models")
@@ -117,32 +102,34 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     merged = merge(here, request_to_merge, progress)
     assert merged.report is not None
     assert merged.path is not None
-    seconds.append(clock.lap())
+    done.append(time.monotonic())
 
     progress.note("exporting to ONNX")
     exported = export(here, Export(merged.path, "onnx", dataset=DATASET, force=True), progress)
-    seconds.append(clock.lap())
+    done.append(time.monotonic())
 
     files = (*paths, merged.path, exported.path)
     scores = evaluate(here, Evaluate(models=files, dataset=DATASET), progress)
-    clock.lap()
+    done.append(time.monotonic())
     drawn = tuple(_draw(here, folder / "pictures"))
     pictures = predict(here, Predict(exported.path, drawn, top=3), progress).images
     recognised = sum(
         item.predictions[0].character == wanted for item, wanted in zip(pictures, CHARACTERS, strict=True)
     )
-    seconds.append(clock.lap())
+    done.append(time.monotonic())
     _tidy(here, trained, progress)
 
     details = [
         *(f"{item.epochs} epochs, {item.images_per_second:,.0f} images/s" for item in trained),
         f"strategy {merged.report.strategy}",
         f"{exported.size / 1e6:.2f} MB, verified",
+        f"{len(scores)} models, {scores[0].images:,} test images",
         f"{recognised} of {len(pictures)} pictures correct",
     ]
-    names = ("train", "fine-tune", "fine-tune", "merge", "export", "predict")
-    results = (*(path.relative_to(folder) for path in files), Path("pictures"))
-    accuracies = [*(score.accuracy for score in scores), None]
+    names = ("train", "fine-tune", "fine-tune", "merge", "export", "evaluate", "predict")
+    results = (*(path.relative_to(folder) for path in files), Path("models"), Path("pictures"))
+    accuracies = [*(score.accuracy for score in scores), None, None]
+    seconds = [after - before for before, after in pairwise([started, *done])]
     report = merged.report
     return DemoResult(
         models=paths,
@@ -159,20 +146,8 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     )
 
 
-class _Clock:
-    """Measures one step after the other."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def lap(self) -> float:
-        """Seconds since the last call."""
-        before, self._last = self._last, time.monotonic()
-        return self._last - before
-
-
-def _train(toolkit: Resources, clock: _Clock, progress: Progress) -> tuple[list[TrainedModel], list[float]]:
-    """The base model and its fine-tunings, with their plots in ``plots/``, and how long each took."""
+def _train(toolkit: Resources, progress: Progress) -> tuple[list[TrainedModel], list[float]]:
+    """The base model and its fine-tunings, with their plots in ``plots/``, and when each was done."""
     base = Train(dataset=DATASET, epochs=BASE_EPOCHS, name="glyphs_base", force=True)
     requests = [base] + [
         Train(
@@ -186,15 +161,15 @@ def _train(toolkit: Resources, clock: _Clock, progress: Progress) -> tuple[list[
         )
         for seed in (1, 2)
     ]
-    trained, seconds = [], []
+    trained, done = [], []
     for request in requests:
         progress.note(f"training {request.name}")
         trained.append(train(toolkit, request, progress))
         for kind, plot in (("history", trained[-1].history_plot), ("confusion", trained[-1].confusion_plot)):
             target = toolkit.workspace.root / "plots" / f"{request.name}-{kind}.png"
             publish_bytes(target, plot.read_bytes())
-        seconds.append(clock.lap())
-    return trained, seconds
+        done.append(time.monotonic())
+    return trained, done
 
 
 def _tidy(toolkit: Resources, trained: list[TrainedModel], progress: Progress) -> None:

@@ -28,17 +28,9 @@ _COLUMNS = ("model", "dataset", "split", "images", "accuracy", "low", "high", "l
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedModel:
-    """Metrics of one model on one split.
+    """Metrics of one model on one split, as :class:`toolkit.engine.Evaluation` has them.
 
     Attributes:
-        model: The model file.
-        dataset: Name of the data set.
-        split: Part of the data set.
-        images: Number of images.
-        accuracy: 0 to 1.
-        low: Lower end of the accuracy's 95 % interval.
-        high: Upper end of it.
-        log_loss: Mean negative logarithm of the true class's probability.
         recall: By character, 0 to 1; lowest first, without classes that have no images.
         assumed: What was assumed because the file has no card.
     """
@@ -57,9 +49,6 @@ class EvaluatedModel:
 
 def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple[EvaluatedModel, ...]:
     """Evaluate models on a data set in onnxruntime, and write the table as CSV if a file is given.
-
-    Returns:
-        One evaluation per model, in the order given.
 
     Raises:
         MissingInputError: If a model or the data set cannot be found.
@@ -106,18 +95,9 @@ def _evaluated(
         for name, share in zip(model.card.classes, result.recall, strict=True)
         if not math.isnan(share)
     }
-    return EvaluatedModel(
-        model=path,
-        dataset=images.name,
-        split=split,
-        images=result.images,
-        accuracy=result.accuracy,
-        low=result.low,
-        high=result.high,
-        log_loss=result.log_loss,
-        recall=dict(sorted(recall.items(), key=lambda item: item[1])),
-        assumed=assumed,
-    )
+    lowest_first = dict(sorted(recall.items(), key=lambda item: item[1]))
+    figures = (result.images, result.accuracy, result.low, result.high, result.log_loss)
+    return EvaluatedModel(path, images.name, split, *figures, lowest_first, assumed)
 
 
 def _source(toolkit: Resources, wanted: str | None, first: Model, progress: Progress) -> DatasetSource:

@@ -32,14 +32,10 @@ class Run:
 
     Attributes:
         name: Of its folder under ``runs/``.
-        path: The folder.
         state: ``interrupted`` runs can be resumed; ``unreadable`` ones have damaged files.
         created: Start of the run, ISO 8601 in UTC.
-        dataset: Name of the data set.
-        architecture: Name of the architecture; empty when fine-tuning.
-        start_from: Name of the model that is fine-tuned; empty if there is none.
-        epochs: Number of epochs done.
-        planned: Number of epochs planned.
+        architecture: Its name; empty when fine-tuning the model ``start_from``.
+        epochs: Number of epochs done, of those ``planned``.
         validation_accuracy: Of the best epoch, 0 to 1; None before the first one is done.
         error: Why it failed or cannot be read.
     """
@@ -72,12 +68,7 @@ def list_runs(toolkit: Resources, request: ListRuns, progress: Progress) -> tupl
 
 
 def show_run(toolkit: Resources, request: ShowRun, progress: Progress) -> RunDetails:  # noqa: ARG001 - as all verbs
-    """One run with its record and its epochs.
-
-    Raises:
-        MissingInputError: If there is no such run.
-        UnreadableInputError: If its files are damaged.
-    """
+    """One run with its record and its epochs."""
     from toolkit.training.folder import RunFolder
     from toolkit.training.history import read_history
 
@@ -91,9 +82,7 @@ def remove_runs(toolkit: Resources, request: RemoveRuns, progress: Progress) -> 
 
     Raises:
         BusyError: If one of them is in progress; nothing is removed then.
-        MissingInputError: If there is no such run; nothing is removed then.
-        StorageError: If a folder cannot be removed.
-        UsageError: If a folder is not in ``runs/``, or is a link.
+        UsageError: If a folder is not in ``runs/``, or is a link; nothing is removed then.
     """
     folders = list(dict.fromkeys(find_run(toolkit, name) for name in request.runs))
     for folder in folders:
@@ -121,16 +110,7 @@ def run_folders(toolkit: Resources) -> Iterator[Path]:
 
 
 def find_run(toolkit: Resources, name: str, *, unfinished: bool = False) -> Path:
-    """The folder of a run.
-
-    Args:
-        toolkit: Has the workspace.
-        name: Of a folder under ``runs/``, a path, or ``latest``.
-        unfinished: As ``latest``, leave out runs that are finished or in progress.
-
-    Raises:
-        MissingInputError: If there is no such run.
-    """
+    """The folder of a run: a name, a path, or ``latest``, perhaps of those that can be resumed."""
     names = [folder.name for folder in run_folders(toolkit)]
     if name == LATEST:
         for folder in reversed(list(run_folders(toolkit))):

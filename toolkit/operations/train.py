@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import shlex
 import time
@@ -17,6 +16,7 @@ from toolkit.errors import BusyError, MissingInputError, PluginError, StorageErr
 from toolkit.host.kinds import ARCHITECTURES, MODEL_FORMATS, RUN_LISTENERS
 from toolkit.model import Card, Model
 from toolkit.model.card_file import read_card
+from toolkit.model.saving import check_output
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.operations.runs import find_run
@@ -29,8 +29,7 @@ from toolkit.vocabulary import Progress, SplitName
 if TYPE_CHECKING:
     from toolkit.data import Dataset
     from toolkit.training.folder import RunFolder
-    from toolkit.training.task import TrainedModel as TrainedModel
-    from toolkit.training.task import TrainingTask
+    from toolkit.training.task import TrainedModel, TrainingTask
 
 __all__ = ["TrainedModel", "train"]
 
@@ -39,24 +38,20 @@ _NOT_IN_A_FOLDER_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def train(toolkit: Resources, request: Train, progress: Progress) -> TrainedModel:
-    """Train a network, fine-tune one, or resume a run, and publish the model.
-
-    A resumed run ends as if it had not been interrupted.
+    """Train a network, fine-tune one, or resume a run as if it had not been interrupted.
 
     Raises:
         MissingInputError: If there is no such data set, model, run or file.
         UsageError: If a field is not allowed, or the model exists and is not the default output.
         PlanRefusedError: If data or options are no longer those of the run, or training diverges.
         ConfigurationError: If TensorFlow is not installed.
-        StorageError: If the disk refuses.
     """
     from toolkit.training.folder import RunFolder
     from toolkit.training.run import train as run_training
 
     resumed = None
     if request.resume is None:
-        request = with_config(request)
-        _check(request)
+        _check(request := with_config(request))
     elif request == Train(resume=request.resume, force=request.force):
         resumed = RunFolder(find_run(toolkit, request.resume, unfinished=True))
         request = dataclasses.replace(read_config(resumed.request), force=request.force)
@@ -103,9 +98,7 @@ def _resolve(
     source = _source(toolkit, request, start, progress)
     architecture = None if start is not None else _architecture(toolkit, request.arch)
     owners = {"train": TrainingOptions, "loader": toolkit.data.loader_of(source).options}
-    given = given_options(request)
-    if request.epochs is not None:
-        given |= {"train.epochs": request.epochs}
+    given = given_options(request) | ({} if request.epochs is None else {"train.epochs": request.epochs})
     if architecture is not None:
         owners["arch"] = architecture.options
     options = route_options(given, owners)
@@ -141,7 +134,10 @@ def _resolve(
         task = dataclasses.replace(task, start_from=known)
         for sentence in assumed:
             progress.note(sentence)
-    tables = {owner: options_as_json(own) for owner, own in options.items()}
+    tables = {
+        owner: {key: value for key, value in options_as_json(own).items() if value is not None}
+        for owner, own in options.items()
+    }
     tables["train"].pop("epochs")
     resolved = dataclasses.replace(
         request,
@@ -200,25 +196,13 @@ def _target(toolkit: Resources, request: Train, source: DatasetSource, resumed: 
         raise UsageError(
             f"{target}: the fine-tuned model would replace the one it starts from", hint="give it a --name"
         )
-    if request.force or not os.path.lexists(target):
-        return target
-    card = _card(target)
-    default = request.name is None and card is not None and card.dataset == source.name
-    # A run that was interrupted after it published its model.
-    saved = None if resumed is None else _card(resumed.model)
-    own = card is not None and saved is not None and card.weights_digest == saved.weights_digest
-    if not default and not own:
-        raise UsageError(
-            f"{target} exists" + (f", trained on data set {card.dataset}" if card and card.dataset else ""),
-            hint="choose another --name, or replace it with --force",
-        )
+    there = read_card(target) or Card()
+    # A run may be interrupted after it published its model.
+    own = Card() if resumed is None else read_card(resumed.model) or Card()
+    published = bool(own.weights_digest) and own.weights_digest == there.weights_digest
+    same_data = request.name is None and there.dataset in ("", source.name)
+    check_output(target, is_default=published or same_data, force=request.force)
     return target
-
-
-def _card(model: Path) -> Card | None:
-    with suppress(ToolkitError):
-        return read_card(model)
-    return None
 
 
 def _test_images(images: Callable[[SplitName], Dataset], progress: Progress) -> Dataset | None:
@@ -232,10 +216,10 @@ def _test_images(images: Callable[[SplitName], Dataset], progress: Progress) -> 
 def _architecture(toolkit: Resources, name: str | None) -> Architecture:
     if name is not None:
         return toolkit.catalog.get(ARCHITECTURES, name)
-    known = toolkit.catalog.all(ARCHITECTURES)
+    known = toolkit.catalog.all(ARCHITECTURES).values()
     if not known:
         raise PluginError("no plugin has an architecture", hint="see toolkit plugins list")
-    return min(known.values(), key=lambda item: (item.rank, item.name))
+    return min(known, key=lambda item: (item.rank, item.name))
 
 
 def _new_folder(toolkit: Resources, request: Train) -> Path:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import ConfigurationError, MissingInputError, UsageError
+from toolkit.errors import ConfigurationError, UsageError
 from toolkit.options import options_as_json, options_from_mapping
 from toolkit.requests.train import Train
 from toolkit.store import Workspace, publish_text
-from toolkit.store.faults import storage_error
+from toolkit.store.opening import read_file
 
 _LARGEST = 1 << 20  # bytes
 _NOT_IN_A_FILE = ("resume", "config", "force")
@@ -24,20 +25,13 @@ def read_config(path: Path) -> Train:
     Raises:
         ConfigurationError: If it is not TOML.
         MissingInputError: If there is no such file.
-        StorageError: If it cannot be read.
         UsageError: If a key is unknown, or a value is not allowed.
     """
-    import tomllib
-
-    if not path.is_file():
-        raise MissingInputError(f"{path}: no such file", hint="each run has a run.toml to start from")
+    content = read_file(path, most=_LARGEST)
     try:
-        with path.open("rb") as file:
-            table = tomllib.loads(file.read(_LARGEST).decode())
+        table = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: not a TOML file: {error}", hint="see docs/training.md") from error
-    except OSError as error:
-        raise storage_error(error, path, "could not be read") from error
     for key in _NOT_IN_A_FILE:
         if key in table:
             raise ConfigurationError(f"{path}: {key} is for the command line only", hint="delete it")
@@ -52,22 +46,20 @@ def read_config(path: Path) -> Train:
 
 
 def write_config(path: Path, request: Train, workspace: Workspace) -> None:
-    """Publish a request so that it can be read from any working directory.
+    """Publish a request so that it can be read from any directory.
 
-    Args:
-        path: The ``run.toml`` of a run.
-        request: With all defaults resolved; ``dataset`` is a path if a data set of this name cannot
-            be found in the workspace.
-        workspace: Paths in it are written relative to the file, so that it can be moved.
+    Paths in the workspace are written relative to the file, so that the workspace can be moved.
     """
     import tomli_w
 
-    table = {key: value for key, value in options_as_json(request).items() if key not in _NOT_IN_A_FILE}
-    for key in ("dataset", "from_model"):
-        value = table[key]
-        if value is not None and (key == "from_model" or "/" in value):
-            table[key] = _relative(value, path, workspace)
-    publish_text(path, tomli_w.dumps(_without_none(table)))
+    fields = options_as_json(request).items()
+    # TOML has no null.
+    table = {key: value for key, value in fields if value is not None and key not in _NOT_IN_A_FILE}
+    if "/" in (request.dataset or ""):
+        table["dataset"] = _relative(table["dataset"], path, workspace)
+    if request.from_model is not None:
+        table["from_model"] = _relative(table["from_model"], path, workspace)
+    publish_text(path, tomli_w.dumps(table))
 
 
 def with_config(request: Train) -> Train:
@@ -87,11 +79,7 @@ def with_config(request: Train) -> Train:
 
 
 def given_options(request: Train) -> dict[str, Any]:
-    """The options of a request by key, as ``width`` or ``arch.width``; texts as typed, or values.
-
-    Raises:
-        UsageError: If a text is not ``key=value``, or a key is given twice.
-    """
+    """The options of a request by key, as ``width`` or ``arch.width``; texts as typed, or values."""
     options: dict[str, Any] = {}
     pairs = request.options.items() if isinstance(request.options, Mapping) else _split(request.options)
     for key, value in pairs:
@@ -110,15 +98,6 @@ def _split(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
         if not equals:
             raise UsageError(f"options are key=value, received {text!r}", hint="-o learning_rate=0.001")
         yield key, value.strip()
-
-
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML has no null."""
-    return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
-        for key, value in table.items()
-        if value is not None
-    }
 
 
 def _relative(path: str, file: Path, workspace: Workspace) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import DamagedFileError, StorageError, UnsupportedError
 from toolkit.store import publish
-from toolkit.store.faults import storage_error
+from toolkit.store.opening import open_file
 from toolkit.training.history import EpochRecord
 
 _MAGIC = b"toolkit checkpoint 1\n"
@@ -63,20 +63,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "best_epoch": checkpoint.best_epoch,
         "records": [asdict(record) for record in checkpoint.records],
     }
-    body = io.BytesIO()
     arrays = {f"{_STATE}{name}": array for name, array in checkpoint.state.items()}
     arrays |= {f"{_BEST}{name}": array for name, array in checkpoint.best.items()}
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+    body = io.BytesIO()
     np.savez(body, allow_pickle=False, **arrays)
     content = body.getvalue()
-    digest = hashlib.sha256(content).digest()
 
     def verify(staging: Path) -> None:
-        if hashlib.sha256(_content(staging)).digest() != digest:
+        if _content(staging) != content:
             raise StorageError(f"{path} was not saved: it reads back differently", hint="choose another disk")
 
     with publish(path, verify=verify) as staging, staging.open("xb") as file:
-        file.write(_MAGIC + digest + content)
+        file.write(_MAGIC + hashlib.sha256(content).digest() + content)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
@@ -89,43 +88,29 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """
     if not path.exists():
         return None
-    content = _content(path)
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(_content(path)), allow_pickle=False) as arrays:
         head = json.loads(arrays["head"].tobytes())
-        return Checkpoint(
-            run=head["run"],
-            records=tuple(EpochRecord(**record) for record in head["records"]),
-            best_epoch=head["best_epoch"],
-            state=_under(_STATE, arrays),
-            best=_under(_BEST, arrays),
+        state, best = (
+            {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+            for prefix in (_STATE, _BEST)
         )
+        records = tuple(EpochRecord(**record) for record in head["records"])
+        return Checkpoint(head["run"], records, head["best_epoch"], state, best)
 
 
 def _content(path: Path) -> bytes:
-    """The body of a checkpoint file, parsed only after its digest was compared."""
-    try:
-        whole = path.read_bytes()
-    except OSError as error:
-        raise storage_error(error, path, "could not be read") from error
-    if not whole.startswith(_MAGIC):
-        if whole.startswith(_MAGIC.split(b" 1", maxsplit=1)[0]):
-            raise UnsupportedError(
-                f"{path} was written by another version of the toolkit", hint="resume with that version"
-            )
-        raise _damaged(path)
+    """The body of a checkpoint file, returned only if its digest is right."""
+    with open_file(path) as file:
+        whole = file.read()
+    if whole.startswith(_MAGIC.split(b" 1", maxsplit=1)[0]) and not whole.startswith(_MAGIC):
+        raise UnsupportedError(
+            f"{path} was written by another version of the toolkit", hint="resume with that version"
+        )
     start = len(_MAGIC) + _DIGEST_BYTES
     content = whole[start:]
-    if hashlib.sha256(content).digest() != whole[len(_MAGIC) : start]:
-        raise _damaged(path)
+    if whole[:start] != _MAGIC + hashlib.sha256(content).digest():
+        raise DamagedFileError(
+            f"{path} is damaged: its digest differs",
+            hint="start a new run; model.h5 beside it is the best epoch's network",
+        )
     return content
-
-
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
-
-
-def _damaged(path: Path) -> DamagedFileError:
-    return DamagedFileError(
-        f"{path} is damaged: its digest differs",
-        hint="start a new run; model.h5 beside it is the best epoch's network",
-    )

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.errors import UnreadableInputError
 from toolkit.store import publish_text
+from toolkit.store.opening import read_file
 
 SCHEMA = 1
-_LARGEST_RECORD = 1 << 20  # bytes
 _MAY_DIFFER = ("created", "versions", "state", "error")
 
 
@@ -23,24 +23,14 @@ class RunRecord:
     """What a run trains, on what, and how it ended.
 
     Attributes:
-        architecture: Name of the architecture; empty when fine-tuning.
-        architecture_options: As JSON values.
-        dataset: Name of the data set.
+        architecture: Its name; empty when fine-tuning.
         fit_digest: SHA-256 of the fit images and labels.
-        fit_images: Number of fit images.
         validation_digest: SHA-256 of the validation images and labels.
-        validation_images: Number of validation images.
         classes: Characters by label.
-        options: Of the training, as JSON values.
-        seed: 0 or above.
-        start_from: Name of the model that is fine-tuned; empty if there is none.
-        start_digest: Its weights digest.
-        convention: Input format of the network.
+        start_from: Name of the model that is fine-tuned, or empty; ``start_digest`` is of its weights.
         created: Start of the run, ISO 8601 in UTC.
         versions: Of what computes; with other versions, weights are not equal bit for bit.
-        state: ``started`` until the run is finished or has failed.
-        error: Why it failed.
-        schema: Number of this layout.
+        state: ``started`` until the run is finished or has failed, with an ``error``.
     """
 
     architecture: str
@@ -79,54 +69,28 @@ class RunRecord:
         return {name: value for name, value in json.loads(self.to_json()).items() if name not in _MAY_DIFFER}
 
 
-@dataclass(frozen=True, slots=True)
 class RunFolder:
     """The files of one run.
 
     Attributes:
         path: The folder, ``runs/<name>``.
+        request: The request, as a file for ``toolkit train --config``.
+        record: The :class:`RunRecord`.
+        history: One row for each epoch.
+        checkpoint: What a resumed run starts from; deleted when the run is finished.
+        model: The network after its best epoch so far.
+        confusion_plot: The confusion matrix, in ``confusion_table`` as counts.
     """
 
-    path: Path
-
-    @property
-    def request(self) -> Path:
-        """The request, as a file for ``toolkit train --config``."""
-        return self.path / "run.toml"
-
-    @property
-    def record(self) -> Path:
-        """The :class:`RunRecord`."""
-        return self.path / "run.json"
-
-    @property
-    def history(self) -> Path:
-        """One row for each epoch."""
-        return self.path / "history.csv"
-
-    @property
-    def checkpoint(self) -> Path:
-        """What a resumed run starts from; deleted when the run is finished."""
-        return self.path / "checkpoint"
-
-    @property
-    def model(self) -> Path:
-        """The network after its best epoch so far."""
-        return self.path / "model.h5"
-
-    def history_plot(self, dataset: str) -> Path:
-        """Accuracy and loss over the epochs, under the name of the original project."""
-        return self.path / f"training_history_{dataset}.png"
-
-    @property
-    def confusion_plot(self) -> Path:
-        """The confusion matrix as a picture."""
-        return self.path / "confusion.png"
-
-    @property
-    def confusion_table(self) -> Path:
-        """The confusion matrix as counts."""
-        return self.path / "confusion.csv"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.request = path / "run.toml"
+        self.record = path / "run.json"
+        self.history = path / "history.csv"
+        self.checkpoint = path / "checkpoint"
+        self.model = path / "model.h5"
+        self.confusion_plot = path / "confusion.png"
+        self.confusion_table = path / "confusion.csv"
 
     def write_record(self, record: RunRecord) -> None:
         """Publish the run's record."""
@@ -142,14 +106,9 @@ class RunFolder:
         import msgspec
 
         path = self.record
-        if not path.is_file():
-            raise MissingInputError(
-                f"{self.path} is not a run: it has no {path.name}", hint="see `toolkit runs list`"
-            )
         try:
-            with path.open("rb") as file:
-                record = msgspec.json.decode(file.read(_LARGEST_RECORD), type=RunRecord)
-        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+            record = msgspec.json.decode(read_file(path), type=RunRecord)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise UnreadableInputError(
                 f"{path}: not the record of a run: {error}", hint="start a new run"
             ) from error

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import UnreadableInputError
+from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.store.opening import read_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,12 +65,11 @@ def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """
     names = [field.name for field in dataclasses.fields(EpochRecord)]
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = csv.DictReader(read_file(path).decode().splitlines())
         return tuple(EpochRecord(int(row["epoch"]), *(float(row[key]) for key in names[1:])) for row in rows)
-    except FileNotFoundError:
+    except MissingInputError:
         return ()
-    except (ValueError, TypeError, KeyError, OSError, csv.Error) as error:
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise UnreadableInputError(f"{path}: not a history of epochs: {error}", hint="delete it") from error
 
 
@@ -83,9 +83,7 @@ def confusion_csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
 def csv_text(table: pd.DataFrame, index: str | None = None) -> str:
     """A table as CSV; texts that a spreadsheet would run as a formula get a leading ``'``.
 
-    Args:
-        table: With a header.
-        index: Title of the column with the row names; None leaves the row names out.
+    ``index`` is the title of the column with the row names, which are left out without it.
     """
 
     def inert(value: Any) -> Any:

@@ -46,17 +46,10 @@ _PARTS = frozenset(_PART_NAMES.split())
 def keras_from_model(model: Model) -> keras.Model:
     """Build a model in Keras from its description and its tensors, without running code of its file.
 
-    Args:
-        model: Of the Keras dialect.
-
-    Returns:
-        A network with the model's names of layers and weights; its random generators are new.
-
     Raises:
         UnsupportedError: If it is no Keras model, has a layer that is not supported (``Lambda``,
             custom classes), or tensors that do not match its description.
-        UnreadableInputError: If a tensor holds NaN or infinity.
-        ConfigurationError: If TensorFlow is not installed.
+        UnreadableInputError: If a tensor contains NaN or infinity.
     """
     if model.dialect != "keras":
         raise UnsupportedError(
@@ -82,12 +75,7 @@ def keras_from_model(model: Model) -> keras.Model:
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
-    """Write a network to a staging path, without the optimizer's state.
-
-    Args:
-        network: Any Keras network.
-        path: A new file, as Keras overwrites in place; its suffix chooses Keras' format.
-    """
+    """Write a network to a new file, without the optimizer's state; the suffix chooses Keras' format."""
     if path.suffix != ".h5":
         network.save(os.fspath(path))
         return
@@ -131,14 +119,9 @@ def frozen_weights(network: keras.Model) -> frozenset[str]:
 
 
 def template_of(network: keras.Model, model_format: ModelFormat) -> Model:
-    """A network as a model: its graph, with the weights that it has now.
+    """A network as a model with its present weights; a later state is the same with other tensors.
 
-    A later state is the same model with other tensors. Keras' own writer makes the description
-    that the format reads, so the host needs to know neither.
-
-    Args:
-        network: Its layers must be supported by the format.
-        model_format: Reads ``.h5`` files.
+    Keras' own writer makes the description that the format reads, so the host needs to know neither.
 
     Raises:
         UnsupportedError: If the network has a layer that cannot be run outside Keras.

@@ -61,10 +61,7 @@ def train(task: TrainingTask) -> TrainedModel:
         UsageError: If images and classes do not match, or the run is finished.
         PlanRefusedError: If the folder's checkpoint is of another training, or the training diverges.
         BusyError: If another process trains in the folder, or publishes under the same name.
-        DamagedFileError: If the checkpoint is damaged.
         UnsupportedError: If the network has a layer that is not supported.
-        ConfigurationError: If TensorFlow is not installed.
-        StorageError: If the disk refuses.
     """
     check_task(task)
     rate = task.options.highest_rate(fine_tuning=task.start_from is not None)
@@ -98,12 +95,7 @@ def train(task: TrainingTask) -> TrainedModel:
 
 
 def check_task(task: TrainingTask) -> None:
-    """Check that images, classes and network match, before any work.
-
-    Raises:
-        PluginError: If the model format cannot write.
-        UsageError: If they do not match.
-    """
+    """Check that images, classes, network and format match, before any work."""
     if task.model_format.write is None:
         raise PluginError(f"model format {task.model_format.name} cannot write", hint="enable its plugin")
     for split, dataset in (("fit", task.fit), ("validation", task.validation)):
@@ -163,7 +155,7 @@ def _train(
 
     name = task.fit.name
     title = f"{network.name} on {name}"
-    plot, mapping = folder.history_plot(name), folder.path / f"class_mapping_{name}.txt"
+    plot, mapping = folder.path / f"training_history_{name}.png", folder.path / f"class_mapping_{name}.txt"
     draw_history(plot, last.records, best_epoch=last.best_epoch, title=title)
     images = f"{evaluation.images:,} {'validation' if test is None else 'test'} images"
     draw_confusion(folder.confusion_plot, evaluation.confusion, classes, title=f"{title}, {images}")
@@ -197,7 +189,6 @@ def _train(
         mapping=mapping,
         history_plot=plot,
         confusion_plot=folder.confusion_plot,
-        confusion_table=folder.confusion_table,
     )
 
 

@@ -24,17 +24,14 @@ class TrainingTask:
         validation: Images that choose the best epoch, one or more.
         folder: The run's folder; created if it is missing.
         model_format: Reads and writes ``.h5`` files.
-        architecture_options: An instance of the architecture's options.
         loader_options: Of the data set loader, as JSON values, for the card.
         test: Images for the one final figure, if there are any.
-        options: Of the training.
         seed: 0 or above; the same seed gives the same weights digest.
         resume: Continue from the folder's checkpoint, if there is one.
         start_from: A model to fine-tune, with its card.
         target: Where the model is published beside the run's folder; None for nowhere.
         results: Folder for a copy of class mapping and plot; None for none.
         listeners: Called at the start, after every epoch and at the end.
-        progress: Told of images done.
     """
 
     architecture: Architecture | None
@@ -62,23 +59,15 @@ class TrainedModel:
     Attributes:
         model: The published model; the one in the run's folder if the task has no target.
         run: The run's folder.
-        dataset: Name of the data set.
-        architecture: Name of the architecture; empty if that of a fine-tuned model is not known.
+        architecture: Its name; empty if that of a fine-tuned model is not known.
         parameters: Number of float elements, running statistics included.
-        epochs: Number of epochs done.
-        best_epoch: From 1; the model has the weights of this epoch.
-        stopped_early: Whether validation stopped improving before the last planned epoch.
-        validation_accuracy: 0 to 1.
-        validation_images: Number of validation images.
+        epochs: Number of epochs done; the model has the weights of ``best_epoch``, from 1.
         test_accuracy: 0 to 1; None without test images.
-        test_images: Number of test images.
         images_per_second: While training, mean over the epochs.
         seconds: Training and evaluation of all epochs.
-        weights_digest: Of the model.
         mapping: The class mapping, one line per output.
         history_plot: Accuracy and loss over the epochs.
         confusion_plot: Confusion matrix on the test images, or else on validation.
-        confusion_table: The same as CSV.
     """
 
     model: Path
@@ -99,4 +88,3 @@ class TrainedModel:
     mapping: Path
     history_plot: Path
     confusion_plot: Path
-    confusion_table: Path

@@ -77,19 +77,10 @@ class TrainState:
     def train_step(
         self, images: NDArray[np.uint8], labels: NDArray[np.int32], *, step: int, rate: float
     ) -> tuple[float, int]:
-        """Take one gradient step.
-
-        Args:
-            images: (b, 28, 28) uint8, upright, light ink.
-            labels: (b,) int32.
-            step: Number of earlier steps in the whole training; seeds the augmentation.
-            rate: Learning rate.
+        """Take one gradient step; ``step`` counts from 0 over the whole training, and seeds augmentation.
 
         Returns:
             Mean loss, and number of augmented images that were predicted correctly.
-
-        Raises:
-            UnsupportedError: If all layers of the network are frozen.
         """
         import tensorflow as tf
 
@@ -104,10 +95,7 @@ class TrainState:
 
         The running averages of a training describe augmented images and lag behind the weights
         (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3). Training itself does
-        not read what is set here.
-
-        Args:
-            images: (n, 28, 28) uint8, upright, light ink; without images, nothing is changed.
+        not read what is set here. Without images, nothing changes.
         """
         if not len(images):
             return
@@ -130,24 +118,14 @@ class TrainState:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """A copy of everything that the next step depends on, except its number and its images."""
-        return self.network_state() | {
-            name: np.array(variable.numpy()) for name, variable in self._named("optimizer")
-        }
-
-    def network_state(self) -> dict[str, NDArray[Any]]:
-        """The network's part of :meth:`state`."""
-        return {name: np.array(variable.numpy()) for name, variable in self._named("network")}
+        variables = self._named("network") | self._named("optimizer")
+        return {name: np.array(variable.numpy()) for name, variable in variables.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Return to an earlier state of the same network, or to the network's part of it.
-
-        Raises:
-            UnsupportedError: If the state is of another network.
-        """
-        parts = [self._named("network")]
+        """Return to an earlier state of the same network, or to the network's part of it."""
+        variables = self._named("network")
         if any(name.startswith("optimizer/") for name in state):
-            parts.append(self._named("optimizer"))
-        variables = dict(pair for part in parts for pair in part)
+            variables |= self._named("optimizer")
         if variables.keys() != state.keys() or any(
             tuple(variables[name].shape) != state[name].shape for name in state
         ):
@@ -158,10 +136,10 @@ class TrainState:
         for name, variable in variables.items():
             variable.assign(state[name])
 
-    def _named(self, part: str) -> list[tuple[str, Any]]:
+    def _named(self, part: str) -> dict[str, Any]:
         variables = self.network.variables if part == "network" else self._optimizer.variables
         # By position: Keras' own names count the networks of the process.
-        return [(f"{part}/{index:04d}", item) for index, item in enumerate(variables)]
+        return {f"{part}/{index:04d}": item for index, item in enumerate(variables)}
 
     @cached_property
     def _step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:

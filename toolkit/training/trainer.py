@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
 
 from toolkit.declarations import RunEvent
 from toolkit.errors import PlanRefusedError, UnreadableInputError, UnsupportedError
@@ -29,9 +25,6 @@ class Trainer:
     """Trains a network, epoch after epoch.
 
     Args:
-        task: The training.
-        state: The network.
-        folder: The run's folder.
         run: Digest of the run's record.
         save_best: Saves the network as the run's model, given its validation accuracy.
         notify: Calls the listeners.
@@ -63,13 +56,7 @@ class Trainer:
         )
 
     def train(self) -> Checkpoint:
-        """Train from the start or from the checkpoint to the end; returns the last checkpoint.
-
-        Raises:
-            DamagedFileError: If the checkpoint is damaged.
-            PlanRefusedError: If the checkpoint is of another training, or this training diverges.
-            StorageError: If the disk refuses.
-        """
+        """Train from the start or from the checkpoint to the end; returns the last checkpoint."""
         checkpoint = self._resumed()
         while checkpoint is None or not self._is_over(checkpoint):
             checkpoint = self._epoch(checkpoint)
@@ -88,7 +75,7 @@ class Trainer:
                 hint="start a new run",
             )
         self._state.restore(checkpoint.state)
-        self._write_history(checkpoint.records)
+        publish_text(self._folder.history, history_csv(checkpoint.records))
         self._task.progress.note(f"resuming after epoch {checkpoint.epochs} of {self._task.options.epochs}")
         return checkpoint
 
@@ -109,23 +96,19 @@ class Trainer:
         record = EpochRecord(epoch, loss, accuracy, val_loss, val_accuracy, rate, speed, seconds)
         state = self._state.state()
         if before is None or val_accuracy > before.best_accuracy:
-            best_epoch, best = epoch, _network_part(state)
+            best_epoch, best = epoch, {name: state[name] for name in state if name.startswith("network/")}
             # Before the checkpoint: a kill between the two repeats the epoch and saves the same.
             self._save_best(val_accuracy)
         else:
             best_epoch, best = before.best_epoch, dict(before.best)
         checkpoint = Checkpoint(self._run, (*records, record), best_epoch, state, best)
         write_checkpoint(self._folder.checkpoint, checkpoint)
-        self._write_history(checkpoint.records)
+        publish_text(self._folder.history, history_csv(checkpoint.records))
         self._report(checkpoint, len(self._task.fit) / speed + evaluating)
         return checkpoint
 
     def _train_epoch(self, epoch: int) -> tuple[float, float, float, float]:
-        """One pass over the fit images.
-
-        Returns:
-            Mean loss, accuracy, the last learning rate, and images per second.
-        """
+        """One pass over the fit images: mean loss, accuracy, last learning rate, images per second."""
         task, options = self._task, self._task.options
         images = len(task.fit)
         task.progress.begin(f"epoch {epoch}/{options.epochs}", images, "images")
@@ -184,9 +167,6 @@ class Trainer:
             hint=f"start a new run with a learning_rate below {self._schedule.highest:g}{best}",
         )
 
-    def _write_history(self, records: tuple[EpochRecord, ...]) -> None:
-        publish_text(self._folder.history, history_csv(records))
-
     def _report(self, checkpoint: Checkpoint, seconds_per_epoch: float) -> None:
         record, epochs = checkpoint.records[-1], self._task.options.epochs
         over = self._is_over(checkpoint)
@@ -201,10 +181,6 @@ class Trainer:
             waited = record.epoch - checkpoint.best_epoch
             self._task.progress.note(f"stopped early: no better validation accuracy in {waited} epochs")
         self._notify(RunEvent("epoch", self._folder.path, record.epoch, epochs, metrics=record.metrics()))
-
-
-def _network_part(state: Mapping[str, NDArray[np.generic]]) -> dict[str, Any]:
-    return {name: array for name, array in state.items() if name.startswith("network/")}
 
 
 def clock(seconds: float) -> str:
