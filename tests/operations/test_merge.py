@@ -360,3 +360,17 @@ def test_unrelated_models_are_named_before_and_after(run: Run, tmp_path: Path) -
     report = run(good, bad, strategy="greedy").report
     assert report is not None
     assert any(warning in note for note in report.notes)
+
+
+def test_a_strategy_with_equal_shares_is_not_taken_for_the_plain_mean(run: Run, family: list[Path]) -> None:
+    report = run(*family, strategy="median", recalibrate=0, keep_worse=True).report
+    assert report is not None
+    assert report.plain_mean, "scored beside it, because it is something else"
+    assert [item.share for item in report.ingredients] == [1 / 3] * 3
+
+
+def test_a_strategy_can_have_unlabelled_images(run: Run, family: list[Path]) -> None:
+    report = run(*family, strategy="seeing").report
+    assert report is not None
+    assert "(64, 4) of uint8" in report.notes
+    assert report.verdict.outcome == "unchanged"
