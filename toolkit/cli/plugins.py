@@ -91,16 +91,12 @@ def _show(details: PluginDetails, console: Console) -> None:
     for plugin in details.plugins:
         console.print(f"plugin {plugin}", style="bold", end=": ")
         console.print(plugin.state, style=STYLES[plugin.state])
-        if plugin.module:
-            _indented(console, f"module: {plugin.module}")
-        if plugin.hooks:
-            _indented(console, f"hooks: {', '.join(plugin.hooks)}")
-        if plugin.cause:
-            _indented(console, f"cause: {plugin.cause}", STYLES[plugin.state])
-        if plugin.traceback:
-            _indented(console, plugin.traceback.rstrip(), "dim")
-    for contribution in details.contributions:
-        if contribution is not details.contributions[0] or details.plugins:
+        _indented(console, f"module: {plugin.module}" if plugin.module else "")
+        _indented(console, f"hooks: {', '.join(plugin.hooks)}" if plugin.hooks else "")
+        _indented(console, f"cause: {plugin.cause}" if plugin.cause else "", STYLES[plugin.state])
+        _indented(console, plugin.traceback.rstrip(), "dim")
+    for number, contribution in enumerate(details.contributions):
+        if number or details.plugins:
             console.print()
         _show_contribution(contribution, console)
 
@@ -111,25 +107,23 @@ def _show_contribution(contribution: ContributionDetails, console: Console) -> N
 
     console.print(f"{contribution.kind} {contribution.name}", style="bold")
     _indented(console, contribution.summary)
-    if contribution.plugin:
-        _indented(console, f"from: {contribution.plugin} of {contribution.distribution}")
+    whose = f"from: {contribution.plugin} of {contribution.distribution}"
+    _indented(console, whose if contribution.plugin else "")
     if contribution.also_claimed_by:
         others = ", ".join(contribution.also_claimed_by)
         name = f"{contribution.distribution}:{contribution.name}"
         _indented(console, f"also claimed by {others}: use {name}", "yellow")
     for name, value in contribution.facts.items():
         _indented(console, f"{name.replace('_', ' ')}: {value}")
-    if not contribution.options:
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("option", no_wrap=True)
-    table.add_column("type", overflow="fold", max_width=20)
-    table.add_column("default", overflow="fold", max_width=12)
-    table.add_column("range", overflow="fold", max_width=12)
-    table.add_column("what it does", overflow="fold")
-    for option in contribution.options:
-        table.add_row(option.name, option.type, _default(option.default), _range(option), option.help)
-    console.print(Padding(table, (0, 0, 0, 2)))
+    if contribution.options:
+        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        for title, width in (("option", None), ("type", 20), ("default", 12), ("range", 12), ("", None)):
+            table.add_column(
+                title or "what it does", overflow="fold", max_width=width, no_wrap=title == "option"
+            )
+        for option in contribution.options:
+            table.add_row(option.name, option.type, _default(option.default), _range(option), option.help)
+        console.print(Padding(table, (0, 0, 0, 2)))
 
 
 def _range(option: OptionInfo) -> str:
@@ -140,10 +134,12 @@ def _range(option: OptionInfo) -> str:
 
 
 def _indented(console: Console, text: str, style: str = "") -> None:
-    """Print indented by two spaces, continuation lines too."""
+    """Print a text, if there is one, indented by two spaces, continuation lines too."""
     from rich.padding import Padding
     from rich.text import Text
 
+    if not text:
+        return
     if console.soft_wrap:
         console.print("\n".join(f"  {line}" for line in text.splitlines()), style=style)
     else:
@@ -160,14 +156,12 @@ def _default(value: object) -> str:
 
 def _check(checks: tuple[PluginCheck, ...], console: Console) -> None:
     for check in checks:
-        name = f"{check.plugin} ({check.distribution} {check.version})"
+        name, number = f"{check.plugin} ({check.distribution} {check.version})", len(check.problems)
         if check.state == "disabled":
-            console.print(f"{name}: not checked, it is disabled", style="yellow")
-        elif check.problems:
-            console.print(
-                f"{name}: {len(check.problems)} problem{'s' if len(check.problems) > 1 else ''}", style="red"
-            )
-            for problem in check.problems:
-                _indented(console, str(problem))
+            console.print(f"{name}: disabled, not checked", style="yellow")
+        elif number:
+            console.print(f"{name}: {number} problem{'s' if number > 1 else ''}", style="red")
         else:
             console.print(f"{name}: good", style="green")
+        for problem in check.problems:
+            _indented(console, str(problem))

@@ -119,13 +119,7 @@ COMMANDS = Kind(
 ROUTES = Kind("toolkit_routes", Routes, "routes", {"load": Call("flask.Blueprint", arity=0)})
 
 KINDS: tuple[Kind[Any], ...] = (
-    DATASET_LOADERS,
-    ARCHITECTURES,
-    MODEL_FORMATS,
-    MERGE_STRATEGIES,
-    EXPORTERS,
-    RUN_LISTENERS,
-    COMMANDS,
-    ROUTES,
+    *(DATASET_LOADERS, ARCHITECTURES, MODEL_FORMATS, MERGE_STRATEGIES),
+    *(EXPORTERS, RUN_LISTENERS, COMMANDS, ROUTES),
 )
 """Every kind, in the order in which a plugin's contributions are listed."""

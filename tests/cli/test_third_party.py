@@ -1,4 +1,4 @@
-"""A stranger's plugin end to end from the command line, with three bad ones installed beside it."""
+"""A third-party plugin, used from the command line while three broken ones are installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_its_data_set_is_found_by_name(run_toolkit: Callable[..., Any]) -> None:
 
 
 @pytest.mark.train
-def test_the_whole_flow_runs_on_what_the_plugin_brings(
+def test_the_whole_flow_runs_with_contributions_of_the_plugin(
     run_toolkit: Callable[..., Any], tmp_path: Path
 ) -> None:
     def run(*arguments: str) -> Any:
@@ -38,13 +38,16 @@ def test_the_whole_flow_runs_on_what_the_plugin_brings(
     def train(name: str, *arguments: str) -> Any:
         return run("train", "--dataset", "stripes", "--name", name, "-o", "batch_size=32", *arguments)
 
-    first = train("first", "--arch", "tiny-cnn", "--epochs", "10", "-o", "filters=6")
+    first = train(
+        "first", "--arch", "tiny-cnn", "--epochs", "10", "-o", "filters=6", "-o", "loader.noise=0.05"
+    )
     assert first["model"] == "models/first.h5"
     assert first["test_accuracy"] > 0.6
     events = [
         json.loads(line) for line in (tmp_path / first["run"] / "events.jsonl").read_text().splitlines()
     ]
     assert [event["kind"] for event in events] == ["started", *["epoch"] * 10, "finished"]
+    assert len((tmp_path / first["run"] / "accuracies.txt").read_text().splitlines()) == 10
     for seed in ("2", "3"):
         train(f"tuned-{seed}", "--from", "models/first.h5", "--epochs", "2", "--seed", seed)
 
