@@ -52,7 +52,8 @@ def test_the_whole_flow_runs_with_contributions_of_the_plugin(
         train(f"tuned-{seed}", "--from", "models/first.h5", "--epochs", "2", "--seed", seed)
 
     ingredients = ["models/first.h5", "models/tuned-2.h5", "models/tuned-3.h5"]
-    merged = run("merge", *ingredients, "--strategy", "trimmed-mean", "-o", "trim=1", "--recalibrate", "off")
+    chosen = ("--strategy", "trimmed-mean", "-o", "trim=1", "--recalibrate", "off", "--keep-worse")
+    merged = run("merge", *ingredients, *chosen)
     assert merged["merged"] == "models/emnist_model.h5"
     assert merged["report"]["strategy"] == "trimmed-mean"
     read = Catalog.load({}).get(MODEL_FORMATS, "h5").read
