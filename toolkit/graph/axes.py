@@ -8,7 +8,7 @@ these are follows from the graph: :func:`channel_groups` derives it for any netw
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -163,14 +163,13 @@ def channel_groups(
     return walk.result()
 
 
-_EACH_ELEMENT = frozenset(
+_SAME_PLACE = frozenset(  # element by element, or alike for every order of the channels
     {
         *("Abs", "Cast", "Celu", "Clip", "Dropout", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish"),
-        *("Identity", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid"),
-        *("Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu"),
+        *("Identity", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Reciprocal", "Relu", "Selu"),
+        *("Sigmoid", "Softmax", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu"),
     }
 )
-_ALONG_AN_AXIS = frozenset({"LogSoftmax", "Softmax"})  # do the same whatever the order of channels
 _BROADCAST = frozenset(
     {
         *("Add", "Div", "Greater", "Less", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum"),
@@ -184,7 +183,11 @@ _SPATIAL = frozenset(
     }
 )
 _RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
-_PER_CHANNEL = frozenset({"BatchNormalization", "InstanceNormalization"})
+_NORMALISATIONS = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
+
+
+class _NotFollowedError(Exception):
+    """A node whose effect on channels is not known."""
 
 
 @dataclass
@@ -195,27 +198,32 @@ class _Walk:
     initializers: Mapping[str, tuple[int, ...]]
     shapes: Mapping[str, Shape]
     channels: dict[str, Channels] = field(default_factory=dict)
-    axes: list[ChannelAxis] = field(default_factory=list)
+    axes: dict[tuple[str, int], Layout] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     _same: dict[int, int] = field(default_factory=dict)
     _sizes: dict[int, int] = field(default_factory=dict)
     _fixed: set[int] = field(default_factory=set)
+    _fixed_tensors: set[str] = field(default_factory=set)
 
     def visit(self, node: Node) -> None:
         """Follow the channels through one node; one that is not known fixes those that it takes."""
-        found = self._follow(node) if not node.domain else None
-        if found is None:
+        try:
+            found = self._follow(node)
+        except _NotFollowedError:
+            found = None
             taken = [self.channels[value].layout for value in node.inputs if value in self.channels]
             if taken:
                 self.reasons.append(f"{node.operator} of layer {node.layer or node.outputs[0]}")
             for layout in taken:
                 self.freeze(layout)
-        elif found:
-            self.channels[node.outputs[0]] = found[0]
+        if found is None:
+            self._fixed_tensors.update(name for name in node.inputs if name in self.initializers)
+        else:
+            self.channels[node.outputs[0]] = found
 
-    def _follow(self, node: Node) -> tuple[Channels, ...] | None:
-        """Where the output has its channels: empty if nowhere, None if the node is not known."""
-        operator = node.operator
+    def _follow(self, node: Node) -> Channels | None:
+        """Where the output has its channels; None if nowhere."""
+        operator = f"{node.domain}.{node.operator}" if node.domain else node.operator
         if operator in ("Conv", "ConvTranspose"):
             return self._convolution(node)
         if operator in ("Gemm", "MatMul"):
@@ -225,150 +233,121 @@ class _Walk:
         if operator == "Concat":
             return self._concat(node)
         source = self.channels.get(node.inputs[0]) if node.inputs else None
-        if source is None:
-            return ()
-        if operator in _EACH_ELEMENT or operator in _ALONG_AN_AXIS:
-            return (source,)
-        if operator in _PER_CHANNEL:
-            if source.axis != 1:
-                return None
-            for name in node.inputs[1:]:
-                if self._varies(name):
-                    return None
-                self._use(name, 0, source.layout)
-            return (source,)
-        if operator == "LayerNormalization":
-            return self._layer_normalisation(node, source)
-        if operator in _SPATIAL:
-            same = self._length(node.outputs[0], 1) == self._length(node.inputs[0], 1)
-            return (source,) if source.axis == 1 and same else None
+        if source is None or operator in _SAME_PLACE:
+            return source
+        before, after = self._shape(node.inputs[0]), self._shape(node.outputs[0])
+        if operator in _NORMALISATIONS:
+            return self._normalisation(node, source, len(before))
+        if operator in _SPATIAL and source.axis == 1 and before[1] == after[1]:
+            return source
         if operator == "Slice":
             axes = self.graph.constants.get((*node.inputs, "", "", "", "")[3], np.empty(0))
-            rank = len(self.shapes.get(node.inputs[0], ()))
-            untouched = axes.size > 0 and source.axis not in axes % max(rank, 1)
-            return (source,) if untouched else None
-        if operator in _RESHAPES:
-            after = self.shapes.get(node.outputs[0])
-            moved = regrouped(source, self.shapes.get(node.inputs[0], ()), after or ())
-            return None if moved is None else (moved,)
-        if operator == "Transpose":
-            order = node.attributes.get("perm", ())
-            return (replace(source, axis=order.index(source.axis)),) if source.axis in order else None
+            if axes.size and source.axis not in axes % len(before):
+                return source
+        if operator in _RESHAPES and (moved := regrouped(source, before, after)) is not None:
+            return moved
+        if operator == "Transpose" and source.axis in (order := node.attributes.get("perm", ())):
+            return replace(source, axis=order.index(source.axis))
         if operator.startswith("Reduce"):
-            return self._reduction(node, source)
-        return None
+            return self._reduction(node, source, len(before), len(after))
+        raise _NotFollowedError
 
-    def _convolution(self, node: Node) -> tuple[Channels, ...] | None:
-        source, kernel = self.channels.get(node.inputs[0]), node.inputs[1]
+    def _convolution(self, node: Node) -> Channels:
+        source, (kernel, *bias) = self.channels.get(node.inputs[0]), node.inputs[1:]
         shape = self.initializers.get(kernel)
         if shape is None or (source is not None and source.axis != 1):
-            return None
+            raise _NotFollowedError
         groups, transposed = node.attributes.get("group", 1), node.operator == "ConvTranspose"
-        bias = node.inputs[2] if len(node.inputs) > 2 else ""
+        outputs = 1 if transposed else 0
         if groups == 1:
             if source is not None:
-                self._use(kernel, 0 if transposed else 1, source.layout)
-            layout = self._new(shape[1 if transposed else 0])
-            self._use(kernel, 1 if transposed else 0, layout)
+                self._use(kernel, 1 - outputs, source.layout)
+            layout = self._new(shape[outputs])
         elif source is not None and not transposed and groups == source.layout.length:
             layout = replace(source.layout, inner=source.layout.inner * (shape[0] // groups))
-            self._use(kernel, 0, layout)
         else:
-            return None
-        self._use(bias, 0, layout)
-        return (Channels(1, layout),)
+            raise _NotFollowedError
+        self._use(kernel, outputs, layout)
+        for name in bias:
+            self._use(name, 0, layout)
+        return Channels(1, layout)
 
-    def _dense(self, node: Node) -> tuple[Channels, ...] | None:
-        value, kernel = node.inputs[:2]
+    def _dense(self, node: Node) -> Channels:
+        value, kernel, *bias = node.inputs
         shape, source = self.initializers.get(kernel), self.channels.get(value)
-        rank = len(self.shapes.get(value, ()))
-        if shape is None or len(shape) != 2 or node.attributes.get("transA") or rank < 2:
-            return None
-        if source is not None and source.axis != rank - 1:
-            return None
+        last = len(self._shape(value)) - 1
+        if shape is None or len(shape) != 2 or node.attributes.get("transA") or last < 1:
+            raise _NotFollowedError
         rows = 1 if node.attributes.get("transB") else 0
         if source is not None:
+            if source.axis != last:
+                raise _NotFollowedError
             self._use(kernel, rows, source.layout)
         layout = self._new(shape[1 - rows])
         self._use(kernel, 1 - rows, layout)
-        if len(node.inputs) > 2:
-            bias = self.initializers.get(node.inputs[2])
-            if bias is None and node.inputs[2] in self.graph.constants:
-                return None
-            if bias is not None and bias[-1] > 1:
-                self._use(node.inputs[2], len(bias) - 1, layout)
-        return (Channels(rank - 1, layout),)
+        for name in bias:
+            self._use(name, -1, layout)
+        return Channels(last, layout)
 
-    def _broadcast(self, node: Node) -> tuple[Channels, ...] | None:
-        """Operations on several values: channels at the same place, counted from the end, are the same."""
-        rank = len(self.shapes.get(node.outputs[0], ()))
+    def _broadcast(self, node: Node) -> Channels | None:
+        """Operations on several values: channels at one place, counted from the end, are the same."""
+        rank = len(self._shape(node.outputs[0]))
         found: Channels | None = None
+        others = []
         for value in node.inputs:
             own = self.channels.get(value)
             if own is None or own.layout.length == 1:
+                others.append(value)
                 continue
-            placed = replace(own, axis=own.axis + rank - len(self.shapes.get(value, ())))
-            if found is not None and not self._unite(found, placed):
-                return None
+            placed = replace(own, axis=own.axis + rank - len(self._shape(value)))
             found = found or placed
-        if found is None:
-            return ()
-        for value in node.inputs:
-            if value in self.channels and self.channels[value].layout.length > 1:
-                continue
-            shape = self.initializers.get(value) or self.shapes.get(value, ())
+            self._unite(found, placed)
+        for value in others if found is not None else ():
+            assert found is not None
+            shape = self._shape(value)
             axis = found.axis - rank + len(shape)
-            if axis < 0 or shape[axis] == 1:
-                continue
-            if value in self.initializers:
+            if axis >= 0 and shape[axis] != 1:
                 self._use(value, axis, found.layout)
-            elif value not in self.graph.constants or np.ptp(self.graph.constants[value], axis=axis).any():
-                return None
-        return (found,)
+        return found
 
-    def _concat(self, node: Node) -> tuple[Channels, ...] | None:
-        rank = len(self.shapes.get(node.outputs[0], ()))
-        axis = node.attributes.get("axis", 0) % max(rank, 1)
-        parts = [self.channels.get(value) for value in node.inputs]
-        known = [part for part in parts if part is not None]
-        if not known:
-            return ()
-        if len(known) < len(parts) or any(part.axis != known[0].axis for part in known):
+    def _concat(self, node: Node) -> Channels | None:
+        axis = node.attributes.get("axis", 0) % max(len(self._shape(node.outputs[0])), 1)
+        parts = [self.channels[value] for value in node.inputs if value in self.channels]
+        if not parts:
             return None
-        if axis != known[0].axis:
-            united = all(self._unite(known[0], part) for part in known[1:])
-            return (known[0],) if united else None
-        if any(part.layout.outer != 1 for part in known):
-            return None
+        if len(parts) < len(node.inputs) or any(part.axis != parts[0].axis for part in parts):
+            raise _NotFollowedError
+        if axis != parts[0].axis:
+            for part in parts[1:]:
+                self._unite(parts[0], part)
+            return parts[0]
+        if any(part.layout.outer != 1 for part in parts):
+            raise _NotFollowedError
         segments = tuple(
             replace(segment, expand=segment.expand * part.layout.inner)
-            for part in known
+            for part in parts
             for segment in part.layout.segments
         )
-        return (Channels(axis, Layout(segments)),)
+        return Channels(axis, Layout(segments))
 
-    def _layer_normalisation(self, node: Node, source: Channels) -> tuple[Channels, ...] | None:
-        rank = len(self.shapes.get(node.inputs[0], ()))
-        first = node.attributes.get("axis", -1) % max(rank, 1)
-        for name in node.inputs[1:]:
-            if source.axis >= first:
-                if self._varies(name):
-                    return None
-                self._use(name, source.axis - first, source.layout)
-        return (source,)
+    def _normalisation(self, node: Node, source: Channels, rank: int) -> Channels:
+        layers = node.operator == "LayerNormalization"
+        first = node.attributes.get("axis", -1) % rank if layers else 1
+        if not layers and source.axis != 1:
+            raise _NotFollowedError
+        for name in node.inputs[1:] if source.axis >= first else ():
+            self._use(name, source.axis - first, source.layout)
+        return source
 
-    def _reduction(self, node: Node, source: Channels) -> tuple[Channels, ...] | None:
-        before, after = self.shapes.get(node.inputs[0], ()), self.shapes.get(node.outputs[0], ())
+    def _reduction(self, node: Node, source: Channels, rank: int, rank_after: int) -> Channels | None:
         axes = node.attributes.get("axes")
         if axes is None and len(node.inputs) > 1:
             axes = self.graph.constants.get(node.inputs[1], np.empty(0)).tolist()
-        if not axes:
-            return ()  # over everything, in any order
-        reduced = {int(axis) % len(before) for axis in axes}
+        reduced = {int(axis) % rank for axis in axes or range(rank)}
         if source.axis in reduced:
-            return ()
-        gone = sum(axis < source.axis for axis in reduced) if len(after) < len(before) else 0
-        return (replace(source, axis=source.axis - gone),)
+            return None  # the same for every order of the channels
+        gone = sum(axis < source.axis for axis in reduced) if rank_after < rank else 0
+        return replace(source, axis=source.axis - gone)
 
     def freeze(self, layout: Layout) -> None:
         """Fix the order of the channels in a layout."""
@@ -376,16 +355,18 @@ class _Walk:
 
     def result(self) -> ChannelGroups:
         """What was found, without the groups whose order is fixed."""
+        for (name, _), layout in self.axes.items():
+            if name in self._fixed_tensors:
+                self.freeze(layout)
         fixed = {self._root(group) for group in self._fixed}
         sizes = {group: size for group, size in self._sizes.items() if self._root(group) == group}
         free = {group: size for group, size in sizes.items() if group not in fixed and size > 1}
         axes = []
-        for found in self.axes:
-            segments = tuple(replace(part, group=self._root(part.group)) for part in found.layout.segments)
+        for (name, axis), layout in self.axes.items():
+            segments = tuple(replace(part, group=self._root(part.group)) for part in layout.segments)
             if any(part.group in free for part in segments):
-                axes.append(replace(found, layout=replace(found.layout, segments=segments)))
-        kept = tuple(dict.fromkeys(axes))
-        return ChannelGroups(free, kept, tuple(dict.fromkeys(self.reasons)))
+                axes.append(ChannelAxis(name, axis, replace(layout, segments=segments)))
+        return ChannelGroups(free, tuple(axes), tuple(dict.fromkeys(self.reasons)))
 
     def _new(self, size: int) -> Layout:
         group = len(self._sizes)
@@ -393,48 +374,39 @@ class _Walk:
         return Layout((Segment(group, size),))
 
     def _use(self, name: str, axis: int, layout: Layout) -> None:
+        """Note that an axis of a tensor has these channels; a constant must be the same for all."""
         shape = self.initializers.get(name)
         if shape is None:
+            constant = self.graph.constants.get(name)
+            if name and (constant is None or np.ptp(constant) != 0):
+                raise _NotFollowedError
             return
+        axis %= len(shape)
         if shape[axis] != layout.length:
             self.freeze(layout)
             return
-        for other in self.axes:
-            if (other.tensor, other.axis) == (name, axis):  # shared weights: one order for all calls
-                if not self._unite(Channels(0, other.layout), Channels(0, layout)):
-                    self.freeze(layout)
-                    self.freeze(other.layout)
-                return
-        self.axes.append(ChannelAxis(name, axis, layout))
+        known = self.axes.setdefault((name, axis), layout)  # shared weights: one order for all calls
+        self._unite(Channels(0, known), Channels(0, layout))
 
-    def _unite(self, one: Channels, other: Channels) -> bool:
-        """Make two layouts the same channels; whether they are made alike."""
-        pairs = list(self._aligned(one.layout, other.layout))
-        if one.axis != other.axis or not pairs:
-            return False
-        for mine, theirs in pairs:
-            a, b = self._root(mine), self._root(theirs)
+    def _unite(self, one: Channels, other: Channels) -> None:
+        """Make the channels of two layouts the same; fixes both if they are not made alike."""
+
+        def form(found: Channels) -> tuple[object, ...]:
+            parts = [(part.channels, part.expand) for part in found.layout.segments]
+            return found.axis, found.layout.outer, found.layout.inner, parts
+
+        if form(one) != form(other):
+            self.freeze(one.layout)
+            self.freeze(other.layout)
+            raise _NotFollowedError
+        for mine, theirs in zip(one.layout.segments, other.layout.segments, strict=True):
+            a, b = self._root(mine.group), self._root(theirs.group)
             self._same[max(a, b)] = min(a, b)
-        return True
-
-    @staticmethod
-    def _aligned(one: Layout, other: Layout) -> Iterator[tuple[int, int]]:
-        def form(layout: Layout) -> list[tuple[int, int]]:
-            return [(part.channels, part.expand) for part in layout.segments]
-
-        if (one.outer, one.inner, form(one)) == (other.outer, other.inner, form(other)):
-            for mine, theirs in zip(one.segments, other.segments, strict=True):
-                yield mine.group, theirs.group
 
     def _root(self, group: int) -> int:
         while self._same[group] != group:
             group = self._same[group]
         return group
 
-    def _varies(self, name: str) -> bool:
-        """Whether an input is a constant whose elements differ, so that channels must keep their order."""
-        return name in self.graph.constants and bool(np.ptp(self.graph.constants[name]) != 0)
-
-    def _length(self, value: str, axis: int) -> int | None:
-        shape = self.shapes.get(value, ())
-        return shape[axis] if axis < len(shape) else None
+    def _shape(self, value: str) -> Shape:
+        return self.initializers.get(value) or self.shapes.get(value, ())
