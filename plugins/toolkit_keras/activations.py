@@ -110,148 +110,100 @@ def add_activation(builder: LayerBuilder, value: Value, activation: Activation) 
     """
     if activation.name == "linear":
         return value
+    if activation.name in _ALONG_AN_AXIS:
+        return _along_an_axis(builder, value, activation)
     function = _FUNCTIONS.get(activation.name)
     if function is None:
-        supported = sorted({*_FUNCTIONS, "linear"} - {LEGACY_HARD_SIGMOID})
+        supported = sorted({*_FUNCTIONS, *_ALONG_AN_AXIS, "linear"} - {LEGACY_HARD_SIGMOID})
         builder.refuse(f"activation '{activation.name}'", ", ".join(supported))
-    return function(builder, value, activation.parameters)
 
+    def add(operator: str, *operands: str | float, **attributes: float) -> str:
+        names = [each if isinstance(each, str) else builder.constant(each, "number") for each in operands]
+        return builder.add(operator, *names, part=operator.lower(), **attributes)
+
+    return elementwise(value, function(add, value.name, activation.parameters))
+
+
+_ALONG_AN_AXIS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+
+
+def _along_an_axis(builder: LayerBuilder, value: Value, activation: Activation) -> Value:
+    operator = _ALONG_AN_AXIS[activation.name]
+    axis = own_axis(builder.config, int(activation.parameters.get("axis", -1)), value.rank)
+    name = builder.add(operator, value.name, part=operator.lower(), axis=value.place(axis))
+    return replace(value, name=name, probabilities=operator == "Softmax" and axis == value.rank - 1)
+
+
+_Add = Callable[..., str]
+"""Adds an operation on values and numbers."""
 
 _Parameters = Mapping[str, Any]
-_Function = Callable[[LayerBuilder, Value, _Parameters], Value]
+_Function = Callable[[_Add, str, _Parameters], str]
 
 
-def _single(kind: str, **attributes: float) -> _Function:
+def _single(operator: str, **attributes: float) -> _Function:
     """One ONNX operation with fixed numbers."""
-
-    def build(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
-        return elementwise(value, builder.add(kind, value.name, part=kind.lower(), **attributes))
-
-    return build
+    return lambda add, x, _: add(operator, x, **attributes)
 
 
-def _sloped(kind: str, parameter: str, default: float) -> _Function:
-    """One ONNX operation with one number of the layer's own, which ONNX calls alpha."""
-
-    def build(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
-        number = float(parameters.get(parameter, default))
-        return elementwise(value, builder.add(kind, value.name, part=kind.lower(), alpha=number))
-
-    return build
+def _with_alpha(operator: str, parameter: str, default: float) -> _Function:
+    """One ONNX operation with one number of the layer's, which ONNX calls alpha."""
+    return lambda add, x, parameters: add(operator, x, alpha=float(parameters.get(parameter, default)))
 
 
-def _relu(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
+def _relu(add: _Add, x: str, parameters: _Parameters) -> str:
     slope = parameters.get("negative_slope", 0.0)
     top = parameters.get("max_value")
     threshold = parameters.get("threshold", 0.0)
-    x = value.name
     if slope and top is None and not threshold:
-        return elementwise(value, builder.add("LeakyRelu", x, part="leakyrelu", alpha=slope))
+        return add("LeakyRelu", x, alpha=slope)
+    positive = x
     if threshold:
-        edge = builder.constant(threshold, "threshold")
-        above = builder.add("Greater", x, edge, part="above")
-        positive = builder.add("Where", above, x, builder.constant(0.0, "zero"), part="kept")
-        if top is not None:
-            positive = _clip(builder, positive, 0.0, top)
-    elif top is not None:
-        positive = _clip(builder, x, 0.0, top)
-    else:
-        positive = builder.add("Relu", x, part="relu")
+        positive = add("Where", add("Greater", x, threshold), x, 0.0)
+    elif top is None:
+        positive = add("Relu", x)
+    if top is not None:
+        positive = add("Clip", positive, 0.0, top)
     if not slope:
-        return elementwise(value, positive)
-    below = builder.add("Sub", builder.constant(threshold, "edge"), x, part="below")
-    negative = builder.add("Relu", below, part="negative")
-    scaled = builder.add("Mul", negative, builder.constant(slope, "slope"), part="sloped")
-    return elementwise(value, builder.add("Sub", positive, scaled, part="relu"))
+        return positive
+    return add("Sub", positive, add("Mul", add("Relu", add("Sub", threshold, x)), slope))
 
 
-def _clip(builder: LayerBuilder, name: str, low: float, high: float) -> str:
-    return builder.add(
-        "Clip", name, builder.constant(low, "low"), builder.constant(high, "high"), part="clip"
-    )
-
-
-def _relu6(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
-    return elementwise(value, _clip(builder, value.name, 0.0, 6.0))
-
-
-def _hard_tanh(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
-    return elementwise(value, _clip(builder, value.name, -1.0, 1.0))
-
-
-def _along(kind: str) -> _Function:
-    """A softmax of some kind, along an axis."""
-
-    def build(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
-        axis = own_axis(builder.config, int(parameters.get("axis", -1)), value.rank)
-        name = builder.add(kind, value.name, part=kind.lower(), axis=value.place(axis))
-        return replace(value, name=name, probabilities=kind == "Softmax" and axis == value.rank - 1)
-
-    return build
-
-
-def _gelu(builder: LayerBuilder, value: Value, parameters: _Parameters) -> Value:
-    x = value.name
+def _gelu(add: _Add, x: str, parameters: _Parameters) -> str:
     if parameters.get("approximate"):
-        cube = builder.add("Mul", builder.add("Mul", x, x, part="square"), x, part="cube")
-        bent = builder.add("Mul", cube, builder.constant(0.044715, "bend"), part="bent")
-        inner = builder.add("Add", x, bent, part="inner")
-        scaled = builder.add("Mul", inner, builder.constant(math.sqrt(2.0 / math.pi), "scale"), part="scaled")
-        gate = builder.add("Tanh", scaled, part="gate")
+        cube = add("Mul", add("Mul", x, x), x)
+        inner = add("Add", x, add("Mul", cube, 0.044715))
+        gate = add("Tanh", add("Mul", inner, math.sqrt(2.0 / math.pi)))
     else:
-        scaled = builder.add("Mul", x, builder.constant(math.sqrt(0.5), "scale"), part="scaled")
-        gate = builder.add("Erf", scaled, part="gate")
-    lifted = builder.add("Add", gate, builder.constant(1.0, "one"), part="lifted")
-    half = builder.add("Mul", x, builder.constant(0.5, "half"), part="halved")
-    return elementwise(value, builder.add("Mul", half, lifted, part="gelu"))
+        gate = add("Erf", add("Mul", x, math.sqrt(0.5)))
+    return add("Mul", add("Mul", x, 0.5), add("Add", gate, 1.0))
 
 
-def _silu(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
-    gate = builder.add("Sigmoid", value.name, part="gate")
-    return elementwise(value, builder.add("Mul", value.name, gate, part="silu"))
-
-
-def _mish(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
-    gate = builder.add("Tanh", builder.add("Softplus", value.name, part="softplus"), part="gate")
-    return elementwise(value, builder.add("Mul", value.name, gate, part="mish"))
-
-
-def _log_sigmoid(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
-    negated = builder.add("Neg", value.name, part="negated")
-    return elementwise(
-        value, builder.add("Neg", builder.add("Softplus", negated, part="softplus"), part="log")
-    )
-
-
-def _tanh_shrink(builder: LayerBuilder, value: Value, _parameters: _Parameters) -> Value:
-    return elementwise(
-        value, builder.add("Sub", value.name, builder.add("Tanh", value.name, part="tanh"), part="shrink")
-    )
+def _silu(add: _Add, x: str, _parameters: _Parameters) -> str:
+    return add("Mul", x, add("Sigmoid", x))
 
 
 _FUNCTIONS: Mapping[str, _Function] = {
-    "celu": _sloped("Celu", "alpha", 1.0),
-    "elu": _sloped("Elu", "alpha", 1.0),
+    "celu": _with_alpha("Celu", "alpha", 1.0),
+    "elu": _with_alpha("Elu", "alpha", 1.0),
     "exponential": _single("Exp"),
     "gelu": _gelu,
     "hard_sigmoid": _single("HardSigmoid", alpha=1 / 6, beta=0.5),
     LEGACY_HARD_SIGMOID: _single("HardSigmoid", alpha=0.2, beta=0.5),
     "hard_silu": _single("HardSwish"),
     "hard_swish": _single("HardSwish"),
-    "hard_tanh": _hard_tanh,
-    "leaky_relu": _sloped("LeakyRelu", "negative_slope", 0.2),
-    "log_sigmoid": _log_sigmoid,
-    "log_softmax": _along("LogSoftmax"),
-    "mish": _mish,
+    "hard_tanh": lambda add, x, _: add("Clip", x, -1.0, 1.0),
+    "leaky_relu": _with_alpha("LeakyRelu", "negative_slope", 0.2),
+    "log_sigmoid": lambda add, x, _: add("Neg", add("Softplus", add("Neg", x))),
+    "mish": lambda add, x, _: add("Mul", x, add("Tanh", add("Softplus", x))),
     "relu": _relu,
-    "relu6": _relu6,
+    "relu6": lambda add, x, _: add("Clip", x, 0.0, 6.0),
     "selu": _single("Selu", alpha=_SELU_ALPHA, gamma=_SELU_SCALE),
     "sigmoid": _single("Sigmoid"),
     "silu": _silu,
-    "softmax": _along("Softmax"),
     "softplus": _single("Softplus"),
     "softsign": _single("Softsign"),
     "swish": _silu,
     "tanh": _single("Tanh"),
-    "tanh_shrink": _tanh_shrink,
+    "tanh_shrink": lambda add, x, _: add("Sub", x, add("Tanh", x)),
 }

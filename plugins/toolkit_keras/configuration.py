@@ -128,17 +128,7 @@ def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> Keras
     previous = first if start else LayerOutput("")
     chained = layers[:start]
     for layer in layers[start:]:
-        chained.append(
-            LayerNode(
-                layer.name,
-                layer.kind,
-                layer.module,
-                layer.values,
-                (Call((previous,)),),
-                layer.network,
-                layer.trainable,
-            )
-        )
+        chained.append(replace(layer, calls=(Call((previous,)),)))
         previous = LayerOutput(layer.name)
     inputs = (first,) if start else (LayerOutput(""),)
     return KerasNetwork(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from toolkit_keras.keras_network import KerasNetwork, LayerCall, Leaf, evaluate,
 from toolkit_keras.layer_config import DAMAGED, LayerConfig
 from toolkit_keras.layer_kind import Inputs, MaybeShape, Weight
 from toolkit_keras.registry import is_operation, kind_of
+from toolkit_keras.safe_hdf5 import Stored
 
 _ROLES = {
     "kernel": TensorRole.KERNEL,
@@ -37,22 +37,6 @@ class Expected:
 
     leaf: Leaf
     weights: tuple[Weight, ...] | None
-
-
-class Found(Protocol):
-    """A tensor in a file."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As the file declares it."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """As the file has it, byte order included."""
-
-    @property
-    def bfloat16(self) -> bool:
-        """Whether its elements are the upper halves of float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +111,16 @@ def refuse_quantised(leaf: Leaf) -> None:
         )
 
 
-def fits(weight: Weight, found: Found) -> bool:
-    """Whether a stored tensor can be the weight that is expected."""
+def fits(weight: Weight, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor of this shape can be the weight that is expected."""
     if weight.shape is None:
         return True
-    return len(weight.shape) == len(found.shape) and all(
-        wanted is None or wanted == size for wanted, size in zip(weight.shape, found.shape, strict=True)
+    return len(weight.shape) == len(shape) and all(
+        wanted is None or wanted == size for wanted, size in zip(weight.shape, shape, strict=True)
     )
 
 
-def spec_of(name: str, role: TensorRole, found: Found) -> TensorSpec:
+def spec_of(name: str, role: TensorRole, found: Stored) -> TensorSpec:
     """The specification of a stored tensor."""
     dtype = np.dtype(np.float32) if found.bfloat16 else found.dtype.newbyteorder("<")
     return TensorSpec(name, found.shape, dtype, role)

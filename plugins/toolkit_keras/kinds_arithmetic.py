@@ -23,8 +23,6 @@ from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, elementwi
 from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight, own_axis
 
-# --- activations ---------------------------------------------------------------------------
-
 
 def _activation_kind(name: str, function: Callable[[LayerConfig], Activation]) -> LayerKind:
     def build(builder: LayerBuilder) -> Value:
@@ -33,11 +31,11 @@ def _activation_kind(name: str, function: Callable[[LayerConfig], Activation]) -
     return LayerKind(name, build)
 
 
-def _operation(name: str, *parameters: str) -> Callable[[LayerConfig], Activation]:
+def _operation(name: str) -> Callable[[LayerConfig], Activation]:
     """A function that a Functional model calls without a layer, ``keras.ops.gelu(x)``."""
 
     def function(config: LayerConfig) -> Activation:
-        given = {key: config.values[key] for key in parameters if config.values.get(key) is not None}
+        given = {key: config.values[key] for key in _PARAMETERS if config.values.get(key) is not None}
         return Activation(name, given)
 
     return function
@@ -64,9 +62,6 @@ def _build_prelu(builder: LayerBuilder) -> Value:
     return elementwise(value, builder.add("PRelu", value.name, builder.tensor("alpha", order)))
 
 
-# --- Rescaling -----------------------------------------------------------------------------
-
-
 def _build_rescaling(builder: LayerBuilder) -> Value:
     scale = builder.config.numbers("scale", 1.0)
     offset = builder.config.numbers("offset", 0.0)
@@ -88,9 +83,6 @@ def _along_last(builder: LayerBuilder, value: Value, numbers: tuple[float, ...],
     spread = [1] * value.rank
     spread[value.place(-1) - 1] = len(numbers)
     return builder.constant(np.asarray(numbers).reshape(spread), part)
-
-
-# --- merging -------------------------------------------------------------------------------
 
 
 def _broadcast_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
@@ -154,9 +146,6 @@ def _filled_up(builder: LayerBuilder, value: Value, rank: int) -> Value:
     return plain(builder.add("Reshape", value.name, numbers, part="filled"), shape)
 
 
-# --- Concatenate ---------------------------------------------------------------------------
-
-
 def _joined_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     shapes = [shape for shape in inputs if shape is not None]
     if len(shapes) < len(inputs) or not shapes:
@@ -214,32 +203,28 @@ KINDS = (
     LayerKind("Concatenate", _build_concatenate, _joined_shape, inputs=None),
 )
 
+_FUNCTIONS = {
+    "Elu": "elu",
+    "Exp": "exponential",
+    "Gelu": "gelu",
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_silu",
+    "LeakyRelu": "leaky_relu",
+    "LogSoftmax": "log_softmax",
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Selu": "selu",
+    "Sigmoid": "sigmoid",
+    "Silu": "silu",
+    "Softmax": "softmax",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Tanh": "tanh",
+}
+_PARAMETERS = ("alpha", "approximate", "axis", "negative_slope")
+_ALSO_OPERATIONS = ("ReLU", "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")
+
 OPERATIONS = (
-    *(
-        _activation_kind(name, _operation(function, *parameters))
-        for name, function, parameters in (
-            ("Relu", "relu", ()),
-            ("Relu6", "relu6", ()),
-            ("LeakyRelu", "leaky_relu", ("negative_slope",)),
-            ("Elu", "elu", ("alpha",)),
-            ("Selu", "selu", ()),
-            ("Gelu", "gelu", ("approximate",)),
-            ("Sigmoid", "sigmoid", ()),
-            ("HardSigmoid", "hard_sigmoid", ()),
-            ("Silu", "silu", ()),
-            ("HardSilu", "hard_silu", ()),
-            ("Tanh", "tanh", ()),
-            ("Softmax", "softmax", ("axis",)),
-            ("LogSoftmax", "log_softmax", ("axis",)),
-            ("Softplus", "softplus", ()),
-            ("Softsign", "softsign", ()),
-            ("Exp", "exponential", ()),
-        )
-    ),
-    _activation_kind("ReLU", relu_of),
-    *(
-        kind
-        for kind in KINDS
-        if kind.name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")
-    ),
+    *(_activation_kind(name, _operation(function)) for name, function in _FUNCTIONS.items()),
+    *(kind for kind in KINDS if kind.name in _ALSO_OPERATIONS),
 )

@@ -21,8 +21,6 @@ from toolkit_keras.graph_builder import (
 from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, own_axis, size_of
 
-# --- Dense ---------------------------------------------------------------------------------
-
 
 def _dense_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
     units = config.integer("units", minimum=1)
@@ -54,9 +52,6 @@ def _build_dense(builder: LayerBuilder) -> Value:
             operands.append(builder.tensor("bias"))
         name = builder.add("Gemm", value.name, *operands)
     return add_activation(builder, plain(name, builder.output_shape), activation_of(builder.config))
-
-
-# --- BatchNormalization --------------------------------------------------------------------
 
 
 def _axis_of(config: LayerConfig, shape: MaybeShape) -> int | None:
@@ -120,9 +115,6 @@ def _build_batch(builder: LayerBuilder) -> Value:
     return elementwise(value, name)
 
 
-# --- LayerNormalization --------------------------------------------------------------------
-
-
 def _layer_axes(config: LayerConfig, rank: int) -> tuple[int, ...]:
     axes = tuple(own_axis(config, axis, rank) for axis in config.integers("axis", -1))
     if list(axes) != sorted(set(axes)):
@@ -165,9 +157,6 @@ def _build_layer(builder: LayerBuilder) -> Value:
         epsilon=config.number("epsilon", 1e-3),
     )
     return elementwise(value, name)
-
-
-# --- Normalization -------------------------------------------------------------------------
 
 
 def _kept_axes(config: LayerConfig, rank: int) -> tuple[int, ...]:

@@ -15,9 +15,6 @@ def pass_through(builder: LayerBuilder) -> Value:
     return builder.input
 
 
-# --- Flatten -------------------------------------------------------------------------------
-
-
 def _flat_shape(_config: LayerConfig, inputs: Inputs) -> MaybeShape:
     shape = inputs[0]
     if shape is None:
@@ -48,9 +45,6 @@ def _renamed(value: Value, permutation: tuple[int, ...]) -> Value:
     )
 
 
-# --- Permute -------------------------------------------------------------------------------
-
-
 def _permutation(config: LayerConfig, rank: int) -> tuple[int, ...]:
     dims = config.integers("dims")
     if sorted(dims) != list(range(1, rank + 1)):
@@ -66,9 +60,6 @@ def _permuted_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
 def _build_permute(builder: LayerBuilder) -> Value:
     value = builder.input
     return _renamed(value, _permutation(builder.config, value.rank))
-
-
-# --- Reshape -------------------------------------------------------------------------------
 
 
 def _target(config: LayerConfig) -> tuple[int, ...]:
@@ -98,9 +89,6 @@ def _build_reshape(builder: LayerBuilder) -> Value:
         return value
     shape = builder.whole_numbers((0, *builder.output_shape), "shape")
     return plain(builder.add("Reshape", value.name, shape), builder.output_shape)
-
-
-# --- inputs --------------------------------------------------------------------------------
 
 
 def _input_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:

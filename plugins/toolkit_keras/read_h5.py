@@ -188,7 +188,7 @@ def _by_name(
         found = next(
             (stored[owner, name] for name in (weight.name, *weight.aliases) if (owner, name) in stored), None
         )
-        if found is None or not fits(weight, found.stored):
+        if found is None or not fits(weight, found.stored.shape):
             return None
         matched.append(found)
     return matched if len({entry.name for entry in matched}) == len(entries) else None
@@ -202,7 +202,7 @@ def _by_order(expected: Sequence[Expected], entries: list[_Entry]) -> list[_Entr
         return None
     matched: dict[int, _Entry] = {}
     for position, entry in zip(order, entries, strict=True):
-        if not fits(weights[position], entry.stored):
+        if not fits(weights[position], entry.stored.shape):
             return None
         matched[position] = entry
     return [matched[position] for position in range(len(weights))]

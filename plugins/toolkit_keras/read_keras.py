@@ -130,7 +130,7 @@ def _place(name: str, file: SafeHdf5, expected: Expected, group: tuple[str, ...]
     found: list[Placed] = []
     for index, weight in enumerate(expected.weights):
         stored = file.stored(*variables, str(index))
-        if not fits(weight, stored):
+        if not fits(weight, stored.shape):
             shape = "×".join("?" if size is None else str(size) for size in weight.shape or ())
             raise UnreadableInputError(
                 f"{name}: {expected.leaf.name}/{weight.name} should be {shape}, "

@@ -10,7 +10,7 @@ from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
 from toolkit_keras.configuration import MODEL_CLASSES, parse_network
-from toolkit_keras.expected import Expected, infer_shapes
+from toolkit_keras.expected import Expected, fits, infer_shapes
 from toolkit_keras.keras_network import KerasNetwork, Leaf
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
@@ -98,19 +98,13 @@ def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
                 f"{model.name or 'the model'} has no tensor {name}", hint="its description is another model's"
             )
         shape = specs[name].shape
-        if weight.shape is not None and not _fits(weight.shape, shape):
+        if not fits(weight, shape):
             raise UnreadableInputError(
                 f"{name} should be {weight.shape}, received {shape}",
                 hint="its description is another model's",
             )
         names.append(name)
     return PlannedLayer(expected.leaf, tuple(names), expected.weights, generators)
-
-
-def _fits(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
-    return len(wanted) == len(shape) and all(
-        size is None or size == found for size, found in zip(wanted, shape, strict=True)
-    )
 
 
 def _mentions(value: Any, text: str) -> bool:
