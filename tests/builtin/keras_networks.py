@@ -1,4 +1,4 @@
-"""Networks that Keras builds, and how far a graph's answers lie from Keras' own."""
+"""Networks that Keras builds, and how far a graph's outputs are from Keras' own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `.keras` archive: where its tensors lie, and what else is in it."""
+"""The `.keras` archive: the places of its tensors, and what else is in it."""
 
 from __future__ import annotations
 

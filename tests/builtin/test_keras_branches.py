@@ -46,7 +46,7 @@ def unequal_ranks(keras: Any) -> Any:
 
 
 def images_and_channels_last(keras: Any) -> Any:
-    """One branch lies channels first in the graph, the other as Keras has it."""
+    """One branch has channels first in the graph, the other last."""
     layers = keras.layers
     start = keras.Input(IMAGE)
     x = layers.Conv2D(3, 3, padding="same")(start)

@@ -187,7 +187,7 @@ def run_all(source: Path, how: str) -> None:
 
 @pytest.mark.parametrize(("suffix", "how"), [("h5", "whole"), ("keras", "whole"), ("keras", "inside")])
 def test_cut_off_and_flipped_files(suffix: str, how: str, tmp_path: Path) -> None:
-    """In a process of its own: a crash of HDF5's parser would take the tests with it."""
+    """In another process: a crash of HDF5's parser would end the tests."""
     source = tmp_path / f"a.{suffix}"
     if suffix == "h5":
         write_h5(source, configuration())
@@ -209,7 +209,7 @@ def test_cut_off_and_flipped_files(suffix: str, how: str, tmp_path: Path) -> Non
 
 
 def test_a_heap_that_would_never_end_is_found_before_hdf5_walks_it(tmp_path: Path) -> None:
-    """HDF5 1.14 steps over a heap's objects by their sizes, and stands still at a size of nothing."""
+    """HDF5 1.14 steps over a heap's objects by their sizes, and never ends at a size of 0."""
     path = write_h5(tmp_path / "a.h5", configuration())
     content = bytearray(path.read_bytes())
     first_object = content.find(b"GCOL") + 16

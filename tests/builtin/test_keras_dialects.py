@@ -101,7 +101,7 @@ def test_a_functional_model_of_keras_2_with_a_shared_layer(tmp_path: Path) -> No
 
 
 def test_a_nested_model_of_keras_2(tmp_path: Path) -> None:
-    """Its weights stand under its own group, trained ones first; calls are counted from one."""
+    """Its weights are in its own group, trained ones first; calls are counted from one."""
     norm = layer("BatchNormalization", "norm", axis=[3])
     first = layer("Conv2D", "conv", filters=2, kernel_size=[1, 1], batch_input_shape=[None, 2, 2, 1])
     inner = sequential(first, norm, layer("Conv2D", "last", filters=1, kernel_size=[1, 1]), name="inner")

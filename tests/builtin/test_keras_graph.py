@@ -1,4 +1,4 @@
-"""What the graph of a Keras file promises beside its answers, and what no graph is made of."""
+"""Properties of a Keras file's graph besides its outputs, and what is refused."""
 
 from __future__ import annotations
 

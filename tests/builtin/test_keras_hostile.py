@@ -58,7 +58,7 @@ def test_soft_links_are_never_followed(small: Path) -> None:
         read_h5(_replace(small, soft))
 
 
-def test_a_whole_group_behind_a_link_is_refused(small: Path) -> None:
+def test_a_whole_group_reached_by_a_link_is_refused(small: Path) -> None:
     with h5py.File(small, "a") as file:
         file.move("model_weights/dense", "other")
         file["model_weights/dense"] = h5py.SoftLink("/other")

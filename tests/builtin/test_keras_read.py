@@ -84,7 +84,7 @@ def test_two_trainings_of_one_network_have_one_graph_whatever_their_format(share
 # --- what is in a model --------------------------------------------------------------------
 
 
-def test_tensors_bear_names_shapes_and_roles(small: Path) -> None:
+def test_tensors_have_names_shapes_and_roles(small: Path) -> None:
     model = read_h5(small)
     specs = model.tensors.specs
     assert [(spec.name, spec.shape, spec.role) for spec in specs.values()] == [

@@ -1,4 +1,4 @@
-"""Files that are no model, code, and what is not Keras' own: refused by name."""
+"""Files that are no model, code, and custom classes: refused by name."""
 
 from __future__ import annotations
 

@@ -350,7 +350,7 @@ def test_nothing_that_stands_there_is_overwritten(trained: Path, tmp_path: Path)
         assert target.read_text() == "mine"
 
 
-def test_writing_leaves_no_scratch_file_behind(trained: Path, tmp_path: Path) -> None:
+def test_writing_leaves_no_scratch_file(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     write_keras(read_keras(trained), folder / "a.keras")
@@ -365,7 +365,9 @@ def exporter(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["h5", "keras"])
-def test_an_export_is_read_back_before_it_counts(name: str, trained: Path, tmp_path: Path) -> None:
+def test_an_export_states_the_digest_to_read_back(
+    name: str, trained: Path, tmp_path: Path
+) -> None:
     model = read_keras(trained)
     result = exporter(name).export(ExportRequest(model, tmp_path / f"out.{name}"))
     assert result.path == tmp_path / f"out.{name}"

@@ -1,4 +1,4 @@
-"""An exported file does what its source does, bears the promised names, and is the same every time."""
+"""An exported file does what its source does, has the promised names, and is the same every time."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_logits_become_probabilities(tmp_path):
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
 
-def test_a_graph_that_uses_the_promised_names_otherwise(tmp_path):
+def test_a_graph_that_uses_the_promised_names_for_other_values(tmp_path):
     nodes = [
         helper.make_node("Flatten", ["probabilities"], ["image"]),
         helper.make_node("Gemm", ["image", "w"], ["scores"]),
@@ -101,7 +101,7 @@ def test_other_opsets(opset, tmp_path):
 
 
 def test_nodes_that_a_newer_opset_adds_have_names_of_their_own(tmp_path):
-    """Softmax before opset 13 flattened its input; where the rank is unknown, three nodes stand for it."""
+    """Softmax before opset 13 flattened its input; if the rank is unknown, three nodes replace it."""
     net = Wiring(12)
     x = net.flat(net.conv("x", 2, stride=2))
     tail = net.add("Shape", x, shape=(2,))
@@ -138,7 +138,7 @@ def test_a_network_that_paints_is_refused(tmp_path):
         export(request(net.model(proto, softmax=False, card=Card()), tmp_path))
 
 
-def test_a_photograph_network_is_exported_and_proved_on_noise(tmp_path):
+def test_a_photograph_network_is_exported_and_verified_on_noise(tmp_path):
     net = Wiring(9, (3, 32, 32))
     x = net.norm(net.conv("x", 4))
     done = export(request(net.model(net.dense(net.flat(net.pool(x)), 5), card=Card()), tmp_path))
@@ -215,7 +215,7 @@ def test_onnxruntime_alone_runs_the_file(tmp_path):
         "msbrdmr-byclass.h5",
     ],
 )
-def test_networks_of_the_wild_are_proved_and_have_no_transposition(name, shared, tmp_path):
+def test_public_networks_are_verified_and_have_no_transposition(name, shared, tmp_path):
     from toolkit_keras.read_h5 import read_h5
     from toolkit_keras.read_keras import read_keras
 

@@ -74,7 +74,7 @@ def test_folding_changes_no_answer(seed, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_behind_a_linear_layer_every_normalisation_is_folded(tmp_path):
+def test_after_a_linear_layer_every_normalisation_is_folded(tmp_path):
     done = export(request(emnist_like(relu_first=False), tmp_path))
     assert (done.facts["normalisations_folded"], done.facts["normalisations_left"]) == (3, 0)
     conv, dense = ["Conv", "Relu", "MaxPool"], ["Flatten", "Gemm", "Relu", "Gemm", "Softmax"]
@@ -82,7 +82,7 @@ def test_behind_a_linear_layer_every_normalisation_is_folded(tmp_path):
     assert done.facts["nodes"] == 11
 
 
-def test_behind_a_nonlinearity_it_goes_forward_where_that_is_exact(tmp_path):
+def test_after_a_nonlinearity_it_moves_forward_if_that_is_exact(tmp_path):
     """Through pooling and flattening into a dense layer; not into a padded convolution."""
     done = export(request(emnist_like(relu_first=True), tmp_path))
     assert (done.facts["normalisations_folded"], done.facts["normalisations_left"]) == (2, 1)

@@ -112,7 +112,7 @@ def test_a_broken_export_is_refused(change, message):
         prove(content, model, sources, None)
 
 
-def test_a_good_export_is_proved():
+def test_a_good_export_is_verified():
     content, model, sources = broken(lambda proto: None)
     facts = prove(content, model, sources, None)
     assert facts["compared_with"] == "graph"
@@ -120,7 +120,7 @@ def test_a_good_export_is_proved():
     assert facts["largest_logit_difference"] < 1e-4
 
 
-def test_a_model_that_answers_no_numbers_is_not_exported(tmp_path):
+def test_a_model_whose_outputs_are_nan_is_not_exported(tmp_path):
     model = emnist_like(relu_first=False)
     name = next(iter(model.tensors))
     nan = np.full(model.tensors.specs[name].shape, np.nan, np.float32)

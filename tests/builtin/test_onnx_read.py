@@ -19,7 +19,7 @@ from toolkit_onnx.reading import read
 from toolkit_onnx.writing import write
 
 
-def test_tensors_bear_layers_and_roles():
+def test_tensors_have_layers_and_roles():
     model = as_model(small())
     assert {name: spec.role for name, spec in model.tensors.specs.items()} == {
         "c/weight": TensorRole.KERNEL,
@@ -81,7 +81,7 @@ def test_constants_that_are_no_weights_belong_to_the_layer():
     assert Network.of(model).run(np.ones((3, 1, 28, 28), np.float32)).shape == (3, 5)
 
 
-def test_weights_in_constant_nodes_and_behind_identities_are_tensors():
+def test_weights_in_constant_nodes_and_after_identities_are_tensors():
     nodes = [
         helper.make_node("Flatten", ["x"], ["f"]),
         helper.make_node("Constant", [], ["W"], value=array("", 784, 5)),
@@ -198,7 +198,7 @@ def test_labels_without_a_card_are_classes():
     assert as_model(proto).card.classes == ("a", "b", "c", "d", "é")
 
 
-# --- somebody else's network -----------------------------------------------------------------------
+# --- a public network -----------------------------------------------------------------------
 
 
 def test_a_real_pytorch_network_reads_letters(shared: Path):

@@ -1,4 +1,4 @@
-"""The way through Keras and tf2onnx: the same promises, for what the direct exporter does not know."""
+"""The exporter through Keras and tf2onnx: the same promises, for layers that the direct one refuses."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def request(model, network, folder):
 
 
 @pytest.mark.train
-def test_proved_against_keras_and_the_graph(model, network, tmp_path):
+def test_verified_against_keras_and_the_graph(model, network, tmp_path):
     done = export(request(model, network, tmp_path))
     assert done.facts["compared_with"] == "Keras and graph"
     session = onnxruntime.InferenceSession(done.path.read_bytes())
@@ -107,7 +107,7 @@ def test_twice_gives_the_same_bytes_although_tf2onnx_does_not(model, network, tm
 
 
 @pytest.mark.train
-def test_a_layer_that_only_keras_knows_is_proved_against_keras(keras, model, tmp_path):
+def test_a_layer_that_only_keras_supports_is_verified_against_keras(keras, model, tmp_path):
     layers = keras.layers
     network = keras.Sequential(
         [
@@ -140,7 +140,7 @@ def test_an_operation_that_tf2onnx_leaves_as_it_is_is_named(keras, model, tmp_pa
 
 
 @pytest.mark.train
-def test_a_conversion_that_answers_otherwise_is_not_written(keras, model, network, tmp_path, monkeypatch):
+def test_a_conversion_with_other_outputs_is_not_written(keras, model, network, tmp_path, monkeypatch):
     right = conversion.keep_promises
 
     def careless(graph, *args, **options):

@@ -1,4 +1,4 @@
-"""A network answers in probabilities, whatever its file ends in, and refuses what it cannot read."""
+"""A network gives probabilities, whatever its file ends in, and refuses what it cannot read."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_wrong_images_are_named(build, wrong):
         Network.of(linear(build)).probabilities(wrong)
 
 
-def test_a_network_that_answers_no_numbers_says_so(build, images):
+def test_a_network_whose_outputs_are_nan_says_so(build, images):
     model = linear(build)
     broken = OverlaidTensors(model.tensors, {"d/bias": np.full(5, np.nan, np.float32)})
     with pytest.raises(UnreadableInputError, match="90 of 90"):

@@ -138,7 +138,7 @@ def test_measures_with_the_convention_of_the_network(build, images):
 
 
 def test_gives_back_the_arrangement_of_the_file(build, images):
-    """A normalisation behind a flattened map has its features in another order in the file."""
+    """A normalisation after a flattened map has its features in another order in the file."""
     order = np.random.default_rng(0).permutation(196)
     net = build(5)
     x = net.add("Flatten", net.add("MaxPool", "image", kernel_shape=[2, 2], strides=[2, 2]))

@@ -1,4 +1,4 @@
-"""Statistics measured in onnxruntime fit the tensors of a Keras file, however the graph arranges them."""
+"""Statistics measured in onnxruntime fit the tensors of a Keras file, however the graph rearranges them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def keras():
 
 @pytest.fixture
 def network(keras):
-    """Normalised before and behind Flatten, where Keras' features and the graph's lie differently."""
+    """Normalised before and after Flatten; Keras and the graph order the features differently."""
     layers = keras.layers
     image = keras.Input((28, 28, 1), name="image")
     x = layers.Conv2D(6, 3, strides=2, activation="relu", name="conv")(image)

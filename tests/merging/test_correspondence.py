@@ -1,4 +1,4 @@
-"""Finding a network's layers in another one that names them differently."""
+"""Matching a network's layers with those of another network."""
 
 from __future__ import annotations
 
