@@ -26,33 +26,15 @@ DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _MAKES_ITS_OWN_SIZE = frozenset(
     {
-        "CenterCropPad",
-        "Col2Im",
-        "ConstantOfShape",
-        "Expand",
-        "EyeLike",
-        "MaxUnpool",
-        "OneHot",
-        "Pad",
-        "RandomNormal",
-        "RandomUniform",
-        "Range",
-        "Resize",
-        "Tile",
-        "Upsample",
+        *("CenterCropPad", "Col2Im", "ConstantOfShape", "Expand", "EyeLike", "MaxUnpool"),
+        *("OneHot", "Pad", "RandomNormal", "RandomUniform", "Range", "Resize", "Tile"),
+        *("Upsample",),
     }
 )
 _COUNTS = frozenset(
     {
-        "block_size",
-        "blocksize",
-        "dilations",
-        "group",
-        "hidden_size",
-        "kernel_shape",
-        "num_groups",
-        "size",
-        "strides",
+        *("block_size", "blocksize", "dilations", "group", "hidden_size", "kernel_shape"),
+        *("num_groups", "size", "strides"),
     }
 )
 _LARGEST_COUNT = 1 << 16

@@ -10,6 +10,7 @@ from onnx import NodeProto
 from toolkit.tensors import TensorRole
 
 _KERNEL = ("kernel", TensorRole.KERNEL)
+_RECURRENT = ("recurrent_kernel", TensorRole.KERNEL)
 _BIAS = ("bias", TensorRole.BIAS)
 _SCALE = ("gamma", TensorRole.SCALE)
 _SHIFT = ("beta", TensorRole.SHIFT)
@@ -25,50 +26,24 @@ _SLOTS: Mapping[str, Mapping[int, tuple[str, TensorRole]]] = {
         3: ("moving_mean", TensorRole.RUNNING_MEAN),
         4: ("moving_variance", TensorRole.RUNNING_VARIANCE),
     },
-    "InstanceNormalization": {1: _SCALE, 2: _SHIFT},
-    "LayerNormalization": {1: _SCALE, 2: _SHIFT},
-    "GroupNormalization": {1: _SCALE, 2: _SHIFT},
+    **{f"{kind}Normalization": {1: _SCALE, 2: _SHIFT} for kind in ("Group", "Instance", "Layer")},
     "PRelu": {1: ("alpha", TensorRole.OTHER)},
-    "LSTM": {1: _KERNEL, 2: ("recurrent_kernel", TensorRole.KERNEL), 3: _BIAS},
-    "GRU": {1: _KERNEL, 2: ("recurrent_kernel", TensorRole.KERNEL), 3: _BIAS},
-    "RNN": {1: _KERNEL, 2: ("recurrent_kernel", TensorRole.KERNEL), 3: _BIAS},
+    **{kind: {1: _KERNEL, 2: _RECURRENT, 3: _BIAS} for kind in ("GRU", "LSTM", "RNN")},
 }
-_ELEMENTWISE: Mapping[str, tuple[str, TensorRole]] = {
-    "Add": _BIAS,
-    "Sub": _BIAS,
-    "Mul": _SCALE,
-    "Div": _SCALE,
-}
+_ELEMENTWISE = {"Add": _BIAS, "Sub": _BIAS, "Mul": _SCALE, "Div": _SCALE}
 _LEARNT_TABLES = frozenset({"Concat", "Einsum", "Gather"})
 _QUANTISED = frozenset(
     {
-        "ConvInteger",
-        "DequantizeLinear",
-        "DynamicQuantizeLinear",
-        "MatMulInteger",
-        "QLinearConv",
-        "QLinearMatMul",
-        "QuantizeLinear",
+        *("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"),
+        *("QLinearConv", "QLinearMatMul", "QuantizeLinear"),
     }
 )
 _WEIGHT_WORDS = frozenset(
-    (
-        "alpha",
-        "beta",
-        "bias",
-        "depthwise_kernel",
-        "embeddings",
-        "gamma",
-        "kernel",
-        "moving_mean",
-        "moving_variance",
-        "pointwise_kernel",
-        "recurrent_kernel",
-        "running_mean",
-        "running_var",
-        "scale",
-        "weight",
-    )
+    {
+        *("alpha", "beta", "bias", "depthwise_kernel", "embeddings", "gamma", "kernel"),
+        *("moving_mean", "moving_variance", "pointwise_kernel", "recurrent_kernel"),
+        *("running_mean", "running_var", "scale", "weight"),
+    }
 )
 
 

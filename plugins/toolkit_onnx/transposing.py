@@ -8,22 +8,8 @@ from toolkit.graph.editing import EditableGraph, EditableNode
 
 _EACH_ELEMENT = frozenset(
     {
-        "Abs",
-        "Celu",
-        "Elu",
-        "Erf",
-        "Exp",
-        "HardSigmoid",
-        "HardSwish",
-        "LeakyRelu",
-        "Mish",
-        "Neg",
-        "Relu",
-        "Selu",
-        "Sigmoid",
-        "Softplus",
-        "Softsign",
-        "Tanh",
+        *("Abs", "Celu", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish"),
+        *("Neg", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"),
     }
 )
 
