@@ -77,6 +77,7 @@ def test_an_export_prints_path_size_and_how_it_was_verified(run: Run) -> None:
     assert first.startswith("models/net.onnx  ")
     assert first.endswith(" MiB")
     assert second.startswith("verified: ")
+    assert "nodes: " in run("-v", "export", "models/net.h5", "--to", "onnx").stdout
     document = json.loads(run("--output", "json", "export", "models/net.h5", "--to", "onnx").stdout)
     assert document["facts"]["nodes"] > 0
     assert len(document["sha256"]) == 64

@@ -40,9 +40,12 @@ def command(command_line: CommandLine, request: Export) -> None:
     The file is verified before it is saved: same classes, same probabilities.
     """
     exported = command_line.toolkit.export(request, progress=command_line.output.progress())
-    command_line.output.result(exported, lambda console: _print(exported, console))
+    verbose = command_line.output.verbose
+    command_line.output.result(exported, lambda console: _print(exported, console, verbose=verbose))
 
 
-def _print(exported: Exported, console: Console) -> None:
+def _print(exported: Exported, console: Console, *, verbose: bool) -> None:
     console.print(f"{shown_path(exported.path)}  {file_size(exported.size)}")
     console.print(f"verified: {exported.verified}")
+    for name, value in {**exported.facts, "sha256": exported.sha256}.items() if verbose else ():
+        console.print(f"{name.replace('_', ' ')}: {value}")
