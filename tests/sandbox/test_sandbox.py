@@ -32,7 +32,7 @@ def file(workspace: Workspace, name: str, what: str) -> Path:
 @pytest.mark.parametrize(
     ("what", "error", "said"),
     [
-        ("crash", UnreadableInputError, "a process that tried to read it crashed"),
+        ("crash", UnreadableInputError, "reading it crashed a process"),
         ("circle", LimitReachedError, "reading it took longer than 4 s"),
         ("memory", LimitReachedError, "reading it took more than 1,024 MiB"),
         ("disk", UnreadableInputError, "crashed"),
@@ -75,33 +75,33 @@ def test_a_file_that_is_gone_is_left_to_the_reader(workspace: Workspace) -> None
     Sandbox(workspace, IMPATIENT)(workspace.root / "gone.crash")
 
 
-def test_bad_files_do_not_keep_the_others_from_being_tried(workspace: Workspace) -> None:
+def test_bad_files_do_not_keep_the_others_from_being_checked(workspace: Workspace) -> None:
     names = ["crash", "fine", "memory", "circle", "well"]
     paths = [file(workspace, f"{name}.crash", name) for name in names]
-    trial = Sandbox(workspace, IMPATIENT)
-    trial.read_first(paths)
+    sandbox = Sandbox(workspace, IMPATIENT)
+    sandbox.check(paths)
     refused = []
     for name, path in zip(names, paths, strict=True):
         try:
-            trial(path)
+            sandbox(path)
         except ToolkitError:
             refused.append(name)
     assert refused == ["crash", "memory", "circle"]
 
 
-def test_each_state_of_a_file_is_tried_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_state_of_a_file_is_checked_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file(workspace, "model.crash", "crash")
-    trial = Sandbox(workspace, IMPATIENT)
+    sandbox = Sandbox(workspace, IMPATIENT)
     with pytest.raises(UnreadableInputError):
-        trial(path)
-    path.write_text("mended")
-    trial(path)
+        sandbox(path)
+    path.write_text("repaired")
+    sandbox(path)
 
     def no_child(*_: object, **__: object) -> None:
-        pytest.fail("tried again")
+        pytest.fail("checked again")
 
     monkeypatch.setattr(subprocess, "Popen", no_child)
-    trial(path)
+    sandbox(path)
 
 
 def test_the_child_ends_with_its_parent(workspace: Workspace) -> None:

@@ -175,7 +175,7 @@ def test_a_file_that_crashes_its_reader_does_not_crash_the_server(
         picture = {"Content-Type": "image/png"}
         status, _, document = ask(port, "/v1/predict?model=bad.crash", "POST", b"\x89PNG", picture)
         assert (status, document["code"]) == (422, "unreadable")
-        assert document["detail"] == "models/bad.crash: a process that tried to read it crashed"
+        assert document["detail"] == "models/bad.crash: reading it crashed a process"
         _, _, document = ask(port, "/v1/models")
         assert [model["state"] for model in document["models"]] == ["unreadable"]
         status, _, document = ask(port, "/smart_merge", "POST", b"{}", {"Content-Type": "application/json"})

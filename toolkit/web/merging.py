@@ -37,7 +37,7 @@ def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
     out = output_path(output or DEFAULT_OUTPUT, state.roots)
     with state.gate.enter(), ExitStack() as held:
         files = [held.enter_context(open_confined(name, state.roots)) for name in names]
-        state.read_first(
+        state.check_files(
             [file.path for file in files] if names else [model.file for model in listed_models(state)]
         )
         request = Merge(models=tuple(file.path for file in files), out=out)

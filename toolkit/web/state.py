@@ -83,10 +83,10 @@ class WebState:
         served = Toolkit(used.workspace, lambda: used.catalog, sandbox, follow_links=False)
         return cls(served, chosen, HeavyGate(chosen.limits.retry_after_s), sandbox)
 
-    def read_first(self, files: Iterable[Path]) -> None:
-        """Read these files in one child process, instead of one child for each."""
+    def check_files(self, files: Iterable[Path]) -> None:
+        """Let one child process read all these files, instead of one child for each."""
         if self.sandbox is not None:
-            self.sandbox.read_first(files)
+            self.sandbox.check(files)
 
     @property
     def roots(self) -> tuple[Path, ...]:

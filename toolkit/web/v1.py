@@ -96,7 +96,7 @@ def _states(listed: Sequence[ListedModel]) -> tuple[object, ...]:
 
 
 def _describe(state: WebState, listed: Sequence[ListedModel]) -> list[dict[str, Any]]:
-    state.read_first(model.file for model in listed)
+    state.check_files(model.file for model in listed)
     return [_described(state, model) for model in listed]
 
 
