@@ -139,11 +139,13 @@ class _Child:
 
     def __enter__(self) -> Self:
         try:
-            if self._answer(self._limits.start_seconds) != _READY:
-                raise RuntimeError("the sandbox process did not start")
+            answer = self._answer(self._limits.start_seconds)
         except BaseException:
             self._end()
             raise
+        if answer != _READY:
+            self._end()
+            raise RuntimeError("the sandbox process did not start")
         return self
 
     def __exit__(self, *_: object) -> None:
