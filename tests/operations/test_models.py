@@ -206,8 +206,8 @@ def test_links_below_models_are_the_users_own(toolkit: Toolkit, tmp_path: Path) 
 def test_the_verbs_are_methods_of_the_toolkit(toolkit: Toolkit, tmp_path: Path) -> None:
     path = save_reader(tmp_path / "models" / "net.h5", 1, noise=0.1, metrics={})
 
-    assert [item.path for item in toolkit.find_models()] == [path]
-    assert toolkit.show_model(model=path).parameters == 4 * 784 + 784 * 4 + 4
-    assert [item.state for item in toolkit.verify_models(models=[path])] == ["ok"]
+    assert [item.path for item in toolkit.find()] == [path]
+    assert toolkit.show(model=path).parameters == 4 * 784 + 784 * 4 + 4
+    assert [item.state for item in toolkit.verify(models=[path])] == ["ok"]
     exported = toolkit.export(model=path, to="onnx")
     assert exported.path == path.with_suffix(".onnx")

@@ -9,7 +9,7 @@ from toy_site import Site, add_model, left_or_right, make_toolkit
 from toolkit.errors import WorseMergeError
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model.card_file import checked_card
-from toolkit.web import WebSettings, add_smart_merge_routes, merging
+from toolkit.web import WebSettings, add_smart_merge_routes
 
 
 def test_find_models_answers_to_the_letter(site: Site) -> None:
@@ -116,7 +116,7 @@ def test_a_merge_that_does_not_help_is_an_error_with_the_verdict(
     def worse(*_: object) -> None:
         raise WorseMergeError("The merge is NOT better than the best ingredient, other.h5: 2 against 86.")
 
-    monkeypatch.setattr(merging, "merge", worse)
+    monkeypatch.setattr("toolkit.operations.merge.merge", worse)
     answer = site.client.post("/smart_merge")
     assert answer.status_code == 422
     assert set(answer.json) == {"status", "message"}
