@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.compare import ComparedPair
-    from toolkit.operations.models import FoundModel, Layer, ModelDetails, Verified
+    from toolkit.operations.models import FoundModel, Layer, ModelDetails
 
 _DAMAGED = 5
 _UNREADABLE = 3
@@ -175,7 +175,7 @@ def verify(command_line: CommandLine, request: VerifyModels) -> None:
         raise click.exceptions.Exit(_UNREADABLE)
 
 
-def _print_verified(verified: tuple[Verified, ...], console: Console) -> None:
+def _print_verified(verified: tuple[FoundModel, ...], console: Console) -> None:
     if not verified:
         console.print("no models in models/")
     for item in verified:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,21 +68,6 @@ class ModelDetails(FoundModel):
     dropped: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """Whether a file is what its card says.
-
-    Attributes:
-        path: Of the file.
-        state: As in :class:`FoundModel`.
-        problem: What is wrong; empty if nothing is.
-    """
-
-    path: Path
-    state: str
-    problem: str = ""
-
-
 def model_files(toolkit: Resources, folders: Sequence[Path] = ()) -> list[FoundFile]:
     """The files with a model format's suffix in the given folders, or in ``models/``.
 
@@ -112,17 +98,33 @@ def find_models(
         MissingInputError: If a given folder does not exist.
     """
     files = model_files(toolkit, (request or FindModels()).folders)
-    return tuple(describe_file(toolkit, file) for file in files)
+    return tuple(describe_file(toolkit, file.path) for file in files)
 
 
-def describe_file(toolkit: Resources, file: FoundFile) -> FoundModel:
-    """A file as :func:`find_models` lists it."""
-    format_name = toolkit.catalog.format_of(file.path).name
+def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> FoundModel:
+    """A file as :func:`find_models` lists it.
+
+    Args:
+        toolkit: Where formats come from.
+        path: Of the file.
+        weights: Compare the weights with their digest in the card, too, which reads all of them.
+    """
+    known: dict[str, Any] = {"path": path, "size": 0, "format": "", "state": "unreadable"}
+    with suppress(OSError):
+        known["size"] = path.stat().st_size
     try:
-        return FoundModel(**_known(open_model(toolkit, file.path), file, format_name))
+        known["format"] = toolkit.catalog.format_of(path).name
+        model = open_model(toolkit, path)
+        actual = weights_digest(model.tensors) if weights else ""
     except ToolkitError as error:
-        state = "damaged" if isinstance(error, DamagedFileError) else "unreadable"
-        return FoundModel(path=file.path, size=file.size, format=format_name, state=state, problem=str(error))
+        if isinstance(error, DamagedFileError):
+            known["state"] = "damaged"
+        return FoundModel(**known, problem=str(error))
+    recorded = model.card.weights_digest if weights else ""
+    if recorded not in ("", actual):
+        problem = f"{path}: weights digest {actual[:12]}…, the card says {recorded[:12]}…"
+        return FoundModel(**known | _known(model) | {"state": "damaged", "problem": problem})
+    return FoundModel(**known | _known(model))
 
 
 def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
@@ -135,9 +137,11 @@ def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | Non
     """
     path = request.model
     model = open_model(toolkit, path)
-    file = FoundFile(path, path.stat().st_size)
     return ModelDetails(
-        **_known(model, file, toolkit.catalog.format_of(path).name),
+        path=path,
+        size=path.stat().st_size,
+        format=toolkit.catalog.format_of(path).name,
+        **_known(model),
         digest=weights_digest(model.tensors),
         dialect=model.dialect,
         input_shape=model.input_shape,
@@ -149,44 +153,18 @@ def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | Non
 
 def verify_models(
     toolkit: Resources, request: VerifyModels | None = None, _progress: Progress | None = None
-) -> tuple[Verified, ...]:
-    """Compare files and weights with the digests in their cards.
-
-    Returns:
-        One entry per file; a damaged file raises nothing.
-    """
+) -> tuple[FoundModel, ...]:
+    """Compare files and weights with the digests in their cards; a damaged file raises nothing."""
     paths = (request or VerifyModels()).models or [file.path for file in model_files(toolkit)]
-    return tuple(_verified(toolkit, path) for path in paths)
+    return tuple(describe_file(toolkit, path, weights=True) for path in paths)
 
 
-def _verified(toolkit: Resources, path: Path) -> Verified:
-    try:
-        model = open_model(toolkit, path)
-        recorded = model.card.weights_digest
-        actual = weights_digest(model.tensors)
-    except DamagedFileError as error:
-        return Verified(path, "damaged", str(error))
-    except ToolkitError as error:
-        return Verified(path, "unreadable", str(error))
-    if recorded and recorded != actual:
-        return Verified(
-            path, "damaged", f"{path}: weights digest {actual[:12]}…, the card says {recorded[:12]}…"
-        )
-    return Verified(path, _state(model))
-
-
-def _known(model: Model, file: FoundFile, format_name: str) -> dict[str, Any]:
+def _known(model: Model) -> dict[str, Any]:
+    # Opening compared the file with its card, if it has one.
+    state = "ok" if model.card.file_sha256 else "no card"
     return {
-        "path": file.path,
-        "size": file.size,
-        "format": format_name,
-        "state": _state(model),
+        "state": state,
         "parameters": model.parameters,
         "classes": model.classes,
         "card": model.card,
     }
-
-
-def _state(model: Model) -> str:
-    """Of a model that was opened, which compares the file with its card."""
-    return "ok" if model.card.file_sha256 else "no card"

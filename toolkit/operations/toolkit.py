@@ -58,7 +58,7 @@ class Toolkit(Resources):
     demo: Verb[Demo, demo.DemoResult] = Verb("demo.demo", "Demo")
     find: Verb[FindModels, tuple[models.FoundModel, ...]] = Verb("models.find_models", "FindModels")
     show: Verb[ShowModel, models.ModelDetails] = Verb("models.show_model", "ShowModel")
-    verify: Verb[VerifyModels, tuple[models.Verified, ...]] = Verb("models.verify_models", "VerifyModels")
+    verify: Verb[VerifyModels, tuple[models.FoundModel, ...]] = Verb("models.verify_models", "VerifyModels")
     export: Verb[Export, export.Exported] = Verb("export.export", "Export")
     compare: Verb[CompareModels, tuple[compare.ComparedPair, ...]] = Verb(
         "compare.compare_models", "CompareModels"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import LimitReachedError
+from toolkit.store.walk import walk_folders
+
+_MOST_ENTRIES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ def find_files(
     deadline = time.monotonic() + max_seconds
     found: dict[Path, FoundFile] = {}
     for root in roots:
-        for file in _below(root, max_depth, deadline, follow_links=follow_links):
+        for file in _below(root, follow_links=follow_links, max_depth=max_depth):
+            if time.monotonic() > deadline:
+                raise LimitReachedError(f"{root}: searching it took too long", hint="name a smaller folder")
             if not file.name.lower().endswith(wanted):
                 continue
             # A file can be removed while it is being listed.
@@ -74,33 +78,10 @@ def find_files(
     return sorted(found.values(), key=lambda file: file.path)
 
 
-def _below(root: Path, max_depth: int, deadline: float, *, follow_links: bool) -> Iterator[Path]:
+def _below(root: Path, *, follow_links: bool, max_depth: int) -> Iterator[Path]:
     if root.is_file():
         yield root
-        return
-    folders, entered = [(root, 0)], set[tuple[int, int]]()
-    while folders:
-        folder, depth = folders.pop()
-        for entry in _entries(folder, entered):
-            if time.monotonic() > deadline:
-                raise LimitReachedError(f"{root}: searching it took too long", hint="name a smaller folder")
-            path = Path(entry.path)
-            if entry.name.startswith(".") or (not follow_links and entry.is_symlink()):
-                continue
-            if path.is_file():
-                yield path
-            elif depth < max_depth and path.is_dir():
-                folders.append((path, depth + 1))
-
-
-def _entries(folder: Path, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-    """What is in a folder that was not entered before."""
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in entered:
-            return []
-        entered.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []
+    for folder in walk_folders(
+        root, follow_links=follow_links, max_depth=max_depth, max_entries=_MOST_ENTRIES
+    ):
+        yield from (folder.path / name for name in folder.files if not name.startswith("."))

@@ -32,7 +32,11 @@ class VisitedFolder:
 
 
 def walk_folders(
-    folder: Path, *, max_depth: int = MAX_DEPTH, max_entries: int = MAX_ENTRIES
+    folder: Path,
+    *,
+    follow_links: bool = True,
+    max_depth: int = MAX_DEPTH,
+    max_entries: int = MAX_ENTRIES,
 ) -> Iterator[VisitedFolder]:
     """Visit a folder and those below it, the nearest first.
 
@@ -41,6 +45,7 @@ def walk_folders(
 
     Args:
         folder: Where to start; need not exist.
+        follow_links: False leaves out links below it.
         max_depth: How many levels below it are visited.
         max_entries: Limit on the number of files and folders in all.
     """
@@ -62,6 +67,8 @@ def walk_folders(
         found = VisitedFolder(here, depth, [], [])
         # A folder comes before links to it.
         for entry in sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name)):
+            if not follow_links and entry.is_symlink():
+                continue
             try:
                 if entry.is_file():
                     found.files.append(entry.name)

@@ -15,7 +15,6 @@ from toolkit.model.card_file import card_path
 from toolkit.operations.models import describe_file
 from toolkit.operations.predict import Classifier, load_classifier
 from toolkit.pictures import prepare_picture
-from toolkit.store import FoundFile
 from toolkit.store.file_state import file_state
 from toolkit.store.opening import ConfinedFile, open_confined
 from toolkit.web.body import picture
@@ -101,7 +100,7 @@ def _describe(state: WebState, listed: Sequence[ListedModel]) -> list[dict[str, 
 
 
 def _described(state: WebState, listed: ListedModel) -> dict[str, Any]:
-    model = describe_file(state.toolkit, FoundFile(listed.file, listed.size))
+    model = describe_file(state.toolkit, listed.file)
     card = model.card
     return {
         "name": listed.path,
