@@ -86,7 +86,7 @@ def test_a_failing_check_leaves_the_old_file(tmp_path: Path) -> None:
     [
         (lambda staging: staging.symlink_to("elsewhere"), "a link"),
         (lambda staging: (staging / "inner").mkdir(parents=True), "a folder"),
-        (os.mkfifo, "no regular file"),
+        (os.mkfifo, "another kind of file"),
     ],
 )
 def test_a_writer_that_leaves_no_file_of_its_own_is_told_so(
@@ -96,7 +96,7 @@ def test_a_writer_that_leaves_no_file_of_its_own_is_told_so(
     target = tmp_path / "a.txt"
     target.write_text("old")
     with (
-        pytest.raises(StorageError, match=rf"a\.txt was not written: its writer left {said}"),
+        pytest.raises(StorageError, match=rf"a\.txt was not written: its writer wrote {said}"),
         publish(target) as staging,
     ):
         leave(staging)
@@ -106,7 +106,7 @@ def test_a_writer_that_leaves_no_file_of_its_own_is_told_so(
 
 def test_a_writer_that_writes_nothing_is_told_so(tmp_path: Path) -> None:
     with (
-        pytest.raises(StorageError, match=r"a\.txt was not written: its writer left no file"),
+        pytest.raises(StorageError, match=r"a\.txt was not written: its writer wrote no file"),
         publish(tmp_path / "a.txt"),
     ):
         pass

@@ -48,7 +48,7 @@ class _Record:
     """What a card's file holds.
 
     Attributes:
-        card: Of the file that was there first; None where only its digest is known.
+        card: Of the earlier file; None where only its digest is known.
         file_sha256: Of that file; empty where it is not known.
         next: Card of the file that is about to replace it, or has replaced it.
     """

@@ -1,4 +1,4 @@
-"""Files: published whole or not at all, digests, locks, finding models."""
+"""Files: opening, publishing, digests, locks, finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells one state of a file from the next without reading it."""
+"""The state of a file: differs once the file has changed, and is known without reading it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ FileState = tuple[int, int, int, int]
 
 
 def state_of(status: os.stat_result) -> FileState:
-    """Device, number, size and time of the last change of a file: differs once it is another."""
+    """Device, inode, size and modification time."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def file_state(path: Path) -> FileState | None:
-    """The state of the file at a path, or of the link itself; None if it cannot be read."""
+    """The state of a file, or of a link itself; None if there is none."""
     try:
         return state_of(os.lstat(path))
     except OSError:

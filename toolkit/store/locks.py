@@ -1,4 +1,4 @@
-"""Locks of the kernel's: they end with the process that holds them."""
+"""Kernel locks: they end with the process that holds them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from toolkit.store.faults import storage_error
 
 @contextmanager
 def exclusive(target: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Keep everybody else from working on the same output.
+    """Keep other processes from working on the same output.
 
-    The lock is the kernel's, on an empty file in ``.toolkit/locks`` of the target's folder: a
-    process that dies lets go of it, and the file that stays behind means nothing. Publishing is
-    whole without it as well; the lock spares the work of the one who would lose.
+    It is a kernel lock on an empty file in ``.toolkit/locks`` of the target's folder, so it is
+    released when the process ends; the file that is left means nothing. Publishing is safe without
+    the lock, which only saves the work of the process that would lose.
 
     Args:
         target: The output; need not exist.
-        wait_s: How long to wait for it, in seconds.
+        wait_s: How long to wait for the lock, in seconds.
 
     Raises:
-        BusyError: If somebody else holds it.
-        StorageError: If the lock's file cannot be made.
+        BusyError: If another process holds it.
+        StorageError: If the lock's file cannot be created.
     """
     from filelock import FileLock, Timeout
 
@@ -35,13 +35,14 @@ def exclusive(target: Path, *, wait_s: float = 0.0) -> Iterator[None]:
         lock.acquire(poll_interval=0.02)
     except Timeout as error:
         raise BusyError(
-            f"{target}: another process is writing it", hint="wait until it has ended, or name another output"
+            f"{target}: another process is writing it",
+            hint="wait until it has finished, or name another output",
         ) from error
     except OSError as error:
         raise storage_error(error, target, "could not be locked") from error
     try:
         yield
     finally:
-        # What was done under the lock is done, whatever letting go of it says.
+        # The work is done, even if releasing the lock fails.
         with suppress(OSError):
             lock.release()

@@ -21,24 +21,23 @@ def publish(
 ) -> Iterator[Path]:
     """Replace a file by a complete new one, or leave it as it is.
 
-    The body writes to the path that it is given. After it the file is flushed to the disk, read
-    back by ``verify``, moved onto the target in one step, and the folder is flushed. A process
-    that is killed at any moment leaves the old file or the new one, and at worst a hidden staging
-    file that :func:`toolkit.store.clean_staging.sweep` removes. A target that is a link is replaced, the
-    file that it points to is not touched.
+    The body writes to the path that it is given. Then the file is flushed to the disk, read back by
+    ``verify``, moved onto the target in one step, and the folder is flushed. A process that is killed
+    at any moment leaves the old file or the new one, and at worst a hidden staging file, which
+    :mod:`toolkit.store.clean_staging` removes. A target that is a link is replaced; the file that it
+    points to is not changed.
 
     Args:
-        target: What to publish; its folder is made if it is missing.
-        verify: Reads the staging file and raises if it is not what it should be; it then never
-            becomes the target.
-        suffix: Of the staging file, with the dot, for writers that go by it; the target's own
-            unless given.
+        target: What to publish; a missing folder is created.
+        verify: Reads the staging file and raises if it is wrong; the target is then unchanged.
+        suffix: Of the staging file, with the dot, for writers that depend on it; by default the
+            target's own.
 
     Yields:
         A path beside the target that does not exist yet.
 
     Raises:
-        StorageError: If the operating system refuses, or nothing was written.
+        StorageError: If the disk refuses, or nothing was written.
     """
     staging = staging_path(target, suffix)
     try:
@@ -49,7 +48,7 @@ def publish(
                 _settle(staging, target)
                 if verify is not None:
                     verify(staging)
-                os.replace(staging, target)  # noqa: PTH105 - one step of the protocol, like its kin
+                os.replace(staging, target)  # noqa: PTH105 - one step of the protocol
             except BaseException:
                 _discard(staging)
                 raise
@@ -64,14 +63,14 @@ def publish_bytes(target: Path, content: bytes) -> None:
     """Replace a file by these bytes, or leave it as it is.
 
     Raises:
-        StorageError: If the operating system refuses, or reads back something else.
+        StorageError: If the disk refuses, or other bytes are read back.
     """
 
     def verify(staging: Path) -> None:
         if staging.read_bytes() != content:
             raise StorageError(
-                f"{target} was not written: the disk gave back other bytes than it was given",
-                hint="the disk reports no fault but has one: choose another disk",
+                f"{target} was not written: the disk returned other bytes than were written",
+                hint="the disk is faulty: choose another disk",
             )
 
     with publish(target, verify=verify) as staging, staging.open("xb") as file:
@@ -79,11 +78,7 @@ def publish_bytes(target: Path, content: bytes) -> None:
 
 
 def publish_text(target: Path, content: str) -> None:
-    """Replace a file by this text in UTF-8, or leave it as it is.
-
-    Raises:
-        StorageError: If the operating system refuses, or reads back something else.
-    """
+    """Replace a file by this text in UTF-8, or leave it as it is; raises as :func:`publish_bytes`."""
     publish_bytes(target, content.encode())
 
 
@@ -98,7 +93,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _settle(staging: Path, target: Path) -> None:
-    """Bring the staging file to the disk, with the permissions of the file that it replaces."""
+    """Flush the staging file, with the permissions of the file that it replaces."""
     descriptor = _open_written(staging, target)
     try:
         with suppress(FileNotFoundError):
@@ -107,7 +102,7 @@ def _settle(staging: Path, target: Path) -> None:
             if stat.S_ISREG(old.st_mode) and mode != stat.S_IMODE(os.fstat(descriptor).st_mode):
                 os.fchmod(descriptor, mode)
         os.fsync(descriptor)
-        # The check that follows is to read the disk, not the memory that was just written.
+        # So that the check reads the disk and not the page cache.
         if hasattr(os, "posix_fadvise"):
             with suppress(OSError):
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -116,20 +111,22 @@ def _settle(staging: Path, target: Path) -> None:
 
 
 def _open_written(staging: Path, target: Path) -> int:
-    hint = "report this to whoever wrote the model format or exporter"
+    hint = "report this to the author of the model format or exporter"
     try:
-        # Not followed: a link would be published in the place of what it points to.
+        # A link is not followed: it would be published itself.
         kind = os.lstat(staging).st_mode
     except FileNotFoundError as error:
-        raise StorageError(f"{target} was not written: its writer left no file", hint=hint) from error
+        raise StorageError(f"{target} was not written: its writer wrote no file", hint=hint) from error
     if not stat.S_ISREG(kind):
-        what = "a link" if stat.S_ISLNK(kind) else "a folder" if stat.S_ISDIR(kind) else "no regular file"
-        raise StorageError(f"{target} was not written: its writer left {what}", hint=hint)
+        what = (
+            "a link" if stat.S_ISLNK(kind) else "a folder" if stat.S_ISDIR(kind) else "another kind of file"
+        )
+        raise StorageError(f"{target} was not written: its writer wrote {what}", hint=hint)
     return os.open(staging, os.O_RDONLY)
 
 
 def _discard(staging: Path) -> None:
-    # Whatever made the writing fail may make this fail as well; then a sweep removes it.
+    # If this fails as well, `toolkit doctor` removes it later.
     with suppress(OSError):
         if staging.is_dir() and not staging.is_symlink():
             shutil.rmtree(staging)
@@ -149,7 +146,7 @@ def _flush_descriptor(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that flush no folder
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # this file system cannot flush folders
             raise
 
 
@@ -158,5 +155,5 @@ def _flush_folder(descriptor: int, target: Path) -> None:
         _flush_descriptor(descriptor)
     except OSError as error:
         raise storage_error(
-            error, target, "is written and complete, but may be the old one again after a power failure"
+            error, target, "is written and complete, but a power failure may bring back the old one"
         ) from error

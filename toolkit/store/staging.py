@@ -1,11 +1,10 @@
-"""Staging files: what they are called, and how one sees whether their writer still lives.
+"""Staging files: their names, and whether their writer is still running.
 
-A writer holds the kernel's shared lock on the *folder* while it has a staging file in it. Whoever
-gets the exclusive lock therefore knows that no writer lives and that every staging file there is
-left over from a crash. The kernel drops the lock in the instant in which a process dies, whatever
-killed it; numbers of processes can be reused and mean nothing in another container; the staging
-file itself cannot carry the lock, for HDF5 opens and locks it in its own way. And a folder's lock
-leaves no file behind.
+A writer holds a shared kernel lock on the *folder* while it has a staging file there. A process that
+gets the exclusive lock knows that no writer is running, and that every staging file there is left from
+a crash. The kernel releases the lock when a process ends, however it ended. Process numbers can be
+reused and have no meaning in another container; the staging file cannot be locked, because HDF5 locks
+it itself; and a folder's lock leaves no file behind.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from pathlib import Path
 _STAGING = re.compile(r"\..*\.[0-9a-f]{16}\.staging(\..*)?", re.DOTALL)
 _LONGEST_NAME = 255  # bytes, on every common file system
 _PATIENCE_S = 5.0
-# A network file system may not lock folders: then a writer goes on without the lock.
+# A network file system may not lock folders; a writer then goes on without the lock.
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EINVAL}
 
 
 def is_staging(name: str) -> bool:
-    """Whether a file's name is that of a staging file."""
+    """Whether a file's name is the name of a staging file."""
     return _STAGING.fullmatch(name) is not None
 
 
@@ -36,7 +35,7 @@ def staging_path(target: Path, suffix: str | None = None) -> Path:
     """A new hidden name beside the target: ``.<stem>.<random>.staging<suffix>``.
 
     Args:
-        target: What is to be published.
+        target: What will be published.
         suffix: With the dot; None for the target's own.
     """
     ending = target.suffix if suffix is None else suffix
@@ -58,19 +57,19 @@ def folder_in_use(folder: Path) -> Iterator[int]:
     try:
         deadline = time.monotonic() + _PATIENCE_S
         while not _lock(descriptor, fcntl.LOCK_SH) and time.monotonic() < deadline:
-            time.sleep(0.01)  # a sweep holds it for moments
-        # Past the deadline the lock is a stranger's: a sweep could cost this writer its work,
-        # never anybody a published file.
+            time.sleep(0.01)  # cleaning holds it for moments
+        # After the deadline, go on without it: cleaning could then remove this writer's staging
+        # file, but never a published one.
         yield descriptor
     finally:
-        # Nothing was written through it: an error here says nothing about the file.
+        # Nothing was written through it, so an error here does not concern the file.
         with suppress(OSError):
             os.close(descriptor)
 
 
 @contextmanager
 def folder_at_rest(folder: Path) -> Iterator[bool]:
-    """Try for the folder's exclusive lock; yields whether no writer lives in the folder.
+    """Try to get the folder's exclusive lock; yields whether no writer is running in the folder.
 
     Raises:
         OSError: If the folder cannot be opened.

@@ -1,4 +1,4 @@
-"""Where the user's files live."""
+"""The folders of a workspace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A folder with ``models/``, ``datasets/`` and ``runs/`` in it; none of them need exist.
+    """A folder with ``models/``, ``datasets/`` and ``runs/``; none of them needs to exist.
 
     Attributes:
         root: The folder.
@@ -23,7 +23,7 @@ class Workspace:
 
     @property
     def datasets(self) -> Path:
-        """What the user puts there, and what is downloaded."""
+        """The user's data sets, and downloaded ones."""
         return self.root / "datasets"
 
     @property
@@ -33,7 +33,7 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """What can be made again; safe to delete."""
+        """Caches; safe to delete."""
         return self.root / ".toolkit" / "cache"
 
     @property

@@ -19,7 +19,7 @@ def create_app(toolkit: Toolkit | None = None, settings: WebSettings | None = No
 
     Args:
         toolkit: Plugins and workspace; the installed ones and the working directory by default.
-        settings: Of the server that runs it; by default loopback, with the environment's token.
+        settings: Of the server; by default loopback, with the token from the environment.
 
     Raises:
         ConfigurationError: If the settings' address needs a token.

@@ -1,7 +1,4 @@
-"""``toolkit serve``.
-
-The command line knows it by name only, as it knows plugins' commands: neither surface imports the other.
-"""
+"""``toolkit serve``; the command line knows it by name only, and neither package imports the other."""
 
 from __future__ import annotations
 
@@ -13,27 +10,27 @@ from toolkit.operations.toolkit import Toolkit
 
 
 @click.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=5000,
     show_default=True,
-    help="The port to listen on; 0 for any that is free.",
+    help="Port to listen on; 0 for any free one.",
 )
 @click.option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="A name by which clients reach this server, as in the Host header; may be given several times.",
+    help="Allowed Host header, a name of this server; may be given several times.",
 )
 @click.pass_obj
 def command(command_line: Any, host: str, port: int, allowed_hosts: tuple[str, ...]) -> None:
     """Serve the models over HTTP, until Ctrl-C.
 
-    Listens on this machine alone unless --host says otherwise; then, and where you wish, clients
-    must send the token in the variable TOOLKIT_TOKEN as `Authorization: Bearer …`.
+    Only this machine can connect, unless --host is given. Then the variable TOOLKIT_TOKEN must be set,
+    and clients must send it as `Authorization: Bearer …`.
     """
     try:
         from toolkit.web.app import create_app

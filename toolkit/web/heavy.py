@@ -1,4 +1,4 @@
-"""One heavy job at a time, and none for ever."""
+"""One heavy job at a time, with a time limit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from toolkit.errors import LimitReachedError
+from toolkit.vocabulary import SilentProgress
 from toolkit.web.problems import refuse
 
 
 class HeavyGate:
-    """Lets one request through at a time and tells the others to come again.
+    """Accepts one heavy job at a time; other clients are told to try again.
 
     Args:
-        retry_after_s: What they are told to wait, in seconds.
+        retry_after_s: After how many seconds.
     """
 
     def __init__(self, retry_after_s: int) -> None:
@@ -24,10 +25,10 @@ class HeavyGate:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Hold the gate.
+        """Occupy the gate.
 
         Raises:
-            RefusedError: With 429, if somebody else holds it.
+            RefusedError: With 429, if another job is running.
         """
         if not self._free.acquire(blocking=False):
             raise refuse(429, "too_many_requests", Retry_After=str(self._retry_after_s))
@@ -37,11 +38,11 @@ class HeavyGate:
             self._free.release()
 
 
-class Deadline:
-    """A progress that says nothing, and ends the work once its time is up.
+class Deadline(SilentProgress):
+    """A silent progress that ends the work when its time is up.
 
     Args:
-        seconds: How long the work may take; looked at wherever it reports progress.
+        seconds: How long the work may take; checked whenever it reports progress.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -49,25 +50,19 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def note(self, text: str) -> None:
-        """Look at the clock."""
+        """Check the time."""
         del text
-        self._check()
-
-    def begin(self, task: str, total: int, unit: str) -> None:
-        """Look at the clock."""
-        del task, total, unit
-        self._check()
-
-    def advance(self, done: int, detail: str = "") -> None:
-        """Look at the clock."""
-        del done, detail
-        self._check()
-
-    def end(self) -> None:
-        """The task is done, late or not."""
-
-    def _check(self) -> None:
         if time.monotonic() > self._end:
             raise LimitReachedError(
                 f"the job took longer than {self._seconds:g} s", hint="merge fewer or smaller models"
             )
+
+    def begin(self, task: str, total: int, unit: str) -> None:
+        """Check the time."""
+        del total, unit
+        self.note(task)
+
+    def advance(self, done: int, detail: str = "") -> None:
+        """Check the time."""
+        del done
+        self.note(detail)

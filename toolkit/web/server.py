@@ -24,16 +24,16 @@ def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> No
     """Answer requests until the process is interrupted.
 
     Args:
-        app: As :func:`toolkit.web.create_app` makes it, with the same settings.
+        app: Made by :func:`toolkit.web.create_app` with the same settings.
         settings: Where to listen.
-        ready: Told the address once the port is open.
+        ready: Called with the address once the port is open.
 
     Raises:
         BusyError: If the port is taken.
         ConfigurationError: If the address cannot be used.
     """
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    # A request that waits for a thread is no event; the limits say how long the queue may grow.
+    # Requests that wait for a thread are normal; the queue has a limit.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with _listen(settings.host, settings.port) as listener:
         server = waitress.create_server(app, sockets=[listener], **limits(settings.limits))
@@ -48,7 +48,7 @@ def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> No
 
 
 def limits(of: WebLimits) -> dict[str, Any]:
-    """Every limit that waitress has; its own defaults are all interfaces and bodies of a gigabyte."""
+    """Every limit of waitress, whose defaults are all interfaces and bodies of a gigabyte."""
     return {
         "threads": 4,
         "backlog": _BACKLOG,
@@ -75,7 +75,7 @@ def _listen(host: str, port: int) -> socket.socket:
         )[0]
     except (socket.gaierror, UnicodeError, OverflowError) as error:
         raise ConfigurationError(
-            f"{host}:{port} is no address of this machine", hint="give an address with --host"
+            f"{host}:{port} is not an address of this machine", hint="give an address with --host"
         ) from error
     listener = socket.socket(family, kind, protocol)
     try:
@@ -92,11 +92,11 @@ def _refused(error: OSError, host: str, port: int) -> BusyError | ConfigurationE
     if error.errno == errno.EADDRINUSE:
         return BusyError(f"port {port} of {host} is taken", hint=f"serve on another one: --port {port + 1}")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return ConfigurationError(
-            f"port {port} needs more rights than you have", hint="choose one above 1023"
-        )
+        return ConfigurationError(f"no permission to use port {port}", hint="choose one above 1023")
     if error.errno == errno.EADDRNOTAVAIL:
-        return ConfigurationError(f"{host} is no address of this machine", hint="give an address with --host")
+        return ConfigurationError(
+            f"{host} is not an address of this machine", hint="give an address with --host"
+        )
     return StorageError(f"{host}:{port} could not be opened", hint="choose another port with --port")
 
 
