@@ -213,3 +213,24 @@ def test_an_operations_error_loses_the_machines_folders(
         answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
         assert answer.json.get("detail") == shown
         assert str(site.root) not in answer.text
+
+
+def test_every_error_has_a_title_and_a_status_and_an_unknown_one_is_a_bug(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit import errors
+
+    class OtherError(errors.ToolkitError, code="from_a_plugin", exit_status=2):
+        """Of a plugin."""
+
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    for kind in [kind for kind in kinds if kind.__base__ is errors.ToolkitError] + [OtherError]:
+
+        def broken(*_arguments: Any, kind: Any = kind) -> Any:
+            raise kind("what")
+
+        monkeypatch.setattr("toolkit.web.v1.load_classifier", broken)
+        answer = site.client.post("/v1/predict?model=other.h5", data=picture(), headers=PNG)
+        expected = 404 if kind is errors.MissingInputError else answer.json["status"]
+        assert answer.status_code == expected
+        assert (answer.json["title"] == "Internal error.") == (kind is OtherError)

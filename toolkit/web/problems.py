@@ -8,64 +8,50 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import flask
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from toolkit.errors import (
-    BusyError,
-    DamagedFileError,
-    IncompatibleModelsError,
-    LimitReachedError,
-    MissingInputError,
-    PlanRefusedError,
-    ToolkitError,
-    UnreadableInputError,
-    UsageError,
-)
+from toolkit.errors import ToolkitError
 
 logger = logging.getLogger("toolkit.web")
 
 REQUEST_ID = "toolkit.request_id"
 """Key of the request's id in the WSGI environment."""
 
-_STATUS = {
-    "usage": 400,
-    "plugin": 400,
-    "not_found": 404,
-    "plan_refused": 409,
-    "damaged": 409,
-    "busy": 409,
-    "limit": 413,
-    "unreadable": 422,
-    "unsupported": 422,
-    "incompatible_models": 422,
-    "worse_merge": 422,
-    "storage": 507,
-}
-_TITLES = {
-    "usage": "The request is not valid.",
-    "plugin": "A required plugin is missing or broken.",
-    "configuration": "The server is not configured for this.",
-    "not_found": "Not found.",
-    "plan_refused": "The request was refused.",
-    "damaged": "The file differs from its card.",
-    "proof_failed": "The result failed verification; nothing was saved.",
-    "busy": "Another process is writing the same output.",
-    "limit": "A limit was reached.",
-    "unreadable": "The input cannot be read.",
-    "unsupported": "The input is not supported.",
-    "incompatible_models": "These models cannot be merged.",
-    "worse_merge": "The merge is worse than its best ingredient.",
-    "storage": "The server's disk reported an error.",
-    "unauthorized": "A token is required.",
-    "forbidden": "Requests from other sites are refused.",
-    "host": "Unknown Host header.",
-    "method_not_allowed": "Method not allowed.",
-    "media_type": "Unsupported content type.",
-    "too_many_requests": "Another heavy job is running.",
-    "bug": "Internal error.",
+
+class _Kind(NamedTuple):
+    """The status and title of a code, and whether a message with it may be shown to the client."""
+
+    status: int
+    title: str
+    explained: bool = False
+
+
+_KINDS = {
+    "usage": _Kind(400, "The request is not valid.", explained=True),
+    "host": _Kind(400, "Unknown Host header."),
+    "plugin": _Kind(400, "A required plugin is missing or broken."),
+    "unauthorized": _Kind(401, "A token is required."),
+    "forbidden": _Kind(403, "Requests from other sites are refused."),
+    "not_found": _Kind(404, "Not found.", explained=True),
+    "method_not_allowed": _Kind(405, "Method not allowed."),
+    "busy": _Kind(409, "Another process is writing the same output.", explained=True),
+    "damaged": _Kind(409, "The file differs from its card.", explained=True),
+    "plan_refused": _Kind(409, "The request was refused.", explained=True),
+    "limit": _Kind(413, "A limit was reached.", explained=True),
+    "media_type": _Kind(415, "Unsupported content type."),
+    "incompatible_models": _Kind(422, "These models cannot be merged.", explained=True),
+    "unreadable": _Kind(422, "The input cannot be read.", explained=True),
+    "unsupported": _Kind(422, "The input is not supported.", explained=True),
+    "worse_merge": _Kind(422, "The merge is worse than its best ingredient.", explained=True),
+    "too_many_requests": _Kind(429, "Another heavy job is running."),
+    "bug": _Kind(500, "Internal error."),
+    "configuration": _Kind(500, "The server is not configured for this."),
+    "proof_failed": _Kind(500, "The result failed verification; nothing was saved."),
+    "storage": _Kind(507, "The server's disk reported an error."),
 }
 _OF_HTTP = {
     401: "unauthorized",
@@ -76,17 +62,6 @@ _OF_HTTP = {
     415: "media_type",
     429: "too_many_requests",
 }
-# Errors whose messages may be shown to the client.
-_EXPLAINED = (
-    UsageError,
-    PlanRefusedError,
-    MissingInputError,
-    UnreadableInputError,
-    IncompatibleModelsError,
-    DamagedFileError,
-    LimitReachedError,
-    BusyError,
-)
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
 
 
@@ -109,7 +84,7 @@ class Problem:
     @property
     def message(self) -> str:
         """The detail, or what the code means."""
-        return self.detail or _TITLES[self.code]
+        return self.detail or _kind(self.code).title
 
 
 class RefusedError(Exception):
@@ -150,7 +125,7 @@ def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> Problem:
         # Without the hint, which is for the command line; quoted, since a message may repeat text of
         # an untrusted file with its line breaks.
         logger.warning("request %s: %s: %r", request_id(), error.code, error.message)
-        return Problem(_STATUS.get(error.code, 500), error.code, _detail(error, folders))
+        return Problem(_kind(error.code).status, error.code, _detail(error, folders))
     logger.error("request %s failed", request_id(), exc_info=error)
     return Problem(500, "bug")
 
@@ -159,7 +134,7 @@ def answer(problem: Problem) -> Response:
     """An error as problem+json."""
     document = {
         "type": "about:blank",
-        "title": _TITLES[problem.code],
+        "title": _kind(problem.code).title,
         "status": problem.status,
         "code": problem.code,
         "request_id": request_id(),
@@ -182,6 +157,10 @@ def install(app: Flask, folders: tuple[Path, ...]) -> None:
     app.register_error_handler(Exception, handle)
 
 
+def _kind(code: str) -> _Kind:
+    return _KINDS.get(code, _KINDS["bug"])
+
+
 def _of_http(error: HTTPException) -> Problem:
     status = error.code or 500
     headers = {}
@@ -193,7 +172,7 @@ def _of_http(error: HTTPException) -> Problem:
 
 
 def _detail(error: ToolkitError, folders: tuple[Path, ...]) -> str:
-    if not isinstance(error, _EXPLAINED):
+    if not _kind(error.code).explained:
         return ""
     text = error.message
     for folder in folders:
