@@ -88,26 +88,13 @@ def dataset_problems(train: Dataset, test: Dataset) -> Iterator[str]:
     Returns:
         One sentence for each broken promise.
     """
-    import numpy as np
-
     for dataset in (train, test):
-        problem = result_problem(DATASET_LOADERS, "load", dataset)
+        problem = result_problem(DATASET_LOADERS, "load", dataset) or dataset.problem()
         if problem:
             yield problem
             return
-        number, labels = len(dataset.images), dataset.labels
-        for name, array, dtype, shape in (
-            ("images", dataset.images, np.uint8, (number, 28, 28)),
-            ("labels", labels, np.int32, (number,)),
-        ):
-            if array.dtype != dtype or array.shape != shape:
-                yield f"{name} are {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}"
-        if not number:
-            yield "there are no images"
-        elif labels.min() < 0 or labels.max() >= len(dataset.classes):
-            yield f"labels are {labels.min()} to {labels.max()} for {len(dataset.classes)} classes"
-        if not len(set(dataset.classes)) == len(dataset.classes) >= 2:
-            yield "classes are not two or more different ones"
+    if not len(set(train.classes)) == len(train.classes) >= 2:
+        yield "classes are not two or more different ones"
     if train.classes != test.classes:
         yield "the two parts have different classes"
 

@@ -28,6 +28,21 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def problem(self) -> str:
+        """What is wrong with its parts; empty if they are as described above."""
+        images, labels, classes = self.images, self.labels, self.classes
+        for name, array, dtype, shape in (
+            ("images", images, np.uint8, (len(images), 28, 28)),
+            ("labels", labels, np.int32, (len(images),)),
+        ):
+            if array.dtype != dtype or array.shape != shape:
+                return f"{name} are {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}"
+        if not len(labels):
+            return "there are no images"
+        if labels.min() < 0 or labels.max() >= len(classes):
+            return f"labels are {labels.min()} to {labels.max()} for {len(classes)} classes"
+        return ""
+
     def take(self, which: NDArray[Any]) -> Dataset:
         """The images at the given indices or under the given mask, copied into memory."""
         return Dataset(self.name, self.classes, self.images[which], self.labels[which])

@@ -167,28 +167,12 @@ def _unknown(name: str, sources: tuple[DatasetSource, ...]) -> MissingInputError
 
 def _load(loader: DatasetLoader, source: DatasetSource, part: Part, options: Any) -> Divided:
     dataset = loader.load(LoadRequest(source, part, options))
-    _check(dataset, loader)
+    problem = dataset.problem()
+    if problem:
+        raise PluginError(
+            f"dataset loader {loader.name!r}, {part} part: {problem}", hint="report it to its author"
+        )
     if part == "test":
         return Divided(dataset, {"test": np.arange(len(dataset))})
     mask = validation_mask(dataset.images)
     return Divided(dataset, {"fit": np.flatnonzero(~mask), "validation": np.flatnonzero(mask)})
-
-
-def _check(dataset: Dataset, loader: DatasetLoader) -> None:
-    """Check what the plugin returned before it is cached."""
-    images, labels = dataset.images, dataset.labels
-    good = (
-        images.dtype == np.uint8
-        and images.shape[1:] == (28, 28)
-        and labels.dtype == np.int32
-        and labels.shape == images.shape[:1]
-        and len(labels) > 0
-        and int(labels.min()) >= 0
-        and int(labels.max()) < len(dataset.classes)
-    )
-    if not good:
-        raise PluginError(
-            f"the data set loader {loader.name!r} returned images {images.shape} of {images.dtype} and labels"
-            f" {labels.shape} of {labels.dtype} for {len(dataset.classes)} classes",
-            hint="expected images (n, 28, 28) uint8 and labels (n,) int32 below the number of classes",
-        )
