@@ -86,6 +86,13 @@ def test_a_detect_that_fails_on_an_empty_folder_is_found() -> None:
     assert any(text.startswith("detect fails on an empty folder: ZeroDivisionError") for text in found)
 
 
+def test_a_detect_that_always_fails_is_found() -> None:
+    found = problems(lambda _: 1 // 0)  # type: ignore[arg-type, return-value]
+    assert [text.partition(": ")[2] for text in found] == [
+        "ZeroDivisionError: integer division or modulo by zero"
+    ] * 3
+
+
 def test_sources_that_cannot_be_told_apart_and_written_files_are_found() -> None:
     def detect(folder: Path) -> list[DatasetSource]:
         if folder.exists():
@@ -93,7 +100,7 @@ def test_sources_that_cannot_be_told_apart_and_written_files_are_found() -> None
         return [DatasetSource("a", "somebody", "A"), DatasetSource("a", "tried", "A")]
 
     found = problems(detect)
-    assert "detect writes into the folder that it searches: cache" in found
+    assert "detect writes into an empty folder: cache" in found
     assert "source 'a' names the loader 'somebody', expected 'tried'" in found
     assert any("two sources of one name" in text for text in found)
 

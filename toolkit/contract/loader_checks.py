@@ -27,31 +27,32 @@ def loader_problems(loader: DatasetLoader) -> Iterator[str]:
         One sentence for each broken promise.
     """
     with tempfile.TemporaryDirectory() as name:
-        pictures = Path(name) / "datasets"
-        _write_pictures(pictures / "letters")
-        (Path(name) / "empty").mkdir()
+        workspace = Path(name)
+        (workspace / "empty").mkdir()
+        _write_pictures(workspace / "datasets" / "letters")
         for what, folder in (
-            ("a folder that does not exist", Path(name) / "missing"),
-            ("an empty folder", Path(name) / "empty"),
-            ("a folder of pictures", pictures),
+            ("a folder that does not exist", workspace / "missing"),
+            ("an empty folder", workspace / "empty"),
+            ("a folder of pictures", workspace / "datasets"),
         ):
             before = set(folder.rglob("*"))
             try:
                 sources = loader.detect(folder)
             except Exception as error:  # noqa: BLE001 - a plugin may raise anything
                 yield f"detect fails on {what}: {type(error).__name__}: {one_line(error)}"
+                sources = ()
                 continue
-            written = sorted(path.name for path in set(folder.rglob("*")) - before)
+            written = ", ".join(sorted(path.name for path in set(folder.rglob("*")) - before))
             if written:
-                yield f"detect writes into the folder that it searches: {', '.join(written)}"
+                yield f"detect writes into {what}: {written}"
             problem = result_problem(DATASET_LOADERS, "detect", sources)
             if problem:
                 yield problem
                 return
-            yield from _source_problems(loader, sources)
+        yield from _source_problems(loader, sources)
         for source in sources:
             if source.files:
-                yield from _opening_problems(loader, source, Path(name))
+                yield from _opening_problems(loader, source, workspace)
 
 
 def _source_problems(loader: DatasetLoader, sources: Sequence[DatasetSource]) -> Iterator[str]:
