@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from toolkit.pictures import prepare_picture
-from toolkit.pictures.clutter import find_regions
+from toolkit.pictures.clutter import connected_regions
 
 
 def test_noise_and_dust_are_left_out(plain: NDArray[np.uint8]) -> None:
@@ -79,7 +79,7 @@ def test_regions_are_connected_by_corners() -> None:
     ink[np.arange(20), np.arange(20)] = 1
     ink[30, :] = ink[25:31, 39] = 1
     ink[20:, 0] = 1
-    labels = find_regions(ink).labels
+    labels, _ = connected_regions(ink)
     assert len(np.unique(labels[ink > 0])) == 2
     assert labels[30, 5] == labels[39, 0]
     assert labels[0, 0] == labels[19, 19] != labels[30, 5]

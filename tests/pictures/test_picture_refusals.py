@@ -21,7 +21,6 @@ from toolkit.errors import (
 )
 from toolkit.pictures import page as picture_page
 from toolkit.pictures import prepare_picture
-from toolkit.pictures.container import exif_orientation
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,8 @@ def test_any_damage_gives_an_image_or_a_refusal(content: bytes, damage: list[tup
     result_or_refusal(bytes(damaged))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=80))
-def test_any_exif_gives_an_orientation(exif: bytes) -> None:
-    assert 1 <= exif_orientation(b"II*\0" + exif) <= 8
-    assert 1 <= exif_orientation(exif) <= 8
+def test_a_damaged_exif_block_does_not_matter(exif: bytes) -> None:
+    content = encoded(SMALL, "JPEG", exif=b"Exif\0\0II*\0" + exif)
+    assert prepare_picture(content).max() == 255

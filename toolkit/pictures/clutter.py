@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -23,86 +23,62 @@ MOST_REACH = 30
 
 # A frame has ink along this share of each side of its box, within this share of the box from the
 # side, and around something that has at least this share of its size. No character has: an O
-# touches its box in four places only.
+# touches its box in four places only. A sheet fills more of its box than a frame.
 FRAME_ALONG = 0.9
 FRAME_DEPTH = 0.08
 LEAST_FRAMED = 0.1
-
-# A sheet, and not a frame, fills this share of its box.
 SHEET = 0.75
 
-# Frames are looked for among the largest regions only: the time must not grow with the noise.
+# Only the largest regions can be frames: the time must not grow with the noise.
 MOST_FRAMES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Regions:
-    """The connected regions of ink; the largest box comes first.
-
-    Attributes:
-        ink: (height, width), 0 paper to 1 ink.
-        labels: (height, width), the number of each pixel's region; 0 outside.
-        numbers: (n,) of the regions, the largest box first.
-        areas: (n,) in pixels.
-        boxes: (n, 4) left, top, right and bottom.
-    """
-
-    ink: NDArray[np.float32]
-    labels: NDArray[np.int32]
-    numbers: NDArray[np.int64]
-    areas: NDArray[np.int32]
-    boxes: NDArray[np.int32]
-
-    def without_clutter(self) -> NDArray[np.float32]:
-        """The ink without specks, pale lines and frames."""
-        areas = np.where(self._frames(), 0, self.areas)
-        kept = np.zeros(len(areas) + 1, np.float32)
-        kept[self.numbers] = (areas > 0) & (areas >= SPECK * areas.max(initial=0))
-        without: NDArray[np.float32] = self.ink * kept[self.labels]
-        return without
-
-    def has_frame(self) -> bool:
-        """Whether a frame surrounds something."""
-        return bool(self._frames().any())
-
-    def is_sheet(self) -> bool:
-        """Whether the ink is one filled rectangle, as a sheet of paper is on a table of another shade."""
-        if not len(self.areas):
-            return False
-        box = self._box(int(self.areas.argmax()))
-        return float(box.mean()) >= SHEET and _has_four_sides(box)
-
-    def _frames(self) -> NDArray[np.bool_]:
-        frames = np.zeros(len(self.areas), bool)
-        left, top, right, bottom = self.boxes.T
-        sizes = np.maximum(right - left, bottom - top)
-        for index in range(min(MOST_FRAMES, len(frames))):
-            inside = (left > left[index]) & (top > top[index])
-            inside &= (right < right[index]) & (bottom < bottom[index])
-            inside &= sizes >= LEAST_FRAMED * sizes[index]
-            frames[index] = bool(inside.any()) and _has_four_sides(self._box(index))
-        return frames
-
-    def _box(self, index: int) -> NDArray[np.bool_]:
-        """Where a region is within its box."""
-        left, top, right, bottom = self.boxes[index]
-        mask: NDArray[np.bool_] = self.labels[top:bottom, left:right] == self.numbers[index]
-        return mask
-
-
-def find_regions(ink: NDArray[np.float32]) -> Regions:
-    """Find the connected regions of ink, corners included.
+def without_clutter(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], Literal["sheet", "framed", ""]]:
+    """Remove specks, pale lines and frames.
 
     Args:
         ink: (height, width), 0 paper to 1 ink.
+
+    Returns:
+        The remaining ink, and whether it is one filled rectangle, as a sheet of paper is on a table
+        of another shade, or had a frame around it.
+    """
+    labels, stats = connected_regions(ink)
+    left, top, width, height, area = stats.T
+    sizes = np.maximum(width, height)
+    frames = []
+    for number in np.argsort(-sizes, kind="stable")[:MOST_FRAMES]:
+        inside = (left > left[number]) & (left + width < left[number] + width[number])
+        inside &= (top > top[number]) & (top + height < top[number] + height[number])
+        inside &= sizes >= LEAST_FRAMED * sizes[number]
+        if inside.any() and _has_four_sides(_box(labels, stats, number)):
+            frames.append(number)
+    strokes = area.copy()
+    strokes[frames] = 0
+    kept = np.append(False, (strokes > 0) & (strokes >= SPECK * strokes.max(initial=0)))
+    largest = _box(labels, stats, area.argmax()) if len(area) else np.zeros((1, 1), bool)
+    is_sheet = largest.mean() >= SHEET and _has_four_sides(largest)
+    return ink * kept[labels], "sheet" if is_sheet else "framed" if frames else ""
+
+
+def connected_regions(ink: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Number the connected regions of ink, corners included.
+
+    Returns:
+        (height, width), 0 outside and 1 to n in the regions; (n, 5) left, top, width, height and
+        area of each.
     """
     reach = min(max(1, round(EDGE_SIGMAS * edge_sigma(ink))), MOST_REACH)
     near_ink = cv2.dilate((ink >= PALE).view(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    _, labels, found, _ = cv2.connectedComponentsWithStats((ink > SPECK_LEVEL).view(np.uint8) & near_ink)
-    left, top, width, height, areas = found[1:].T
-    numbers = np.argsort(-np.maximum(width, height), kind="stable")
-    boxes = np.stack([left, top, left + width, top + height], axis=1)
-    return Regions(ink, labels, numbers + 1, areas[numbers], boxes[numbers])
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((ink > SPECK_LEVEL).view(np.uint8) & near_ink)
+    return labels, stats[1:]
+
+
+def _box(labels: NDArray[np.int32], stats: NDArray[np.int32], number: np.intp) -> NDArray[np.bool_]:
+    """Where a region is within its box."""
+    left, top, width, height, _ = stats[number]
+    mask: NDArray[np.bool_] = labels[top : top + height, left : left + width] == number + 1
+    return mask
 
 
 def _has_four_sides(box: NDArray[np.bool_]) -> bool:

@@ -91,15 +91,9 @@ def _edge_length(ink: Ink) -> float:
     return max(cv2.sumElems(cv2.magnitude(falling, rising))[0] / math.sqrt(2), 1e-9)
 
 
-def ink_box(ink: Ink) -> tuple[float, float, float, float]:
-    """Where the ink rises above 20/255: top, bottom, left, right, in fractions of pixels from the corner."""
-    return (*_extent(ink.max(1)), *_extent(ink.max(0)))
-
-
 def _drawn(ink: Ink) -> Ink:
-    top, bottom, left, right = ink_box(ink)
-    longer = max(bottom - top, right - left)
-    sigma = edge_sigma(ink)
+    left, top, width, height = _box(ink)
+    longer, sigma = max(width, height), edge_sigma(ink)
     scale = max(BOX_WITHOUT_BLUR / (longer + BOX_LOSS_PER_BLUR * sigma), LEAST_BOX / longer)
     missing = 0.0
     if sigma * scale < SHARP:
@@ -107,51 +101,39 @@ def _drawn(ink: Ink) -> Ink:
         growth = 2 * BOX_LEVEL_SIGMAS
         scale = (TYPICAL_BOX - growth * TYPICAL_BLUR) / max(longer - growth * sigma, 1.0)
         missing = math.sqrt(max(TYPICAL_BLUR**2 - (sigma * scale) ** 2, 0.0))
-    missing = max(missing, LEAST_SMOOTHING)
-    rows = _sampling(ink.shape[0], (top + bottom) / 2, scale, missing)
-    columns = _sampling(ink.shape[1], (left + right) / 2, scale, missing)
-    drawn = rows @ ink @ columns.T
+    blurred = cv2.GaussianBlur(ink, (0, 0), max(missing, LEAST_SMOOTHING) / scale)
+    # OpenCV counts from the middle of the first pixel.
+    across, down = (
+        SIDE / 2 - 0.5 - scale * (start + length / 2 - 0.5)
+        for start, length in ((left, width), (top, height))
+    )
+    drawn = cv2.warpAffine(blurred, np.array([[scale, 0, across], [0, scale, down]]), (SIDE, SIDE))
     image: Ink = drawn / drawn.max()
     return image
 
 
-def _sampling(length: int, centre: float, scale: float, sigma: float) -> NDArray[np.float32]:
-    """The matrix (28, length) that draws one axis: Gaussians around each pixel's middle."""
-    middles = centre + (np.arange(SIDE) + 0.5 - SIDE / 2) / scale
-    distance = (np.arange(length) + 0.5)[None, :] - middles[:, None]
-    spread = max(sigma / scale, 0.4)
-    return (np.exp(-0.5 * (distance / spread) ** 2) / (spread * math.sqrt(2 * math.pi))).astype(np.float32)
+def _box(ink: Ink) -> tuple[int, int, int, int]:
+    """Where the ink rises above 20/255: left, top, width and height."""
+    left, top, width, height = cv2.boundingRect((ink > BOX_LEVEL).view(np.uint8))
+    return left, top, width, height
 
 
 def _thickened(ink: Ink) -> Ink:
     """Strokes that are thinner than EMNIST's, as a pen of its writers would have drawn them."""
-    top, bottom, left, right = ink_box(ink)
-    scale = TYPICAL_BOX / max(bottom - top, right - left)
-    radius = max(TYPICAL_STROKE / scale - stroke_width(ink), 0.0) / 2
+    radius = max(TYPICAL_STROKE / TYPICAL_BOX * max(_box(ink)[2:]) - stroke_width(ink), 0.0) / 2
     offsets = np.arange(-math.floor(radius), math.floor(radius) + 1)
     pen = offsets[:, None] ** 2 + offsets**2 <= radius * radius
     thickened: Ink = cv2.dilate(ink, pen.view(np.uint8))
     return thickened
 
 
-def _extent(profile: Ink) -> tuple[float, float]:
-    """First and last crossing of the box's level, linear between the middles of pixels."""
-    padded = np.concatenate(([0.0], profile, [0.0]))
-    inked = np.flatnonzero(padded > BOX_LEVEL)
-    first, last = int(inked[0]), int(inked[-1])
-    rise = (BOX_LEVEL - padded[first - 1]) / (padded[first] - padded[first - 1])
-    fall = (BOX_LEVEL - padded[last + 1]) / (padded[last] - padded[last + 1])
-    # The middle of pixel i of the profile is at i + 0.5, and the padding moved it by one.
-    return float(first - 1 + rise - 0.5), float(last + 1 - fall - 0.5)
-
-
 def _cropped(ink: Ink) -> Ink:
     """The ink with a margin for its soft edge and its blur, enlarged or reduced to the working size."""
-    rows, columns = np.flatnonzero(ink.max(1) > BOX_LEVEL), np.flatnonzero(ink.max(0) > BOX_LEVEL)
-    longer = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    left, top, width, height = _box(ink)
+    longer = max(width, height)
     margin = max(3, round(0.1 * longer))
     padded = cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
-    crop = padded[rows[0] : rows[-1] + 1 + 2 * margin, columns[0] : columns[-1] + 1 + 2 * margin]
+    crop = padded[top : top + height + 2 * margin, left : left + width + 2 * margin]
     scale = WORKING_SIDE / longer
     size = tuple(max(1, round(side * scale)) for side in reversed(crop.shape))
     resized = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
-from toolkit.pictures.clutter import find_regions
+from toolkit.pictures.clutter import without_clutter
 from toolkit.pictures.page import Page, border
 from toolkit.vocabulary import Ink
-
-InkShare = NDArray[np.float32]
 
 # Ink must differ from the paper by this share of the range between paper and black (or white),
 # and by this many deviations of the paper. Noise cut in two differs by fewer than 3.5.
@@ -29,7 +29,7 @@ SURFACE_SIDE = 64
 SURFACE_ROUNDS = 8
 
 
-def find_ink(page: Page, *, ink: Ink | None, name: str) -> InkShare:
+def find_ink(page: Page, *, ink: Ink | None, name: str) -> NDArray[np.float32]:
     """Separate the ink from the paper.
 
     The paper is a smooth surface (a quadratic, fitted to the pixels that are not ink), so light
@@ -56,18 +56,17 @@ def find_ink(page: Page, *, ink: Ink | None, name: str) -> InkShare:
     if found is None and ink is None:
         # Under light from the middle the border is dark although the ink is, too.
         found = _ink_of(page, other)
-        if found is not None and found.mean() > MOST_INK:
-            found = None
-    elif found is not None and ink is None and find_regions(found).is_sheet():
-        strokes = _ink_of(page, other)
-        if strokes is not None and (regions := find_regions(strokes)).has_frame():
-            return regions.without_clutter()
+        found = None if found is None or found.mean() > MOST_INK else found
     if found is None:
         raise UnreadableInputError(
             f"no ink was found in {name}",
             hint="give a picture of one dark character on light paper, or of a light one on dark",
         )
-    return find_regions(found).without_clutter()
+    strokes, kind = without_clutter(found)
+    if ink is None and kind == "sheet" and (on_the_sheet := _ink_of(page, other)) is not None:
+        inner, kind = without_clutter(on_the_sheet)
+        strokes = inner if kind == "framed" else strokes
+    return strokes
 
 
 def decide_ink(page: Page) -> Ink:
@@ -76,103 +75,85 @@ def decide_ink(page: Page) -> Ink:
     The border is paper. If it is half light and half dark, as under light from one side, ink is
     what deviates strongly and rarely from a smooth surface.
     """
-    threshold, _ = cv2.threshold(page, 0, 255, cv2.THRESH_OTSU)
-    light = float((border(page) > threshold).mean())
+    light = float((border(page) > cv2.threshold(page, 0, 255, cv2.THRESH_OTSU)[0]).mean())
     if light >= CLEAR_BORDER:
         return "dark"
     if light <= 1 - CLEAR_BORDER:
         return "light"
     small = _sampled(page)
-    deviation = small - _Surface(small, np.ones(small.shape, bool)).at(small.shape)
+    deviation = small - _surface(_fitted(small, np.ones(small.shape)), small.shape)
     return "light" if float((deviation**3).sum()) > 0 else "dark"
 
 
-def _ink_of(page: Page, ink: Ink) -> InkShare | None:
+def _ink_of(page: Page, ink: Ink) -> NDArray[np.float32] | None:
     """The share of ink of each pixel; None if nothing contrasts with the paper."""
     contrast = _contrast_to_paper(page, ink)
     least, most, _, _ = cv2.minMaxLoc(contrast)
     if most - least < LEAST_CONTRAST:
         return None
-    levels = cv2.convertScaleAbs(contrast - np.float32(least), alpha=255 / (most - least))
-    counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel().astype(np.float64)
+    levels = cv2.normalize(contrast, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+    counts = np.bincount(levels.ravel(), minlength=256)
     values = np.linspace(least, most, 256)
     cut = int(cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)[0]) + 1
-    paper, strokes = counts[:cut], counts[cut:]
-    average = paper @ values[:cut] / paper.sum()
-    deviation = np.sqrt(paper @ (values[:cut] - average) ** 2 / paper.sum())
-    distance = strokes @ values[cut:] / strokes.sum() - average
-    if distance < max(LEAST_CONTRAST, LEAST_SEPARATION * deviation):
+    paper, strokes = np.repeat(values[:cut], counts[:cut]), np.repeat(values[cut:], counts[cut:])
+    if strokes.mean() - paper.mean() < max(LEAST_CONTRAST, LEAST_SEPARATION * paper.std()):
         return None
+    below, middle = paper[int(0.16 * len(paper))], paper[len(paper) // 2]
     # Between the two classes there are often empty levels: the threshold is in their middle.
-    used = np.flatnonzero(counts)
-    threshold = values[used[np.searchsorted(used, cut) + np.array([-1, 0])]].mean()
-    middle = _quantile(values, paper, 0.5)
-    noise = middle - _quantile(values, paper, 0.16)
-    low = min(middle + 3 * noise, threshold)
-    high = max(_quantile(values[cut:], strokes, 0.9), low + LEAST_CONTRAST / 2)
-    share: InkShare = np.clip((contrast - np.float32(low)) / np.float32(high - low), 0, 1)
+    low = min(middle + 3 * (middle - below), (paper[-1] + strokes[0]) / 2)
+    high = max(strokes[int(0.9 * len(strokes))], low + LEAST_CONTRAST / 2)
+    share: NDArray[np.float32] = np.clip((contrast - np.float32(low)) / np.float32(high - low), 0, 1)
     return share
-
-
-def _quantile(values: NDArray[np.float64], counts: NDArray[np.float64], share: float) -> float:
-    return float(values[np.searchsorted(counts.cumsum(), share * counts.sum())])
 
 
 def _contrast_to_paper(page: Page, ink: Ink) -> NDArray[np.float32]:
     """How far each pixel is from the paper towards the ink, as a share of what is possible."""
     small = _sampled(page)
-    towards = -1.0 if ink == "dark" else 1.0
-    surface = _Surface(np.full(small.shape, np.median(small), np.float32), np.ones(small.shape, bool))
-    kept = None
+    towards = np.float32(-1 if ink == "dark" else 1)
+    paper, weights = np.ones(small.shape, bool), np.zeros((3, 3))
+    weights[0, 0] = np.median(small)
     for _ in range(SURFACE_ROUNDS):
-        deviation = (towards * (small - surface.at(small.shape)) + 128).clip(0, 255).astype(np.uint8)
-        paper = deviation <= cv2.threshold(deviation, 0, 255, cv2.THRESH_OTSU)[0]
-        if not paper.any() or (kept is not None and np.array_equal(paper, kept)):
+        deviation = (towards * (small - _surface(weights, small.shape)) + 128).clip(0, 255).astype(np.uint8)
+        before, paper = paper, deviation <= cv2.threshold(deviation, 0, 255, cv2.THRESH_OTSU)[0]
+        if np.array_equal(paper, before):
             break
-        kept = paper
-        surface = _Surface(small, kept)
-    full = surface.at(page.shape).clip(0, 255)
-    span = full if ink == "dark" else 255 - full
-    contrast: NDArray[np.float32] = np.float32(towards) * (page - full) / np.maximum(span, 25)
+        weights = _fitted(small, paper)
+    full = _surface(weights, page.shape).clip(0, 255)
+    contrast: NDArray[np.float32] = (
+        towards * (page - full) / np.maximum(full if ink == "dark" else 255 - full, 25)
+    )
     return contrast
 
 
 def _sampled(page: Page) -> NDArray[np.float32]:
     """At most 64 x 64 of the page's own pixels."""
+    steps = (max(side / SURFACE_SIDE, 1) for side in page.shape)
     rows, columns = (
-        ((np.arange(min(side, SURFACE_SIDE)) + 0.5) * max(side / SURFACE_SIDE, 1)).astype(int)
-        for side in page.shape
+        np.arange(step / 2, side, step).astype(int) for side, step in zip(page.shape, steps, strict=True)
     )
-    sampled: NDArray[np.float32] = page[rows[:, None], columns].astype(np.float32)
-    return sampled
+    return page[np.ix_(rows, columns)].astype(np.float32)
 
 
-class _Surface:
-    """The quadratic that fits best some pixels of a page.
+def _fitted(page: NDArray[np.float32], where: NDArray[Any]) -> NDArray[np.float64]:
+    """The (3, 3) weights of the powers of y and x in the quadratic that fits some pixels best."""
+    down, across = _powers(page.shape[0]), _powers(page.shape[1])
+    places = [(i, j) for i in range(3) for j in range(3 - i)]
+    design = np.stack([np.outer(down[i], across[j]).ravel() for i, j in places])
+    counted = design * where.ravel()
+    # A trace of damping, for paper that is too small to tell a slope from a curve.
+    damping = 1e-6 * design.shape[1] * np.eye(len(design))
+    weights = np.zeros((3, 3))
+    weights[*zip(*places, strict=True)] = np.linalg.solve(
+        counted @ design.T + damping, counted @ page.ravel()
+    )
+    return weights
 
-    Args:
-        page: (height, width).
-        where: The pixels that count.
-    """
 
-    def __init__(self, page: NDArray[np.float32], where: NDArray[np.bool_]) -> None:
-        down, across = _powers(page.shape[0]), _powers(page.shape[1])
-        self._places = [(i, j) for i in range(3) for j in range(3 - i)]
-        design = np.stack([np.outer(down[i], across[j])[where] for i, j in self._places])
-        # A trace of damping, for paper that is too small to tell a slope from a curve.
-        damping = 1e-6 * design.shape[1] * np.eye(len(design))
-        self._weights = np.linalg.solve(design @ design.T + damping, design @ page[where])
-
-    def at(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """The surface, drawn at a size."""
-        weights = np.zeros((3, 3))
-        for place, weight in zip(self._places, self._weights, strict=True):
-            weights[place] = weight
-        down, across = _powers(shape[0]), _powers(shape[1])
-        surface: NDArray[np.float32] = down.T.astype(np.float32) @ (weights @ across).astype(np.float32)
-        return surface
+def _surface(weights: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    down, across = _powers(shape[0]), _powers(shape[1])
+    surface: NDArray[np.float32] = down.T.astype(np.float32) @ (weights @ across).astype(np.float32)
+    return surface
 
 
 def _powers(length: int) -> NDArray[np.float64]:
-    place = (np.arange(length) + 0.5) / length * 2 - 1
-    return np.stack([np.ones(length), place, place * place])
+    return np.vander((np.arange(length) + 0.5) / length * 2 - 1, 3, increasing=True).T

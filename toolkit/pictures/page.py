@@ -17,7 +17,7 @@ from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInput
 from toolkit.pictures.container import Container, read_container
 from toolkit.vocabulary import Ink
 
-# Its threads cost more than they save on small pictures, and servers bring their own.
+# Threads cost more than they save on small pictures, and servers bring their own.
 cv2.setNumThreads(1)
 
 MAX_BYTES = 10_000_000
@@ -26,8 +26,6 @@ MAX_ASPECT = 100
 
 # Enough for a character that covers a tenth of the page.
 WORKING_SIDE = 512
-
-_SMALLER = "give a smaller picture, or crop it"
 
 # What Pillow raises on damaged files.
 DECODING_ERRORS = (
@@ -66,34 +64,19 @@ def decode_page(source: Path | bytes, *, ink: Ink | None, name: str) -> Page:
         name: Of the picture, for errors.
 
     Returns:
-        (height, width) uint8, upright; the longer side of a large picture is reduced to 512 to
-        1,023 pixels.
-
-    Raises:
-        MissingInputError: No such file.
-        LimitReachedError: More than 10 MB, 25 megapixels, 100 scans or 20,000 parts, or one side
-            more than 100 times as long as the other.
-        UnsupportedError: A picture in another format.
-        UnreadableInputError: Not a picture, or a damaged one.
+        (height, width) uint8, 0 black to 255 white, upright; the longer side of a large picture is
+        reduced to 512 to 1,023 pixels.
     """
     content = source if isinstance(source, bytes) else _read_file(source)
     if len(content) > MAX_BYTES:
-        raise LimitReachedError(f"{name} has more than {MAX_BYTES // 1_000_000} MB", hint=_SMALLER)
+        raise _too_large(name, f"more than {MAX_BYTES // 1_000_000} MB")
     container = read_container(content, name)
     width, height = container.size
-    if width < 1 or height < 1:
-        raise UnreadableInputError(
-            f"{name} is a damaged {container.format} picture: it has no size", hint="save it again"
-        )
     if width * height > MAX_PIXELS:
-        raise LimitReachedError(
-            f"{name} has {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million",
-            hint=_SMALLER,
-        )
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise LimitReachedError(
-            f"{name} has {width} x {height} pixels: one side is more than {MAX_ASPECT} times the other",
-            hint="crop it",
+        raise _too_large(name, f"{width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
+    if max(width, height) > MAX_ASPECT * max(min(width, height), 1):
+        raise _too_large(
+            name, f"{width} x {height} pixels: one side is more than {MAX_ASPECT} times the other"
         )
     try:
         return _decode(container, ink)
@@ -104,13 +87,17 @@ def decode_page(source: Path | bytes, *, ink: Ink | None, name: str) -> Page:
         ) from error
 
 
+def _too_large(name: str, what: str) -> LimitReachedError:
+    return LimitReachedError(f"{name} has {what}", hint="give a smaller picture, or crop it")
+
+
 def _read_file(path: Path) -> bytes:
-    if not path.exists():
-        raise MissingInputError(f"{path}: no such file", hint="give a PNG or JPEG file")
-    # A pipe or a device could block for ever or never end.
-    if not path.is_file():
-        raise UnreadableInputError(f"{path} is not a file", hint="give a PNG or JPEG file")
     try:
+        if not path.exists():
+            raise MissingInputError(f"{path}: no such file", hint="give a PNG or JPEG file")
+        # A pipe or a device could block for ever or never end.
+        if not path.is_file():
+            raise UnreadableInputError(f"{path} is not a file", hint="give a PNG or JPEG file")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -124,12 +111,11 @@ def _decode(container: Container, ink: Ink | None) -> Page:
         # Lets the JPEG decoder skip what a smaller picture does not need; no effect on PNG.
         image.draft("L", (WORKING_SIDE, WORKING_SIDE))
         if image.mode.startswith("I"):
-            grey = Image.fromarray(cv2.convertScaleAbs(np.asarray(image), alpha=1 / 257))
+            grey = _reduced(Image.fromarray(cv2.convertScaleAbs(np.asarray(image), alpha=1 / 257)))
         elif image.has_transparency_data:
-            grey = _without_transparency(_reduced(image.convert("RGBA").convert("RGBa")), ink)
+            grey = _on_a_ground(_reduced(image.convert("LA")), ink)
         else:
-            grey = image.convert("L")
-    grey = _reduced(grey)
+            grey = _reduced(image.convert("L"))
     turn = TURNS.get(container.orientation)
     return np.asarray(grey if turn is None else grey.transpose(turn))
 
@@ -139,18 +125,16 @@ def _reduced(image: Image.Image) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _without_transparency(image: Image.Image, ink: Ink | None) -> Image.Image:
-    """A picture with premultiplied colours on a ground of one shade."""
-    channels = np.asarray(image, np.float32)
-    weighted = channels[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
-    alpha = channels[..., 3]
+def _on_a_ground(image: Image.Image, ink: Ink | None) -> Image.Image:
+    grey, alpha = (np.asarray(band, np.float32) / 255 for band in image.split())
+    visible = grey * alpha
     if ink is not None:
-        ground = 0.0 if ink == "light" else 255.0
-    elif (edge := border(alpha)).mean() > 127:
-        ground = 255 * float(border(weighted).sum() / edge.sum())
+        ground = 0.0 if ink == "light" else 1.0
+    elif (opaque := border(alpha)).mean() > 0.5:
+        ground = float(border(visible).sum() / opaque.sum())
     else:
-        ground = 0.0 if 2 * weighted.sum() > alpha.sum() else 255.0
-    return Image.fromarray(np.rint(weighted + (1 - alpha / 255) * ground).clip(0, 255).astype(np.uint8))
+        ground = 0.0 if 2 * visible.sum() > alpha.sum() else 1.0
+    return Image.fromarray(np.rint(255 * (visible + (1 - alpha) * ground)).astype(np.uint8))
 
 
 def border(page: NDArray[Any]) -> NDArray[Any]:
