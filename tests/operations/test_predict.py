@@ -81,7 +81,7 @@ def test_the_command_prints_all_others_and_exits_3(toolkit: Toolkit, reader: Pat
     arguments = [str(reader), "pictures/a.PNG", "pictures/blank.png", "pictures/b.png", "none.png"]
     done = command(toolkit, *arguments)
     assert done.exit_code == 3
-    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["pictures/a.PNG", "pictures/b.png"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["pictures/a.PNG", "pictures/b.png"]
     assert "warning: no ink was found in pictures/blank.png" in done.stderr
     assert "error: 2 of 4 pictures could not be read" in done.stderr
 
@@ -115,7 +115,7 @@ def test_a_folder_without_pictures_is_an_error_of_its_own(
     Path("empty").mkdir()
     empty, _, *_ = predict(toolkit, Predict(reader, (Path("empty"), pictures)), QUIET).images
     assert isinstance(empty.error, MissingInputError)
-    assert "empty: no PNG or JPEG files" in str(empty.error)
+    assert "empty: no readable PNG or JPEG files" in str(empty.error)
 
 
 def test_a_picture_is_read_from_standard_input(toolkit: Toolkit, reader: Path, pictures: Path) -> None:

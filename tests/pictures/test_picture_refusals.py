@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawings import draw, encoded, transparent
-from hostile import PNG_SIGNATURE, png
+from hostile import PALETTE, PNG_SIGNATURE, png
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -50,7 +50,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         prepare_picture(text)
     with pytest.raises(MissingInputError, match=r"nothing\.png"):
         prepare_picture(missing)
-    with pytest.raises(UnreadableInputError, match="is not a file"):
+    with pytest.raises(UnreadableInputError, match="not a file"):
         prepare_picture(tmp_path)
 
 
@@ -128,6 +128,11 @@ def result_or_refusal(content: bytes) -> None:
 )
 def test_any_bytes_give_an_image_or_a_refusal(head: bytes, tail: bytes) -> None:
     result_or_refusal(head + tail)
+
+
+def test_a_palette_picture_without_its_palette() -> None:
+    with pytest.raises(UnreadableInputError, match="damaged PNG"):
+        prepare_picture(png(40, 30, colour=PALETTE))
 
 
 SMALL = draw(size=(60, 50), height=36)

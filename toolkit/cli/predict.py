@@ -49,16 +49,20 @@ def print_predictions(images: tuple[ImagePredictions, ...], console: Console) ->
     """Print a row for each picture that was read."""
     from rich.table import Table
 
-    read = [image for image in images if image.error is None]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("image", overflow="fold")
-    for place in range(max((len(image.predictions) for image in read), default=0)):
-        table.add_column(str(place + 1), no_wrap=True)
-    saved = any(image.saved for image in read)
-    if saved:
-        table.add_column("saved", no_wrap=True)
-    for image in read:
-        predictions = (f"{item.character} {percent(item.probability, 1)}" for item in image.predictions)
-        table.add_row(image.image, *predictions, *([shown_path(image.saved)] if image.saved else []))
-    if read:
+    rows = [
+        [
+            image.image,
+            *(f"{item.character} {percent(item.probability, 1)}" for item in image.predictions),
+            *([f"saved in {shown_path(image.saved)}"] if image.saved else []),
+        ]
+        for image in images
+        if image.error is None
+    ]
+    if rows:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column("image", overflow="fold")
+        for place in range(1, len(rows[0])):
+            table.add_column(str(place), no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
         print_table(console, table)

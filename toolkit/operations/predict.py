@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UsageError
+from toolkit.errors import (
+    LimitReachedError,
+    MissingInputError,
+    StorageError,
+    UnreadableInputError,
+    UsageError,
+)
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.pictures import prepare_picture
 from toolkit.requests.predict import Predict
-from toolkit.store import publish_bytes
+from toolkit.store import publish
 from toolkit.vocabulary import Convention, Progress
 
 if TYPE_CHECKING:
@@ -32,12 +38,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class.
-
-    Attributes:
-        character: Its character, or ``#0`` for the first output of a model without classes.
-        probability: 0 to 1.
-    """
+    """One class and its probability, 0 to 1; ``#0`` is the first output of a model without classes."""
 
     character: str
     probability: float
@@ -62,12 +63,7 @@ class ImagePredictions:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """The result of ``toolkit predict``.
-
-    Attributes:
-        images: In the order of the request; the pictures of a folder by name.
-        assumed: What the model's card does not say, as sentences.
-    """
+    """A row for each picture, and what the model's card does not say, as sentences."""
 
     images: tuple[ImagePredictions, ...]
     assumed: tuple[str, ...]
@@ -75,14 +71,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A model that is ready to predict; safe to use from several threads.
-
-    Attributes:
-        network: Runs it.
-        classes: Characters by output.
-        convention: Its input format.
-        assumed: What its card does not say, as sentences.
-    """
+    """A model that is ready to predict; safe to use from several threads."""
 
     network: Network
     classes: tuple[str, ...]
@@ -110,15 +99,7 @@ def load_classifier(toolkit: Resources, path: Path, convention: Convention | Non
 
 
 def classifier_of(model: Model, convention: Convention | None = None) -> Classifier:
-    """Make a model ready to predict.
-
-    Args:
-        model: Its outputs are numbered if no card names its classes.
-        convention: Its input format; by default its card's.
-
-    Raises:
-        UnsupportedError: If the network has a layer that cannot be run.
-    """
+    """Make a model ready to predict; its outputs are numbered if no card names its classes."""
     from toolkit.engine import Network
 
     known, assumed = described(
@@ -143,31 +124,38 @@ def predict(toolkit: Resources, request: Predict, progress: Progress) -> Predict
     classifier = load_classifier(toolkit, request.model, request.convention)
     for assumption in classifier.assumed:
         progress.note(assumption)
-    rows = [
-        _predicted(classifier, image, target, request) for image, target in zip(images, targets, strict=True)
-    ]
+    rows = []
+    for image, target in zip(images, targets, strict=True):
+        try:
+            glyph = _prepared(image, request)
+        except (MissingInputError, UnreadableInputError, LimitReachedError, StorageError) as error:
+            rows.append(ImagePredictions(str(image), error=error))
+            continue
+        (predictions,) = classifier.classify(glyph[np.newaxis], request.top)
+        if target is not None:
+            _save(glyph, target)
+        rows.append(ImagePredictions(str(image), predictions, saved=target))
     return Predictions(tuple(rows), classifier.assumed)
 
 
 def _pictures_of(given: Path) -> list[Path]:
     """The PNG and JPEG files of a folder, by name, without its subfolders; else what is given."""
-    if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises if a parent cannot be read
-        return [given]
     try:
-        found = [path for path in sorted(given.iterdir()) if path.suffix.lower() in SUFFIXES]
+        found = sorted(given.iterdir())
     except OSError:
         return [given]
-    return [path for path in found if not path.name.startswith(".")] or [given]
+    suitable = [path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    return suitable or [given]
 
 
-def _targets(images: list[Path], request: Predict) -> list[Path | None]:
+def _targets(images: Sequence[Path], request: Predict) -> list[Path | None]:
     """Where to save each 28×28 image; pictures with one name get numbers."""
     if request.save_input is None:
         return [None] * len(images)
-    targets: dict[Path, None] = {}
+    targets: dict[Path | None, None] = {}
     for image in images:
-        stem = "stdin" if image == STANDARD_INPUT else image.stem
-        number, target = 1, request.save_input / f"{stem}.28x28.png"
+        stem, number = "stdin" if image == STANDARD_INPUT else image.stem, 1
+        target = request.save_input / f"{stem}.28x28.png"
         while target in targets:
             number += 1
             target = request.save_input / f"{stem}-{number}.28x28.png"
@@ -177,35 +165,19 @@ def _targets(images: list[Path], request: Predict) -> list[Path | None]:
     return list(targets)
 
 
-def _predicted(
-    classifier: Classifier, image: Path, target: Path | None, request: Predict
-) -> ImagePredictions:
-    try:
-        glyph = _prepared(image, request)
-    except (MissingInputError, UnreadableInputError, LimitReachedError) as error:
-        return ImagePredictions(str(image), error=error)
-    (predictions,) = classifier.classify(glyph[np.newaxis], request.top)
-    if target is not None:
-        _save(glyph, target)
-    return ImagePredictions(str(image), predictions, saved=target)
-
-
 def _prepared(image: Path, request: Predict) -> NDArray[np.uint8]:
     if image == STANDARD_INPUT:
         from toolkit.pictures.page import MAX_BYTES
 
         return prepare_picture(sys.stdin.buffer.read(MAX_BYTES + 1), ink=request.ink, name="standard input")
-    if os.path.isdir(image):  # noqa: PTH112
-        raise MissingInputError(
-            f"{image}: no PNG or JPEG files in this folder", hint="subfolders are not searched: name them"
-        )
+    if os.path.isdir(image):  # noqa: PTH112 - Path.is_dir raises if a parent cannot be read
+        hint = "subfolders are not searched: name them"
+        raise MissingInputError(f"{image}: no readable PNG or JPEG files in this folder", hint=hint)
     return prepare_picture(image, ink=request.ink)
 
 
 def _save(glyph: NDArray[np.uint8], path: Path) -> None:
     from PIL import Image
 
-    content = io.BytesIO()
-    Image.fromarray(glyph).save(content, format="PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    publish_bytes(path, content.getvalue())
+    with publish(path) as staging:
+        Image.fromarray(glyph).save(staging, format="PNG")

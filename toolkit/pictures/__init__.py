@@ -9,20 +9,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["prepare_picture"]
-
 
 def prepare_picture(
     source: Path | bytes, *, ink: Literal["auto", "light", "dark"] = "auto", name: str = ""
 ) -> NDArray[np.uint8]:
     """Turn a picture of one character into an image like EMNIST's own.
 
-    The picture is decoded and turned upright as its EXIF data says; paper, shading and clutter are
-    removed; the ink is cropped, fitted into 24 x 24 pixels with its aspect kept, given the stroke
-    width and the blur of EMNIST's images, and centred by its box.
-
     Args:
-        source: A PNG or JPEG file, or its content; at most 10 MB and 25 megapixels.
+        source: A PNG or JPEG file, or its content.
         ink: Light or dark strokes; ``auto`` compares the border with the rest.
         name: Of the picture, for errors; by default the path, or "the picture".
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 
@@ -17,23 +16,19 @@ MAX_PARTS = 20_000
 MAX_SCANS = 100
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-JPEG_SIGNATURE = b"\xff\xd8\xff"
-OTHER_FORMATS = {
-    rb"GIF8": "a GIF picture",
-    rb"BM": "a BMP picture",
-    rb"II\*\0|MM\0\*": "a TIFF picture",
-    rb"RIFF....WEBP": "a WebP picture",
-    rb"....ftyp(hei|mif1)": "a HEIF picture",
-    rb"....ftypavif": "an AVIF picture",
-    rb"%PDF": "a PDF document",
-    rb"<svg": "an SVG drawing",
-}
-
 PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-JPEG_HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
-JPEG_OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
-# Of the metadata, these two say how colours are coded.
+
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+# Huffman-coded baseline, extended and progressive come first.
+JPEG_FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+# Of the application segments, JFIF and Adobe say how colours are coded.
 JPEG_METADATA = re.compile(rb"\xff([\xe1-\xed\xef\xfe]|\xe0(?!..JFIF\0)|\xee(?!..Adobe))", re.DOTALL)
+
+OTHER_FORMATS = re.compile(
+    rb"(?P<GIF>GIF8)|(?P<BMP>BM)|(?P<TIFF>II\*\0|MM\0\*)|(?P<WebP>RIFF....WEBP)|(?P<PDF>%PDF)|(?P<SVG><svg)"
+    rb"|(?P<HEIF>....ftyp(?:hei|mif1))|(?P<AVIF>....ftypavif)",
+    re.DOTALL,
+)
 
 # The orientation as a short number, little and big endian. Pillow would read every value of an EXIF
 # block; they may overlap, and add up to gigabytes.
@@ -42,18 +37,10 @@ EXIF_ORIENTATION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A picture file without its metadata.
+class Container(NamedTuple):
+    """A picture file without its metadata: ``size`` and EXIF ``orientation`` are those as stored."""
 
-    Attributes:
-        format: Pillow's name of the format.
-        size: Width and height in pixels, as stored.
-        orientation: EXIF's, 1 to 8; 1 is as stored.
-        pixels: The parts of the file that the decoder needs.
-    """
-
-    format: Literal["PNG", "JPEG"]
+    format: str
     size: tuple[int, int]
     orientation: int
     pixels: bytes
@@ -65,9 +52,8 @@ def read_container(content: bytes, name: str) -> Container:
         return _read_png(content, name)
     if content.startswith(JPEG_SIGNATURE):
         return _read_jpeg(content, name)
-    for signature, kind in OTHER_FORMATS.items():
-        if re.match(signature, content, re.DOTALL):
-            raise UnsupportedError(f"{name} is {kind}", hint="save it as PNG or JPEG")
+    if other := OTHER_FORMATS.match(content):
+        raise UnsupportedError(f"{name} is a file in {other.lastgroup} format", hint="save it as PNG or JPEG")
     reason = f"not a picture: it begins with {content[:8]!r}" if content else "empty"
     raise UnreadableInputError(f"{name} is {reason}", hint="give a PNG or JPEG picture")
 
@@ -87,7 +73,7 @@ def _read_png(content: bytes, name: str) -> Container:
         if kind in PNG_PIXEL_CHUNKS:
             pixels.append(chunk)
         position += 12 + length
-        if kind == b"IEND" and len(chunk) == 12 + length:
+        if kind == b"IEND" and position <= len(content):
             return Container("PNG", size, orientation, b"".join(pixels))
     raise _too_many(name, f"{MAX_PARTS:,} parts")
 
@@ -103,19 +89,18 @@ def _read_jpeg(content: bytes, name: str) -> Container:
             raise _truncated(name, "JPEG")
         start, marker, length = struct.unpack_from(">BBH", content, position)
         if start != 0xFF or length < 2 or marker < 0xC0 or marker in range(0xD0, 0xDA):
-            raise UnreadableInputError(
-                f"{name} is a damaged JPEG picture: no segment at byte {position}", hint="save it again"
-            )
+            what = f"{name} is a damaged JPEG picture: no segment at byte {position}"
+            raise UnreadableInputError(what, hint="save it again")
         if marker == 0xDA:
             # Another picture or a film may follow the end of this one.
             scans = b"".join(content[position:].partition(b"\xff\xd9")[:2])
             if scans.count(b"\xff\xda") > MAX_SCANS:
                 raise _too_many(name, f"{MAX_SCANS} scans")
             return Container("JPEG", size, orientation, b"".join([*pixels, scans]))
-        if marker in JPEG_OTHER_FRAMES:
+        if marker in JPEG_FRAMES[3:]:
             raise UnsupportedError(f"{name} is a lossless or arithmetic-coded JPEG", hint="save it as PNG")
         segment = content[position : position + 2 + length]
-        if marker in JPEG_HUFFMAN_FRAMES and len(segment) >= 9:
+        if marker in JPEG_FRAMES and len(segment) >= 9:
             height, width = struct.unpack_from(">HH", segment, 5)
             size = max(size, (width, height), key=lambda pair: pair[0] * pair[1])
         elif segment[4:10] == b"Exif\0\0":

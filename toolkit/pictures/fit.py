@@ -1,12 +1,4 @@
-"""Ink fitted into 28x28 as in EMNIST's own images.
-
-EMNIST's images were made from NIST's scans by a blur, a crop, a fit with the aspect kept, and
-centring by the box. Measured on 12,000 images of the ByClass test file: the longer side at a
-level of 20/255 is 24 pixels (median; 23.7 mean); the box's centre is (14, 14) within half a
-pixel, whereas the centre of mass is up to three pixels away; the brightest pixel is 255. As the
-crop includes the blur and a margin, both in pixels of the scan, a small character is blurred more
-and drawn smaller: longer side = 30.6 - 15 x blur, in pixels of the image, within half a pixel.
-"""
+"""Ink fitted into 28x28 as in EMNIST's own images; docs/pictures.md has the measurements."""
 
 from __future__ import annotations
 
@@ -18,22 +10,19 @@ from numpy.typing import NDArray
 
 SIDE = 28
 
-# The longer side of the box at this level, and how it depends on the blur.
+# Lengths are pixels of the 28x28 image. The longer side of the box at this level depends on the
+# blur, which is the deviation of the Gaussian on a stroke's edge.
 BOX_LEVEL = 20 / 255
 BOX_WITHOUT_BLUR = 30.6
 BOX_LOSS_PER_BLUR = 15.0
 LEAST_BOX = 21.0
 
-# Blur is the deviation of the Gaussian on a stroke's edge, in pixels of the image. A picture that
-# is sharper than the first, as one EMNIST image in six is, gets the typical blur and box; a
-# softer one keeps its blur.
+# A picture that is sharper than the first gets this blur and box; a softer one keeps its blur.
 SHARP = 0.40
-TYPICAL_BLUR = 0.46
-TYPICAL_BOX = 23.7
+TYPICAL_BLUR = 0.43
+TYPICAL_BOX = 24.1
 
-# Stroke width is twice the area divided by the length of the edges, in pixels of the image: 3.0
-# in the median, and less than the first number in one image of thirteen. Thinner ones, as of a
-# hard pencil or a drawing program, get the typical width.
+# Strokes that are thinner than the first number get this width.
 THIN = 2.2
 TYPICAL_STROKE = 3.0
 
@@ -41,9 +30,9 @@ TYPICAL_STROKE = 3.0
 BOX_LEVEL_SIGMAS = 1.417
 
 # A pixel is never a point: some smoothing keeps a soft picture free of noise.
-LEAST_SMOOTHING = 0.15
+LEAST_SMOOTHING = 0.1
 
-# The longer side of a character before it is drawn, in pixels.
+# The longer side of a character before it is drawn, in its own pixels.
 WORKING_SIDE = 128
 
 Ink = NDArray[np.float32]
@@ -56,9 +45,6 @@ def fit_ink(ink: Ink) -> NDArray[np.uint8]:
 
     Args:
         ink: (height, width), 0 paper to 1 ink; not all paper.
-
-    Returns:
-        (28, 28) uint8, light ink, its brightest pixel 255.
     """
     ink = _cropped(ink)
     image = _drawn(ink)

@@ -25,8 +25,10 @@ MOST_INK = 0.5
 CLEAR_BORDER = 0.8
 
 # A smooth surface needs few samples.
-SURFACE_SIDE = 64
+SURFACE_SIDE = 48
 SURFACE_ROUNDS = 8
+# The exponents of y and of x, at most 2 together.
+QUADRATIC = np.nonzero(np.tri(3)[::-1])
 
 
 def find_ink(page: Page, *, ink: Ink | None, name: str) -> NDArray[np.float32]:
@@ -36,16 +38,8 @@ def find_ink(page: Page, *, ink: Ink | None, name: str) -> NDArray[np.float32]:
     from one side has no effect. Otsu's threshold separates ink from paper; ink and paper levels
     become 1 and 0, and all greys between them are kept, because they show where a stroke ends.
 
-    Args:
-        page: (height, width) uint8, 0 black to 255 white.
-        ink: Light or dark; None to decide it from the border.
-        name: Of the picture, for errors.
-
     Returns:
-        (height, width) float32, 0 paper to 1 ink.
-
-    Raises:
-        UnreadableInputError: No ink was found.
+        (height, width), 0 paper to 1 ink.
 
     Reference:
         Otsu, A threshold selection method from gray-level histograms, 1979.
@@ -58,10 +52,8 @@ def find_ink(page: Page, *, ink: Ink | None, name: str) -> NDArray[np.float32]:
         found = _ink_of(page, other)
         found = None if found is None or found.mean() > MOST_INK else found
     if found is None:
-        raise UnreadableInputError(
-            f"no ink was found in {name}",
-            hint="give a picture of one dark character on light paper, or of a light one on dark",
-        )
+        hint = "give a picture of one dark character on light paper, or of a light one on dark"
+        raise UnreadableInputError(f"no ink was found in {name}", hint=hint)
     strokes, kind = without_clutter(found)
     if ink is None and kind == "sheet" and (on_the_sheet := _ink_of(page, other)) is not None:
         inner, kind = without_clutter(on_the_sheet)
@@ -119,39 +111,36 @@ def _contrast_to_paper(page: Page, ink: Ink) -> NDArray[np.float32]:
             break
         weights = _fitted(small, paper)
     full = _surface(weights, page.shape).clip(0, 255)
-    contrast: NDArray[np.float32] = (
-        towards * (page - full) / np.maximum(full if ink == "dark" else 255 - full, 25)
-    )
+    possible = np.maximum(full if ink == "dark" else 255 - full, 25)
+    contrast: NDArray[np.float32] = towards * (page - full) / possible
     return contrast
 
 
 def _sampled(page: Page) -> NDArray[np.float32]:
-    """At most 64 x 64 of the page's own pixels."""
-    steps = (max(side / SURFACE_SIDE, 1) for side in page.shape)
-    rows, columns = (
-        np.arange(step / 2, side, step).astype(int) for side, step in zip(page.shape, steps, strict=True)
-    )
-    return page[np.ix_(rows, columns)].astype(np.float32)
+    """At most 48 x 48 of the page's own pixels."""
+    size = tuple(min(side, SURFACE_SIDE) for side in reversed(page.shape))
+    sampled: NDArray[np.uint8] = cv2.resize(page, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return sampled.astype(np.float32)
 
 
 def _fitted(page: NDArray[np.float32], where: NDArray[Any]) -> NDArray[np.float64]:
     """The (3, 3) weights of the powers of y and x in the quadratic that fits some pixels best."""
-    down, across = _powers(page.shape[0]), _powers(page.shape[1])
-    places = [(i, j) for i in range(3) for j in range(3 - i)]
-    design = np.stack([np.outer(down[i], across[j]).ravel() for i, j in places])
+    y, x = QUADRATIC
+    design = (_powers(page.shape[0])[y, :, None] * _powers(page.shape[1])[x, None, :]).reshape(len(y), -1)
     counted = design * where.ravel()
     # A trace of damping, for paper that is too small to tell a slope from a curve.
     damping = 1e-6 * design.shape[1] * np.eye(len(design))
     weights = np.zeros((3, 3))
-    weights[*zip(*places, strict=True)] = np.linalg.solve(
-        counted @ design.T + damping, counted @ page.ravel()
-    )
+    weights[y, x] = np.linalg.solve(counted @ design.T + damping, counted @ page.ravel())
     return weights
 
 
 def _surface(weights: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    down, across = _powers(shape[0]), _powers(shape[1])
-    surface: NDArray[np.float32] = down.T.astype(np.float32) @ (weights @ across).astype(np.float32)
+    down, across = _powers(shape[0]), weights @ _powers(shape[1])
+    # NumPy's product would start threads.
+    surface: NDArray[np.float32] = cv2.gemm(
+        down.astype(np.float32), across.astype(np.float32), 1, None, 0, flags=cv2.GEMM_1_T
+    )
     return surface
 
 

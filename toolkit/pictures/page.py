@@ -11,10 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError
+from toolkit.errors import LimitReachedError, UnreadableInputError
 from toolkit.pictures.container import Container, read_container
+from toolkit.store.opening import open_file
 from toolkit.vocabulary import Ink
 
 # Threads cost more than they save on small pictures, and servers bring their own.
@@ -27,27 +28,11 @@ MAX_ASPECT = 100
 # Enough for a character that covers a tenth of the page.
 WORKING_SIDE = 512
 
-# What Pillow raises on damaged files.
+# What Pillow raises on damaged files; an assertion fails if a palette is missing.
 DECODING_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    OverflowError,
-    struct.error,
-    zlib.error,
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError),
+    *(AssertionError, struct.error, zlib.error),
 )
-
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 Page = NDArray[np.uint8]
 
@@ -58,19 +43,16 @@ def decode_page(source: Path | bytes, *, ink: Ink | None, name: str) -> Page:
     Transparent parts get the shade that contrasts with the ink: the opposite of ``ink`` if it is
     given, else the opposite of what is visible; holes in an opaque sheet get the sheet's shade.
 
-    Args:
-        source: A file, or its content.
-        ink: Light or dark; None if unknown.
-        name: Of the picture, for errors.
-
     Returns:
         (height, width) uint8, 0 black to 255 white, upright; the longer side of a large picture is
         reduced to 512 to 1,023 pixels.
     """
-    content = source if isinstance(source, bytes) else _read_file(source)
-    if len(content) > MAX_BYTES:
+    if isinstance(source, Path):
+        with open_file(source) as file:
+            source = file.read(MAX_BYTES + 1)
+    if len(source) > MAX_BYTES:
         raise _too_large(name, f"more than {MAX_BYTES // 1_000_000} MB")
-    container = read_container(content, name)
+    container = read_container(source, name)
     width, height = container.size
     if width * height > MAX_PIXELS:
         raise _too_large(name, f"{width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
@@ -91,19 +73,6 @@ def _too_large(name: str, what: str) -> LimitReachedError:
     return LimitReachedError(f"{name} has {what}", hint="give a smaller picture, or crop it")
 
 
-def _read_file(path: Path) -> bytes:
-    try:
-        if not path.exists():
-            raise MissingInputError(f"{path}: no such file", hint="give a PNG or JPEG file")
-        # A pipe or a device could block for ever or never end.
-        if not path.is_file():
-            raise UnreadableInputError(f"{path} is not a file", hint="give a PNG or JPEG file")
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UnreadableInputError(f"{path}: {error.strerror}", hint="check its permissions") from error
-
-
 def _decode(container: Container, ink: Ink | None) -> Page:
     with Image.open(io.BytesIO(container.pixels), formats=[container.format]) as image:
         if image.size != container.size:
@@ -116,8 +85,8 @@ def _decode(container: Container, ink: Ink | None) -> Page:
             grey = _on_a_ground(_reduced(image.convert("LA")), ink)
         else:
             grey = _reduced(image.convert("L"))
-    turn = TURNS.get(container.orientation)
-    return np.asarray(grey if turn is None else grey.transpose(turn))
+    grey.getexif()[0x0112] = container.orientation
+    return np.asarray(ImageOps.exif_transpose(grey))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
