@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from toolkit.errors import UsageError
-from toolkit.types import Ingredient, MergeRequest, MergeResult, MergeStep
-from toolkit_soups.mean import soup
+from toolkit.types import MergeRequest, MergeResult, MergeStep
+from toolkit_soups.mean import known_accuracy, soup
 from toolkit_soups.options import GreedyOptions
 
 
@@ -22,7 +22,7 @@ def merge(request: MergeRequest) -> MergeResult:
     """
     options: GreedyOptions = request.options
     names = [item.name for item in request.ingredients]
-    order = sorted(range(len(names)), key=lambda index: -_accuracy(request.ingredients[index]))
+    order = sorted(range(len(names)), key=lambda index: -known_accuracy(request.ingredients[index]))
     tried = _Tried(request)
     counts = [0] * len(order)
     counts[order[0]] = 1
@@ -81,11 +81,3 @@ class _Tried:
 def _is_better(score: float, best: float, options: GreedyOptions) -> bool:
     wanted = best + options.min_gain
     return score >= wanted if options.tie == "accept-equal" else score > wanted
-
-
-def _accuracy(item: Ingredient) -> float:
-    if item.validation_accuracy is None:
-        raise UsageError(
-            f"{item.name}: its validation accuracy is unknown", hint="name a data set with --dataset"
-        )
-    return item.validation_accuracy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toolkit.errors import UsageError
 from toolkit.tensors import weighted_mean
 from toolkit.types import Ingredient, MergeRequest, MergeResult, tensorwise
 
@@ -27,3 +28,16 @@ def soup(ingredients: Sequence[Ingredient], shares: tuple[float, ...]) -> MergeR
         ingredients, lambda arrays, _: weighted_mean(arrays, shares), shares=shares, elementwise=True
     )
     return MergeResult(model, shares=shares)
+
+
+def known_accuracy(item: Ingredient) -> float:
+    """The validation accuracy of an ingredient.
+
+    Raises:
+        UsageError: If it is unknown.
+    """
+    if item.validation_accuracy is None:
+        raise UsageError(
+            f"{item.name}: its validation accuracy is unknown", hint="name a data set with --dataset"
+        )
+    return item.validation_accuracy

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from toolkit.errors import UsageError
 from toolkit.types import Ingredient, MergeRequest, MergeResult
-from toolkit_soups.mean import soup
+from toolkit_soups.mean import known_accuracy, soup
 from toolkit_soups.options import WeightedOptions
 
 _NEARLY_EQUAL = 0.98
@@ -56,7 +56,7 @@ def _explicit(weights: Sequence[float], ingredients: Sequence[Ingredient]) -> li
 
 
 def _from_accuracies(ingredients: Sequence[Ingredient], floor: float, power: float) -> list[float]:
-    above = [max(_accuracy(item) - floor, 0.0) for item in ingredients]
+    above = [max(known_accuracy(item) - floor, 0.0) for item in ingredients]
     best = max(above)
     if best == 0.0:
         raise UsageError(
@@ -65,12 +65,3 @@ def _from_accuracies(ingredients: Sequence[Ingredient], floor: float, power: flo
         )
     # Relative to the best: a large power of a small number underflows.
     return [(value / best) ** power if value > 0.0 else 0.0 for value in above]
-
-
-def _accuracy(item: Ingredient) -> float:
-    if item.validation_accuracy is None:
-        raise UsageError(
-            f"{item.name}: its validation accuracy is unknown",
-            hint="name a data set with --dataset, or set the weights with -o weights=…",
-        )
-    return item.validation_accuracy

@@ -62,7 +62,8 @@ def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple
         known: Problems of the ingredients, those of the stage conform included.
 
     Returns:
-        The state with its unrelated pairs, and every problem of every stage.
+        The state with its unrelated pairs, conformed already if no measurement can change the order
+        of the ingredients, and every problem of every stage.
     """
     found = list(known)
     conformed = state
@@ -72,7 +73,7 @@ def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple
         conformed = dataclasses.replace(conformed, unrelated=state.unrelated)
     for stage in STAGES[1:] if state.ingredients else ():
         found += stage.problems(conformed)
-    return state, tuple(found)
+    return (conformed if state.images.open is None else state), tuple(found)
 
 
 def run(state: MergeState) -> Outcome:
@@ -127,7 +128,10 @@ class _Run:
         return Outcome(state, verdicts, found, merged, plain, remarks)
 
     def _staged(self, state: MergeState) -> MergeState:
+        done = {report.stage for report in state.reports}
         for index, stage in enumerate(STAGES):
+            if stage.name in done:
+                continue
             if state.images.open is not None:
                 state = dataclasses.replace(state, evaluate=self._scorer(state, STAGES[index + 1 :]))
             state = self._apply(stage, state)

@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.merging.chart import ChartRow, accuracy_chart
 from toolkit.merging.report import MergeReport, Score
-from toolkit.vocabulary import SplitName
+from toolkit.vocabulary import SplitName, percent
 
 
 def page(report: MergeReport) -> str:
@@ -22,7 +22,7 @@ def page(report: MergeReport) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": _percent, "signed": _signed, "plain": _plain, "capital": _capital, "steps": _steps
+        "percent": percent, "signed": _signed, "plain": _plain, "capital": _capital, "steps": _steps
     }  # fmt: skip
     charts = [_chart(report, score) for score in report.scores]
     return environment.get_template("report.html.j2").render(report=report, charts=charts)
@@ -52,13 +52,9 @@ def _steps(report: MergeReport) -> list[tuple[str, str, float | None, bool]]:
     best: float | None = None
     for step in report.steps:
         change = None if best is None else step.score - best
-        rows.append((step.ingredient, _percent(step.score), change, step.accepted))
+        rows.append((step.ingredient, percent(step.score), change, step.accepted))
         best = step.score if step.accepted or best is None else best
     return rows
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.2f} %"
 
 
 def _signed(gain: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from toolkit.vocabulary import SplitName
+from toolkit.vocabulary import SplitName, percent
 
 if TYPE_CHECKING:
     from toolkit.engine import Evaluation
@@ -88,17 +88,17 @@ def judge(
     on = f"on {merged.images:,} {split} images"
     significance = _p_value(comparison.p_value)
     figures = (
-        f"{_percent(merged.accuracy)} against {_percent(opponent.accuracy)} {on} "
+        f"{percent(merged.accuracy)} against {percent(opponent.accuracy)} {on} "
         f"({100 * gain:+.2f} points, {significance})"
     )
     what = f"The result is {unchanged} unchanged, which" if unchanged else "The merge"
     outcome: Outcome
     if unchanged == best:
         outcome = "unchanged"
-        sentence = f"The result is {unchanged} unchanged: {_percent(merged.accuracy)} {on}."
+        sentence = f"The result is {unchanged} unchanged: {percent(merged.accuracy)} {on}."
     elif comparison.gained == comparison.lost:
         outcome = "equal"
-        sentence = f"{what} is as good as the best ingredient, {best}: {_percent(merged.accuracy)} {on}."
+        sentence = f"{what} is as good as the best ingredient, {best}: {percent(merged.accuracy)} {on}."
     elif gain < 0:
         outcome = "worse" if comparison.p_value < _SIGNIFICANT else "perhaps worse"
         sentence = f"{what} is NOT better than the best ingredient, {best}: {figures}."
@@ -149,7 +149,3 @@ def _p_value(p: float) -> str:
     if p < 0.001:
         return "p < 0.001"
     return f"p = {p:.3f}" if p < _SIGNIFICANT else f"not significant, p = {p:.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"

@@ -192,10 +192,10 @@ def _plan(
     options = route_options(request.options, {"strategy": strategy.options})["strategy"]
     state = dataclasses.replace(state, strategy=strategy, options=options, images=images)
     resolved = _recipe(toolkit, request, recipe, state, out)
-    state, found = plan(dataclasses.replace(state, recipe=resolved), problems)
     notes = [*models.notes, *conform.notes(state)] if ingredients else list(models.notes)
     if images.name and state.convention is None:
         notes.append(f"input format of the models unknown: assumed to be {Convention()}")
+    state, found = plan(dataclasses.replace(state, recipe=resolved), problems)
     notes += [f"{pair.sentence}: a mean of their weights is useless" for pair in state.unrelated]
     if request.plan and not found:
         choices.append(recalibrate.skip(state) or _recalibrated(resolved))
