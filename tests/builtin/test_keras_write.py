@@ -365,9 +365,7 @@ def exporter(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["h5", "keras"])
-def test_an_export_states_the_digest_to_read_back(
-    name: str, trained: Path, tmp_path: Path
-) -> None:
+def test_an_export_states_the_digest_to_read_back(name: str, trained: Path, tmp_path: Path) -> None:
     model = read_keras(trained)
     result = exporter(name).export(ExportRequest(model, tmp_path / f"out.{name}"))
     assert result.path == tmp_path / f"out.{name}"
