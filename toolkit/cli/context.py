@@ -28,15 +28,7 @@ _TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 class CommandLine:
-    """The object of every Click context.
-
-    Args:
-        load_catalog: Loads the plugins; None for those that are installed.
-
-    Attributes:
-        toolkit: Plugins and workspace.
-        output: Where the command prints.
-    """
+    """The object of every Click context: the toolkit, and where the command prints."""
 
     def __init__(self, load_catalog: Callable[[], Catalog] | None = None) -> None:
         self.toolkit = Toolkit() if load_catalog is None else Toolkit(load_catalog=load_catalog)
@@ -66,23 +58,16 @@ def pass_command_line(function: F) -> F:
     return cast("F", run)
 
 
-def program_options(function: F) -> F:
-    """Add the common options to the program, with their environment variables."""
-    for declarations, settings in reversed(COMMON_OPTIONS.values()):
-        function = click.option(*declarations, **settings)(function)
-    return function
-
-
-def with_common_options(command: click.Command) -> click.Command:
+def with_common_options(command: click.Command, *, environment: bool = False) -> click.Command:
     """Add the common options to a command and its subcommands, except for names that it uses itself.
 
     They mean the same before and after the command's name. Only the program reads their environment
     variables: otherwise a variable would replace an option typed before the command's name.
     """
     taken = {name for parameter in command.params for name in (*parameter.opts, parameter.name)}
-    for name, (declarations, settings) in COMMON_OPTIONS.items():
-        if taken.isdisjoint({name, *declarations}):
-            command.params.append(click.Option(declarations, **settings, allow_from_autoenv=False))
+    for declarations, settings in COMMON_OPTIONS:
+        if taken.isdisjoint({*declarations, declarations[-1].strip("-").replace("-", "_")}):
+            command.params.append(click.Option(declarations, **settings, allow_from_autoenv=environment))
     if isinstance(command, click.Group):
         for below in command.commands.values():
             with_common_options(below)
@@ -113,9 +98,6 @@ def pass_request(request_type: type[Any]) -> Callable[[F], F]:
 
     Parameters are named like the request's fields; what was not typed has the request's default, and
     ``--convention`` fills ``convention`` and ``conventions``. Other parameters follow as keywords.
-
-    Args:
-        request_type: A dataclass of :mod:`toolkit.requests`.
     """
 
     def decorate(function: F) -> F:
@@ -154,12 +136,7 @@ def command_line_of(context: click.Context) -> CommandLine:
 
 
 def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
-    """Read the output settings ahead of Click, for errors that happen while it parses.
-
-    Args:
-        arguments: Of the command line.
-        environ: Environment variables.
-    """
+    """Read the output settings before Click does, for errors in its parsing."""
     arguments = arguments[: arguments.index("--")] if "--" in arguments else arguments
     output = environ.get("TOOLKIT_OUTPUT", "")
     for place, argument in enumerate(arguments):
@@ -171,12 +148,23 @@ def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
     return Output(json=output.lower() == "json", debug=debug)
 
 
-def _common(apply: Callable[[CommandLine, Any], None], *declarations: str, **settings: Any) -> _Common:
+def _common(
+    apply: str | Callable[[CommandLine, Any], None], *declarations: str, **settings: Any
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """An option that sets an attribute of the output, or calls a function."""
+
     def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
         if value not in (None, False):
-            apply(command_line_of(context), value)
+            command_line = command_line_of(context)
+            setattr(command_line.output, apply, value) if isinstance(apply, str) else apply(
+                command_line, value
+            )
 
     return declarations, {"callback": callback, "expose_value": False, "is_eager": True, **settings}
+
+
+def _set_format(command_line: CommandLine, name: str) -> None:
+    command_line.output.json = name == "json"
 
 
 def _set_workspace(command_line: CommandLine, folder: Path) -> None:
@@ -185,47 +173,28 @@ def _set_workspace(command_line: CommandLine, folder: Path) -> None:
     command_line.toolkit.folder = folder
 
 
-_Common = tuple[tuple[str, ...], dict[str, Any]]
-
-COMMON_OPTIONS: dict[str, _Common] = {
-    "output": _common(
-        lambda line, value: setattr(line.output, "json", value == "json"),
+COMMON_OPTIONS = (
+    _common(
+        _set_format,
         "--output",
         type=click.Choice(["text", "json"], case_sensitive=False),
         help="Print the result as text or as one JSON document.",
     ),
-    "quiet": _common(
-        lambda line, value: setattr(line.output, "quiet", value),
-        "--quiet",
-        is_flag=True,
-        help="Show no progress and no notes.",
-    ),
-    "verbose": _common(
-        lambda line, value: setattr(line.output, "verbose", value),
-        "-v",
-        "--verbose",
-        is_flag=True,
-        help="Show all facts and notes.",
-    ),
-    "log_file": _common(
-        lambda line, path: line.output.log_to(path),
+    _common("quiet", "--quiet", is_flag=True, help="Show no progress and no notes."),
+    _common("verbose", "-v", "--verbose", is_flag=True, help="Show all facts and notes."),
+    _common(
+        lambda command_line, path: command_line.output.log_to(path),
         "--log-file",
         type=OUTPUT_PATH,
-        metavar="FILE",
         help="Write notes, warnings and errors to the end of this file, too.",
     ),
-    "debug": _common(
-        lambda line, value: setattr(line.output, "debug", value),
-        "--debug",
-        is_flag=True,
-        help="Show the traceback of an expected failure, too.",
-    ),
-    "workspace": _common(
+    _common("debug", "--debug", is_flag=True, help="Show the traceback of an expected failure, too."),
+    _common(
         _set_workspace,
         "--workspace",
         type=INPUT_PATH,
         metavar="DIR",
         help="Folder with models/, datasets/ and runs/; by default the working directory.",
     ),
-}
-"""Declarations and settings of each common option, by the name of its parameter."""
+)
+"""Declarations and settings of each common option."""

@@ -26,18 +26,8 @@ if TYPE_CHECKING:
 
 BUG, USAGE, NOT_FOUND, STORAGE, LIMIT, INTERRUPTED, TERMINATED = 1, 2, 3, 7, 8, 130, 143
 
-_DISK = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EMFILE,
-    errno.ENFILE,
-)
-_NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+_DISK = {"ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE"}
+_NO_PATH = {"ENAMETOOLONG", "ENOTDIR", "ELOOP"}
 _SHOWN_OF_A_NAME = 40
 
 
@@ -47,12 +37,7 @@ class Terminated(KeyboardInterrupt):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How the program ends.
-
-    Attributes:
-        code: For programs; see :mod:`toolkit.errors`.
-        traceback: Empty for an expected failure without ``--debug``.
-    """
+    """How the program ends; the traceback of an expected failure is empty without ``--debug``."""
 
     code: str
     message: str
@@ -62,13 +47,7 @@ class Failure:
 
 
 def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRecord] = ()) -> Failure:
-    """How an exception ends the program.
-
-    Args:
-        error: Raised by a command.
-        debug: Whether an expected failure shows its traceback.
-        plugins: Those that are loaded, to find the plugin whose bug it is.
-    """
+    """How an exception ends the program; a bug is attributed to one of the loaded plugins or to us."""
     shown = "".join(traceback.format_exception(error)) if debug else ""
     if isinstance(error, ToolkitError):
         return Failure(error.code, error.message, error.hint, error.exit_status, shown)
@@ -135,19 +114,15 @@ def _say(text: str) -> None:
 
 def _system_failure(error: OSError, shown: str) -> Failure | None:
     """A failure that the operating system reports; None if it is a bug."""
-    where = f"{error.filename}: " if error.filename else ""
-    message = f"{where}{error.strerror}"
-    if error.errno in _NO_PATH:
+    name, path = errno.errorcode.get(error.errno or 0, ""), error.filename
+    message = f"{path}: {error.strerror}" if path else str(error.strerror)
+    if name in _NO_PATH:
         return Failure("usage", message, "choose another path", USAGE, shown)
-    if error.errno == errno.EACCES and isinstance(error.filename, str) and _may_not_be_read(error.filename):
+    if name == "EACCES" and isinstance(path, str) and Path(path).exists() and not os.access(path, os.R_OK):
         return Failure("unreadable", message, "change its permissions", NOT_FOUND, shown)
-    if error.errno in _DISK:
+    if name in _DISK:
         return Failure("storage", message, "check the disk and its permissions", STORAGE, shown)
     return None
-
-
-def _may_not_be_read(name: str) -> bool:
-    return Path(name).exists() and not os.access(name, os.R_OK)
 
 
 def _nameless(error: BaseException, shown: str) -> Failure | None:
@@ -161,10 +136,8 @@ def _nameless(error: BaseException, shown: str) -> Failure | None:
 def _bug(error: BaseException, plugins: Sequence[PluginRecord]) -> Failure:
     message = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
     owner = _owner(error, plugins)
-    if owner is None:
-        hint = "this is a bug; please report it with the traceback"
-    else:
-        hint = f"this is a bug in the plugin {owner}; please report it there with the traceback"
+    where = "; please report it" if owner is None else f" in the plugin {owner}; please report it there"
+    hint = f"this is a bug{where} with the traceback"
     return Failure("bug", message, hint, BUG, "".join(traceback.format_exception(error)))
 
 
@@ -182,26 +155,24 @@ def _owner(error: BaseException, plugins: Sequence[PluginRecord]) -> PluginRecor
 
 
 def _for_people(failure: Failure) -> str:
-    behind = f"({failure.hint})" if failure.hint else ""
-    between = "\n" if "\n" in failure.message else " "
-    line = f"error: {failure.message}{between}{behind}".rstrip()
+    """One line, or on a terminal paragraphs that fit."""
+    paragraphs = [*failure.message.splitlines(), *([f"({failure.hint})"] if failure.hint else [])]
+    separate = "\n" in failure.message
+    text = "error: " + ("\n" if separate else " ").join(paragraphs)
     if not is_terminal(sys.stderr):
-        return line
+        return text
     width = max(shutil.get_terminal_size().columns, 40)
-    if len(line) > width or "\n" in failure.message:
-        paragraphs = [*failure.message.splitlines(), *([behind] if behind else [])]
+    if separate or len(text) > width:
         indent = " " * len("error: ")
-        line = "\n".join(
-            textwrap.fill(
-                paragraph,
-                width,
-                initial_indent=indent if number else "error: ",
-                subsequent_indent=indent,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-            for number, paragraph in enumerate(paragraphs)
+        wrapper = textwrap.TextWrapper(
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
-    if os.environ.get("NO_COLOR"):
-        return line
-    return click.style("error:", fg="red", bold=True) + line.removeprefix("error:")
+        text = "error: " + "\n".join(map(wrapper.fill, paragraphs)).lstrip()
+    colour = None if os.environ.get("NO_COLOR") else "red"
+    return (
+        text if colour is None else click.style("error:", fg=colour, bold=True) + text.removeprefix("error:")
+    )

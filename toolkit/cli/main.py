@@ -19,7 +19,6 @@ from toolkit.cli.commands import BUILTIN_COMMANDS, BuiltinCommand
 from toolkit.cli.context import (
     CommandLine,
     command_line_of,
-    program_options,
     settings_of,
     with_common_options,
     with_environment,
@@ -161,9 +160,11 @@ class Commands(click.Group):
     epilog="Every option has an environment variable, such as TOOLKIT_OUTPUT or TOOLKIT_TRAIN_EPOCHS.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@program_options
 def toolkit() -> None:
     """Train, merge, export and serve networks that read handwritten characters."""
+
+
+with_common_options(toolkit, environment=True)
 
 
 def main() -> None:
