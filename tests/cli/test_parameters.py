@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from toolkit import hookimpl
-from toolkit.cli.context import CommandLine, options_option, pass_request
+from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.main import toolkit as program
 from toolkit.cli.parameters import (
     ARCHITECTURE,
@@ -23,8 +23,6 @@ from toolkit.cli.parameters import (
     MODEL,
     RUN,
     STRATEGY,
-    convention_option,
-    force_option,
     request_options,
 )
 from toolkit.declarations import Command
@@ -57,9 +55,7 @@ def command() -> click.Command:
     @click.option("--resume", type=RUN)
     @click.option("--model", type=MODEL)
     @click.option("--twice", is_flag=True)
-    @options_option("the work")
-    @convention_option(multiple=True)
-    @force_option
+    @request_options(Work, "options", "convention", "force")
     @pass_request(Work)
     def work(command_line: CommandLine, request: Work, *, twice: bool, **_names: Any) -> None:
         """Do some work."""

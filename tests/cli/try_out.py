@@ -10,7 +10,7 @@ import click
 from click.testing import CliRunner, Result
 
 from toolkit import hookimpl
-from toolkit.cli.context import CommandLine, options_option, pass_command_line
+from toolkit.cli.context import CommandLine, pass_command_line
 from toolkit.cli.main import toolkit as program
 from toolkit.declarations import Command
 from toolkit.host.catalog import Catalog
@@ -54,7 +54,7 @@ def reporting() -> click.Command:
     """A command that prints how it was called."""
 
     @click.command("try-out")
-    @options_option("the thing")
+    @click.option("-o", "--option", "options", multiple=True)
     @click.option("--times", type=int, default=1)
     @pass_command_line
     def command(command_line: CommandLine, options: tuple[str, ...], times: int) -> None:

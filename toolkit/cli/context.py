@@ -12,15 +12,13 @@ import click
 from click.core import ParameterSource
 
 from toolkit.cli.output import Output
-from toolkit.cli.parameters import INPUT_PATH, OUTPUT_PATH, options_option
+from toolkit.cli.parameters import INPUT_PATH, OUTPUT_PATH
 from toolkit.errors import MissingInputError
 from toolkit.operations.toolkit import Toolkit
 
 if TYPE_CHECKING:
     from toolkit.host.catalog import Catalog
     from toolkit.host.manager import PluginRecord
-
-__all__ = ["CommandLine", "options_option", "pass_command_line", "pass_request"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import DATASET, FOLDER, options_option, request_options
+from toolkit.cli.parameters import DATASET, FOLDER, request_options
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def list_command(command_line: CommandLine, request: ListDatasets) -> None:
 
 @command.command("show")
 @click.argument("name", required=False, type=DATASET)
-@options_option("the data set's loader")
+@request_options(ShowDataset, "options")
 @pass_request(ShowDataset)
 def show(command_line: CommandLine, request: ShowDataset) -> None:
     """Count the images of a data set by split and class.
@@ -69,8 +69,7 @@ def get(command_line: CommandLine, request: GetDataset) -> None:
 
 @command.command("make")
 @click.argument("name")
-@request_options(MakeDataset, "format", "seed", out=FOLDER)
-@options_option("the data set")
+@request_options(MakeDataset, "format", "seed", "options", out=FOLDER)
 @pass_request(MakeDataset)
 def make(command_line: CommandLine, request: MakeDataset) -> None:
     """Write a computed data set to files.

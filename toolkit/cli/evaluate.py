@@ -11,8 +11,6 @@ from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import (
     DATASET,
     MODEL,
-    convention_option,
-    options_option,
     request_options,
 )
 from toolkit.cli.tables import print_table
@@ -29,9 +27,7 @@ _LOWEST = 2
 
 @click.command("evaluate")
 @click.argument("models", nargs=-1, required=True, type=MODEL, metavar="MODEL…")
-@request_options(Evaluate, "split", "csv", "force", dataset=DATASET)
-@convention_option(multiple=True)  # type: ignore[untyped-decorator]
-@options_option("the data set loader")
+@request_options(Evaluate, "split", "convention", "options", "csv", "force", dataset=DATASET)
 @pass_request(Evaluate)
 def command(command_line: CommandLine, request: Evaluate) -> None:
     """Evaluate models on a data set, in onnxruntime.

@@ -13,9 +13,6 @@ from toolkit.cli.parameters import (
     EXPORTER,
     MODEL,
     OUTPUT_PATH,
-    convention_option,
-    force_option,
-    options_option,
     request_options,
 )
 from toolkit.requests.export import Export
@@ -29,10 +26,7 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("model", type=MODEL)
-@request_options(Export, to=EXPORTER, out=OUTPUT_PATH, dataset=DATASET)
-@convention_option
-@options_option("the exporter")
-@force_option
+@request_options(Export, "convention", "options", "force", to=EXPORTER, out=OUTPUT_PATH, dataset=DATASET)
 @pass_request(Export)
 def command(command_line: CommandLine, request: Export) -> None:
     """Write a model for other programs.

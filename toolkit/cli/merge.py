@@ -15,8 +15,6 @@ from toolkit.cli.parameters import (
     INPUT_PATH,
     MODEL,
     STRATEGY,
-    convention_option,
-    options_option,
     request_options,
 )
 from toolkit.errors import StorageError
@@ -50,10 +48,14 @@ class _Images(click.IntRange):
 
 @click.command("merge", short_help="Make one model of several.")
 @click.argument("models", nargs=-1, metavar="[MODEL]...", type=MODEL)
-@request_options(Merge, strategy=STRATEGY, recalibrate=_Images(1), dataset=DATASET)
-@options_option("the merge strategy")
-@convention_option(multiple=True)  # type: ignore[untyped-decorator]
-@request_options(Merge, "out", "plan", "keep_worse", "or_best", "force", "seed", "test", recipe=INPUT_PATH)
+@request_options(
+    Merge,
+    *("options", "convention", "out", "plan", "keep_worse", "or_best", "force", "seed", "test"),
+    strategy=STRATEGY,
+    recalibrate=_Images(1),
+    dataset=DATASET,
+    recipe=INPUT_PATH,
+)
 @pass_request(Merge)
 def command(command_line: CommandLine, request: Merge) -> None:
     """Make one model of several.

@@ -116,19 +116,16 @@ MODEL = ModelPath()
 
 
 class ConventionType(click.ParamType):  # type: ignore[type-arg]
-    """``ORIENTATION/SCALE/INK``, of all models, or ``MODEL=ORIENTATION/SCALE/INK``."""
+    """``ORIENTATION/SCALE/INK``; if a request has conventions by model, ``MODEL=…`` as well."""
 
-    name = "convention"
-
-    def __init__(self, *, of_one_model: bool) -> None:
-        self._of_one_model = of_one_model
+    def __init__(self, *, by_model: bool) -> None:
+        self._by_model = by_model
+        self.name = "[MODEL=]orientation/scale/ink" if by_model else "orientation/scale/ink"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
-        """A convention, or a pair of a model (None for all) and its convention."""
-        if not isinstance(value, str):
-            return value
-        model, _, text = value.rpartition("=") if self._of_one_model else ("", "", value)
-        return (model or None, Convention.parse(text)) if self._of_one_model else Convention.parse(text)
+        """A convention; by model, a pair of the model (None for all) and its convention."""
+        model, _, text = value.rpartition("=") if self._by_model else ("", "", value)
+        return (model or None, Convention.parse(text)) if self._by_model else Convention.parse(text)
 
 
 def request_options(request_type: type[Any], *names: str, **types: click.ParamType) -> Callable[[F], F]:  # type: ignore[type-arg]
@@ -136,30 +133,49 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
 
     Args:
         request_type: A dataclass of :mod:`toolkit.requests`; its fields give the order.
-        *names: Fields.
+        *names: Fields; ``options`` adds ``-o KEY=VALUE``, ``convention`` adds ``--convention``.
         **types: Fields with a Click type of their own, such as :data:`DATASET`.
     """
     from toolkit.options import describe_fields, json_schema
 
     described = {field.name: field for field in describe_fields(request_type)}
     required = json_schema(request_type)["required"]
+    by_model = "conventions" in described
+    common = {
+        "options": {
+            "type": click.STRING,
+            "multiple": True,
+            "metavar": "KEY=VALUE",
+            "help": "May be given several times; `toolkit plugins show NAME` lists them.",
+        },
+        "convention": {
+            "type": ConventionType(by_model=by_model),
+            "multiple": by_model,
+            "help": "MODEL=… is for one model; may be given several times." if by_model else "",
+        },
+    }
 
     def decorate(function: F) -> F:
         for name in reversed([name for name in described if name in {*names, *types}]):
-            settings = _settings(described[name], types.get(name))
-            function = click.option(f"--{name.replace('_', '-')}", required=name in required, **settings)(
-                function
+            settings = _settings(described[name], types.get(name)) | common.get(name, {})
+            settings["help"] = (
+                f"{_sentence(described[name].help)} {common.get(name, {}).get('help', '')}".strip()
             )
+            flags = ["-o", "--option", name] if name == "options" else [f"--{name.replace('_', '-')}"]
+            function = click.option(*flags, required=name in required, **settings)(function)
         return function
 
     return decorate
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _settings(field: OptionInfo, kind: Any) -> dict[str, Any]:
-    text = {"help": f"{field.help[:1].upper()}{field.help[1:]}."}
-    if field.type == "true or false":
-        return {"is_flag": True, **text}
     noun = field.type.partition(",")[0]
+    if noun == "true or false":
+        return {"is_flag": True}
     if kind is None and field.choices:
         kind = click.Choice(field.choices)
     elif kind is None and noun in ("whole number", "number"):
@@ -168,46 +184,5 @@ def _settings(field: OptionInfo, kind: Any) -> dict[str, Any]:
     elif kind is None:
         kind = OUTPUT_PATH if noun == "path" else click.STRING
     if field.default in (None, "", [], {}):
-        return {"type": kind, **text}
-    return {"type": kind, "default": field.default, "show_default": True, **text}
-
-
-def convention_option(function: F | None = None, *, multiple: bool = False) -> Any:
-    """Add ``--convention``; the function gets ``convention``, a Convention or None.
-
-    Args:
-        function: The command's function.
-        multiple: Allow ``--convention MODEL=…`` as well, several times: the function gets a tuple of
-            pairs, which :func:`toolkit.cli.context.pass_request` turns into ``convention`` and
-            ``conventions``.
-    """
-    add = click.option(
-        "--convention",
-        type=ConventionType(of_one_model=multiple),
-        multiple=multiple,
-        metavar="[MODEL=]ORIENTATION/SCALE/INK" if multiple else "ORIENTATION/SCALE/INK",
-        help="Input format, if a model has no card, such as transposed/unit/light."
-        + (" May be given several times." if multiple else ""),
-    )
-    return add if function is None else add(function)
-
-
-def force_option(function: F) -> F:
-    """Add ``--force``; the function gets ``force``."""
-    return click.option("--force", is_flag=True, help="Replace existing files.")(function)
-
-
-def options_option(owner: str) -> Callable[[F], F]:
-    """Add ``-o key=value`` to a command; its function gets ``options``, a tuple of texts.
-
-    Args:
-        owner: Whose options they are, for the help text: ``the merge strategy``.
-    """
-    return click.option(
-        "-o",
-        "--option",
-        "options",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help=f"An option of {owner}; may be given several times. `toolkit plugins show NAME` lists them.",
-    )
+        return {"type": kind}
+    return {"type": kind, "default": field.default, "show_default": True}

@@ -15,8 +15,6 @@ from toolkit.cli.parameters import (
     INPUT_PATH,
     MODEL,
     RUN,
-    convention_option,
-    options_option,
     request_options,
 )
 from toolkit.errors import UsageError
@@ -35,17 +33,12 @@ _WITH_RESUME = {"resume", "force"}
 @click.option("--from", "from_model", type=MODEL, metavar="MODEL", help="Model file to fine-tune.")
 @request_options(
     Train,
-    "epochs",
-    "seed",
-    "name",
-    "force",
+    *("epochs", "seed", "convention", "name", "options", "force"),
     dataset=DATASET,
     arch=ARCHITECTURE,
     resume=RUN,
     config=INPUT_PATH,
 )
-@convention_option
-@options_option("the training, the architecture or the data set loader")
 @pass_request(Train)
 def command(command_line: CommandLine, request: Train) -> None:
     """Train a network, or fine-tune one with --from.
