@@ -12,12 +12,17 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from toolkit import Toolkit
+from toolkit.cli.context import CommandLine
 from toolkit.cli.jsonable import to_jsonable
+from toolkit.cli.main import toolkit as program
 from toolkit.cli.output import Output
 from toolkit.cli.progress import BarProgress, LineProgress
 from toolkit.declarations import Need
+from toolkit.operations.export import Exported
 from toolkit.vocabulary import Convention, SilentProgress
 
 
@@ -177,3 +182,17 @@ def test_a_bar_fits_into_80_columns_and_notes_stand_above_it() -> None:
     assert "3/10" in shown
     assert "5000/5000" in shown
     assert shown.rstrip().endswith("\x1b[?25h")
+
+
+def test_an_export_prints_two_facts_and_with_verbose_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = Exported(Path("a.onnx"), 1_720_000, "onnx", "on 64 images", "ab" * 32, {"opset": 17})
+    monkeypatch.setattr(Toolkit, "export", lambda *_, **__: exported)
+    arguments = ["export", "a.h5", "--to", "onnx"]
+    short = CliRunner().invoke(program, arguments, obj=CommandLine())
+    assert (short.stdout, short.stderr) == ("a.onnx  1.64 MiB\nverified: on 64 images\n", "")
+    long = CliRunner().invoke(program, [*arguments, "-v"], obj=CommandLine())
+    assert (long.stdout, long.stderr) == (short.stdout, f"opset: 17\nsha256: {'ab' * 32}\n")
+    document = json.loads(
+        CliRunner().invoke(program, [*arguments, "--output=json"], obj=CommandLine()).stdout
+    )
+    assert document["facts"] == {"opset": 17}

@@ -11,6 +11,7 @@ from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import DATASET, FOLDER, request_options
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
+from toolkit.vocabulary import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,13 +89,13 @@ def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("data set", no_wrap=True)
-    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
     table.add_column("summary", overflow="fold")
     table.add_column("where", overflow="fold")
     for dataset in datasets:
         folders = dict.fromkeys(path if path.is_dir() else path.parent for path in dataset.files.values())
         summary = f"{dataset.summary} (default)" if dataset.default else dataset.summary
-        size = f"{dataset.size / 1e6:,.1f}" if dataset.files else ""
+        size = file_size(dataset.size) if dataset.files else ""
         table.add_row(dataset.name, size, summary, ", ".join(_first(list(folders))) or "computed")
     console.print(table)
 

@@ -27,7 +27,7 @@ from toolkit.requests.predict import Predict
 from toolkit.requests.runs import RemoveRuns
 from toolkit.requests.train import Train
 from toolkit.store import publish_bytes
-from toolkit.vocabulary import Progress
+from toolkit.vocabulary import Progress, file_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,7 +122,7 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     details = [
         *(f"{item.epochs} epochs, {item.images_per_second:,.0f} images/s" for item in trained),
         f"strategy {merged.report.strategy}",
-        f"{exported.size / 1e6:.2f} MB, verified",
+        f"{file_size(exported.size)}, verified",
         f"{len(scores)} models, {scores[0].images:,} test images",
         f"{recognised} of {len(pictures)} pictures correct",
     ]
