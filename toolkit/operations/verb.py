@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from toolkit.operations.resources import Resources
 from toolkit.options import options_from_mapping
@@ -58,6 +58,13 @@ class Verb(Generic[Q, R]):
         self.module, _, self.function = function.partition(".")
         self.request = request
 
-    def __get__(self, resources: Resources | None, owner: type[Resources]) -> BoundVerb[Q, R]:
-        assert resources is not None, "a verb is called on an instance"
+    @overload
+    def __get__(self, resources: None, owner: type[Resources]) -> Verb[Q, R]: ...
+
+    @overload
+    def __get__(self, resources: Resources, owner: type[Resources]) -> BoundVerb[Q, R]: ...
+
+    def __get__(self, resources: Resources | None, owner: type[Resources]) -> Verb[Q, R] | BoundVerb[Q, R]:
+        if resources is None:
+            return self
         return BoundVerb(resources, self.module, self.function, self.request)
