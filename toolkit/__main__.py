@@ -1,20 +1,24 @@
 """The process of the command line, for ``toolkit`` and ``python -m toolkit``.
 
-It can be interrupted from its first instruction on: handlers are installed before the slow imports.
+It can be interrupted from its first instruction on: handlers are installed before the slow imports,
+of which the standard module ``signal`` is one.
 """
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found,unused-ignore]
 import os
-import signal
-from types import FrameType
 
-_INTERRUPTIONS = {signal.SIGINT: b"error: interrupted\n", signal.SIGTERM: b"error: terminated\n"}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+_INTERRUPTIONS = {int(signal.SIGINT): b"error: interrupted\n", int(signal.SIGTERM): b"error: terminated\n"}
 
 
 def end_at_once(number: int, _frame: FrameType | None) -> None:
     """Handle an interruption while there is no work to clean up after."""
-    os.write(2, _INTERRUPTIONS[signal.Signals(number)])
+    os.write(2, _INTERRUPTIONS[number])
     os._exit(128 + number)
 
 
