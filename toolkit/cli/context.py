@@ -29,7 +29,7 @@ class CommandLine:
     """The object of every Click context: the toolkit, and where the command prints."""
 
     def __init__(self, load_catalog: Callable[[], Catalog] | None = None) -> None:
-        self.toolkit = Toolkit() if load_catalog is None else Toolkit(load_catalog=load_catalog)
+        self.toolkit = Toolkit(load_catalog=load_catalog)
         self.output = Output()
 
     @property

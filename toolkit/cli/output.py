@@ -25,14 +25,9 @@ WIDTH_OF_A_PIPE = 120
 
 
 class Output:
-    """Where a command prints.
+    """Where a command prints; its attributes are the common options of the command line.
 
-    Attributes:
-        json: Whether the result is one JSON document (``--output json``).
-        quiet: Whether progress and notes are suppressed (``--quiet``).
-        verbose: Whether results and notes are complete (``--verbose``).
-        debug: Whether an expected failure shows its traceback (``--debug``).
-        answered: Whether the result has been printed; there is only one document.
+    ``answered`` says whether the result has been printed: there is only one document.
     """
 
     def __init__(self, *, json: bool = False, debug: bool = False, quiet: bool = False) -> None:

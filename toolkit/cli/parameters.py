@@ -36,12 +36,7 @@ def _completed(known: Known, context: click.Context, incomplete: str) -> list[Co
 
 
 class Name(click.ParamType):  # type: ignore[type-arg]  # generic from Click 8.3 on
-    """A name that the operation looks up; completion lists the known ones with their summaries.
-
-    Args:
-        name: Shown as the placeholder in the help.
-        known: Lists names and summaries.
-    """
+    """A name that the operation looks up; completion lists the known ones with their summaries."""
 
     def __init__(self, name: str, known: Known) -> None:
         self.name = name

@@ -17,19 +17,12 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class LineProgress:
-    """Progress for logs and pipes: one line every ten seconds; each epoch is a ``note``.
-
-    Args:
-        stream: Where the lines are printed.
-        clock: Returns seconds.
-    """
+    """Progress for logs and pipes: one line every ten seconds; each epoch is a ``note``."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
-        self._task = ""
-        self._unit = ""
-        self._total = 0
+        self._task, self._unit, self._total = "", "", 0
         self._last = 0.0
 
     def note(self, text: str) -> None:
@@ -56,12 +49,7 @@ class LineProgress:
 
 
 class LoggedProgress:
-    """Another progress whose notes go to a log as well.
-
-    Args:
-        shown: The other progress.
-        log: Writes a line.
-    """
+    """Another progress whose notes go to a log as well."""
 
     def __init__(self, shown: ShownProgress, log: Callable[[str], None]) -> None:
         self._log = log
@@ -75,11 +63,7 @@ class LoggedProgress:
 
 
 class BarProgress:
-    """Progress on a terminal: one live bar, with notes above it.
-
-    Args:
-        console: On the terminal.
-    """
+    """Progress on a terminal: one live bar, with notes above it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -17,10 +17,7 @@ def print_table(console: Console, table: Table) -> None:
 
     In a pipe every row is one line. On a terminal that is too narrow for the columns, each row
     becomes a record: its first cell, then one line for each other cell with its title.
-
-    Args:
-        console: Where it is printed.
-        table: Without a box; only the first column, the name of the row, may be folded.
+    Only the first column, the name of the row, may be folded.
     """
     from rich.measure import Measurement
 

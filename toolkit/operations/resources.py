@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from toolkit.store import Workspace
 
 
-def _installed_catalog() -> Catalog:
-    from toolkit.host.catalog import Catalog
-
-    return Catalog.load()
-
-
 class Resources:
     """The plugins and the workspace, each loaded when it is first used.
 
@@ -33,7 +27,7 @@ class Resources:
     def __init__(
         self,
         workspace: str | Path | Workspace = ".",
-        load_catalog: Callable[[], Catalog] = _installed_catalog,
+        load_catalog: Callable[[], Catalog] | None = None,
         before_reading: Callable[[Path], None] | None = None,
         *,
         follow_links: bool = True,
@@ -53,7 +47,9 @@ class Resources:
     @cached_property
     def catalog(self) -> Catalog:
         """The contributions of all plugins."""
-        return self._load_catalog()
+        from toolkit.host.catalog import Catalog
+
+        return Catalog.load() if self._load_catalog is None else self._load_catalog()
 
     @cached_property
     def data(self) -> DataLibrary:
