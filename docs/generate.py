@@ -1,6 +1,6 @@
-"""Writes the parts of the documentation that are made from the code.
+"""Generates the pages of the documentation that are made from the code: ``python -m docs.generate``.
 
-``python -m docs.generate`` writes them; a test compares them with what stands here.
+A test compares the pages with the code.
 """
 
 from __future__ import annotations

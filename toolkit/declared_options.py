@@ -102,7 +102,7 @@ def _struct_of(options_type: Any) -> Any:
 
 
 def _documented(docstring: str) -> dict[str, str]:
-    """What the section "Attributes" says about each field."""
+    """The descriptions of fields in the section "Attributes"."""
     section = docstring.partition("Attributes:\n")[2]
     found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section, re.MULTILINE)
     return {name: " ".join(text.replace("``", "").split()) for name, text in found}

@@ -218,7 +218,7 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
 
 
 def _set(values: dict[str, Any], key: str, value: Any, schema: Mapping[str, Any], owner: str) -> None:
-    """Put a value where its dotted key says; a text is what was typed."""
+    """Put a value at its dotted key; a text is parsed by its type."""
     place, node, rest = values, without_null(schema)[0], key
     while True:
         name, dot, rest = rest.partition(".")
@@ -229,7 +229,7 @@ def _set(values: dict[str, Any], key: str, value: Any, schema: Mapping[str, Any]
         if not dot or node.get("type") != "object":
             break
         place = place.setdefault(name, {})
-    # A dot behind something that is not a table is part of the key.
+    # After a key that is not a table, a dot is part of the key.
     name += dot + rest
     if name in place:
         raise UsageError(f"option {key} of {owner} is given twice", hint="give it once")

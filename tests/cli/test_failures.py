@@ -78,7 +78,7 @@ def test_debug_adds_the_traceback() -> None:
         assert result.exit_code == 6
 
 
-def test_a_bug_keeps_its_traceback_and_is_laid_at_the_plugins_door() -> None:
+def test_a_bug_keeps_its_traceback_and_names_its_plugin() -> None:
     result = run(raising(ValueError("oh no")), "try-out")
     assert result.exit_code == 1
     assert "Traceback (most recent call last)" in result.stderr
@@ -113,7 +113,7 @@ def test_errors_while_arguments_are_parsed_are_json_too() -> None:
         assert json.loads(result.stdout)["error"]["code"] == "usage"
 
 
-def test_a_failure_behind_the_result_makes_no_second_document() -> None:
+def test_a_failure_after_the_result_makes_no_second_document() -> None:
     @click.command()
     @pass_command_line
     def command(command_line: CommandLine) -> None:

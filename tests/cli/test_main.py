@@ -109,7 +109,7 @@ def test_commands_work_with_the_public_toolkit() -> None:
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_common_options_stand_before_or_behind_the_command(before: bool, tmp_path: Path) -> None:
+def test_common_options_are_given_before_or_after_the_command(before: bool, tmp_path: Path) -> None:
     common = ["--output", "json", "--quiet", "--debug", "--workspace", str(tmp_path)]
     result = run(reporting, *([*common, "try-out"] if before else ["try-out", *common]))
     assert json.loads(result.stdout) == {

@@ -167,7 +167,7 @@ def test_in_a_log_quick_work_says_nothing() -> None:
     assert stream.getvalue() == "done\n"
 
 
-def test_a_bar_fits_into_80_columns_and_notes_stand_above_it() -> None:
+def test_a_bar_fits_into_80_columns_and_notes_are_above_it() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=80, no_color=True)
     progress = BarProgress(console)

@@ -75,7 +75,7 @@ def with_common_options(command: click.Command, *, environment: bool = False) ->
 def with_environment(command: click.Command, prefix: str) -> click.Command:
     """Let every option of a command, and of those below it, be set by ``<prefix>_<OPTION>``.
 
-    Click would name the variable after the function's argument, which nobody can see.
+    Click would name the variable after the function's argument, which users do not see.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.allow_from_autoenv and parameter.envvar is None:

@@ -108,7 +108,7 @@ def _say(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError:
-        # A log on a full disk: the exit status still says what happened.
+        # A log on a full disk; the exit status is still right.
         return
 
 

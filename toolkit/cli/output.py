@@ -151,5 +151,5 @@ def make_console(stream: TextIO) -> Console:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether somebody watches the stream on a terminal that can draw."""
+    """Whether the stream is a terminal that can draw."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"

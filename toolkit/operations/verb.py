@@ -33,7 +33,7 @@ class BoundVerb(Generic[Q, R]):
 
         Raises:
             UsageError: If a field is unknown, missing or not allowed.
-            ToolkitError: As the verb says.
+            ToolkitError: See the verb's function in :mod:`toolkit.operations`.
         """
         operations = importlib.import_module(f"toolkit.operations.{self.module}")
         if request is None:
