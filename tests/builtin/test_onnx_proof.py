@@ -115,7 +115,7 @@ def test_a_broken_export_is_refused(change, message):
 def test_a_good_export_is_verified():
     content, model, sources = broken(lambda proto: None)
     facts = prove(content, model, sources, None)
-    assert facts["compared_with"] == "graph"
+    assert facts["compared_with"] == "the model's graph"
     assert facts["largest_probability_difference"] < 1e-5
     assert facts["largest_logit_difference"] < 1e-4
 

@@ -72,7 +72,7 @@ def request(model, network, folder):
 @pytest.mark.train
 def test_verified_against_keras_and_the_graph(model, network, tmp_path):
     done = export(request(model, network, tmp_path))
-    assert done.facts["compared_with"] == "Keras and graph"
+    assert done.facts["compared_with"] == "Keras and the model's graph"
     session = onnxruntime.InferenceSession(done.path.read_bytes())
     (image,), (probabilities,) = session.get_inputs(), session.get_outputs()
     assert (image.name, image.shape) == ("image", ["batch", 28, 28, 1])

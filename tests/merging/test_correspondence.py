@@ -116,11 +116,11 @@ def test_layers_that_one_has_and_the_other_has_not_are_named(nets: Any) -> None:
     )
     assert differences(first, other, "a.h5") == [
         "has 3 operations, a.h5 has 2",
-        "has MaxPooling2D in layer pool (MaxPooling2D), which a.h5 has not",
+        "has layer pool (MaxPooling2D), which a.h5 does not have",
     ]
     assert differences(other, first, "b.h5") == [
         "has 2 operations, b.h5 has 3",
-        "lacks the MaxPooling2D of b.h5's layer pool (MaxPooling2D)",
+        "lacks b.h5's layer pool (MaxPooling2D)",
     ]
 
 
@@ -198,6 +198,17 @@ def test_an_operator_that_differs_is_named_with_its_layer() -> None:
     assert differences(built("Relu"), built("Tanh"), "a.h5") == [
         "layer d (Tanh) computes Tanh, a.h5's d computes Relu"
     ]
+
+
+def test_a_part_of_a_layer_that_only_one_network_has_is_named_with_its_layer() -> None:
+    plain = runnable([Node("MatMul", ("x", "d/k"), ("y",), layer="d")], {"d/k": (4, 4)})
+    nodes = [Node("MatMul", ("x", "d/k"), ("a",), layer="d"), Node("Relu", ("a",), ("y",), layer="d")]
+    active = runnable(nodes, {"d/k": (4, 4)})
+    assert differences(plain, active, "a.h5") == [
+        "has 2 operations, a.h5 has 1",
+        "has Relu in layer d (Relu), which a.h5 does not have",
+    ]
+    assert differences(active, plain, "b.h5")[1] == "lacks Relu in b.h5's layer d (Relu)"
 
 
 def test_a_constant_that_differs_is_named() -> None:

@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from toolkit.graph import Node
@@ -135,6 +136,14 @@ class _Described:
         parts = [value.rpartition("/")[2] for value in node.inputs if value in self.wiring.tensors]
         return f"{node.operator} with {', '.join(parts)}" if parts else node.operator
 
+    def by_layer(self, nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
+        """Each layer of some nodes, and their operators with "in" if they are only a part of it."""
+        for name, group in groupby(nodes, self.name):
+            found = list(group)
+            whole = sum(self.name(node) == name for node in self.wiring.nodes.values())
+            operators = ", ".join(node.operator for node in found)
+            yield self.layer(found[0]), "" if len(found) == whole else f"{operators} in "
+
     def name(self, node: Node) -> str:
         """The name of a node's layer."""
         return node.layer or node.name or node.outputs[0]
@@ -187,10 +196,10 @@ def _missing(ours: _Described, theirs: _Described, called: str) -> Iterator[str]
                     f"{called}'s {ours.name(a_node)} computes {ours.computation(a_node)}"
                 )
         else:
-            for node in other:
-                yield f"has {node.operator} in layer {theirs.layer(node)}, which {called} has not"
-            for node in mine:
-                yield f"lacks the {node.operator} of {called}'s layer {ours.layer(node)}"
+            for layer, operators in theirs.by_layer(other):
+                yield f"has {operators}layer {layer}, which {called} does not have"
+            for layer, operators in ours.by_layer(mine):
+                yield f"lacks {operators}{called}'s layer {layer}"
 
 
 def _dialect(model: Model) -> str:

@@ -74,7 +74,7 @@ def graph_reference(model: Model) -> Reference:
             raw if graph.outputs_probabilities else softmax(raw), found[logits] if logits else None
         )
 
-    return Reference("graph", predict)
+    return Reference("the model's graph", predict)
 
 
 def prove(
@@ -121,7 +121,7 @@ def verified_by(facts: Mapping[str, Any]) -> str:
     """The figures of :func:`prove` as a phrase."""
     images = facts["random_images"] + facts["real_images"]
     difference = facts["largest_probability_difference"]
-    return f"{images} images, probabilities within {difference:.1e} of {facts['compared_with']}"
+    return f"same predictions as {facts['compared_with']} on {images} images, within {difference:.1e}"
 
 
 class _Differences:
