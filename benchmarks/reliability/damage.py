@@ -16,7 +16,7 @@ from benchmarks.reliability.scenarios import Sample
 from benchmarks.reliability.tracing import DONE, REFUSED, run_traced
 from toolkit.errors import DamagedFileError, ToolkitError
 from toolkit.model import Card
-from toolkit.model.card_file import publish_model, verify_file
+from toolkit.model.card_file import checked_card, publish_model
 
 _SECONDS = 10
 _MEMORY = 1 << 30  # bytes beyond what the process has already
@@ -83,7 +83,7 @@ def _flipped(whole: bytes, times: int) -> Iterator[tuple[str, bytes]]:
 def _refused(figures: Figures, where: str, target: Path) -> None:
     figures.trials += 1
     try:
-        verify_file(target)
+        checked_card(target)
     except DamagedFileError:
         figures.old += 1
     else:

@@ -92,7 +92,7 @@ def test_links_pipes_folders_and_second_names_are_not_opened(models: Path) -> No
 
 
 def test_no_error_names_a_folder_of_the_machine(models: Path) -> None:
-    (models / "b.onnx").write_bytes(b"a stranger's")
+    (models / "b.onnx").write_bytes(b"another program's")
 
     for function, name in ((found_at, "nothing.h5"), (found_at, "../x"), (output_path, "b.onnx")):
         with pytest.raises(ToolkitError) as caught:
@@ -134,9 +134,9 @@ def test_an_output_may_be_new_or_one_of_ours(models: Path) -> None:
     assert output_path("ours.h5", [models]) == models / "ours.h5"
 
 
-def test_an_output_never_takes_the_place_of_a_strangers_file(models: Path) -> None:
+def test_an_output_never_replaces_another_programs_file(models: Path) -> None:
     publish_model(models / "b.h5", lambda staging: staging.write_bytes(b"x") and None, Card())
-    (models / "b.onnx").write_bytes(b"a stranger's, of the same stem")
+    (models / "b.onnx").write_bytes(b"another program's, of the same stem")
     (models / "link.h5").symlink_to(models / "b.h5")
     (models / "out").symlink_to(models.parent)
 

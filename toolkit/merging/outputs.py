@@ -11,7 +11,7 @@ from pathlib import Path
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.merging.recipe import Recipe, recipe_path
 from toolkit.merging.report import MergeReport
-from toolkit.model.card_file import card_path, read_card, verify_file
+from toolkit.model.card_file import card_path, checked_card, read_card
 from toolkit.store import publish_text
 from toolkit.store.opening import read_file
 
@@ -99,7 +99,7 @@ class Outputs:
                 f"{self.model}: exists and is not a merge of this toolkit",
                 hint="move it away, choose another --out, or use --force",
             )
-        verify_file(self.model)
+        checked_card(self.model)
 
     def _check_card(self) -> None:
         """A card that its model has left behind must not stop the merge after its work."""

@@ -141,19 +141,6 @@ def read_with_card(model_path: Path, read: Callable[[Path], M]) -> tuple[M, Card
     raise _restless(model_path)
 
 
-def verify_file(model_path: Path) -> Literal["ok", "unknown"]:
-    """Compare a model's file with the digest in its card.
-
-    Returns:
-        ``unknown`` if there is no card with a digest.
-
-    Raises:
-        As for :func:`checked_card`.
-    """
-    card = checked_card(model_path)
-    return "unknown" if card is None or not card.file_sha256 else "ok"
-
-
 def write_card(model_path: Path, card: Card) -> Card:
     """Publish the card of a model's file that exists already.
 

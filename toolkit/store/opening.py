@@ -124,8 +124,7 @@ class ConfinedFile:
         return file_state(self.path) == self.state
 
 
-def is_name(name: str) -> bool:
-    """Whether a text can be the name of a file."""
+def _is_name(name: str) -> bool:
     segments = name.split("/")
     return len(segments) <= _MOST_SEGMENTS and all(_SEGMENT.fullmatch(segment) for segment in segments)
 
@@ -142,7 +141,7 @@ def name_of(path: Path, roots: Sequence[Path]) -> str | None:
     for root in roots:
         if path.is_relative_to(root):
             name = "/".join((_own_name(root), *path.relative_to(root).parts))
-            return name if is_name(name) else None
+            return name if _is_name(name) else None
     return None
 
 
@@ -227,7 +226,7 @@ def _own_name(root: Path) -> str:
 
 def _places(name: str, roots: Sequence[Path]) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Each place that a name may mean: first below the root that it begins with, then below all."""
-    if not is_name(name):
+    if not _is_name(name):
         raise UsageError(
             "a name has one to four parts of letters, digits, '.', '_' and '-', "
             "each beginning with a letter or a digit",
