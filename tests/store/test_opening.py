@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from toolkit.errors import (
     MissingInputError,
     PlanRefusedError,
+    StorageError,
     ToolkitError,
     UnreadableInputError,
     UsageError,
@@ -181,3 +183,24 @@ def test_a_link_is_followed_only_where_that_is_wanted(tmp_path: Path) -> None:
 def test_json_is_parsed_strictly(text: bytes) -> None:
     with pytest.raises(UnreadableInputError, match=r"a\.json: not valid JSON"):
         parse_json(text, "a.json")
+
+
+@pytest.mark.parametrize("call", ["open", "fstat", "close"])
+def test_a_disk_that_fails_while_a_file_is_opened_is_a_named_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    real = getattr(os, call)
+
+    def failing(*arguments: object, **options: object) -> object:
+        if call == "close":
+            real(*arguments, **options)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing)
+        if call == "close":
+            assert read_file(tmp_path / "a") == b"x"
+        else:
+            with pytest.raises(StorageError, match="a could not be read: Input/output error"):
+                read_file(tmp_path / "a")

@@ -22,15 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from toolkit.errors import (
-    DamagedFileError,
-    MissingInputError,
-    StorageError,
-    ToolkitError,
-    UnreadableInputError,
-)
+from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
 from toolkit.model.card import Card, parse_card
 from toolkit.store.digest import file_sha256
+from toolkit.store.faults import storage_error
 from toolkit.store.file_state import FileState, state_of
 from toolkit.store.locks import exclusive
 from toolkit.store.opening import CARD_SUFFIX, open_file, parse_json, read_file
@@ -73,6 +68,9 @@ def card_path(model_path: Path) -> Path:
 
     ``<stem>.card.json``; where that is the card of another model with the same stem that still
     exists, ``<file name>.card.json``.
+
+    Raises:
+        StorageError: If the disk refuses to read a card.
     """
     long, short = _names(model_path)
     for path in (long, short):
@@ -250,7 +248,10 @@ def _restless(model_path: Path) -> StorageError:
 def _file_state(path: Path) -> FileState:
     """Differs once the file has been replaced."""
     with open_file(path) as file:
-        return state_of(os.fstat(file.fileno()))
+        try:
+            return state_of(os.fstat(file.fileno()))
+        except OSError as error:
+            raise storage_error(error, path, "could not be read") from error
 
 
 def _names(model_path: Path) -> tuple[Path, Path]:
@@ -287,14 +288,15 @@ def _file_of(card: Path, model_path: Path) -> str | None:
     """The file name in a card; None if there is no card or it cannot be read."""
     try:
         data = parse_json(_text(card, model_path), card.name)
-    except ToolkitError:
+    except (MissingInputError, UnreadableInputError):
         return None
     name = data.get("file", "") if isinstance(data, dict) else None
     return name if isinstance(name, str) and name == Path(name).name else None
 
 
 def _text(card: Path, model_path: Path) -> bytes:
-    return read_file(card, follow_links=model_path.is_symlink())
+    # Not Path.is_symlink, which raises what the disk reports.
+    return read_file(card, follow_links=os.path.islink(model_path))  # noqa: PTH114
 
 
 def _parse(text: bytes, where: str) -> _Record:

@@ -16,7 +16,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -51,16 +51,18 @@ def open_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedRead
         UnreadableInputError: If it is no regular file, or permission is missing.
         StorageError: If the operating system refuses for another reason.
     """
-    try:
-        descriptor = os.open(path, _FILE if follow_links else _FILE | os.O_NOFOLLOW)
-    except OSError as error:
-        raise _refusal(error, path) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UnreadableInputError(
-            f"{path}: a folder, pipe or device, not a file", hint="move it away or name another file"
-        )
-    with os.fdopen(descriptor, "rb") as file:
+    with ExitStack() as stack:
+        try:
+            descriptor = os.open(path, _FILE if follow_links else _FILE | os.O_NOFOLLOW)
+            stack.callback(_close, descriptor)
+            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            file = os.fdopen(descriptor, "rb", closefd=False) if is_regular else None
+        except OSError as error:
+            raise _refusal(error, path) from error
+        if file is None:
+            raise UnreadableInputError(
+                f"{path}: a folder, pipe or device, not a file", hint="move it away or name another file"
+            )
         yield file
 
 
@@ -206,6 +208,11 @@ def output_path(name: str, roots: Sequence[Path]) -> Path:
             f"{name} exists and was not written by this toolkit", hint="choose another output name"
         )
     return path
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # it was only read
+        os.close(descriptor)
 
 
 def _refusal(error: OSError, path: Path) -> MissingInputError | UnreadableInputError | StorageError:
