@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from quarters import CLASSES, save_keras, save_reader
 
-from toolkit.errors import IncompatibleModelsError, UnreadableInputError, UsageError
+from toolkit.errors import IncompatibleModelsError, MissingInputError, UnreadableInputError, UsageError
 from toolkit.model import Card
 from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.evaluate import evaluate
@@ -44,6 +44,12 @@ def test_the_data_set_that_a_model_was_trained_on_is_the_default(toolkit: Toolki
     assert set(score.recall) == set(CLASSES)
     assert list(score.recall.values()) == sorted(score.recall.values())
     assert score.assumed == ()
+
+
+def test_a_data_set_of_the_card_that_is_not_here_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "a.h5", 1, noise=0.01, dataset="letters")
+    with pytest.raises(MissingInputError, match=r"a\.h5 was trained on data set letters.*--dataset"):
+        evaluate(toolkit, Evaluate(models=(path,)), QUIET)
 
 
 def test_what_a_file_does_not_say_is_assumed_and_said(toolkit: Toolkit, tmp_path: Path) -> None:

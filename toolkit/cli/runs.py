@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from toolkit.operations.runs import Run, RunDetails
 
+_TEXTS = ("run", "state", "started", "data set", "architecture")
+
 
 @click.group("runs")
 def command() -> None:
@@ -55,19 +57,8 @@ def remove_command(command_line: CommandLine, request: RemoveRuns) -> None:
 
 
 def _print_list(runs: Sequence[Run], console: Console) -> None:
-    from rich.table import Table
-
-    if not runs:
-        console.print("no runs")
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run", overflow="fold")
-    for title in ("state", "started", "data set", "architecture"):
-        table.add_column(title, no_wrap=True)
-    for title in ("epochs", "validation"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for run in runs:
-        table.add_row(
+    rows = [
+        (
             run.name,
             run.state,
             run.created[:16].replace("T", " "),
@@ -76,26 +67,26 @@ def _print_list(runs: Sequence[Run], console: Console) -> None:
             f"{run.epochs}/{run.planned}",
             percent(run.validation_accuracy),
         )
-    print_table(console, table)
+        for run in runs
+    ]
+    titles = ("run", "state", "started", "data set", "architecture", "epochs", "validation")
+    if rows:
+        _print_table(titles, rows, console)
+    else:
+        console.print("no runs")
 
 
 def _print_details(details: RunDetails, console: Console) -> None:
-    from rich.table import Table
-
     run, record = details.run, details.record
+    settings = {**record.architecture_options, **record.options}
     console.print(f"run           {shown_path(run.path)}")
     console.print(f"state         {run.state}" + (f": {run.error}" if run.error else ""))
     console.print(f"started       {run.created}, toolkit {record.versions.get('toolkit', '?')}")
     console.print(f"data set      {run.dataset}: {record.fit_images:,} fit images")
     console.print(f"architecture  {run.architecture or f'that of {run.start_from}'}, seed {record.seed}")
-    settings = {**record.architecture_options, **record.options}
-    console.print(f"settings      {', '.join(f'{key}={value}' for key, value in settings.items())}")
-    console.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("epoch", "loss", "accuracy", "val loss", "validation", "images/s"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for epoch in details.history:
-        table.add_row(
+    console.print(f"settings      {', '.join(f'{key}={value}' for key, value in settings.items())}\n")
+    rows = [
+        (
             f"{epoch.epoch}/{run.planned}",
             f"{epoch.loss:.4f}",
             percent(epoch.accuracy),
@@ -103,4 +94,17 @@ def _print_details(details: RunDetails, console: Console) -> None:
             percent(epoch.val_accuracy),
             f"{epoch.images_per_second:,.0f}",
         )
+        for epoch in details.history
+    ]
+    _print_table(("epoch", "loss", "accuracy", "val loss", "validation", "images/s"), rows, console)
+
+
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="left" if title in _TEXTS else "right", no_wrap=title != "run")
+    for row in rows:
+        table.add_row(*row)
     print_table(console, table)

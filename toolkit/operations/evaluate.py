@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.declarations import DatasetSource
-from toolkit.errors import MissingInputError, UsageError
+from toolkit.errors import UsageError
 from toolkit.model import Model
+from toolkit.operations.dataset_choice import choose_dataset
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.options import route_options
@@ -65,7 +65,7 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
     if request.csv is not None and not request.force and os.path.lexists(request.csv):
         raise UsageError(f"{request.csv} exists", hint="choose another file, or replace it with --force")
     models = [open_model(toolkit, path) for path in request.models]
-    source = _source(toolkit, request.dataset, models[0], progress)
+    source = choose_dataset(toolkit, request.dataset, models[0], progress)
     options = route_options(request.options, {"loader": toolkit.data.loader_of(source).options})
     images = toolkit.data.open(source, request.split, options["loader"])
     evaluated = []
@@ -98,22 +98,6 @@ def _evaluated(
     lowest_first = dict(sorted(recall.items(), key=lambda item: item[1]))
     figures = (result.images, result.accuracy, result.low, result.high, result.log_loss)
     return EvaluatedModel(path, images.name, split, *figures, lowest_first, assumed)
-
-
-def _source(toolkit: Resources, wanted: str | None, first: Model, progress: Progress) -> DatasetSource:
-    """The data set that is named, that of the first model's card, or the first one found."""
-    if wanted is None and first.card.dataset:
-        try:
-            source = toolkit.data.find(first.card.dataset)
-        except MissingInputError:
-            progress.note(f"{first.name} was trained on data set {first.card.dataset}, which is not here")
-        else:
-            progress.note(f"data set {source.name}: {first.name} was trained on it")
-            return source
-    source = toolkit.data.find(wanted)
-    if wanted is None:
-        progress.note(f"data set {source.name}, the first one found: {source.summary}")
-    return source
 
 
 def _csv(evaluated: Sequence[EvaluatedModel]) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from toolkit.declarations import Architecture, DatasetSource, NoOptions
 from toolkit.errors import BusyError, MissingInputError, PluginError, StorageError, ToolkitError, UsageError
 from toolkit.host.kinds import ARCHITECTURES, MODEL_FORMATS, RUN_LISTENERS
-from toolkit.model import Card, Model
+from toolkit.model import Card
 from toolkit.model.card_file import read_card
 from toolkit.model.saving import check_output
+from toolkit.operations.dataset_choice import choose_dataset
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.operations.runs import find_run
@@ -95,7 +96,7 @@ def _resolve(
 
     require_framework()
     start = None if request.from_model is None else open_model(toolkit, request.from_model)
-    source = _source(toolkit, request, start, progress)
+    source = choose_dataset(toolkit, request.dataset, start, progress)
     architecture = None if start is not None else _architecture(toolkit, request.arch)
     owners = {"train": TrainingOptions, "loader": toolkit.data.loader_of(source).options}
     given = given_options(request) | ({} if request.epochs is None else {"train.epochs": request.epochs})
@@ -148,27 +149,6 @@ def _resolve(
         options={owner: table for owner, table in tables.items() if table},
     )
     return resolved, task
-
-
-def _source(toolkit: Resources, request: Train, start: Model | None, progress: Progress) -> DatasetSource:
-    """The data set: the one that is named, that of the model's card, or the first one found."""
-    if request.dataset is not None:
-        return toolkit.data.find(request.dataset)
-    if start is not None and start.card.dataset:
-        try:
-            source = toolkit.data.find(start.card.dataset)
-        except MissingInputError as error:
-            raise MissingInputError(
-                f"{start.name} was trained on data set {start.card.dataset}, which is not here",
-                hint="name another one with --dataset",
-            ) from error
-        progress.note(f"data set {source.name}: {start.name} was trained on it")
-        return source
-    source = toolkit.data.find(None)
-    names = [found.name for found in toolkit.data.sources() if found.rank >= 0]
-    why = "the only one here" if len(names) == 1 else f"the first of {', '.join(names)}"
-    progress.note(f"data set {source.name}, {why}: {source.summary}")
-    return source
 
 
 def _lasting_name(toolkit: Resources, given: str | None, source: DatasetSource) -> str:

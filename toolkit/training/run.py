@@ -17,13 +17,7 @@ import numpy as np
 from toolkit.data import Dataset
 from toolkit.declarations import BuildRequest, RunEvent
 from toolkit.engine import usable_processors
-from toolkit.errors import (
-    BusyError,
-    PlanRefusedError,
-    PluginError,
-    StorageError,
-    UsageError,
-)
+from toolkit.errors import BusyError, PlanRefusedError, PluginError, StorageError, UsageError
 from toolkit.model import Card, Parent
 from toolkit.model.saving import save_model
 from toolkit.options import options_as_json
