@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -24,7 +25,7 @@ from toolkit.tensors import weights_digest
 COMMANDS = {
     "toolkit merge": (
         "emnist_model.h5",
-        ("merge", "models/a.h5", "models/b.h5", "--strategy", "mean", "--dataset", "none"),
+        ("merge", "models/a.h5", "models/b.h5", "--strategy", "mean", "--dataset", "none", "--keep-worse"),
     ),
     "toolkit export": (
         "emnist_model.keras",
@@ -66,11 +67,11 @@ def end_command(name: str, kind: str, times: int, *, broken: bool = False) -> Fi
         _add(target, "before")
         old = _state(target)
         started = time.monotonic()
-        _start(folder, command, broken=broken).communicate()
+        _, said = _start(folder, command, broken=broken).communicate()
         needed = time.monotonic() - started
         new = _state(target)
         if old == new or "before" in new:
-            raise RuntimeError(f"{name} did not replace {output}: ending it would show nothing")
+            raise RuntimeError(f"{name} did not replace {output}: {said}")
         for _ in range(_ATTEMPTS * times):
             if figures.trials == times:
                 break
@@ -104,7 +105,9 @@ def _add(path: Path, name: str) -> None:
     model = keras_model(name)
     write = Catalog.load().format_of(path).write
     assert write is not None
-    publish_model(path, lambda staging: write(model, staging), model.card)
+    # Commands replace only what they made themselves.
+    card = dataclasses.replace(model.card, made_by="merge" if name == "before" else "train")
+    publish_model(path, lambda staging: write(model, staging), card)
 
 
 def _state(path: Path) -> str:
