@@ -85,7 +85,7 @@ def _ink_of(page: Page, ink: Ink) -> NDArray[np.float32] | None:
         return None
     levels = cv2.normalize(contrast, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
     counts = np.bincount(levels.ravel(), minlength=256)
-    values = np.linspace(least, most, 256)
+    values = np.linspace(least, most, 256, dtype=np.float32)
     cut = int(cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)[0]) + 1
     paper, strokes = np.repeat(values[:cut], counts[:cut]), np.repeat(values[cut:], counts[cut:])
     if strokes.mean() - paper.mean() < max(LEAST_CONTRAST, LEAST_SEPARATION * paper.std()):
