@@ -13,7 +13,7 @@ from quarters import save_reader
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = (
         "import sys; from toolkit.cli.main import main\n"
-        "heavy = {'tensorflow', 'keras', 'onnxruntime'}\n"
+        "heavy = {'tensorflow', 'keras', 'onnxruntime', 'cv2', 'PIL'}\n"
         "try:\n    main()\n"
         "finally:\n    print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
@@ -33,7 +33,7 @@ def test_the_command_merges_without_a_framework_and_the_same_way_each_time(
         assert done.returncode == 0, done.stderr
         document = json.loads(done.stdout)
         assert document["merged"] == "models/emnist_model.h5"
-        assert done.stderr.splitlines()[-1] == "[]", "no TensorFlow, no onnxruntime"
+        assert done.stderr.splitlines()[-1] == "[]", "no TensorFlow, no onnxruntime, no OpenCV"
         digests.add(document["report"]["weights_digest"])
     assert len(digests) == 1
 
