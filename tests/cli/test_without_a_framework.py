@@ -77,7 +77,7 @@ def test_what_needs_one_says_so_at_once(tmp_path: Path, arguments: str) -> None:
     done = run(PROGRAM.replace(", standalone_mode=False", ""), arguments, tmp_path)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1] == (
-        "error: training needs tensorflow and keras, which this environment does not have"
+        "error: training needs tensorflow and keras, not installed in this environment"
         " (pip install 'modelops-toolkit[train]')"
     )
     assert not list(tmp_path.rglob("runs"))

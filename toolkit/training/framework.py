@@ -25,7 +25,7 @@ def require_framework() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"training needs {' and '.join(missing)}, which cannot be found in this environment", hint=_HINT
+            f"training needs {' and '.join(missing)}, not installed in this environment", hint=_HINT
         )
 
 
