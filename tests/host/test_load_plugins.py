@@ -16,7 +16,7 @@ from toolkit.host.kinds import MERGE_STRATEGIES, RUN_LISTENERS
 from toolkit.host.manager import load_plugins
 
 PLUGINS = Path(__file__).parents[1] / "data" / "plugins"
-BUILTIN = {"cnn", "emnist", "folders", "glyphs", "journal", "keras", "onnx", "sheet", "soups", "tf2onnx"}
+BUILTIN = {"cnn", "emnist", "folders", "glyphs", "journal", "keras", "onnx", "soups", "tf2onnx"}
 
 
 @pytest.fixture

@@ -30,12 +30,14 @@ def make_blueprint() -> flask.Blueprint:
 def _sheet(dataset: str) -> flask.Response:
     pairs = [f"{name}={value}" for name, value in flask.request.args.items()]
     options = parse_options(SheetOptions, pairs, owner="a contact sheet")
-    data = flask.current_app.extensions["toolkit"].data
-    names = {name for source in data.sources() for name in (source.name, f"{source.loader}-{source.name}")}
-    # The library would also open a path, which a client must not name.
+    toolkit = flask.current_app.extensions["toolkit"]
+    names = {
+        name for found in toolkit.list_datasets() for name in (found.name, f"{found.loader}-{found.name}")
+    }
+    # The toolkit would also open a path, which a client must not name.
     if dataset not in names:
         raise MissingInputError(
             f"there is no data set {dataset[:40]!r}", hint=f"available: {', '.join(sorted(names))}"
         )
-    content = sheet_png(data.open(dataset, options.split), options.per_class)
+    content = sheet_png(toolkit.open_dataset(dataset, options.split), options.per_class)
     return flask.Response(content, mimetype="image/png")

@@ -51,7 +51,7 @@ def command(
     """Draw a contact sheet of a data set: one row for each class, with its character and images."""
     if out.exists() and out != DEFAULT_OUT and not force:
         raise UsageError(f"{out} already exists", hint="replace it with --force, or choose another --out")
-    opened = command_line.toolkit.data.open(dataset, split)
+    opened = command_line.toolkit.open_dataset(dataset, split)
     publish_bytes(out, sheet_png(opened, per_class))
     document = {
         "sheet": str(out),
