@@ -60,7 +60,10 @@ class Loaders:
 
     def make(self, request: MakeRequest) -> Sequence[Path]:
         self.requests.append(request)
-        return [request.folder / "made.csv"]
+        path = request.folder / "parts" / "made.csv"
+        path.parent.mkdir()
+        path.write_text(str(request.seed))
+        return [path]
 
 
 @pytest.fixture
@@ -110,16 +113,31 @@ def test_get_asks_the_loader_that_knows_the_name(toolkit: Toolkit, loaders: Load
 
 def test_make_reads_the_loaders_options(toolkit: Toolkit, loaders: Loaders, tmp_path: Path) -> None:
     request = MakeDataset("blots", "idx", seed=7, options=("count=5",), out=tmp_path / "a/b")
-    make_dataset(toolkit, request, QUIET)
+    written = make_dataset(toolkit, request, QUIET)
     (made,) = loaders.requests
     assert (made.format, made.seed, made.options) == ("idx", 7, BlotOptions(5))
-    assert made.folder == tmp_path / "a/b"
+    assert written.files == (tmp_path / "a/b/parts/made.csv",)
     with pytest.raises(UsageError, match="cannot be made; there are blots"):
         make_dataset(toolkit, MakeDataset("blot"), QUIET)
     with pytest.raises(UsageError, match="0 or above"):
         make_dataset(toolkit, MakeDataset("blots", seed=-1), QUIET)
     with pytest.raises(UsageError, match="count"):
         make_dataset(toolkit, MakeDataset("blots", options=("count=0",)), QUIET)
+
+
+def test_make_replaces_files_only_with_force(toolkit: Toolkit, loaders: Loaders, tmp_path: Path) -> None:
+    path = tmp_path / "datasets/parts/made.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("the user's own")
+    with pytest.raises(UsageError, match=r"made\.csv exists.*--force"):
+        make_dataset(toolkit, MakeDataset("blots", seed=1), QUIET)
+    assert path.read_text() == "the user's own"
+    make_dataset(toolkit, MakeDataset("blots", seed=2, force=True), QUIET)
+    assert path.read_text() == "2"
+    assert not any(request.folder.exists() for request in loaders.requests)
+    (tmp_path / "datasets/.toolkit/blots-make").mkdir()  # left by a process that was killed
+    make_dataset(toolkit, MakeDataset("blots", seed=3, force=True), QUIET)
+    assert path.read_text() == "3"
 
 
 def test_two_downloads_into_one_folder_do_not_mix(toolkit: Toolkit, tmp_path: Path) -> None:
@@ -129,5 +147,5 @@ def test_two_downloads_into_one_folder_do_not_mix(toolkit: Toolkit, tmp_path: Pa
 
 def test_a_folder_that_cannot_be_made_is_reported(toolkit: Toolkit, tmp_path: Path) -> None:
     (tmp_path / "datasets").touch()
-    with pytest.raises(StorageError, match="the folder cannot be created"):
+    with pytest.raises(StorageError, match="Not a directory"):
         get_dataset(toolkit, GetDataset("small"), QUIET)

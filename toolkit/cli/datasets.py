@@ -70,7 +70,7 @@ def get(command_line: CommandLine, request: GetDataset) -> None:
 
 @command.command("make")
 @click.argument("name")
-@request_options(MakeDataset, "format", "seed", "options", out=FOLDER)
+@request_options(MakeDataset, "format", "seed", "force", "options", out=FOLDER)
 @pass_request(MakeDataset)
 def make(command_line: CommandLine, request: MakeDataset) -> None:
     """Write a computed data set to files.

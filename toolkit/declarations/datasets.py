@@ -72,7 +72,7 @@ class MakeRequest:
     """Asks for a computed data set as files.
 
     Attributes:
-        folder: Folder for the files; it exists.
+        folder: Empty folder for the files, which the host moves to the user's folder.
         format: One of the loader's formats, such as ``csv``.
         seed: Random seed, 0 or above.
         progress: Receives the number of images so far.

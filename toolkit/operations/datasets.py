@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.declarations import DatasetSource, FetchRequest, MakeRequest
-from toolkit.errors import MissingInputError, StorageError, UsageError
+from toolkit.errors import MissingInputError, UsageError
 from toolkit.host.kinds import DATASET_LOADERS
 from toolkit.operations.resources import Resources
 from toolkit.options import route_options
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
-from toolkit.store import exclusive, walk_folders
+from toolkit.store import exclusive, publish, walk_folders
 from toolkit.vocabulary import Progress, SplitName
 
 _MOST_FILES = 250_000
@@ -114,7 +116,7 @@ def get_dataset(toolkit: Resources, request: GetDataset, progress: Progress) -> 
     loader = fetchable.get(request.variant)
     if loader is None or loader.fetch is None:
         raise _unknown("downloaded", request.variant, list(fetchable), "get")
-    folder = _made(request.out or toolkit.workspace.datasets)
+    folder = request.out or toolkit.workspace.datasets
     with exclusive(folder / f"{loader.name}-download"):
         files = loader.fetch(FetchRequest(request.variant, folder, progress, request.url))
     return WrittenDataset(request.variant, folder, tuple(files))
@@ -124,7 +126,8 @@ def make_dataset(toolkit: Resources, request: MakeDataset, progress: Progress) -
     """Write a computed data set as files that other tools read.
 
     Raises:
-        UsageError: No loader makes it, or not with this format, seed or option.
+        UsageError: No loader makes it, or not with this format, seed or option; or a file exists
+            and ``force`` is not given.
         BusyError: Another process writes into the same folder.
         StorageError: The disk is full or cannot be written.
     """
@@ -136,10 +139,27 @@ def make_dataset(toolkit: Resources, request: MakeDataset, progress: Progress) -
     if request.seed < 0:
         raise UsageError(f"expected a seed of 0 or above, received {request.seed}")
     options = route_options(request.options, {"loader": loader.options})["loader"]
-    folder = _made(request.out or toolkit.workspace.datasets)
-    with exclusive(folder / f"{loader.name}-make"):
-        files = loader.make(MakeRequest(folder, request.format, request.seed, progress, options))
-    return WrittenDataset(request.name, folder, tuple(files))
+    folder = request.out or toolkit.workspace.datasets
+    staging = folder / ".toolkit" / f"{loader.name}-make"
+    with exclusive(folder / staging.name):
+        shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
+        staging.mkdir()
+        try:
+            made = loader.make(MakeRequest(staging, request.format, request.seed, progress, options))
+            files = {path: folder / path.relative_to(staging) for path in made}
+            _publish_files(files, force=request.force)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return WrittenDataset(request.name, folder, tuple(files.values()))
+
+
+def _publish_files(files: Mapping[Path, Path], *, force: bool) -> None:
+    for target in files.values():
+        if os.path.lexists(target) and not force:
+            raise UsageError(f"{target} exists", hint="choose another folder, or replace it with --force")
+    for path, target in files.items():
+        with publish(target) as place:
+            path.replace(place)
 
 
 def _listed(toolkit: Resources) -> tuple[FoundDataset, ...]:
@@ -163,16 +183,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     below = walk_folders(path, max_entries=_MOST_FILES)
     return sum((visited.path / name).stat().st_size for visited in below for name in visited.files)
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: the folder cannot be created: {error.strerror or error}", hint="name another folder"
-        ) from error
-    return folder
 
 
 def _unknown(done: str, name: str, known: list[str], command: str) -> UsageError:

@@ -48,4 +48,5 @@ class MakeDataset:
     format: str = option("csv", help="format of the files")
     seed: int = option(0, help="random seed", minimum=0)
     out: Path | None = option(None, help="folder for the files; by default datasets/")
+    force: bool = option(False, help="replace existing files")  # noqa: FBT003
     options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the data set")
