@@ -15,7 +15,7 @@ from toolkit.data.dataset import Dataset
 from toolkit.errors import StorageError
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.library import cache as cache_module
-from toolkit.library.cache import DatasetCache, Divided, Splits
+from toolkit.library.cache import Divided, Splits, cached_splits
 from toolkit.library.fingerprint import Fingerprint
 from toolkit.model import Card, Model
 from toolkit.model.card_file import checked_card, publish_model, write_card
@@ -163,12 +163,12 @@ def cache() -> Scenario:
             raise StorageError("whether the entry is written or not, what the caller got was right")
 
         try:
-            return DatasetCache(folder).splits(key(which), not_there)
+            return cached_splits(folder, key(which), not_there)
         except StorageError:
             return None
 
     def put(folder: Path, which: str) -> None:
-        DatasetCache(folder).splits(key(which), lambda: made(which))
+        cached_splits(folder, key(which), lambda: made(which))
 
     def write_new(folder: Path) -> None:
         put(folder, "new")

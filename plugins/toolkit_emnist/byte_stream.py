@@ -10,7 +10,9 @@ from typing import BinaryIO
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.errors import UnreadableInputError
+from toolkit.store.faults import storage_error
+from toolkit.store.opening import open_file
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's code for "a gzip header and trailer, largest window"
@@ -20,13 +22,7 @@ DOWNLOAD_AGAIN = "the file is damaged or was not copied whole: copy or download 
 
 
 class BrokenStreamError(UnreadableInputError):
-    """A stream that cannot be read to its end.
-
-    Args:
-        path: The file.
-        reason: What is wrong with it.
-        received: How many bytes of the target were filled before the damage.
-    """
+    """A stream that cannot be read to its end; ``received`` bytes of the target were filled."""
 
     def __init__(self, path: Path, reason: str, received: int) -> None:
         super().__init__(f"{path}: {reason}", hint=DOWNLOAD_AGAIN)
@@ -35,7 +31,7 @@ class BrokenStreamError(UnreadableInputError):
 
 
 class ByteStream:
-    """The bytes of a file, or those that a gzip file of one or more members holds."""
+    """The bytes of a file, or those in a gzip file of one or more members."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._compressed = file.read(2) == _GZIP_MAGIC
@@ -47,11 +43,7 @@ class ByteStream:
         self._inside_member = False
 
     def read_into(self, target: memoryview) -> int:
-        """Fill ``target``; fewer bytes than it holds mean the end of the stream.
-
-        Raises:
-            BrokenStreamError: A gzip file ends too early, or its checksum does not fit.
-        """
+        """Fill ``target``; returns the number of bytes, fewer than fit only at the end of the stream."""
         if not self._compressed:
             return self._file.readinto(target)  # type: ignore[attr-defined,no-any-return]
         done = 0
@@ -81,19 +73,9 @@ class ByteStream:
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[ByteStream]:
-    """Open a file; its first bytes, not its name, decide whether it is gzip.
-
-    Raises:
-        MissingInputError: There is no such file.
-        UnreadableInputError: It cannot be opened or read.
-    """
-    try:
-        with path.open("rb") as file:
+    """Open a file; its first bytes, not its name, decide whether it is gzip."""
+    with open_file(path) as file:
+        try:
             yield ByteStream(file, path)
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path}: there is no such file") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UnreadableInputError(
-            f"{path}: cannot be read: {reason}", hint="check the disk and the permissions"
-        ) from error
+        except OSError as error:
+            raise storage_error(error, path, "could not be read") from error

@@ -16,7 +16,7 @@ _MOST_COPIES = 30  # of one part, so that all pairs of train and test can be com
 
 # The fastest to read first.
 _LAYOUTS = ("IDX", "IDX.gz", "CSV", "CSV.gz")
-_RANKS = {"byclass": 10, "bymerge": 11, "balanced": 12, "letters": 13, "digits": 14, "mnist": 15}
+_RANKS = {variant: 10 + place for place, variant in enumerate(STANDARD)}
 _RANK_OF_OTHERS = 20
 _WITHOUT_TRAIN = 50
 
@@ -57,9 +57,8 @@ def detect(folder: Path) -> Sequence[DatasetSource]:
                 mappings[match["variant"].lower(), visited.path] = path
             elif match := _DATA_NAME.fullmatch(name):
                 layout = ("CSV" if match["csv"] else "IDX") + (".gz" if match["gzip"] else "")
-                part = _Part(
-                    match["variant"].lower(), match["part"].lower(), visited.depth, visited.path, layout
-                )
+                names = match["variant"].lower(), match["part"].lower()
+                part = _Part(*names, visited.depth, visited.path, layout)
                 parts.setdefault(part, {}).setdefault((match["idx"] or "").lower(), path)
     whole = {part: files for part, files in parts.items() if "" in files or len(files) == 2}
     sources = [_source(variant, whole, mappings) for variant in sorted({part.variant for part in whole})]
@@ -75,18 +74,15 @@ def _source(
     ]
     train, test = min(itertools.product(*copies), key=_preference)
     chosen = [part for part in (train, test) if part]
-    mapping = next(
-        (mappings[variant, part.folder] for part in chosen if (variant, part.folder) in mappings), None
-    )
-    if mapping is None and variant not in STANDARD:
-        return None
     files: _Files = {}
     for part in chosen:
-        files |= {
-            f"{part.name}-{key}" if key else part.name: path for key, path in sorted(parts[part].items())
-        }
-    if mapping:
-        files["mapping"] = mapping
+        for key, path in sorted(parts[part].items()):
+            files[f"{part.name}-{key}" if key else part.name] = path
+    for part in chosen:
+        if mapping := mappings.get((variant, part.folder)):
+            files.setdefault("mapping", mapping)
+    if "mapping" not in files and variant not in STANDARD:
+        return None
     classes = f"{len(STANDARD[variant])} classes" if variant in STANDARD else "own classes"
     layouts = " and ".join(dict.fromkeys(part.layout for part in chosen))
     missing = "" if train and test else f", no {'test' if train else 'train'} file"

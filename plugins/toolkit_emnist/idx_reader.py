@@ -24,21 +24,10 @@ _DEFLATE_AT_BEST = 1_032  # bytes out of one byte in: a header that promises mor
 def read_idx(
     images: Path, labels: Path, mapping: LabelMapping
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Read a pair of IDX files.
-
-    Args:
-        images: Magic number 2051, then count, 28, 28, then transposed glyphs.
-        labels: Magic number 2049, then count, then a byte for each image.
-        mapping: Which labels there are.
+    """Read a pair of IDX files, whose glyphs are transposed.
 
     Returns:
         Images (n, 28, 28) uint8, upright; class indices (n,) int32.
-
-    Raises:
-        MissingInputError: There is no such file.
-        UnreadableInputError: Header, length, number or labels are not as expected.
-        UnsupportedError: The images are not 28 by 28, or not of bytes.
-        LimitReachedError: More than ``MAX_IMAGES`` images.
     """
     indices = _read_labels(labels, mapping)
     upright = np.empty((len(indices), SIDE, SIDE), np.uint8)

@@ -11,14 +11,7 @@ from toolkit_emnist.mapping import mapping_of
 
 
 def load(request: LoadRequest) -> Dataset:
-    """Read the train or the test file of a variant.
-
-    The classes are those of the mapping, whether or not they occur.
-
-    Raises:
-        MissingInputError: The variant has no such file.
-        UnreadableInputError: A file is damaged; names file, row and column.
-    """
+    """Read a part of a variant; its classes are those of the mapping, whether or not they occur."""
     source, part = request.source, request.part
     files = source.files
     mapping = mapping_of(source.name, files.get("mapping"))

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.store.opening import read_file
 
 LABELS = 256
 _LARGEST_FILE = 64 * 1024
+_HINT = "write one line 'label code-point' for each class"
 _BYMERGE = string.digits + string.ascii_uppercase + "abdefghnqrt"
 
 STANDARD: dict[str, dict[int, str]] = {
@@ -47,7 +49,7 @@ class LabelMapping:
     def index_by_label(self) -> NDArray[np.int32]:
         """Class index by label, shape (256,); -1 for labels that are not in the mapping."""
         table = np.full(LABELS, -1, np.int32)
-        table[list(self.labels)] = np.arange(len(self.labels), dtype=np.int32)
+        table[list(self.labels)] = np.arange(len(self.labels))
         return table
 
     def __str__(self) -> str:
@@ -58,76 +60,51 @@ class LabelMapping:
 
 
 def mapping_of(variant: str, file: Path | None) -> LabelMapping:
-    """The mapping in the file; EMNIST's own for the variant if there is no file.
-
-    Raises:
-        UnreadableInputError: The file is not a mapping; names the line.
-        MissingInputError: There is no file, and the variant is not one of EMNIST's.
-    """
+    """The mapping in the file; EMNIST's own for the variant if there is no file."""
     if file is not None:
         return read_mapping(file)
     if variant not in STANDARD:
         raise MissingInputError(
             f"emnist-{variant}-mapping.txt: there is no such file in the data's folder, and EMNIST has no"
             f" variant {variant!r} ({', '.join(STANDARD)})",
-            hint="write one line 'label code-point' for each class",
+            hint=_HINT,
         )
     return LabelMapping.of(STANDARD[variant])
 
 
 def read_mapping(path: Path) -> LabelMapping:
-    """Read ``label code-point [second code-point]`` lines; the first code point is the class.
-
-    Raises:
-        MissingInputError: There is no such file.
-        UnreadableInputError: A line is invalid; names it.
-    """
+    """Read ``label code-point [second code-point]`` lines; the first code point is the class."""
+    try:
+        text = read_file(path, most=_LARGEST_FILE).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableInputError(f"{path}: expected a text file: {error}") from error
     characters: dict[int, str] = {}
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        label, character, problem = _entry(line)
-        if not problem and (label in characters or character in characters.values()):
-            twice = f"label {label}" if label in characters else f"character {character!r}"
-            problem = f"{twice} is in the mapping twice"
-        if problem:
-            raise UnreadableInputError(
-                f"{path}: row {number}: {problem}",
-                hint="each line is 'label code-point'; without the file, EMNIST's own mapping is used",
-            )
+        try:
+            label, character = _entry(line)
+            if label in characters or character in characters.values():
+                twice = f"label {label}" if label in characters else f"character {character!r}"
+                raise ValueError(f"{twice} is in the mapping twice")
+        except ValueError as error:
+            raise UnreadableInputError(f"{path}: row {number}: {error}", hint=_HINT) from error
         characters[label] = character
     if len(characters) < 2:
         raise UnreadableInputError(
-            f"{path}: expected a mapping of 2 classes or more, received {len(characters)}",
-            hint="one line 'label code-point' for each class",
+            f"{path}: expected a mapping of 2 classes or more, received {len(characters)}", hint=_HINT
         )
     return LabelMapping.of(characters)
 
 
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        if len(content) <= _LARGEST_FILE:
-            return content.decode("utf-8-sig")
-        problem = f"expected a mapping of at most {_LARGEST_FILE:,} bytes, received more"
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path}: there is no such file") from error
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror or error}"
-    except UnicodeDecodeError as error:
-        problem = f"expected a text file, received byte 0x{content[error.start]:02x} at {error.start}"
-    raise UnreadableInputError(f"{path}: {problem}")
-
-
-def _entry(line: str) -> tuple[int, str, str]:
-    """The label, its character, and what is wrong with the line."""
+def _entry(line: str) -> tuple[int, str]:
+    """The label and its character; a ValueError says what is wrong with the line."""
     fields = line.split()
     if len(fields) < 2 or not all(field.isascii() and field.isdigit() and len(field) < 8 for field in fields):
-        return 0, "", f"expected 'label code-point', received {line[:40]!r}"
+        raise ValueError(f"expected 'label code-point', received {line[:40]!r}")
     label, code = int(fields[0]), int(fields[1])
     if label >= LABELS:
-        return label, "", f"expected a label from 0 to {LABELS - 1}, received {label}"
+        raise ValueError(f"expected a label from 0 to {LABELS - 1}, received {label}")
     if code > 0x10FFFF or not chr(code).isprintable() or chr(code).isspace():
-        return label, "", f"expected the code point of a visible character, received {code}"
-    return label, chr(code), ""
+        raise ValueError(f"expected the code point of a visible character, received {code}")
+    return label, chr(code)

@@ -251,7 +251,7 @@ def test_a_source_of_many_files_costs_one_look_at_each(tmp_path: Path, shelf: Sh
     files["7"].write_text("changed")
     assert fingerprint(source, "train", shelf.declared, NoOptions()).state != key.state
     files["7"].unlink()
-    with pytest.raises(MissingInputError, match="7: there is no such file"):
+    with pytest.raises(MissingInputError, match="7: no such file"):
         fingerprint(source, "train", shelf.declared, NoOptions())
 
 

@@ -9,8 +9,8 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.data.dataset import Dataset
-from toolkit.errors import BusyError, StorageError
+from toolkit.errors import BusyError, MissingInputError, StorageError, ToolkitError
 from toolkit.library.fingerprint import Fingerprint, size_and_times
 from toolkit.store import exclusive, file_sha256, publish, publish_text
+from toolkit.store.opening import read_file
 from toolkit.vocabulary import SplitName
 
 SCHEMA = 1
 _INDEX = "entry.json"
-_LONGEST_INDEX = 1024 * 1024
+_ARRAYS = ("images.npy", "labels.npy")
 _ROWS_AT_ONCE = 2_048  # fit a core's own cache
 _WAIT_FOR_OTHERS_S = 600.0
 
@@ -51,58 +52,40 @@ class Divided:
         }
 
 
-class DatasetCache:
-    """A folder of entries, one for each state of each part of a data set.
+def cached_splits(folder: Path, key: Fingerprint, make: Callable[[], Divided]) -> Splits:
+    """The splits of a part, memory-mapped; made and stored first if there is no entry for its state.
 
     An entry is a folder with ``images.npy`` and ``labels.npy``, ordered by split, and
     ``entry.json``, which is written last and holds shapes, types, digests and the size of each
     split. Without a valid ``entry.json`` there is no entry.
 
-    Args:
-        folder: Need not exist; may be deleted at any time.
+    A second process that needs the same entry waits for the first one. If the cache cannot
+    be written, a warning is logged and the splits are returned in memory.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def splits(self, key: Fingerprint, make: Callable[[], Divided]) -> Splits:
-        """The splits of an entry, memory-mapped; made and stored first if there is no entry.
-
-        A second process that needs the same entry waits for the first one. If the cache cannot
-        be written, a warning is logged and the splits are returned in memory.
-
-        Args:
-            key: Identifies the entry.
-            make: Loads the part; if it raises, there is no entry.
-        """
-        name = re.sub(r"[^a-z0-9]+", "-", key.title.lower())[:60].strip("-")
-        same_place = f"{name}-{key.place[:12]}-"
-        entry = self._folder / f"{same_place}{key.state[:24]}"
-        found = _open(entry, key)
-        if found is not None:
+    name = re.sub(r"[^a-z0-9]+", "-", key.title.lower())[:60].strip("-")
+    same_place = f"{name}-{key.place[:12]}-"
+    entry = folder / f"{same_place}{key.state[:24]}"
+    if found := _open(entry, key):
+        return found
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(entry, wait_s=_WAIT_FOR_OTHERS_S))
+        except (BusyError, StorageError) as error:
+            _log.warning("warning: not cached: %s", error)
+            return make().splits()
+        if found := _open(entry, key):
             return found
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(exclusive(entry, wait_s=_WAIT_FOR_OTHERS_S))
-            except (BusyError, StorageError) as error:
-                _log.warning("warning: not cached: %s", error)
-                return make().splits()
-            found = _open(entry, key)
-            if found is not None:
-                return found
-            made = make()
-            try:
-                _store(entry, key, made)
-            except (StorageError, OSError) as error:
-                _log.warning("warning: not cached: %s", error)
-                shutil.rmtree(entry, ignore_errors=True)
-                return made.splits()
-            # Entries of earlier states; open maps stay valid.
-            with suppress(OSError):
-                for old in self._folder.glob(f"{same_place}*"):
-                    if old != entry and old.is_dir():
-                        shutil.rmtree(old)
-        return _open(entry, key) or made.splits()
+        made = make()
+        try:
+            _store(entry, key, made)
+        except (StorageError, OSError) as error:
+            _log.warning("warning: not cached: %s", error)
+            shutil.rmtree(entry, ignore_errors=True)
+            return made.splits()
+        for old in folder.glob(f"{same_place}*"):  # earlier states; open maps stay valid
+            if old != entry:
+                shutil.rmtree(old, ignore_errors=True)
+    return _open(entry, key) or made.splits()
 
 
 def _store(entry: Path, key: Fingerprint, made: Divided) -> None:
@@ -115,8 +98,8 @@ def _store(entry: Path, key: Fingerprint, made: Divided) -> None:
         "classes": list(dataset.classes),
         "splits": {name: len(rows) for name, rows in made.rows.items()},
         "files": {
-            "images.npy": _write(entry / "images.npy", dataset.images, order),
-            "labels.npy": _write(entry / "labels.npy", dataset.labels, order),
+            name: _write(entry / name, array, order)
+            for name, array in zip(_ARRAYS, (dataset.images, dataset.labels), strict=True)
         },
     }
     content = json.dumps(index, indent=1)
@@ -130,14 +113,13 @@ def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str
     np.lib.format.write_array_header_1_0(
         header, {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
     )
-    digest = hashlib.sha256(header.getvalue())
+    digest = hashlib.sha256()
     with publish(path) as staging, staging.open("xb") as file, ThreadPoolExecutor(1) as thread:
         file.write(header.getvalue())
-        digested: Future[None] | None = None
+        digested = thread.submit(digest.update, header.getvalue())
         for begin in range(0, len(order), _ROWS_AT_ONCE):
             rows = array[order[begin : begin + _ROWS_AT_ONCE]].data.cast("B")
-            if digested is not None:
-                digested.result()
+            digested.result()
             # Digesting and writing take about the same time, and both release the interpreter's lock.
             digested = thread.submit(digest.update, rows)
             file.write(rows)
@@ -152,27 +134,24 @@ def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str
 def _open(entry: Path, key: Fingerprint) -> Splits | None:
     """The splits; None if there is no entry, or a damaged one, which is then made again."""
     try:
-        with (entry / _INDEX).open("rb") as file:
-            recorded, _, content = file.read(_LONGEST_INDEX).partition(b"\n")
+        recorded, _, content = read_file(entry / _INDEX).partition(b"\n")
         if hashlib.sha256(content).hexdigest().encode() != recorded:
             return None
         index = json.loads(content)
         if index["schema"] != SCHEMA or index["state"] != key.state:
             return None
-        images = _map(entry / "images.npy", index["files"]["images.npy"])
-        labels = _map(entry / "labels.npy", index["files"]["labels.npy"])
-        sizes: dict[SplitName, int] = index["splits"]
-        if images is None or labels is None or not len(images) == len(labels) == sum(sizes.values()):
+        images, labels = (_map(entry / name, index["files"][name]) for name in _ARRAYS)
+        if images is None or labels is None:
             return None
         splits: dict[SplitName, Dataset] = {}
         begin = 0
-        for name, size in sizes.items():
+        for name, size in index["splits"].items():
             rows = slice(begin, begin + size)
             splits[name] = Dataset(index["name"], tuple(index["classes"]), images[rows], labels[rows])
             begin += size
-    except FileNotFoundError:
+    except (MissingInputError, FileNotFoundError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ToolkitError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         _log.info("%s: damaged cache entry ignored: %s", entry, error)
         return None
     return splits

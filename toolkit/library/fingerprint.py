@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from toolkit.declarations import DatasetLoader, DatasetSource
-from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError
+from toolkit.errors import LimitReachedError
 from toolkit.options import options_as_json
 from toolkit.store import walk_folders
+from toolkit.store.faults import storage_error
+from toolkit.store.opening import open_file
 
 MAX_FILES = 250_000
 _MOST_SAMPLED = 100  # of more files, only sizes and times count
@@ -56,12 +58,10 @@ def fingerprint(source: DatasetSource, part: Part, loader: DatasetLoader, option
     Raises:
         MissingInputError: A file is no longer there.
         UnreadableInputError: A file cannot be read.
-        LimitReachedError: More than ``MAX_FILES`` files.
+        LimitReachedError: More than ``MAX_FILES`` files in a folder.
     """
     other = "test" if part == "train" else "train"
     files = {role: path for role, path in sorted(source.files.items()) if role.partition("-")[0] != other}
-    if len(files) > MAX_FILES:
-        raise _too_many(source.name)
     paths = {role: str(path.absolute()) for role, path in files.items()}
     place = [loader.name, source.name, part, paths, options_as_json(options)]
     sampled = len(files) <= _MOST_SAMPLED
@@ -73,15 +73,11 @@ def _state_of(path: Path, *, sampled: bool) -> list[Any]:
     try:
         if path.is_dir():
             return _state_of_folder(path)
-        state: list[Any] = size_and_times(path)
-        if sampled:
-            with path.open("rb") as file:
-                state.append(_digest_of_samples(file, state[0]))
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path}: there is no such file") from error
+        with open_file(path) as file:
+            state = size_and_times(path)
+            return [*state, _digest_of_samples(file, state[0])] if sampled else state
     except OSError as error:
-        raise UnreadableInputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return state
+        raise storage_error(error, path, "could not be read") from error
 
 
 def _state_of_folder(folder: Path) -> list[Any]:
@@ -89,25 +85,19 @@ def _state_of_folder(folder: Path) -> list[Any]:
     for visited in walk_folders(folder, max_entries=10 * MAX_FILES):
         state += [[str(visited.path / name), *size_and_times(visited.path / name)] for name in visited.files]
         if len(state) > MAX_FILES:
-            raise _too_many(str(folder))
+            raise LimitReachedError(f"{folder}: expected at most {MAX_FILES:,} files, received more")
     return state
 
 
-def _too_many(what: str) -> LimitReachedError:
-    return LimitReachedError(f"{what}: expected at most {MAX_FILES:,} files, received more")
-
-
 def _digest_of_samples(file: BinaryIO, size: int) -> str:
+    between = [(size * number // (_BETWEEN + 1), _PIECE) for number in range(1, _BETWEEN + 1)]
+    samples = [(0, _ENDS), *between, (size - _ENDS, _ENDS)]
+    if size <= sum(length for _, length in samples):
+        samples = [(0, size)]
     content = hashlib.sha256()
-    if size <= 2 * _ENDS + _BETWEEN * _PIECE:
-        content.update(file.read(size))
-        return content.hexdigest()
-    content.update(file.read(_ENDS))
-    for number in range(1, _BETWEEN + 1):
-        file.seek(size * number // (_BETWEEN + 1))
-        content.update(file.read(_PIECE))
-    file.seek(size - _ENDS)
-    content.update(file.read(_ENDS))
+    for begin, length in samples:
+        file.seek(begin)
+        content.update(file.read(length))
     return content.hexdigest()
 
 

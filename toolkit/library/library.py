@@ -15,7 +15,7 @@ from toolkit.data.dataset import Dataset
 from toolkit.data.splits import validation_mask
 from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
 from toolkit.errors import LimitReachedError, MissingInputError, PluginError, UsageError
-from toolkit.library.cache import DatasetCache, Divided
+from toolkit.library.cache import Divided, cached_splits
 from toolkit.library.fingerprint import Part, fingerprint
 from toolkit.vocabulary import SplitName
 
@@ -28,17 +28,11 @@ _GET_HINT = "put its files into datasets/, or download a data set with `toolkit 
 
 
 class DataLibrary:
-    """Finds and opens data sets.
-
-    Args:
-        loaders: By name.
-        workspace: Where data sets are looked for and where the cache is.
-    """
+    """Finds data sets in a workspace with loaders by name, and opens them through its cache."""
 
     def __init__(self, loaders: Mapping[str, DatasetLoader], workspace: Workspace) -> None:
         self._loaders = loaders
         self._workspace = workspace
-        self._cache = DatasetCache(workspace.cache / "datasets")
 
     def sources(self) -> tuple[DatasetSource, ...]:
         """All data sets, best first; of several with one name, the one in the first folder."""
@@ -71,14 +65,13 @@ class DataLibrary:
         fitting = [
             source
             for source in sources
-            for known in (source.name, f"{source.loader}-{source.name}", f"{source.loader}:{source.name}")
-            if name.lower() == known.lower()
+            if name.lower() == source.name.lower()
+            or name.lower().replace(":", "-", 1) == f"{source.loader}-{source.name}".lower()
         ]
-        if len(fitting) > 1:
-            # `glyphs` is still the loader's own after it was written to a CSV file.
-            fitting = [source for source in fitting if source.loader == source.name] or fitting
-        if len(fitting) == 1:
-            return fitting[0]
+        # `glyphs` is still the loader's own after it was written to a CSV file.
+        own = [source for source in fitting if source.loader == source.name]
+        if len(fitting) == 1 or own:
+            return (own or fitting)[0]
         if fitting:
             raise UsageError(
                 f"{name!r} is the name of several data sets",
@@ -86,7 +79,12 @@ class DataLibrary:
             )
         if name and os.path.exists(name):  # noqa: PTH110 - Path.exists raises where a name is no path
             return self._find_at(Path(name))
-        raise _unknown(name, sources)
+        known = [source.name for source in sources]
+        near = difflib.get_close_matches(name, known, n=1)
+        raise MissingInputError(
+            f"{name}: there is no such data set or file; there are {', '.join(known) or 'none'}",
+            hint=(f"did you mean {near[0]}? " if near else "") + _GET_HINT,
+        )
 
     def open(
         self, source: DatasetSource | str | Path | None, split: SplitName, options: Any = None
@@ -120,17 +118,16 @@ class DataLibrary:
             except LimitReachedError as error:
                 _log.warning("warning: not cached: %s", error)
             else:
-                return self._cache.splits(key, lambda: _load(loader, source, part, chosen))[split]
+                folder = self._workspace.cache / "datasets"
+                return cached_splits(folder, key, lambda: _load(loader, source, part, chosen))[split]
         return _load(loader, source, part, chosen).splits()[split]
 
     def loader_of(self, source: DatasetSource) -> DatasetLoader:
         """The loader that found a source; a PluginError if there is none of this name."""
-        try:
-            return self._loaders[source.loader]
-        except KeyError as error:
-            raise PluginError(
-                f"{source.name}: there is no loader {source.loader!r}; there are {', '.join(self._loaders)}"
-            ) from error
+        if source.loader not in self._loaders:
+            known = ", ".join(self._loaders)
+            raise PluginError(f"{source.name}: there is no loader {source.loader!r}; there are {known}")
+        return self._loaders[source.loader]
 
     def _detect(self, folder: Path) -> list[tuple[str, DatasetSource]]:
         return [(name, source) for name, loader in self._loaders.items() for source in loader.detect(folder)]
@@ -155,20 +152,9 @@ def _best_first(sources: Iterable[DatasetSource]) -> tuple[DatasetSource, ...]:
     return tuple(sorted(sources, key=lambda source: (source.rank < 0, source.rank, source.name)))
 
 
-def _unknown(name: str, sources: tuple[DatasetSource, ...]) -> MissingInputError:
-    there = [source.name for source in sources]
-    near = difflib.get_close_matches(name, there, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
-    return MissingInputError(
-        f"{name}: there is no such data set or file; there are {', '.join(there) or 'none'}",
-        hint=f"{guess}{_GET_HINT}",
-    )
-
-
 def _load(loader: DatasetLoader, source: DatasetSource, part: Part, options: Any) -> Divided:
     dataset = loader.load(LoadRequest(source, part, options))
-    problem = dataset.problem()
-    if problem:
+    if problem := dataset.problem():
         raise PluginError(
             f"dataset loader {loader.name!r}, {part} part: {problem}", hint="report it to its author"
         )
