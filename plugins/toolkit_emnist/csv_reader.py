@@ -43,22 +43,15 @@ _FIRST_BYTES = {
 
 
 def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Read a CSV file of 785 columns, label first, plain or gzip.
+    """Read a CSV file of 785 columns, label first, plain or gzip; a header line is skipped.
 
-    A header line is recognised and skipped. In addition to the result, this needs a fifth of its
-    memory while it grows, and a few blocks.
-
-    Args:
-        path: The file.
-        mapping: Which labels there are.
+    In addition to the result, this needs a fifth of its memory while it grows, and a few blocks.
 
     Returns:
         Images (n, 28, 28) uint8, upright; class indices (n,) int32.
 
     Raises:
-        MissingInputError: There is no such file.
         UnreadableInputError: The content is not as expected; names row and column.
-        LimitReachedError: More than ``MAX_IMAGES`` rows.
     """
     np.empty(_REUSED_BY_GLIBC, np.uint8)
     collected = _CollectedRows(path, mapping)
@@ -77,14 +70,10 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
 
 
 class _Text:
-    """A stream in blocks of whole lines.
+    """A stream in blocks of whole lines."""
 
-    Attributes:
-        expected: If the blocks ended early: what should have followed the last whole line.
-        received: What followed instead; empty if the stream was read to its end.
-        columns: How many columns of that line were read.
-    """
-
+    # If the blocks ended early: what should have followed the last whole line, what followed
+    # instead, and how many columns of that line were read.
     expected = received = ""
     columns = 0
 

@@ -8,19 +8,19 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UsageError
 from toolkit.store import file_sha256
+from toolkit.store.faults import storage_error
 from toolkit.types import Progress
 
 _BLOCK = 1024 * 1024
 _TIMEOUT_S = 30.0
-_ATTEMPTS = 6
+_ATTEMPTS = 6  # in a row without a byte gained
 _LONGEST_PAUSE_S = 20.0
-_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 _RESUME_HINT = "run the command again: it continues where it stopped"
 
 
@@ -33,30 +33,10 @@ class Archive:
     sha256: str
 
 
-def download(
-    archive: Archive,
-    target: Path,
-    progress: Progress,
-    *,
-    attempts: int = _ATTEMPTS,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
+def download(archive: Archive, target: Path, progress: Progress) -> None:
     """Download a file; ``target`` appears only when its size and SHA-256 are right.
 
     A partial download is kept in ``<target>.part``, so that the next one requests only the rest.
-
-    Args:
-        archive: What to download.
-        target: The file; kept if it is already complete.
-        progress: Told of bytes done.
-        attempts: How many times in a row a connection may fail without a byte gained.
-        sleep: Waits for so many seconds between attempts.
-
-    Raises:
-        MissingInputError: The server cannot be reached, or does not have the file.
-        DamagedFileError: The server sent another file.
-        StorageError: The disk is full or cannot be written.
-        UsageError: The address is neither http nor https.
     """
     if not archive.url.lower().startswith(("http://", "https://")):
         raise UsageError(f"{archive.url}: expected an address that begins with https:// or http://")
@@ -73,7 +53,7 @@ def download(
                 f"{part.parent}: the download needs {missing:,} more bytes, {free:,} are free",
                 hint="free some space and run the command again",
             )
-        _fetch_rest(archive, part, progress, attempts, sleep)
+        _fetch_rest(archive, part, progress)
         received = file_sha256(part)
         if received != archive.sha256:
             part.unlink()
@@ -85,14 +65,10 @@ def download(
             os.fsync(file.fileno())
         part.replace(target)
     except OSError as error:
-        raise StorageError(
-            f"{target}: the download could not be written: {error.strerror or error}", hint=_RESUME_HINT
-        ) from error
+        raise storage_error(error, target) from error
 
 
-def _fetch_rest(
-    archive: Archive, part: Path, progress: Progress, attempts: int, sleep: Callable[[float], None]
-) -> None:
+def _fetch_rest(archive: Archive, part: Path, progress: Progress) -> None:
     progress.begin("download", archive.size, "bytes")
     failures = 0
     try:
@@ -106,14 +82,14 @@ def _fetch_rest(
                 reason = str(getattr(error, "reason", error)) or type(error).__name__
             after = _size(part)
             failures = 0 if after > before else failures + 1
-            if hopeless or failures >= attempts:
+            if hopeless or failures >= _ATTEMPTS:
                 raise MissingInputError(f"{archive.url}: cannot be downloaded: {reason}", hint=_RESUME_HINT)
             if after < archive.size:
                 pause = min(2.0**failures, _LONGEST_PAUSE_S)
                 progress.note(
                     f"{reason}; received {after:,} of {archive.size:,} bytes, next attempt in {pause:.0f} s"
                 )
-                sleep(pause)
+                time.sleep(pause)
     finally:
         progress.end()
 

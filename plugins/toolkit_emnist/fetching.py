@@ -6,6 +6,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from toolkit.errors import DamagedFileError, UsageError
@@ -21,7 +22,6 @@ NIST = Archive(
 )
 ARCHIVE_NAME = "emnist-gzip.zip"
 
-_BLOCK = 1024 * 1024
 _MEMBERS = {
     "train-images-idx3-ubyte.gz": 256 * 1024 * 1024,
     "train-labels-idx1-ubyte.gz": 4 * 1024 * 1024,
@@ -35,20 +35,8 @@ _MEMBERS = {
 def fetch(request: FetchRequest, *, archive: Archive = NIST) -> Sequence[Path]:
     """Download NIST's archive and publish one variant's five files into the request's folder.
 
-    The archive stays in the folder, so that the next variant needs no download.
-
-    Args:
-        request: Its ``url`` overrides the archive's address, never its size or digest.
-        archive: What to download.
-
-    Returns:
-        The five files: train and test images and labels as IDX .gz, and the mapping.
-
-    Raises:
-        UsageError: No such variant.
-        MissingInputError: The server cannot be reached.
-        DamagedFileError: The archive is not NIST's.
-        StorageError: The disk is full or cannot be written.
+    The archive stays in the folder, so that the next variant needs no download. The request's
+    ``url`` overrides the archive's address, never its size or digest.
     """
     if request.name not in VARIANTS:
         raise UsageError(f"expected one of {', '.join(VARIANTS)}, received {request.name!r}")
@@ -57,7 +45,7 @@ def fetch(request: FetchRequest, *, archive: Archive = NIST) -> Sequence[Path]:
         request.progress.note(f"emnist-{request.name} is already in {request.folder}")
         return files
     if request.url:
-        archive = Archive(request.url, archive.size, archive.sha256)
+        archive = replace(archive, url=request.url)
     path = request.folder / ARCHIVE_NAME
     download(archive, path, request.progress)
     _unpack(path, files, request)
@@ -83,13 +71,11 @@ def _unpack(path: Path, files: Sequence[Path], request: FetchRequest) -> None:
 
 def _unpack_member(archive: zipfile.ZipFile, name: str, target: Path, limit: int) -> None:
     member = archive.NameToInfo.get(name)
-    if member is None or member.file_size > limit or member.flag_bits & 1:
+    if member is None or member.file_size > limit:
         received = "none" if member is None else f"one of {member.file_size:,} bytes"
-        encrypted = ", encrypted" if member is not None and member.flag_bits & 1 else ""
         raise DamagedFileError(
-            f"{archive.filename}: expected a member {name} of at most {limit:,} bytes,"
-            f" received {received}{encrypted}"
+            f"{archive.filename}: expected a member {name} of at most {limit:,} bytes, received {received}"
         )
     with archive.open(member) as content, publish(target) as staging, staging.open("xb") as file:
         # zipfile stops at the size that the member declares, and checks its CRC.
-        shutil.copyfileobj(content, file, _BLOCK)
+        shutil.copyfileobj(content, file)

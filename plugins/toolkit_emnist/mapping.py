@@ -83,10 +83,7 @@ def read_mapping(path: Path) -> LabelMapping:
         if not line.strip():
             continue
         try:
-            label, character = _entry(line)
-            if label in characters or character in characters.values():
-                twice = f"label {label}" if label in characters else f"character {character!r}"
-                raise ValueError(f"{twice} is in the mapping twice")
+            label, character = _entry(line, characters)
         except ValueError as error:
             raise UnreadableInputError(f"{path}: row {number}: {error}", hint=_HINT) from error
         characters[label] = character
@@ -97,7 +94,7 @@ def read_mapping(path: Path) -> LabelMapping:
     return LabelMapping.of(characters)
 
 
-def _entry(line: str) -> tuple[int, str]:
+def _entry(line: str, others: Mapping[int, str]) -> tuple[int, str]:
     """The label and its character; a ValueError says what is wrong with the line."""
     fields = line.split()
     if len(fields) < 2 or not all(field.isascii() and field.isdigit() and len(field) < 8 for field in fields):
@@ -107,4 +104,7 @@ def _entry(line: str) -> tuple[int, str]:
         raise ValueError(f"expected a label from 0 to {LABELS - 1}, received {label}")
     if code > 0x10FFFF or not chr(code).isprintable() or chr(code).isspace():
         raise ValueError(f"expected the code point of a visible character, received {code}")
+    if label in others or chr(code) in others.values():
+        twice = f"label {label}" if label in others else f"character {chr(code)!r}"
+        raise ValueError(f"{twice} is in the mapping twice")
     return label, chr(code)

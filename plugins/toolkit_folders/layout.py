@@ -63,12 +63,7 @@ def detect(folder: Path) -> Sequence[DatasetSource]:
 
 
 def pictures_of(folder: Path) -> Mapping[str, Mapping[str, list[Path]]]:
-    """The pictures of a data set by class, for ``train`` and ``test``, or for "" without parts.
-
-    Raises:
-        UnreadableInputError: A folder with pictures is not named as a class, or two are one class.
-        LimitReachedError: More than ``MAX_PICTURES``.
-    """
+    """The pictures of a data set by class, for ``train`` and ``test``, or for "" without parts."""
     parts: dict[str, dict[str, list[Path]]] = {}
     left = MAX_PICTURES
     for part, path in _parts_of(folder, _listed(folder)[1]).items():
@@ -85,8 +80,9 @@ def pictures_of(folder: Path) -> Mapping[str, Mapping[str, list[Path]]]:
             classes[character] = pictures
             left -= len(pictures)
             if left < 0:
-                limit = f"expected at most {MAX_PICTURES:,} pictures, received more"
-                raise LimitReachedError(f"{folder}: {limit}")
+                raise LimitReachedError(
+                    f"{folder}: expected at most {MAX_PICTURES:,} pictures, received more"
+                )
     return parts
 
 

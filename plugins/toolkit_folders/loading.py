@@ -32,13 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def load(request: LoadRequest) -> Dataset:
-    """Read the train or the test part; without a test folder, the pixels decide which is which.
-
-    Raises:
-        MissingInputError: There is no such part.
-        UnreadableInputError: A picture cannot be read, or a folder is not named as a class.
-        LimitReachedError: Too many pictures.
-    """
+    """Read the train or the test part; without a test folder, the pixels decide which is which."""
     source, part = request.source, request.part
     options = request.options if isinstance(request.options, FolderOptions) else FolderOptions()
     parts = pictures_of(source.files["pictures"])

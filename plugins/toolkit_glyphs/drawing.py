@@ -35,43 +35,27 @@ DRAWS = SINGLE_DRAWS + 2 * CONTROLS * CONTROLS
 
 @dataclass(frozen=True, slots=True)
 class _Shapes:
-    """How each of n characters is drawn: a plane that is bent onto the character's own.
+    """How each of n characters is drawn: a plane that is bent onto the character's own."""
 
-    Attributes:
-        glyph: (n,) index into the fields.
-        forward: (n, 2, 2) from the character's plane to the drawing's.
-        bend: (n, 2, 5, 5) displacement at the control points, x and y.
-        taper: (n, 2) how much the drawing narrows to the right and downwards.
-        pressure: (n, 2) how much the strokes thicken to the right and downwards.
-        stroke: (n,) width of the strokes, in pixels of the image.
-        blur: (n,) standard deviation of the blur, in pixels of the image.
-        place: (n, 2) centre of the box, from the centre of the image.
-    """
-
-    glyph: NDArray[np.int64]
-    forward: Array
-    bend: Array
-    taper: Array
-    pressure: Array
-    stroke: Array
-    blur: Array
-    place: Array
+    glyph: NDArray[np.int64]  # (n,) index into the fields
+    forward: Array  # (n, 2, 2) from the character's plane to the drawing's
+    bend: Array  # (n, 2, 5, 5) displacement at the control points, x and y
+    taper: Array  # (n, 2) how much the drawing narrows to the right and downwards
+    pressure: Array  # (n, 2) how much the strokes thicken to the right and downwards
+    stroke: Array  # (n,) width of the strokes, in pixels of the image
+    blur: Array  # (n,) standard deviation of the blur, in pixels of the image
+    place: Array  # (n, 2) centre of the box, from the centre of the image
 
 
 def draw_glyphs(
     fields: GlyphFields, per_class: int, *, seed: int, stream: int, held_out: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Draw a data set; an image depends only on the seed, the stream and its index.
+    """Draw a data set; an image depends only on the seed, the stream (the part) and its index.
 
-    Args:
-        fields: The characters.
-        per_class: Images of each of the 62 characters, in turn.
-        seed: 0 or above.
-        stream: Distinguishes parts with one seed.
-        held_out: Half of the images are also tapered, with uneven pressure.
+    If ``held_out``, half of the images are also tapered, with uneven pressure.
 
     Returns:
-        Images (62 x per_class, 28, 28) uint8, upright, light ink, and their labels.
+        Images (62 x per_class, 28, 28) uint8, upright, light ink, and their labels, in turn.
     """
     total = per_class * len(CHARACTERS)
     labels = np.arange(total, dtype=np.int32) % len(CHARACTERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,8 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from toolkit.errors import ConfigurationError
 
-DIGITS = "0123456789"
-CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-SMALL = "abcdefghijklmnopqrstuvwxyz"
-
 # EMNIST's order in ByClass.
-CHARACTERS = tuple(DIGITS + CAPITALS + SMALL)
+CHARACTERS = (*string.digits, *string.ascii_uppercase, *string.ascii_lowercase)
 
 GRID = 64
 BODY = 44  # longer side of a character on the grid; the rest is space for thicker strokes
@@ -28,17 +25,10 @@ NO_CHARACTER = "\U0010fffe"  # in no font: drawn as the sign for a missing glyph
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One typeface.
+    """One typeface, with the code points of its 0, A and a."""
 
-    Attributes:
-        file: Name in matplotlib's folder of fonts; empty for Pillow's own.
-        digits: Code point of its 0; 0 if its digits are not used.
-        capitals: Code point of its A.
-        small: Code point of its a.
-    """
-
-    file: str
-    digits: int = ord("0")
+    file: str  # in matplotlib's folder of fonts; empty for Pillow's own
+    digits: int = ord("0")  # 0 if its digits are not used
     capitals: int = ord("A")
     small: int = ord("a")
 
@@ -77,9 +67,6 @@ def draw_characters() -> Iterator[tuple[int, NDArray[np.float32]]]:
 
     Yields:
         The class and the coverage, (64, 64) float32, 0 to 1.
-
-    Raises:
-        ConfigurationError: Pillow without FreeType.
     """
     if not features.check("freetype2"):
         raise ConfigurationError(
@@ -88,16 +75,16 @@ def draw_characters() -> Iterator[tuple[int, NDArray[np.float32]]]:
         )
     folder = _font_folder()
     for face in FACES:
-        if face.file and (folder is None or not (folder / face.file).is_file()):
+        path = folder / face.file if folder and face.file else None
+        if face.file and not (path and path.is_file()):
             continue
-        path = folder / face.file if folder is not None and face.file else None
-        measure = _font(path, GRID)
-        missing = _mask(measure, NO_CHARACTER)
+        font = _font(path, GRID)
+        missing = _mask(font, NO_CHARACTER)
         for label in range(len(CHARACTERS)):
             character = face.character(label)
-            drawn = _draw(path, character, measure, missing) if character else None
-            if drawn is not None:
-                yield label, drawn
+            drawn = _mask(font, character)
+            if any(drawn[1]) and drawn != missing:
+                yield label, _draw(path, character, font)
 
 
 def _font_folder() -> Path | None:
@@ -105,8 +92,7 @@ def _font_folder() -> Path | None:
     found = importlib.util.find_spec("matplotlib")
     if found is None or found.origin is None:
         return None
-    folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
-    return folder if folder.is_dir() else None
+    return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def _font(path: Path | None, size: float) -> ImageFont.FreeTypeFont:
@@ -122,16 +108,8 @@ def _mask(font: ImageFont.FreeTypeFont, character: str) -> tuple[tuple[int, int]
     return mask.size, bytes(mask)
 
 
-def _draw(
-    path: Path | None,
-    character: str,
-    measure: ImageFont.FreeTypeFont,
-    missing: tuple[tuple[int, int], bytes],
-) -> NDArray[np.float32] | None:
-    """A character at its size on the grid; None if the face has no glyph for it, or an empty one."""
-    drawn = _mask(measure, character)
-    if drawn == missing or not any(drawn[1]):
-        return None
+def _draw(path: Path | None, character: str, measure: ImageFont.FreeTypeFont) -> NDArray[np.float32]:
+    """A character at its size on the grid."""
     left, top, right, bottom = measure.getbbox(character)
     font = _font(path, GRID * BODY / max(right - left, bottom - top))
     left, top, right, bottom = font.getbbox(character)

@@ -22,21 +22,13 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class GlyphFields:
-    """Every character in every face. Unit of length: half a character's longer side.
+    """Every character in every face. Unit of length: half a character's longer side."""
 
-    Attributes:
-        distance: (n, 64, 64); above 0 inside the ink.
-        stroke: (n,) mean width of the strokes.
-        outline: (n, 48, 2) the farthest points of the ink, x and y, 0 the middle.
-        first: (62,) where each class begins.
-        count: (62,) how many faces have it.
-    """
-
-    distance: Array
-    stroke: Array
-    outline: Array
-    first: NDArray[np.int64]
-    count: NDArray[np.int64]
+    distance: Array  # (n, 64, 64); above 0 inside the ink
+    stroke: Array  # (n,) mean width of the strokes
+    outline: Array  # (n, 48, 2) the farthest points of the ink, x and y, 0 the middle
+    first: NDArray[np.int64]  # (62,) where each class begins
+    count: NDArray[np.int64]  # (62,) how many faces have it
 
 
 @lru_cache(maxsize=1)
@@ -59,8 +51,7 @@ def glyph_fields() -> GlyphFields:
 def signed_distance(coverage: Array) -> Array:
     """Distance to the edge of the ink in pixels, above 0 inside, at most 11 either way.
 
-    Args:
-        coverage: (n, height, width), 0 to 1: the share of each pixel that is ink.
+    ``coverage``, (n, height, width) from 0 to 1, is the share of each pixel that is ink.
     """
     inside = coverage >= 0.5
     distance = np.where(inside, _distance_to(~inside), -_distance_to(inside))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -20,7 +21,6 @@ from toolkit_glyphs.fields import glyph_fields
 Part = Literal["train", "test"]
 
 _PARTS: tuple[Part, ...] = ("train", "test")
-_FORMATS = ("csv",)
 _ROWS_AT_ONCE = 2_048
 
 # Each value as decimal digits and a comma, in four bytes; 50 times as fast as numpy.savetxt.
@@ -28,41 +28,31 @@ _DIGITS = np.array([list(f"{value},".encode().ljust(4, b"\0")) for value in rang
 
 
 def load_part(request: LoadRequest) -> Dataset:
-    """Draw the requested part; about two seconds with the default options.
-
-    Raises:
-        ConfigurationError: Pillow was built without FreeType.
-    """
-    options = request.options if isinstance(request.options, GlyphOptions) else GlyphOptions()
-    return draw_part(request.part, options, seed=options.seed)
+    """Draw the requested part; about two seconds with the default options."""
+    return draw_part(request.part, _options_of(request))
 
 
-def draw_part(part: Part, options: GlyphOptions, *, seed: int) -> Dataset:
+def draw_part(part: Part, options: GlyphOptions) -> Dataset:
     """Draw a part. Train and test have different random numbers, and test has additional distortions."""
     testing = part == "test"
     per_class = options.test_per_class if testing else options.train_per_class
-    images, labels = draw_glyphs(glyph_fields(), per_class, seed=seed, stream=int(testing), held_out=testing)
+    images, labels = draw_glyphs(
+        glyph_fields(), per_class, seed=options.seed, stream=int(testing), held_out=testing
+    )
     return Dataset("glyphs", CHARACTERS, images, labels)
 
 
 def make_files(request: MakeRequest) -> Sequence[Path]:
-    """Write ``emnist-glyphs-train.csv``, ``-test.csv`` and ``-mapping.txt``.
-
-    Raises:
-        UsageError: The format is not supported.
-        StorageError: The disk is full or cannot be written.
-    """
-    if request.format not in _FORMATS:
-        raise UsageError(
-            f"glyphs cannot be written as {request.format!r}", hint=f"choose one of: {', '.join(_FORMATS)}"
-        )
-    options = request.options if isinstance(request.options, GlyphOptions) else GlyphOptions()
+    """Write ``emnist-glyphs-train.csv``, ``-test.csv`` and ``-mapping.txt``."""
+    if request.format != "csv":
+        raise UsageError(f"glyphs cannot be written as {request.format!r}", hint="the only format is csv")
+    options = replace(_options_of(request), seed=request.seed)
     total = (options.train_per_class + options.test_per_class) * len(CHARACTERS)
     request.progress.begin("Draw glyphs", total, "images")
     files: list[Path] = []
     done = 0
     for part in _PARTS:
-        dataset = draw_part(part, options, seed=request.seed)
+        dataset = draw_part(part, options)
         files.append(request.folder / f"emnist-glyphs-{part}.csv")
         with publish(files[-1]) as staging, staging.open("xb") as file:
             _write_csv(dataset, file)
@@ -73,6 +63,10 @@ def make_files(request: MakeRequest) -> Sequence[Path]:
     files.append(request.folder / "emnist-glyphs-mapping.txt")
     publish_text(files[-1], mapping)
     return files
+
+
+def _options_of(request: LoadRequest | MakeRequest) -> GlyphOptions:
+    return request.options if isinstance(request.options, GlyphOptions) else GlyphOptions()
 
 
 def _write_csv(dataset: Dataset, file: BinaryIO) -> None:

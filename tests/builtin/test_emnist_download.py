@@ -102,10 +102,13 @@ def archive(server: Server) -> Archive:
 
 
 @pytest.fixture
-def get(archive: Archive, tmp_path: Path) -> Callable[..., Path]:
-    def get(wanted: Archive = archive, attempts: int = 3) -> Path:
+def get(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    monkeypatch.setattr("toolkit_emnist.download._ATTEMPTS", 3)
+    monkeypatch.setattr("toolkit_emnist.download.time.sleep", lambda _: None)
+
+    def get(wanted: Archive = archive) -> Path:
         target = tmp_path / ARCHIVE_NAME
-        download(wanted, target, SilentProgress(), attempts=attempts, sleep=lambda _: None)
+        download(wanted, target, SilentProgress())
         return target
 
     return get

@@ -25,9 +25,9 @@ from toolkit.store import exclusive, file_sha256, publish, publish_text
 from toolkit.store.opening import read_file
 from toolkit.vocabulary import SplitName
 
-SCHEMA = 1
+SCHEMA = 2
 _INDEX = "entry.json"
-_ARRAYS = ("images.npy", "labels.npy")
+_ARRAYS = ("images", "labels")
 _ROWS_AT_ONCE = 2_048  # fit a core's own cache
 _WAIT_FOR_OTHERS_S = 600.0
 
@@ -97,10 +97,7 @@ def _store(entry: Path, key: Fingerprint, made: Divided) -> None:
         "name": dataset.name,
         "classes": list(dataset.classes),
         "splits": {name: len(rows) for name, rows in made.rows.items()},
-        "files": {
-            name: _write(entry / name, array, order)
-            for name, array in zip(_ARRAYS, (dataset.images, dataset.labels), strict=True)
-        },
+        "files": {name: _write(entry / f"{name}.npy", getattr(dataset, name), order) for name in _ARRAYS},
     }
     content = json.dumps(index, indent=1)
     publish_text(entry / _INDEX, f"{hashlib.sha256(content.encode()).hexdigest()}\n{content}")
@@ -140,7 +137,7 @@ def _open(entry: Path, key: Fingerprint) -> Splits | None:
         index = json.loads(content)
         if index["schema"] != SCHEMA or index["state"] != key.state:
             return None
-        images, labels = (_map(entry / name, index["files"][name]) for name in _ARRAYS)
+        images, labels = (_map(entry / f"{name}.npy", index["files"][name]) for name in _ARRAYS)
         if images is None or labels is None:
             return None
         splits: dict[SplitName, Dataset] = {}

@@ -77,7 +77,6 @@ def show_dataset(toolkit: Resources, request: ShowDataset, _progress: Progress) 
     Raises:
         MissingInputError: There is no such data set, or it has no images.
         UnreadableInputError: One of its files is damaged.
-        UsageError: The loader has no such option.
     """
     source = toolkit.data.find(request.name)
     loader = toolkit.data.loader_of(source)
