@@ -28,6 +28,8 @@ _LONGEST_NAME = 32
 # freed before; with it, reading takes half the time. No byte of it is touched.
 _REUSED_BY_GLIBC = 16 * 1024 * 1024
 
+_Block = NDArray[np.uint8] | BadCellError
+
 _NAMES_OF_LABELS = (b"label", b"labels", b"class", b"target", b"y")
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -55,72 +57,65 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
     """
     np.empty(_REUSED_BY_GLIBC, np.uint8)
     collected = _CollectedRows(path, mapping)
-    with open_bytes(path) as stream:
-        text = _Text(stream)
-        blocks = text.blocks()
-        first = next(blocks)
-        if len(first) == PAD and not text.received:
-            raise _wrong(path, 1, 1, f"rows of {COLUMNS} numbers", "an empty file")
-        first, separator, collected.header_lines = _first_block(first, path)
-        for future in _parsed(chain((first,), blocks), separator):
-            collected.add(future)
-    if text.received:
-        raise collected.wrong(0, text.columns + 1, text.expected, text.received)
-    return collected.result()
+    header_lines = 0
+    try:
+        with open_bytes(path) as stream:
+            blocks = _blocks(stream)
+            first = next(blocks)
+            assert isinstance(first, np.ndarray)
+            first, separator, header_lines = _without_header(first)
+            for rows in _parsed(chain((first,), blocks), separator):
+                collected.add(rows)
+        return collected.result("nothing after the header" if header_lines else "an empty file")
+    except BadCellError as error:
+        row = header_lines + collected.count + error.row + 1
+        expected = str(mapping) if error.expected == A_LABEL else error.expected
+        raise UnreadableInputError(
+            f"{path}: row {row}, column {error.column}: expected {expected}, received {error.received}",
+            hint=DOWNLOAD_AGAIN,
+        ) from error
 
 
-class _Text:
-    """A stream in blocks of whole lines."""
-
-    # If the blocks ended early: what should have followed the last whole line, what followed
-    # instead, and how many columns of that line were read.
-    expected = received = ""
-    columns = 0
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-
-    def blocks(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield ``PAD`` newlines, then whole lines, the last one ended, too."""
-        rest = np.empty(0, np.uint8)
-        while True:
-            begin = PAD + len(rest)
-            block = np.empty(begin + BLOCK, np.uint8)
-            block[:PAD] = ord("\n")
-            block[PAD:begin] = rest
-            try:
-                end = begin + self._stream.read_into(block[begin:].data)
-            except BrokenStreamError as error:
-                whole, ended, last = block[PAD : begin + error.received].tobytes().rpartition(b"\n")
-                self.expected, self.received = "more of the file", error.reason
-                self.columns = len(re.findall(rb"[,;\t|]", last))
-                yield _padded(whole + ended)
-                return
-            if end < len(block):
-                last = block[PAD:end].tobytes().rstrip(b" \t\r\n")
-                yield _padded(last + b"\n" if last else b"")
-                return
-            newline = block[-_LONGEST_LINE:].tobytes().rfind(b"\n")
-            if newline < 0:
-                self.expected = f"a line of at most {_LONGEST_LINE:,} bytes"
-                self.received = "a longer one"
-                yield _padded(block[PAD:].tobytes() + b"\n")  # parsing it finds the first wrong column
-                return
-            cut = len(block) - _LONGEST_LINE + newline + 1
-            yield block[:cut]
-            rest = block[cut:].copy()
+def _blocks(stream: ByteStream) -> Iterator[_Block]:
+    """Yield ``PAD`` newlines and whole lines, the last one ended, too; at last, what is wrong after them."""
+    rest = np.empty(0, np.uint8)
+    while True:
+        begin = PAD + len(rest)
+        block = np.empty(begin + BLOCK, np.uint8)
+        block[:PAD] = ord("\n")
+        block[PAD:begin] = rest
+        try:
+            end = begin + stream.read_into(block[begin:].data)
+        except BrokenStreamError as error:
+            whole, ended, last = block[PAD : begin + error.received].tobytes().rpartition(b"\n")
+            yield _padded(whole + ended)
+            columns = len(re.findall(rb"[,;\t|]", last))
+            yield BadCellError(0, columns + 1, "more of the file", error.reason)
+            return
+        if end < len(block):
+            last = block[PAD:end].tobytes().rstrip(b" \t\r\n")
+            yield _padded(last + b"\n" if last else b"")
+            return
+        newline = block[-_LONGEST_LINE:].tobytes().rfind(b"\n")
+        if newline < 0:
+            yield _padded(block[PAD:].tobytes() + b"\n")  # parsing it finds the first wrong column
+            yield BadCellError(0, 1, f"a line of at most {_LONGEST_LINE:,} bytes", "a longer one")
+            return
+        cut = len(block) - _LONGEST_LINE + newline + 1
+        yield block[:cut]
+        rest = block[cut:].copy()
 
 
 def _padded(text: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(b"\n" * PAD + text, np.uint8)
 
 
-def _first_block(block: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8], bytes | None, int]:
+def _without_header(block: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bytes | None, int]:
     """The first block without its header, the separator, and the number of header lines."""
     text = block[PAD:].tobytes()
     for magic, what in _FIRST_BYTES.items():
         if text.startswith(magic):
-            raise _wrong(path, 1, 1, "a label", what)
+            raise BadCellError(0, 1, "a label", what)
     text = text.removeprefix(_UTF8_MARK)
     line, _, below = text.partition(b"\n")
     separator = separator_of(line)
@@ -130,9 +125,9 @@ def _first_block(block: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8
     columns = len(names)
     if columns != COLUMNS:
         expected = f"a header of {COLUMNS} columns"
-        raise _wrong(path, 1, min(columns, COLUMNS) + 1, expected, f"{columns} columns")
+        raise BadCellError(0, min(columns, COLUMNS) + 1, expected, f"{columns} columns")
     if _bare(names[-1]) in _NAMES_OF_LABELS:
-        raise _wrong(path, 1, columns, "the label in column 1 and a pixel here", shown(names[-1]))
+        raise BadCellError(0, columns, "the label in column 1 and a pixel here", shown(names[-1]))
     return _padded(below), separator, 1
 
 
@@ -151,20 +146,22 @@ def _bare(field: bytes) -> bytes:
     return field.strip(b" \t\r\"'").lower()[:_LONGEST_NAME]
 
 
-def _parsed(blocks: Iterable[NDArray[np.uint8]], separator: bytes | None) -> Iterator[Future[Rows]]:
+def _parsed(blocks: Iterable[_Block], separator: bytes | None) -> Iterator[Rows]:
     """The rows of each block, in order; NumPy and ISA-L let several threads work at once."""
     threads = min(4, os.cpu_count() or 1)
     waiting: deque[Future[Rows]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="csv") as pool:
         for block in blocks:
-            if len(block) > PAD:
-                waiting.append(pool.submit(_parse, block, separator))
+            waiting.append(pool.submit(_parse, block, separator))
             if len(waiting) > threads + 1:
-                yield waiting.popleft()
-        yield from waiting
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _parse(block: NDArray[np.uint8], separator: bytes | None) -> Rows:
+def _parse(block: _Block, separator: bytes | None) -> Rows:
+    if isinstance(block, BadCellError):
+        raise block
     rows = parse_plain_rows(block)
     if rows is None:
         text = block[PAD:].tobytes()
@@ -177,54 +174,36 @@ def _parse(block: NDArray[np.uint8], separator: bytes | None) -> Rows:
 class _CollectedRows:
     """Arrays that grow; ``realloc`` moves pages, not bytes, so growing needs no second copy."""
 
-    header_lines = 0
-
     def __init__(self, path: Path, mapping: LabelMapping) -> None:
+        self.count = 0
         self._path = path
-        self._mapping = mapping
         self._index = mapping.index_by_label()
         self._images = np.empty((0, SIDE, SIDE), np.uint8)
         self._labels = np.empty(0, np.int32)
-        self._count = 0
 
-    def add(self, future: Future[Rows]) -> None:
+    def add(self, rows: Rows) -> None:
         """Append the rows of the next block."""
-        try:
-            rows = future.result()
-        except BadCellError as error:
-            expected = str(self._mapping) if error.expected == A_LABEL else error.expected
-            raise self.wrong(error.row, error.column, expected, error.received) from error
         labels = self._index[rows.labels]
         if np.any(labels < 0):
             row = int(np.argmax(labels < 0))
-            raise self.wrong(row, 1, str(self._mapping), f"'{rows.labels[row]}'")
-        end = self._count + len(labels)
+            raise BadCellError(row, 1, A_LABEL, f"'{rows.labels[row]}'")
+        end = self.count + len(labels)
         if end > MAX_IMAGES:
             raise LimitReachedError(f"{self._path}: expected at most {MAX_IMAGES:,} rows, received more")
         if end > len(self._labels):
-            self._resize(max(end, int(_GROWTH * self._count)))
-        self._images[self._count : end] = rows.images
-        self._labels[self._count : end] = labels
-        self._count = end
+            self._resize(max(end, int(_GROWTH * self.count)))
+        self._images[self.count : end] = rows.images
+        self._labels[self.count : end] = labels
+        self.count = end
 
-    def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """All rows."""
-        if not self._count:
-            raise self.wrong(0, 1, f"rows of {COLUMNS} numbers", "nothing after the header")
-        self._resize(self._count)
+    def result(self, if_empty: str) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """All rows; ``if_empty`` says what the file contains instead."""
+        if not self.count:
+            raise BadCellError(0, 1, f"rows of {COLUMNS} numbers", if_empty)
+        self._resize(self.count)
         return self._images, self._labels
-
-    def wrong(self, row: int, column: int, expected: str, received: str) -> UnreadableInputError:
-        """The error for a row that comes so many rows after those collected."""
-        return _wrong(self._path, self.header_lines + self._count + row + 1, column, expected, received)
 
     def _resize(self, rows: int) -> None:
         # No view of either array has left this object yet.
         self._images.resize((rows, SIDE, SIDE), refcheck=False)
         self._labels.resize(rows, refcheck=False)
-
-
-def _wrong(path: Path, row: int, column: int, expected: str, received: str) -> UnreadableInputError:
-    return UnreadableInputError(
-        f"{path}: row {row}, column {column}: expected {expected}, received {received}", hint=DOWNLOAD_AGAIN
-    )
