@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.host.hookspecs import hookimpl
+from toolkit import hookimpl
+from toolkit.errors import MissingInputError
 from toolkit.types import DatasetLoader, DatasetSource, FetchRequest, LoadRequest
 
 if TYPE_CHECKING:
@@ -35,9 +36,25 @@ def _detect(folder: Path) -> Sequence[DatasetSource]:
 
 
 def _load(request: LoadRequest) -> Dataset:
-    from toolkit_emnist.loading import load
+    """Read a part of a variant; its classes are those of the mapping, whether or not they occur."""
+    from toolkit.data import Dataset
+    from toolkit_emnist.csv_reader import read_csv
+    from toolkit_emnist.idx_reader import read_idx
+    from toolkit_emnist.mapping import mapping_of
 
-    return load(request)
+    name, part, files = request.source.name, request.part, request.source.files
+    mapping = mapping_of(name, files.get("mapping"))
+    if part in files:
+        images, labels = read_csv(files[part], mapping)
+    elif f"{part}-images" in files:
+        images, labels = read_idx(files[f"{part}-images"], files[f"{part}-labels"], mapping)
+    else:
+        there = ", ".join(path.name for path in files.values()) or "nothing"
+        raise MissingInputError(
+            f"emnist-{name}-{part}.csv: {name} has no {part} file; there is {there}",
+            hint=f"copy it to the same folder, or run `toolkit datasets get {name}`",
+        )
+    return Dataset(name, mapping.classes, images, labels)
 
 
 def _fetch(request: FetchRequest) -> Sequence[Path]:

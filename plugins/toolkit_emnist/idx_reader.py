@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,57 +28,48 @@ def read_idx(
     Returns:
         Images (n, 28, 28) uint8, upright; class indices (n,) int32.
     """
-    indices = _read_labels(labels, mapping)
-    upright = np.empty((len(indices), SIDE, SIDE), np.uint8)
-    begin = 0
-    for part in _parts(images, (SIDE, SIDE), "images", expected=len(indices), labels_name=labels.name):
-        upright[begin : begin + len(part)] = part.transpose(0, 2, 1)
-        begin += len(part)
-    return upright, indices
-
-
-def _read_labels(path: Path, mapping: LabelMapping) -> NDArray[np.int32]:
-    labels = np.concatenate(list(_parts(path, (), "labels")))
-    indices: NDArray[np.int32] = mapping.index_by_label()[labels]
+    raw = _read(labels, (), "labels")
+    indices: NDArray[np.int32] = mapping.index_by_label()[raw]
     if np.any(indices < 0):
         row = int(np.argmax(indices < 0))
         raise UnreadableInputError(
-            f"{path}: label number {row + 1}: expected {mapping}, received {labels[row]}",
+            f"{labels}: label number {row + 1}: expected {mapping}, received {raw[row]}",
             hint="the mapping file in the same folder belongs to another data set, or the file is damaged",
         )
-    return indices
+    upright = _read(images, (SIDE, SIDE), "images")
+    if len(upright) != len(indices):
+        raise UnreadableInputError(
+            f"{images}: expected {len(indices):,} images, one for each label in {labels.name},"
+            f" received {len(upright):,}",
+            hint="the two files do not belong together",
+        )
+    for begin in range(0, len(upright), _AT_ONCE):
+        some = upright[begin : begin + _AT_ONCE]
+        some[:] = some.transpose(0, 2, 1)  # NumPy copies what overlaps
+    return upright, indices
 
 
-def _parts(
-    path: Path, shape: tuple[int, ...], what: str, *, expected: int | None = None, labels_name: str = ""
-) -> Iterator[NDArray[np.uint8]]:
-    """The items of a file, up to 2,048 at a time: (n, *shape)."""
+def _read(path: Path, shape: tuple[int, ...], what: str) -> NDArray[np.uint8]:
+    """The items of a file, (n, *shape)."""
     with open_bytes(path) as stream:
         head = bytearray(8 + 4 * len(shape))
         count, *received = _dimensions(path, head[: stream.read_into(memoryview(head))], 1 + len(shape))
         if tuple(received) != shape:
             raise UnsupportedError(f"{path}: expected images of {_axes(shape)}, received {_axes(received)}")
-        if expected not in (None, count):
+        items = np.empty((count, *shape), np.uint8)
+        filled = stream.read_into(items.data.cast("B"))
+        if filled < items.nbytes:
+            whole = filled // math.prod(shape)
             raise UnreadableInputError(
-                f"{path}: expected {expected:,} images, one for each label in {labels_name},"
-                f" received {count:,}",
-                hint="the two files do not belong together",
+                f"{path}: truncated: its header promises {count:,} {what}, but it ends after {whole:,}",
+                hint=DOWNLOAD_AGAIN,
             )
-        for begin in range(0, count, _AT_ONCE):
-            part = np.empty((min(_AT_ONCE, count - begin), *shape), np.uint8)
-            filled = stream.read_into(part.data.cast("B"))
-            if filled < part.nbytes:
-                whole = begin + filled // math.prod(shape)
-                raise UnreadableInputError(
-                    f"{path}: truncated: its header promises {count:,} {what}, but it ends after {whole:,}",
-                    hint=DOWNLOAD_AGAIN,
-                )
-            yield part
         if stream.read_into(memoryview(bytearray(1))):
             raise UnreadableInputError(
                 f"{path}: expected the end of the file after {count:,} {what}, received more bytes",
                 hint=DOWNLOAD_AGAIN,
             )
+    return items
 
 
 def _dimensions(path: Path, head: bytearray, rank: int) -> tuple[int, ...]:

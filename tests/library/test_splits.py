@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import toolkit_emnist
 from toolkit.data.splits import pixel_hash, validation_mask
 from toolkit.declarations import LoadRequest
 from toolkit.errors import UsageError
-from toolkit_emnist.detection import detect
-from toolkit_emnist.loading import load
 
 
 def glyphs(count: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -90,8 +89,9 @@ def test_other_arrays_are_refused(images: NDArray[np.uint8]) -> None:
 
 
 def test_real_images_are_split_one_to_ten_in_every_class(shared: Path) -> None:
-    source = next(source for source in detect(shared / "data") if source.name == "byclass")
-    dataset = load(LoadRequest(source, "train"))
+    (loader,) = toolkit_emnist.toolkit_dataset_loaders()
+    source = next(source for source in loader.detect(shared / "data") if source.name == "byclass")
+    dataset = loader.load(LoadRequest(source, "train"))
     mask = validation_mask(dataset.images)
     assert abs(mask.mean() - 0.1) < 0.004
     of_class = np.bincount(dataset.labels[mask], minlength=62) / np.bincount(dataset.labels, minlength=62)

@@ -15,14 +15,9 @@ MAX_ENTRIES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class VisitedFolder:
-    """One folder of a walk.
+    """One folder of a walk, with sorted names of its files and folders, links last.
 
-    Attributes:
-        path: Below the folder that the walk started from.
-        depth: 0 for that folder itself.
-        files: Names of the files, by name, links last.
-        folders: Names of the folders that come next, by name, links last; remove those
-            that the walk should skip.
+    ``depth`` is 0 where the walk began. Names that are removed from ``folders`` are not visited.
     """
 
     path: Path
