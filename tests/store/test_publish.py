@@ -86,7 +86,7 @@ def test_a_failing_check_leaves_the_old_file(tmp_path: Path) -> None:
     [
         (lambda staging: staging.symlink_to("elsewhere"), "a link"),
         (lambda staging: (staging / "inner").mkdir(parents=True), "a folder"),
-        (os.mkfifo, "another kind of file"),
+        (os.mkfifo, "a special file"),
     ],
 )
 def test_a_writer_that_leaves_no_file_of_its_own_is_told_so(

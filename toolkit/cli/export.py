@@ -8,13 +8,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import (
-    DATASET,
-    EXPORTER,
-    MODEL,
-    OUTPUT_PATH,
-    request_options,
-)
+from toolkit.cli.parameters import DATASET, EXPORTER, MODEL, OUTPUT_PATH, request_options
 from toolkit.requests.export import Export
 from toolkit.vocabulary import file_size
 

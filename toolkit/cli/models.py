@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from toolkit.operations.compare import ComparedPair
     from toolkit.operations.models import FoundModel, Layer, ModelDetails
 
-_DAMAGED = 5
-_UNREADABLE = 3
+_EXIT_STATUS = {"damaged": 5, "unreadable": 3}
 _SHOWN = 6
 
 
@@ -36,8 +35,7 @@ def command() -> None:
 def find(command_line: CommandLine, request: FindModels) -> None:
     """List the models in folders, or in models/."""
     models = command_line.toolkit.find(request)
-    folders = request.folders or (command_line.toolkit.workspace.models,)
-    where = ", ".join(map(shown_path, folders))
+    where = ", ".join(map(shown_path, request.folders or (command_line.toolkit.workspace.models,)))
     command_line.output.result({"models": models}, lambda console: _print_found(models, where, console))
 
 
@@ -90,10 +88,8 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         "made by": " ".join(
             filter(None, (card.made_by, card.architecture, card.dataset and f"on {card.dataset}"))
         ),
-        "pixels": "" if card.convention is None else str(card.convention),
-        "classes": "".join(card.classes)
-        if all(len(name) == 1 for name in card.classes)
-        else ", ".join(card.classes),
+        "pixels": str(card.convention or ""),
+        "classes": ("" if all(len(name) == 1 for name in card.classes) else ", ").join(card.classes),
         "scores": ", ".join(
             f"{name.removesuffix('_accuracy')} {percent(value)}"
             for name, value in card.metrics.items()
@@ -142,19 +138,16 @@ def _print_compared(pairs: tuple[ComparedPair, ...], console: Console) -> None:
         if pair.same_weights:
             console.print("  same weights")
         elif pair.cosine is not None and pair.distance is not None:
-            console.print(
-                f"  same network; weights at cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
-            )
+            figures = f"cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
+            console.print(f"  same network; weights at {figures}")
         for difference in pair.differences[:_SHOWN]:
             console.print(f"  {pair.second.name} {difference}")
         if len(pair.differences) > _SHOWN:
-            console.print(
-                f"  and {len(pair.differences) - _SHOWN} more differences; --output json lists them"
-            )
+            more = len(pair.differences) - _SHOWN
+            console.print(f"  and {more} more differences; --output json lists them")
     if any(pair.cosine is not None and not pair.same_weights for pair in pairs):
-        console.print()
         console.print(
-            "Related models: cosine near 1, distance near 0. Unrelated: cosine near 0, distance 1.4."
+            "\nRelated models: cosine near 1, distance near 0. Unrelated: cosine near 0, distance 1.4."
         )
 
 
@@ -169,16 +162,13 @@ def verify(command_line: CommandLine, request: VerifyModels) -> None:
     verified = command_line.toolkit.verify(request)
     command_line.output.result({"models": verified}, lambda console: _print_verified(verified, console))
     states = {item.state for item in verified}
-    if "damaged" in states:
-        raise click.exceptions.Exit(_DAMAGED)
-    if "unreadable" in states:
-        raise click.exceptions.Exit(_UNREADABLE)
+    for state, status in _EXIT_STATUS.items():
+        if state in states:
+            raise click.exceptions.Exit(status)
 
 
 def _print_verified(verified: tuple[FoundModel, ...], console: Console) -> None:
     if not verified:
         console.print("no models in models/")
     for item in verified:
-        console.print(
-            f"{item.state:<10}  {shown_path(item.path)}" + (f"  {item.problem}" if item.problem else "")
-        )
+        console.print(f"{item.state:<10}  {shown_path(item.path)}  {item.problem}".rstrip())

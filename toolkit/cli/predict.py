@@ -47,20 +47,15 @@ def print_predictions(images: tuple[ImagePredictions, ...], console: Console) ->
     """Print a row for each picture that was read."""
     from rich.table import Table
 
-    rows = [
-        [
-            image.image,
-            *(f"{item.character} {percent(item.probability, 1)}" for item in image.predictions),
-            *([f"saved in {shown_path(image.saved)}"] if image.saved else []),
-        ]
-        for image in images
-        if image.error is None
-    ]
-    if rows:
-        table = Table(box=None, pad_edge=False, show_header=False)
-        table.add_column("image", overflow="fold")
-        for place in range(1, len(rows[0])):
-            table.add_column(str(place), no_wrap=True)
-        for row in rows:
-            table.add_row(*row)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column("image", overflow="fold")
+    for image in images:
+        if image.error is None:
+            cells = [f"{item.character} {percent(item.probability, 1)}" for item in image.predictions]
+            if image.saved:
+                cells.append(f"saved in {shown_path(image.saved)}")
+            while len(table.columns) <= len(cells):
+                table.add_column(no_wrap=True)
+            table.add_row(image.image, *cells)
+    if table.row_count:
         print_table(console, table)

@@ -25,7 +25,6 @@ from typing import Any, Literal, TypeVar
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
 from toolkit.model.card import Card, parse_card
 from toolkit.store.digest import file_sha256
-from toolkit.store.faults import storage_error
 from toolkit.store.file_state import FileState, state_of
 from toolkit.store.locks import exclusive
 from toolkit.store.opening import CARD_SUFFIX, open_file, parse_json, read_file
@@ -40,17 +39,14 @@ _WAIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What a card's file holds.
-
-    Attributes:
-        card: Of the earlier file; None where only its digest is known.
-        file_sha256: Of that file; empty where it is not known.
-        next: Card of the file that is about to replace it, or has replaced it.
-    """
+    """What a card's file holds."""
 
     card: Card | None
+    """Of the earlier file; None if only its digest is known."""
     file_sha256: str
+    """Of the earlier file; empty if unknown."""
     next: Card | None
+    """Of the file that is about to replace it, or has replaced it."""
 
     def of(self, digest: str) -> tuple[State, Card | None]:
         """The state and the card of a file with this digest."""
@@ -68,9 +64,6 @@ def card_path(model_path: Path) -> Path:
 
     ``<stem>.card.json``; where that is the card of another model with the same stem that still
     exists, ``<file name>.card.json``.
-
-    Raises:
-        StorageError: If the disk refuses to read a card.
     """
     long, short = _names(model_path)
     for path in (long, short):
@@ -81,14 +74,10 @@ def card_path(model_path: Path) -> Path:
 
 
 def read_card(model_path: Path) -> Card | None:
-    """The card beside a model's file; a card that is up to date is not compared with the file.
-
-    Returns:
-        None if there is no card.
+    """The card beside a model's file, if there is one; not compared with the file if it is up to date.
 
     Raises:
         UnreadableInputError: If the card cannot be used.
-        StorageError: If the disk refuses.
     """
     _, record = _read(model_path)
     if record is None or record.next is None:
@@ -104,9 +93,7 @@ def checked_card(model_path: Path) -> Card | None:
 
     Raises:
         DamagedFileError: If the file is not the one that the card was written for.
-        MissingInputError: If there is no such file.
         UnreadableInputError: If the file or the card cannot be used.
-        StorageError: If the disk refuses.
     """
     state, card = _match(model_path)
     if state == "damaged":
@@ -118,14 +105,9 @@ def checked_card(model_path: Path) -> Card | None:
 
 
 def read_with_card(model_path: Path, read: Callable[[Path], M]) -> tuple[M, Card | None]:
-    """Read a model and its checked card, both of one and the same file.
+    """Read a model and its :func:`checked_card`, both of one and the same file.
 
-    Args:
-        model_path: The model's file.
-        read: Reads it; called again if the file was replaced meanwhile.
-
-    Returns:
-        What was read, and the card as :func:`checked_card` returns it.
+    ``read`` is called again if the file was replaced meanwhile.
 
     Raises:
         As for :func:`checked_card`; StorageError also if the file is replaced again and again.
@@ -140,13 +122,9 @@ def read_with_card(model_path: Path, read: Callable[[Path], M]) -> tuple[M, Card
 
 
 def write_card(model_path: Path, card: Card) -> Card:
-    """Publish the card of a model's file that exists already.
-
-    Returns:
-        The card with the file's name and SHA-256.
+    """Publish the card of an existing model file; returns it with the file's name and SHA-256.
 
     Raises:
-        MissingInputError: If there is no such file.
         BusyError: If another process kept the card locked for a minute.
         StorageError: If the card cannot be written; the one before it is kept.
     """
@@ -169,8 +147,8 @@ def publish_model(
     Args:
         target: The model's file.
         write: Writes the model to the staging path that it is given, which does not exist yet.
-        card: Of the new model, or a function that makes it once the model is written and verified.
-        verify: Reads the staging file and raises if it is not what it should be.
+        card: Of the new model, or a function that makes it after ``verify``.
+        verify: Reads the staging file and raises if it is wrong.
 
     Returns:
         The published card, with the file's name and SHA-256.
@@ -248,17 +226,13 @@ def _restless(model_path: Path) -> StorageError:
 def _file_state(path: Path) -> FileState:
     """Differs once the file has been replaced."""
     with open_file(path) as file:
-        try:
-            return state_of(os.fstat(file.fileno()))
-        except OSError as error:
-            raise storage_error(error, path, "could not be read") from error
+        return state_of(os.fstat(file.fileno()))
 
 
 def _names(model_path: Path) -> tuple[Path, Path]:
-    long, short = (
-        model_path.with_name(f"{name}{CARD_SUFFIX}") for name in (model_path.name, model_path.stem)
+    return model_path.with_name(model_path.name + CARD_SUFFIX), model_path.with_name(
+        model_path.stem + CARD_SUFFIX
     )
-    return long, short
 
 
 @contextmanager

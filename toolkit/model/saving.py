@@ -15,12 +15,11 @@ from toolkit.tensors import RecordedTensors, weights_digest
 
 
 def check_output(target: Path, *, is_default: bool, force: bool) -> None:
-    """Refuse an output in the place of which the user has a file.
+    """Refuse to save a model in the place of a file of the user's.
 
     Args:
-        target: Where a verb is going to save a model.
-        is_default: Whether that is the verb's default output, which it may replace if this toolkit
-            wrote it.
+        target: The output.
+        is_default: Whether it is the verb's default output, which is replaced if this toolkit wrote it.
         force: Whether the user allowed replacing.
 
     Raises:
@@ -57,7 +56,7 @@ def save_model(
         read: The same format's reader, which reads the file back before it is published.
 
     Returns:
-        The card with ``weights_digest``, ``file`` and ``file_sha256``.
+        The published card.
 
     Raises:
         ProofError: If the file reads back with other weights than the model or its card has;
@@ -79,19 +78,11 @@ def save_written(
 ) -> Card:
     """Save what a function writes, which need not be a :class:`Model`: a Keras network, an export.
 
+    Arguments, return value and errors are those of :func:`save_model`, except:
+
     Args:
-        target: The model's file; replaced if it exists.
-        card: Completed and published beside the file. A ``weights_digest`` in it must be that of
-            what is written.
         write: Writes to the staging path and returns the weights digest that the file must have.
-        read: Reads the file back before it is published; None for a file that only its own
-            program reads.
-
-    Returns:
-        The card with ``weights_digest``, ``file`` and ``file_sha256``.
-
-    Raises:
-        As for :func:`save_model`.
+        read: None for a file that only its own program reads.
     """
     expected = ""
     card = card.stamped()

@@ -25,13 +25,7 @@ _LITTLE_SPACE = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked.
-
-    Attributes:
-        subject: What.
-        state: ``ok``; ``note``, worth knowing; ``problem``, to be fixed.
-        detail: What was found, and what to do about it.
-    """
+    """One thing that was checked, what was found, and what to do about it."""
 
     subject: str
     state: State
@@ -81,8 +75,7 @@ def _workspace(toolkit: Resources) -> Iterator[Finding]:
             "workspace", "problem", "no permission to write: change it, or choose another --workspace"
         )
     free = shutil.disk_usage(workspace.root).free
-    detail = f"{free / 1e9:.1f} GB free"
-    yield Finding("disk", "problem" if free < _LITTLE_SPACE else "ok", detail)
+    yield Finding("disk", "problem" if free < _LITTLE_SPACE else "ok", f"{free / 1e9:.1f} GB free")
     names = ", ".join(source.name for source in toolkit.data.sources())
     yield Finding("data sets", "ok" if names else "note", names or "none; `toolkit datasets get byclass`")
     models = find_models(toolkit)
@@ -95,9 +88,5 @@ def _workspace(toolkit: Resources) -> Iterator[Finding]:
     folders = (workspace.models, workspace.runs, workspace.cache, workspace.datasets)
     removed = clean_staging(workspace.root, recursive=False)
     removed += [path for folder in folders for path in clean_staging(folder)]
-    if removed:
-        yield Finding(
-            "leftovers", "note", f"{len(removed)} unfinished files of processes that ended: removed"
-        )
-    else:
-        yield Finding("leftovers", "ok", "none")
+    detail = f"{len(removed)} unfinished files of processes that ended: removed" if removed else "none"
+    yield Finding("leftovers", "note" if removed else "ok", detail)

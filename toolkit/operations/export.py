@@ -34,11 +34,8 @@ class Exported:
     """A published export.
 
     Attributes:
-        path: Of the file.
         size: In bytes.
-        exporter: Name of the exporter.
         verified: How it was verified, as a phrase.
-        sha256: Of the file.
         facts: What the exporter measured.
     """
 

@@ -26,15 +26,12 @@ class FoundModel:
     """A model file in a list.
 
     Attributes:
-        path: Of the file.
         size: In bytes.
-        format: Name of its format.
         state: ``ok`` if the file is the one its card was written for, ``no card``, ``damaged``
             or ``unreadable``.
         problem: Why it cannot be used; empty if it can.
         parameters: Number of float elements; None if unreadable.
         classes: Number of outputs; None if unreadable.
-        card: What is known of it.
     """
 
     path: Path
@@ -52,12 +49,11 @@ class ModelDetails(FoundModel):
     """Everything about one model.
 
     Attributes:
-        digest: Its weights digest.
+        digest: Of the weights.
         dialect: ``keras`` or ``onnx``.
         input_shape: Without the batch axis.
         output_shape: Without the batch axis.
-        layers: In the file's order.
-        dropped: What the file holds beside the network.
+        dropped: What the file has beside the network.
     """
 
     digest: str
@@ -102,13 +98,7 @@ def find_models(
 
 
 def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> FoundModel:
-    """A file as :func:`find_models` lists it.
-
-    Args:
-        toolkit: Where formats come from.
-        path: Of the file.
-        weights: Compare the weights with their digest in the card, too, which reads all of them.
-    """
+    """A file as :func:`find_models` lists it; ``weights`` compares all weights with their digest, too."""
     known: dict[str, Any] = {"path": path, "size": 0, "format": "", "state": "unreadable"}
     with suppress(OSError):
         known["size"] = path.stat().st_size
@@ -128,13 +118,7 @@ def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> F
 
 
 def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
-    """Everything about one model.
-
-    Raises:
-        MissingInputError: If there is no such file.
-        DamagedFileError: If the file is not the one that its card was written for.
-        UnreadableInputError: If it is not a model.
-    """
+    """Everything about one model; raises as :func:`toolkit.operations.opening.open_model`."""
     path = request.model
     model = open_model(toolkit, path)
     return ModelDetails(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.errors import MissingInputError, UnreadableInputError
-from toolkit.model import Card, Model
+from toolkit.model import Model
 from toolkit.model.card_file import read_with_card
 from toolkit.operations.resources import Resources
 from toolkit.store.opening import open_file
@@ -15,16 +15,9 @@ from toolkit.vocabulary import Convention
 
 
 def open_model(toolkit: Resources, path: Path) -> Model:
-    """Read a model file with its card.
+    """Read a model file with its card; tensors are read when they are used.
 
     The card beside the file is preferred to the one inside it.
-
-    Args:
-        toolkit: Where formats come from.
-        path: Of the file; its suffix chooses the format.
-
-    Returns:
-        The model; its tensors are read when they are asked for.
 
     Raises:
         MissingInputError: If there is no such file.
@@ -47,29 +40,33 @@ def open_model(toolkit: Resources, path: Path) -> Model:
 
     model, beside = read_with_card(path, read_checked)
     card = beside if beside is not None else model.card
-    _check(card, model, path)
+    if card.classes and len(card.classes) != model.classes:
+        raise UnreadableInputError(
+            f"{path}: the card names {len(card.classes)} classes, the network has {model.classes} outputs",
+            hint="delete the card, or put the right one beside the model",
+        )
     return model.with_card(card)
 
 
 def described(
     model: Model, classes: Sequence[str], convention: Convention | None, where: str
 ) -> tuple[Model, tuple[str, ...]]:
-    """Complete a model's card from a data set and from what the user says.
+    """Complete a model's card with a data set's classes and the user's convention.
 
     Args:
         model: May have no card.
-        classes: Characters by label, of the data set; used if the card has none and the number fits.
-        convention: As the user gave it; preferred to the card's.
-        where: Where the classes come from, for the error message.
+        classes: Characters by label; used if the card has none.
+        convention: Preferred to the card's.
+        where: The source of the classes, for messages.
 
     Returns:
         The model with classes and convention, and what was assumed, as sentences.
 
     Raises:
-        UnreadableInputError: If the number of outputs and of classes differ.
+        UnreadableInputError: If the numbers of outputs and of classes differ.
     """
     assumed: list[str] = []
-    card: Card = model.card
+    card = model.card
     names = card.classes
     if not names:
         if len(classes) != model.classes:
@@ -85,11 +82,3 @@ def described(
         assumed.append(f"{model.name} has no card: input format {wanted} assumed (--convention sets another)")
     complete = dataclasses.replace(card, classes=names, convention=wanted)
     return model.with_card(complete), tuple(assumed)
-
-
-def _check(card: Card, model: Model, path: Path) -> None:
-    if card.classes and len(card.classes) != model.classes:
-        raise UnreadableInputError(
-            f"{path}: the card names {len(card.classes)} classes, the network has {model.classes} outputs",
-            hint="delete the card, or put the right one beside the model",
-        )

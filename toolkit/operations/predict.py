@@ -51,7 +51,6 @@ class ImagePredictions:
     Attributes:
         image: Path as given, within a given folder, or ``-``.
         predictions: Best first; empty if there is an error.
-        error: None if the picture was read.
         saved: The 28×28 image, if it was to be saved.
     """
 
@@ -79,12 +78,7 @@ class Classifier:
     assumed: tuple[str, ...] = ()
 
     def classify(self, images: NDArray[np.uint8], top: int) -> tuple[tuple[Prediction, ...], ...]:
-        """The best predictions for each image.
-
-        Args:
-            images: (n, 28, 28) uint8, upright, light ink.
-            top: Number of predictions per image, 1 or more.
-        """
+        """The ``top`` best predictions for each of the (n, 28, 28) uint8 images, upright, light ink."""
         probabilities = self.network.probabilities(images, self.convention)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         return tuple(

@@ -18,7 +18,7 @@ def prepare_picture(
     Args:
         source: A PNG or JPEG file, or its content.
         ink: Light or dark strokes; ``auto`` compares the border with the rest.
-        name: Of the picture, for errors; by default the path, or "the picture".
+        name: For errors; by default the path, or "the picture".
 
     Returns:
         (28, 28) uint8, upright, light ink, its brightest pixel 255.

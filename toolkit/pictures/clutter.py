@@ -34,10 +34,7 @@ MOST_FRAMES = 8
 
 
 def without_clutter(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], Literal["sheet", "framed", ""]]:
-    """Remove specks, pale lines and frames.
-
-    Args:
-        ink: (height, width), 0 paper to 1 ink.
+    """Remove specks, pale lines and frames from ink.
 
     Returns:
         The remaining ink, and whether it is one filled rectangle, as a sheet of paper is on a table

@@ -47,7 +47,7 @@ class Container(NamedTuple):
 
 
 def read_container(content: bytes, name: str) -> Container:
-    """Take a picture file apart; the errors are those of :func:`toolkit.pictures.prepare_picture`."""
+    """Remove the metadata from a picture file; raises as :func:`toolkit.pictures.prepare_picture`."""
     if content.startswith(PNG_SIGNATURE):
         return _read_png(content, name)
     if content.startswith(JPEG_SIGNATURE):

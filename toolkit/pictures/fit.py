@@ -39,12 +39,9 @@ Ink = NDArray[np.float32]
 
 
 def fit_ink(ink: Ink) -> NDArray[np.uint8]:
-    """Crop ink to its box, and draw it in 28x28 pixels with its aspect kept, centred.
+    """Crop ink (0 paper to 1 ink) to its box, and draw it in 28x28 pixels with its aspect kept, centred.
 
     What is thinner or sharper than EMNIST's strokes is thickened or blurred first.
-
-    Args:
-        ink: (height, width), 0 paper to 1 ink; not all paper.
     """
     ink = _cropped(ink)
     image = _drawn(ink)

@@ -57,9 +57,8 @@ def decode_page(source: Path | bytes, *, ink: Ink | None, name: str) -> Page:
     if width * height > MAX_PIXELS:
         raise _too_large(name, f"{width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
     if max(width, height) > MAX_ASPECT * max(min(width, height), 1):
-        raise _too_large(
-            name, f"{width} x {height} pixels: one side is more than {MAX_ASPECT} times the other"
-        )
+        what = f"{width} x {height} pixels: one side is more than {MAX_ASPECT} times the other"
+        raise _too_large(name, what)
     try:
         return _decode(container, ink)
     except DECODING_ERRORS as error:

@@ -22,10 +22,10 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnreadableInputError
 from toolkit.host.kinds import MODEL_FORMATS
@@ -45,10 +45,9 @@ class SandboxLimits:
 
     Attributes:
         seconds: Wall time, apart from the file's size.
-        bytes_a_second: A large file gets another second for each this many bytes.
+        bytes_a_second: A large file gets another second for this many bytes.
         memory: Bytes of the child's own data, apart from the file's size.
-        memory_by_size: Further memory as a multiple of the file's size; onnxruntime holds a network
-            several times while it prepares it.
+        memory_by_size: Multiple of the file's size that is added: onnxruntime copies a network.
         start_seconds: Until the child has loaded the plugins.
     """
 
@@ -68,14 +67,9 @@ class SandboxLimits:
 
 
 class Sandbox:
-    """Checks each state of each file once, in a child process.
+    """Checks each state of each file once, in a child process without the environment's ``secrets``.
 
     Thread-safe. A child checks files until one of them ends it; at most two children run at a time.
-
-    Args:
-        workspace: Of the toolkit that reads the files; the child loads the installed plugins.
-        limits: For one file.
-        secrets: Environment variables that the child does not get.
     """
 
     def __init__(
@@ -88,12 +82,7 @@ class Sandbox:
         self._children = threading.BoundedSemaphore(2)
 
     def __call__(self, path: Path) -> None:
-        """Refuse a file that harms the process that reads it.
-
-        Raises:
-            UnreadableInputError: If the child crashed.
-            LimitReachedError: If it took too long or too much memory.
-        """
+        """Refuse a file that harms the process that reads it."""
         self.check([path])
         _, outcome = self._outcomes.get(path, (None, "harmless"))
         if outcome == "crash":
@@ -135,28 +124,25 @@ class _Child:
             stderr=subprocess.DEVNULL,
             env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests, self._answers = self._process.stdin, self._process.stdout
         self.is_running = True
 
     def __enter__(self) -> Self:
-        try:
-            answer = self._answer(self._limits.start_seconds)
-        except BaseException:
-            self._end()
-            raise
-        if answer != _READY:
-            self._end()
-            raise RuntimeError("the sandbox process did not start")
+        with ExitStack() as on_failure:
+            on_failure.push(self)
+            if self._answer(self._limits.start_seconds) != _READY:
+                raise RuntimeError("the sandbox process did not start")
+            on_failure.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def _end(self) -> None:
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._requests, self._answers):
             with suppress(OSError):
-                _opened(stream).close()
+                stream.close()
 
     def read(self, path: Path) -> Outcome:
         """Let the child read one file."""
@@ -164,8 +150,8 @@ class _Child:
         seconds, memory = self._limits.seconds_for(size), self._limits.memory_for(size)
         request = json.dumps({"path": str(path), "seconds": seconds, "memory": memory})
         with suppress(BrokenPipeError):
-            _opened(self._process.stdin).write(f"{request}\n".encode())
-            _opened(self._process.stdin).flush()
+            self._requests.write(f"{request}\n".encode())
+            self._requests.flush()
         outcomes: dict[str | None, Outcome] = {"harmless": "harmless", "memory": "memory", None: "time"}
         outcome = outcomes.get(self._answer(seconds), "crash")
         self.is_running = outcome == "harmless"
@@ -173,15 +159,9 @@ class _Child:
 
     def _answer(self, seconds: float) -> str | None:
         """The next line; empty if the process has ended, None if nothing came in time."""
-        stream = _opened(self._process.stdout)
-        if not select.select([stream], [], [], seconds)[0]:
+        if not select.select([self._answers], [], [], seconds)[0]:
             return None
-        return stream.readline().decode().strip()
-
-
-def _opened(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
+        return self._answers.readline().decode().strip()
 
 
 def _size(path: Path) -> int:
@@ -238,22 +218,17 @@ def _read_and_run(toolkit: Resources, path: Path) -> Outcome:
         model = open_model(toolkit, path)
         for name in model.tensors:
             model.tensors.read(name)
-        with _memory_reported():
-            classifier_of(model).classify(np.zeros((1, 28, 28), np.uint8), 1)
     except MemoryError:
         return "memory"
     except ToolkitError:
-        pass  # reported by the parent's own reader
-    return "harmless"
-
-
-@contextmanager
-def _memory_reported() -> Iterator[None]:
-    """The engine reports that memory ran out as a limit."""
+        return "harmless"  # reported by the parent's own reader
     try:
-        yield
-    except LimitReachedError as error:
-        raise MemoryError from error
+        classifier_of(model).classify(np.zeros((1, 28, 28), np.uint8), 1)
+    except (MemoryError, LimitReachedError):  # the engine reports that memory ran out as a limit
+        return "memory"
+    except ToolkitError:
+        pass
+    return "harmless"
 
 
 if __name__ == "__main__":

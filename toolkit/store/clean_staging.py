@@ -18,11 +18,11 @@ def clean_staging(folder: Path, *, recursive: bool = True) -> list[Path]:
     Where a process is writing at this moment, only files that are older than a day are removed.
 
     Args:
-        folder: Missing ones have none.
+        folder: Need not exist.
         recursive: Whether the folders below are cleaned, too.
 
     Returns:
-        What was removed, sorted.
+        The removed files, sorted.
 
     Raises:
         StorageError: If a file cannot be removed.

@@ -31,11 +31,7 @@ _ERRNO_IN_TEXT = re.compile(r"\berrno = (\d+)")
 
 
 def errno_of(error: BaseException) -> int | None:
-    """The operating system's error number behind an exception, if there is one.
-
-    Returns:
-        As in :mod:`errno`; None for an exception with another cause.
-    """
+    """The operating system's error number behind an exception; None if it has another cause."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if isinstance(error, (OSError, RuntimeError)):

@@ -16,12 +16,7 @@ _MOST_ENTRIES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file that was found.
-
-    Attributes:
-        path: Below the root as the root was given.
-        size: In bytes.
-    """
+    """A file that was found: its path below the root as given, and its size in bytes."""
 
     path: Path
     size: int
@@ -46,9 +41,9 @@ def find_files(
         roots: Folders or files, which may be links; missing ones are skipped.
         suffixes: With the dot; case is ignored.
         follow_links: Whether links below the roots are followed; each folder is entered once.
-        max_depth: Folders below a root: 0 looks into the root alone.
-        max_files: How many may be found.
-        max_seconds: How long it may take.
+        max_depth: Levels of folders below a root; 0 searches the root alone.
+        max_files: Largest number of files.
+        max_seconds: Longest duration.
 
     Returns:
         Sorted by path.

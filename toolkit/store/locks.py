@@ -15,8 +15,8 @@ def exclusive(target: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Keep other processes from working on the same output.
 
     It is a kernel lock on an empty file in ``.toolkit/locks`` of the target's folder, so it is
-    released when the process ends; the file that is left means nothing. Publishing is safe without
-    the lock, which only saves the work of the process that would lose.
+    released when the process ends. Publishing is safe without the lock, which only saves the work of
+    the process that would lose.
 
     Args:
         target: The output; need not exist.

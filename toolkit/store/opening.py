@@ -49,41 +49,25 @@ def open_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedRead
     Raises:
         MissingInputError: If there is no such file.
         UnreadableInputError: If it is no regular file, or permission is missing.
-        StorageError: If the operating system refuses for another reason.
+        StorageError: If the operating system refuses for another reason, also while it is read.
     """
     with ExitStack() as stack:
         try:
             descriptor = os.open(path, _FILE if follow_links else _FILE | os.O_NOFOLLOW)
             stack.callback(_close, descriptor)
-            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            file = os.fdopen(descriptor, "rb", closefd=False) if is_regular else None
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UnreadableInputError(
+                    f"{path}: a folder, pipe or device, not a file", hint="move it away or name another file"
+                )
+            yield os.fdopen(descriptor, "rb", closefd=False)
         except OSError as error:
             raise _refusal(error, path) from error
-        if file is None:
-            raise UnreadableInputError(
-                f"{path}: a folder, pipe or device, not a file", hint="move it away or name another file"
-            )
-        yield file
 
 
 def read_file(path: Path, *, most: int = LARGEST_DOCUMENT, follow_links: bool = True) -> bytes:
-    """Read a small regular file.
-
-    Args:
-        path: As for :func:`open_file`.
-        most: Bytes; a larger file is refused.
-        follow_links: As for :func:`open_file`.
-
-    Raises:
-        MissingInputError: If there is no such file.
-        UnreadableInputError: If it is too large, no regular file, or permission is missing.
-        StorageError: If the operating system refuses for another reason.
-    """
+    """Read a regular file of at most ``most`` bytes; raises as :func:`open_file`, and if it is larger."""
     with open_file(path, follow_links=follow_links) as file:
-        try:
-            content = file.read(most + 1)
-        except OSError as error:
-            raise storage_error(error, path, "could not be read") from error
+        content = file.read(most + 1)
     if len(content) > most:
         raise UnreadableInputError(
             f"{path}: larger than the limit of {most:,} bytes", hint="move it away or name another file"
@@ -96,7 +80,7 @@ def parse_json(content: bytes | str, where: str) -> Any:
 
     Args:
         content: The document.
-        where: Of which file, for the error.
+        where: Its file, for the error.
 
     Raises:
         UnreadableInputError: If it is not JSON.
@@ -111,12 +95,7 @@ def parse_json(content: bytes | str, where: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ConfinedFile:
-    """A file that a name led to, held open.
-
-    Attributes:
-        path: Below one of the roots.
-        state: Of the open file.
-    """
+    """A file that a name led to, held open; ``path`` is below one of the roots."""
 
     path: Path
     state: FileState
@@ -135,10 +114,6 @@ def name_of(path: Path, roots: Sequence[Path]) -> str | None:
     """The name by which :func:`open_confined` finds a file; None if it has none.
 
     It begins with the root's own name, as in ``models/emnist_model.h5``.
-
-    Args:
-        path: Below one of the roots.
-        roots: The roots, each in the spelling that the path begins with.
     """
     for root in roots:
         if path.is_relative_to(root):
@@ -177,11 +152,7 @@ def open_confined(name: str, roots: Sequence[Path]) -> Iterator[ConfinedFile]:
 
 
 def output_path(name: str, roots: Sequence[Path]) -> Path:
-    """Where an output of this name goes: below the first root that the name fits.
-
-    Args:
-        name: As a client sent it.
-        roots: Folders that may be written to, in this order.
+    """Where an output of this name goes: below the first of the roots that it fits.
 
     Returns:
         A path where nothing exists yet, or a file that this toolkit wrote.

@@ -30,8 +30,7 @@ def publish(
     Args:
         target: What to publish; a missing folder is created.
         verify: Reads the staging file and raises if it is wrong; the target is then unchanged.
-        suffix: Of the staging file, with the dot, for writers that depend on it; by default the
-            target's own.
+        suffix: Of the staging file, with the dot; by default the target's own.
 
     Yields:
         A path beside the target that does not exist yet.
@@ -52,7 +51,11 @@ def publish(
             except BaseException:
                 _discard(staging)
                 raise
-            _flush_folder(folder, target)
+            try:
+                _flush(folder)
+            except OSError as error:
+                doing = "is written and complete, but a power failure may bring back the old one"
+                raise storage_error(error, target, doing) from error
     except (OSError, RuntimeError) as error:
         if errno_of(error) is None and not isinstance(error, OSError):
             raise
@@ -89,7 +92,11 @@ def _make_folder(folder: Path) -> None:
         folder = folder.parent
     for new in reversed(missing):
         new.mkdir(exist_ok=True)
-        _flush(new.parent)
+        descriptor = os.open(new.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _flush(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _settle(staging: Path, target: Path) -> None:
@@ -118,9 +125,7 @@ def _open_written(staging: Path, target: Path) -> int:
     except FileNotFoundError as error:
         raise StorageError(f"{target} was not written: its writer wrote no file", hint=hint) from error
     if not stat.S_ISREG(kind):
-        what = (
-            "a link" if stat.S_ISLNK(kind) else "a folder" if stat.S_ISDIR(kind) else "another kind of file"
-        )
+        what = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(kind), "a special file")
         raise StorageError(f"{target} was not written: its writer wrote {what}", hint=hint)
     return os.open(staging, os.O_RDONLY)
 
@@ -134,26 +139,9 @@ def _discard(staging: Path) -> None:
             staging.unlink(missing_ok=True)
 
 
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _flush(folder: int) -> None:
     try:
-        _flush_descriptor(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _flush_descriptor(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # this file system cannot flush folders
             raise
-
-
-def _flush_folder(descriptor: int, target: Path) -> None:
-    try:
-        _flush_descriptor(descriptor)
-    except OSError as error:
-        raise storage_error(
-            error, target, "is written and complete, but a power failure may bring back the old one"
-        ) from error

@@ -32,12 +32,7 @@ def is_staging(name: str) -> bool:
 
 
 def staging_path(target: Path, suffix: str | None = None) -> Path:
-    """A new hidden name beside the target: ``.<stem>.<random>.staging<suffix>``.
-
-    Args:
-        target: What will be published.
-        suffix: With the dot; None for the target's own.
-    """
+    """A new hidden name beside the target, ``.<stem>.<random>.staging<suffix>``; its suffix by default."""
     ending = target.suffix if suffix is None else suffix
     tail = f".{secrets.token_hex(8)}.staging{ending}"
     stem = target.name.removesuffix(ending) if ending else target.name
@@ -48,11 +43,7 @@ def staging_path(target: Path, suffix: str | None = None) -> Path:
 
 @contextmanager
 def folder_in_use(folder: Path) -> Iterator[int]:
-    """Hold the folder's shared lock, and yield its descriptor.
-
-    Raises:
-        OSError: If the folder cannot be opened.
-    """
+    """Hold the folder's shared lock, and yield its descriptor."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         deadline = time.monotonic() + _PATIENCE_S
@@ -69,11 +60,7 @@ def folder_in_use(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def folder_at_rest(folder: Path) -> Iterator[bool]:
-    """Try to get the folder's exclusive lock; yields whether no writer is running in the folder.
-
-    Raises:
-        OSError: If the folder cannot be opened.
-    """
+    """Try to get the folder's exclusive lock; yields whether no writer is running in the folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield _lock(descriptor, fcntl.LOCK_EX, unsupported=False)

@@ -8,11 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A folder with ``models/``, ``datasets/`` and ``runs/``; none of them needs to exist.
-
-    Attributes:
-        root: The folder.
-    """
+    """A folder with ``models/``, ``datasets/`` and ``runs/``; none of them needs to exist."""
 
     root: Path
 

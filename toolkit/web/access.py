@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 
-from flask import Flask, Request, Response, request
+from flask import Response, request
 
 from toolkit.web.problems import refuse, request_id
 from toolkit.web.settings import WebSettings
@@ -29,48 +29,26 @@ _SECURITY_HEADERS = {
 
 
 class Access:
-    """The access checks of one app.
-
-    Args:
-        settings: Whom to answer.
-    """
+    """The access checks of one app."""
 
     def __init__(self, settings: WebSettings) -> None:
         self._settings = settings
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
 
-    def install(self, app: Flask) -> None:
-        """Check every request of an app, those for unknown addresses included."""
-        app.before_request(self.check)
-        app.after_request(harden)
-
     def check(self) -> None:
-        """Accept the current request.
-
-        Raises:
-            RefusedError: If it is refused.
-        """
-        self._check_host()
-        if request.path in OPEN_PATHS:
-            return
-        if self._settings.token is not None:
-            self._check_token(self._settings.token)
-        elif request.method not in _SAFE:
-            _check_site(request)
-        if request.method not in _SAFE:
-            _check_type(request)
-
-    def _check_host(self) -> None:
+        """Raise a ``RefusedError`` if the current request is refused."""
         # Flask's TRUSTED_HOSTS supports neither IPv6 addresses nor capital letters.
         host = _HOST.fullmatch(request.environ.get("HTTP_HOST", "").lower())
         if host is None or host[1] not in self._hosts:
             raise refuse(400, "host")
-
-    def _check_token(self, token: str) -> None:
-        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-        same = hmac.compare_digest(sent.strip().encode(), token.encode())
-        if scheme.lower() != "bearer" or not same:
-            raise refuse(401, "unauthorized", WWW_Authenticate='Bearer realm="toolkit"')
+        if request.path in OPEN_PATHS:
+            return
+        if self._settings.token is not None:
+            _check_token(self._settings.token)
+        elif request.method not in _SAFE:
+            _check_site()
+        if request.method not in _SAFE:
+            _check_type()
 
 
 def harden(response: Response) -> Response:
@@ -81,29 +59,36 @@ def harden(response: Response) -> Response:
     return response
 
 
-def _check_site(asked: Request) -> None:
+def _check_token(token: str) -> None:
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    same = hmac.compare_digest(sent.strip().encode(), token.encode())
+    if scheme.lower() != "bearer" or not same:
+        raise refuse(401, "unauthorized", WWW_Authenticate='Bearer realm="toolkit"')
+
+
+def _check_site() -> None:
     """Refuse what a browser sends on behalf of another site.
 
     Browsers state the origin in at least one of two headers, and a page cannot suppress it. A client
     that sends neither is not a browser.
     """
-    if asked.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise refuse(403, "forbidden")
-    origin = asked.headers.get("Origin")
+    origin = request.headers.get("Origin")
     if origin is not None:
         scheme, _, host = origin.lower().partition("://")
-        if scheme not in ("http", "https") or host != asked.host.lower():
+        if scheme not in ("http", "https") or host != request.host.lower():
             raise refuse(403, "forbidden")
 
 
-def _check_type(asked: Request) -> None:
+def _check_type() -> None:
     """Accept only the content types that a route reads.
 
     A form of another site can send multipart, which is accepted only where nothing is changed.
     """
-    if asked.path in PICTURE_PATHS:
-        if asked.mimetype not in PICTURE_TYPES:
+    if request.path in PICTURE_PATHS:
+        if request.mimetype not in PICTURE_TYPES:
             accepted = ", ".join(PICTURE_TYPES)
             raise refuse(415, "media_type", f"send one of {accepted}", Accept=accepted)
-    elif asked.mimetype != "application/json" and (asked.mimetype or asked.content_length):
+    elif request.mimetype != "application/json" and (request.mimetype or request.content_length):
         raise refuse(415, "media_type", "send application/json", Accept="application/json")

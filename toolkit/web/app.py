@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 
 from toolkit.operations.toolkit import Toolkit
 from toolkit.web import legacy, plugins, problems, v1
-from toolkit.web.access import Access
+from toolkit.web.access import Access, harden
 from toolkit.web.settings import WebSettings
 from toolkit.web.state import WebState
 
@@ -20,16 +20,14 @@ def create_app(toolkit: Toolkit | None = None, settings: WebSettings | None = No
     Args:
         toolkit: Plugins and workspace; the installed ones and the working directory by default.
         settings: Of the server; by default loopback, with the token from the environment.
-
-    Raises:
-        ConfigurationError: If the settings' address needs a token.
     """
     state = WebState.of(toolkit, settings)
     app = Flask("toolkit.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = state.settings.limits.picture_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_BYTES
     app.extensions["toolkit_web"] = state
-    Access(state.settings).install(app)
+    app.before_request(Access(state.settings).check)
+    app.after_request(harden)
 
     def failed(error: Exception) -> Response:
         problem = problems.problem_of(error, state.folders)
@@ -38,10 +36,6 @@ def create_app(toolkit: Toolkit | None = None, settings: WebSettings | None = No
     app.register_error_handler(Exception, failed)
     app.register_blueprint(legacy.blueprint(state))
     app.register_blueprint(v1.blueprint(state))
-    app.add_url_rule("/healthz", "healthz", _healthz)
+    app.add_url_rule("/healthz", "healthz", lambda: flask.jsonify(status="ok"))
     plugins.mount(app, state)
     return app
-
-
-def _healthz() -> Response:
-    return flask.jsonify(status="ok")

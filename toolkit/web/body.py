@@ -16,15 +16,7 @@ _LONGEST_SHOWN = 64
 
 
 def json_object(limits: WebLimits, known: Collection[str]) -> dict[str, Any]:
-    """The request's body as a JSON object; an empty body is an empty object.
-
-    Args:
-        limits: On its size and depth.
-        known: The allowed keys.
-
-    Raises:
-        RefusedError: If it is too large, too deep, not a JSON object, or has an unknown key.
-    """
+    """The request's body as a JSON object with no other than the known keys; empty for an empty body."""
     body = _read(limits.json_bytes)
     if not body.strip():
         return {}
@@ -44,11 +36,7 @@ def json_object(limits: WebLimits, known: Collection[str]) -> dict[str, Any]:
 
 
 def picture(limits: WebLimits) -> bytes:
-    """The picture in the request's body: the whole body, or the one file of a multipart form.
-
-    Raises:
-        RefusedError: If there is none, more than one, or it is too large.
-    """
+    """The picture in the request's body: the whole body, or the one file of a multipart form."""
     if request.mimetype != "multipart/form-data":
         content = _read(limits.picture_bytes)
     else:

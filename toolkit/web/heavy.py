@@ -13,11 +13,7 @@ from toolkit.web.problems import refuse
 
 
 class HeavyGate:
-    """Accepts one heavy job at a time; other clients are told to try again.
-
-    Args:
-        retry_after_s: After how many seconds.
-    """
+    """Accepts one heavy job at a time; other clients are told to try again later."""
 
     def __init__(self, retry_after_s: int) -> None:
         self._free = threading.Lock()
@@ -25,11 +21,7 @@ class HeavyGate:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Occupy the gate.
-
-        Raises:
-            RefusedError: With 429, if another job is running.
-        """
+        """Refuse the request with 429 if another job is running."""
         if not self._free.acquire(blocking=False):
             raise refuse(429, "too_many_requests", Retry_After=str(self._retry_after_s))
         try:
@@ -39,11 +31,7 @@ class HeavyGate:
 
 
 class Deadline(SilentProgress):
-    """A silent progress that ends the work when its time is up.
-
-    Args:
-        seconds: How long the work may take; checked whenever it reports progress.
-    """
+    """A silent progress that ends the work if it reports progress after its time is up."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

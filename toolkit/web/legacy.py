@@ -83,7 +83,7 @@ def _described(models: list[ListedModel] | tuple[ListedModel, ...]) -> dict[str,
     return {
         model.label: {
             "path": model.path,
-            "directory": model.directory,
+            "directory": model.path.rpartition("/")[0],
             "size_mb": round(model.size / MEBIBYTE, 2),
         }
         for model in models

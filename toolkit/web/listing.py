@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +27,6 @@ class ListedModel:
     size: int
     file: Path
 
-    @property
-    def directory(self) -> str:
-        """The folder in the path."""
-        return self.path.rpartition("/")[0]
-
 
 def listed_models(state: WebState) -> tuple[ListedModel, ...]:
     """The model files below the roots, sorted by path.
@@ -40,16 +34,10 @@ def listed_models(state: WebState) -> tuple[ListedModel, ...]:
     Files that no request could name are left out: their names have other characters than letters,
     digits, ``.``, ``_`` and ``-``, or they are too deep.
     """
-    named = list(_named(state))
-    counts = Counter(path.rpartition("/")[2] for path, _, _ in named)
+    named = [(name_of(found.path, state.roots), found) for found in model_files(state.toolkit)]
+    counts = Counter(found.path.name for path, found in named if path is not None)
     return tuple(
-        ListedModel(path if counts[file.name] > 1 else file.name, path, size, file)
-        for path, size, file in named
+        ListedModel(path if counts[found.path.name] > 1 else found.path.name, path, found.size, found.path)
+        for path, found in named
+        if path is not None
     )
-
-
-def _named(state: WebState) -> Iterator[tuple[str, int, Path]]:
-    for found in model_files(state.toolkit):
-        path = name_of(found.path, state.roots)
-        if path is not None:
-            yield path, found.size, found.path

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from toolkit.declarations import Routes
 from toolkit.host.kinds import ROUTES
-from toolkit.web import problems
-from toolkit.web.problems import REQUEST_ID, logger, request_id
+from toolkit.web.problems import REQUEST_ID, answer, logger, problem_of, request_id
 from toolkit.web.state import WebState
 
 if TYPE_CHECKING:
@@ -27,7 +26,11 @@ def mount(app: Flask, state: WebState) -> None:
     """
     for name, routes in state.toolkit.catalog.all(ROUTES).items():
         try:
-            inner = _app_of(routes, state)
+            blueprint = routes.load()
+            inner = Flask(blueprint.import_name, static_folder=None)
+            inner.extensions["toolkit"] = state.toolkit
+            inner.register_error_handler(Exception, partial(_failed, state))
+            inner.register_blueprint(blueprint)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             state.plugin_problems[name] = f"{type(error).__name__}: {error}"
             logger.warning("routes of plugin %s are not served: %s", name, state.plugin_problems[name])
@@ -35,13 +38,8 @@ def mount(app: Flask, state: WebState) -> None:
         _add(app, f"/plugins/{name}", inner)
 
 
-def _app_of(routes: Routes, state: WebState) -> Flask:
-    blueprint = routes.load()
-    inner = Flask(blueprint.import_name, static_folder=None)
-    inner.extensions["toolkit"] = state.toolkit
-    problems.install(inner, state.folders)
-    inner.register_blueprint(blueprint)
-    return inner
+def _failed(state: WebState, error: Exception) -> Response:
+    return answer(problem_of(error, state.folders))
 
 
 def _add(app: Flask, prefix: str, inner: Flask) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import flask
-from flask import Flask, Response, request
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from toolkit.errors import ToolkitError
@@ -67,14 +67,7 @@ _ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error as a client sees it.
-
-    Attributes:
-        status: Of HTTP.
-        code: The command line's, or the API's own.
-        detail: What is wrong with this request; empty if that would reveal too much.
-        headers: Sent with it.
-    """
+    """One error as a client sees it; without ``detail`` if that would reveal too much."""
 
     status: int
     code: str
@@ -111,16 +104,15 @@ def request_id() -> str:
 
 
 def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> Problem:
-    """What a client may know of an exception; the rest goes to the log.
-
-    Args:
-        error: Raised by a view.
-        folders: Folders whose names are cut out of messages.
-    """
+    """What a client may know of an exception, without the names of these folders; the rest is logged."""
     if isinstance(error, RefusedError):
         return error.problem
     if isinstance(error, HTTPException):
-        return _of_http(error)
+        methods = getattr(error, "valid_methods", None)
+        headers = {"Allow": ", ".join(sorted(methods))} if methods else {}
+        status = error.code or 500
+        code = _OF_HTTP.get(status, "usage" if status < 500 else "bug")
+        return Problem(status, code, headers=headers)
     if isinstance(error, ToolkitError):
         # Without the hint, which is for the command line; quoted, since a message may repeat text of
         # an untrusted file with its line breaks.
@@ -148,27 +140,8 @@ def answer(problem: Problem) -> Response:
     return response
 
 
-def install(app: Flask, folders: tuple[Path, ...]) -> None:
-    """Answer every error of an app with problem+json."""
-
-    def handle(error: Exception) -> Response:
-        return answer(problem_of(error, folders))
-
-    app.register_error_handler(Exception, handle)
-
-
 def _kind(code: str) -> _Kind:
     return _KINDS.get(code, _KINDS["bug"])
-
-
-def _of_http(error: HTTPException) -> Problem:
-    status = error.code or 500
-    headers = {}
-    methods = getattr(error, "valid_methods", None)
-    if methods:
-        headers["Allow"] = ", ".join(sorted(methods))
-    code = _OF_HTTP.get(status, "usage" if status < 500 else "bug")
-    return Problem(status, code, headers=headers)
 
 
 def _detail(error: ToolkitError, folders: tuple[Path, ...]) -> str:

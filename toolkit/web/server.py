@@ -21,17 +21,7 @@ _BACKLOG = 64
 
 
 def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> None:
-    """Answer requests until the process is interrupted.
-
-    Args:
-        app: Made by :func:`toolkit.web.create_app` with the same settings.
-        settings: Where to listen.
-        ready: Called with the address once the port is open.
-
-    Raises:
-        BusyError: If the port is taken.
-        ConfigurationError: If the address cannot be used.
-    """
+    """Answer requests until the process is interrupted; call ``ready`` with the address once it is open."""
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     # Requests that wait for a thread are normal; the queue has a limit.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)

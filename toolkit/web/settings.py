@@ -49,7 +49,7 @@ class WebSettings:
     Attributes:
         host: Address to listen on.
         port: 0 for any that is free.
-        token: Clients must send it as ``Authorization: Bearer``; None is allowed on loopback only.
+        token: Clients send it as ``Authorization: Bearer``; None is allowed on loopback only.
         trusted_hosts: Allowed in the Host header, beside the server's own names.
         limits: Of requests and the server.
         sandbox: Limits of the child process that reads a model file first; None to read files in
@@ -66,7 +66,7 @@ class WebSettings:
     def __post_init__(self) -> None:
         token = self.token
         if token is None:
-            if not is_loopback(self.host):
+            if not _is_loopback(self.host):
                 raise ConfigurationError(
                     f"{self.host or 'every address'} is reachable from other machines, and no token is set",
                     hint=f"set {TOKEN_VARIABLE} to a long random text, or serve on 127.0.0.1",
@@ -85,32 +85,23 @@ class WebSettings:
         trusted_hosts: Iterable[str] = (),
         environ: Mapping[str, str] | None = None,
     ) -> WebSettings:
-        """With the token from the environment.
-
-        Raises:
-            ConfigurationError: If the address needs a token and there is none, or it is too weak.
-        """
+        """Settings with the token from the environment."""
         variables = os.environ if environ is None else environ
         return cls(host, port, variables.get(TOKEN_VARIABLE) or None, tuple(trusted_hosts))
 
     @property
     def allowed_hosts(self) -> list[str]:
         """Every allowed Host header, without the port."""
-        own = (
-            [socket.gethostname(), socket.getfqdn()] if self.host in _EVERYWHERE else [_bracketed(self.host)]
-        )
+        own = [f"[{self.host}]" if ":" in self.host else self.host]
+        if self.host in _EVERYWHERE:
+            own = [socket.gethostname(), socket.getfqdn()]
         return list(dict.fromkeys([*_LOOPBACK, *own, *self.trusted_hosts]))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine only."""
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

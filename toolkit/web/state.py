@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,39 +17,34 @@ V = TypeVar("V")
 
 
 class Recent(Generic[V]):
-    """Keeps the values that were used last.
-
-    Args:
-        most: How many.
-    """
+    """Keeps the values that were used last, none of which is None."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._values: dict[Hashable, V] = {}
         self._looking = threading.Lock()
         self._making = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of a key, made if it is not kept; one value is made at a time."""
-        found = self._find(key)
-        if found:
-            return found[0]
+        value = self._find(key)
+        if value is not None:
+            return value
         with self._making:
-            found = self._find(key)
-            return found[0] if found else self._keep(key, make())
+            value = self._find(key)
+            if value is None:
+                value = make()
+                with self._looking:
+                    self._values[key] = value
+                    while len(self._values) > self._most:
+                        del self._values[next(iter(self._values))]
+            return value
 
-    def _find(self, key: Hashable) -> tuple[V] | None:
+    def _find(self, key: Hashable) -> V | None:
         with self._looking:
-            if key not in self._values:
-                return None
-            self._values.move_to_end(key)
-            return (self._values[key],)
-
-    def _keep(self, key: Hashable, value: V) -> V:
-        with self._looking:
-            self._values[key] = value
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
+            value = self._values.pop(key, None)
+            if value is not None:
+                self._values[key] = value  # now the one used last
             return value
 
 
@@ -75,8 +69,8 @@ class WebState:
     @classmethod
     def of(cls, toolkit: Toolkit | None, settings: WebSettings | None) -> WebState:
         """With the installed plugins and the working directory by default."""
-        chosen = settings if settings is not None else WebSettings.from_environment()
-        used = toolkit if toolkit is not None else Toolkit()
+        chosen = settings or WebSettings.from_environment()
+        used = toolkit or Toolkit()
         sandbox = None
         if chosen.sandbox is not None:
             sandbox = Sandbox(used.workspace, chosen.sandbox, secrets=(TOKEN_VARIABLE,))

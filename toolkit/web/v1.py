@@ -23,6 +23,7 @@ from toolkit.web.problems import refuse
 from toolkit.web.state import Recent, WebState
 
 _ATTEMPTS = 5
+_FROM_CARD = ("classes", "architecture", "dataset", "made_by", "metrics", "weights_digest")
 
 
 def blueprint(state: WebState) -> Blueprint:
@@ -37,14 +38,17 @@ def blueprint(state: WebState) -> Blueprint:
             listed = listed_models(state)
             states = _states(listed)
             # Every file is compared with its digest, once for each state of the folder.
-            described = listings.get(states, partial(_describe, state, listed))
+            described = listings.get(states, partial(_described, state, listed))
             if _states(listed) == states:
                 return flask.jsonify(models=described)
         raise refuse(409, "busy", "models are being replaced: send the request again")
 
     @routes.post("/predict")
     def predict() -> Response:
-        name, top = _model_name(), _top(state)
+        name = request.args.get("model", "")
+        if not name:
+            raise refuse(400, "usage", "name a model: ?model=NAME, as /v1/models lists them")
+        top = _top(state)
         content = picture(state.settings.limits)
         classifier = _classifier(state, classifiers, name)
         (predictions,) = classifier.classify(prepare_picture(content)[None], top)
@@ -55,13 +59,6 @@ def blueprint(state: WebState) -> Blueprint:
         )
 
     return routes
-
-
-def _model_name() -> str:
-    name = request.args.get("model", "")
-    if not name:
-        raise refuse(400, "usage", "name a model: ?model=NAME, as /v1/models lists them")
-    return name
 
 
 def _top(state: WebState) -> int:
@@ -94,25 +91,18 @@ def _states(listed: Sequence[ListedModel]) -> tuple[object, ...]:
     return tuple((model.file, file_state(model.file), file_state(card_path(model.file))) for model in listed)
 
 
-def _describe(state: WebState, listed: Sequence[ListedModel]) -> list[dict[str, Any]]:
-    state.check_files(model.file for model in listed)
-    return [_described(state, model) for model in listed]
-
-
-def _described(state: WebState, listed: ListedModel) -> dict[str, Any]:
-    model = describe_file(state.toolkit, listed.file)
-    card = model.card
-    return {
-        "name": listed.path,
-        "size": model.size,
-        "format": model.format,
-        "state": model.state,
-        "outputs": model.classes,
-        "parameters": model.parameters,
-        "classes": list(card.classes),
-        "architecture": card.architecture,
-        "dataset": card.dataset,
-        "made_by": card.made_by,
-        "metrics": dict(card.metrics),
-        "weights_digest": card.weights_digest,
-    }
+def _described(state: WebState, listed: Sequence[ListedModel]) -> list[dict[str, Any]]:
+    state.check_files(named.file for named in listed)
+    models = [describe_file(state.toolkit, named.file) for named in listed]
+    return [
+        {
+            "name": named.path,
+            "size": model.size,
+            "format": model.format,
+            "state": model.state,
+            "outputs": model.classes,
+            "parameters": model.parameters,
+            **{name: getattr(model.card, name) for name in _FROM_CARD},
+        }
+        for named, model in zip(listed, models, strict=True)
+    ]
