@@ -11,6 +11,9 @@ EXAMPLE = Path(__file__).parents[1] / "tests" / "data" / "plugins" / "good"
 
 _FILE = re.compile(r"^`(toolkit_good/\w+\.py)`:\n\n```py\n.*?^```$", re.MULTILINE | re.DOTALL)
 _FIELDS = re.compile(r"^<!-- fields: (\w+) -->\n(?:\|.*\n)*", re.MULTILINE)
+_OPTIONS = {"type": "Dataclass of its options.", "Any": "An instance of the options."}
+"""What is said of ``options``, by type: a declaration's, and a request's."""
+
 _DOCUMENTED = re.compile(r"^    (\w+): (.*(?:\n     .*)*)", re.MULTILINE)
 
 
@@ -33,7 +36,10 @@ def documented_fields(declared: type) -> dict[str, str]:
     """What a dataclass's docstring, and those of its bases, say of each field."""
     from toolkit.declarations.options import Declaration
 
-    said = {"options": "Dataclass of its options."}
+    said: dict[str, str] = {}
+    for field in dataclasses.fields(declared):
+        if field.name == "options":
+            said["options"] = _OPTIONS[str(field.type)]
     for one in (*reversed(declared.__mro__), Declaration, declared):
         attributes = (one.__doc__ or "").partition("    Attributes:\n")[2].partition("\n\n")[0]
         text = re.sub(r"^    |:\w+:(?=`)", "", attributes, flags=re.MULTILINE)

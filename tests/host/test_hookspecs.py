@@ -1,8 +1,9 @@
-"""Every hook is documented with its exact signature and used by a built-in plugin."""
+"""Every hook is documented with its exact signature and used by a plugin of this repository."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -35,10 +36,15 @@ def test_a_hook_is_documented_with_its_exact_signature(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_a_hook_has_a_kind_and_a_built_in_plugin_uses_it(name: str) -> None:
+def test_a_hook_has_a_kind_and_a_built_in_plugin_or_the_example_uses_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (kind,) = (kind for kind in KINDS if kind.hook == name)
-    owners = {contribution.owner.distribution for contribution in load_plugins({}).contributions(kind)}
-    assert "modelops-toolkit" in owners
+    monkeypatch.syspath_prepend(ROOT / "examples" / "toolkit-sheet")
+    plugins = load_plugins({})
+    plugins.register(importlib.import_module("toolkit_sheet"), name="sheet", distribution="toolkit-sheet")
+    owners = {contribution.owner.distribution for contribution in plugins.contributions(kind)}
+    assert owners & {"modelops-toolkit", "toolkit-sheet"}
 
 
 def test_every_file_of_the_example_is_on_the_page() -> None:

@@ -19,12 +19,12 @@ class DatasetSource:
     """A data set that a loader has found and can load.
 
     Attributes:
-        name: What users type: ``byclass``, ``glyphs``; unique among the loader's sources.
+        name: What users type: ``byclass``; unique among the loader's sources.
         loader: Name of the loader.
         summary: One line for lists: layout, number of classes.
-        files: The files or folders to read, by part: ``train``, ``test``, ``mapping``, or keys of
-            the loader's own. Not every file of a folder: name the folder. Empty if the data is
-            computed. The cache is renewed when one of them changes.
+        files: Files or folders to read, by part (``train``, ``test``) or by a key of the loader's
+            own; empty if the data is computed. The cache is renewed when one changes. Of many files
+            name the folder.
         rank: The lowest is used if the user names no data set; below 0 means never.
     """
 
@@ -41,8 +41,7 @@ class LoadRequest:
 
     Attributes:
         source: As ``detect`` returned it.
-        part: ``train`` or ``test``; the host splits ``train`` into fit and validation.
-        options: An instance of the loader's options.
+        part: The host splits ``train`` into fit and validation.
     """
 
     source: DatasetSource
@@ -76,7 +75,6 @@ class MakeRequest:
         format: One of the loader's formats, such as ``csv``.
         seed: Random seed, 0 or above.
         progress: Receives the number of images so far.
-        options: An instance of the loader's options.
     """
 
     folder: Path
@@ -91,13 +89,11 @@ class DatasetLoader(Declaration):
     """Finds and reads data sets.
 
     Attributes:
-        detect: From a folder that exists to the sources in it and below it. A loader that computes
-            its data returns its source for every folder.
+        detect: Returns the sources in a folder and below it; computed ones for every folder.
         load: Returns one part: images (n, 28, 28) uint8, upright, light ink, and their labels.
-        options: Dataclass of its options.
         fetch: Downloads one of ``fetchable`` and returns the files.
         fetchable: Names for ``fetch``.
-        make: Writes the data set to files and returns them, if the loader computes it.
+        make: Writes a computed data set to files and returns them.
         cacheable: Whether the host may cache what ``load`` returns.
     """
 

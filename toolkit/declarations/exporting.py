@@ -24,7 +24,6 @@ class ExportRequest:
     Attributes:
         model: The model, with its card if it has one.
         path: Where to write; does not exist yet. The host moves the file to its final place.
-        options: An instance of the exporter's options.
         probe: Images to verify the export on, (n, 28, 28) uint8, upright, light ink; may be empty.
         keras_model: Builds the model in Keras; imports TensorFlow when it is called.
     """
@@ -41,7 +40,7 @@ class ExportResult:
     """A file that was written and verified.
 
     Attributes:
-        path: The file.
+        path: The request's path.
         facts: What was checked and measured, by name.
         verified: How the file was verified, as a phrase for people.
     """
@@ -58,7 +57,6 @@ class Exporter(Declaration):
     Attributes:
         suffix: Suffix of the file, with the dot.
         export: Writes to the request's path and verifies it, or raises ProofError.
-        options: Dataclass of its options.
     """
 
     suffix: str

@@ -24,7 +24,6 @@ class BuildRequest:
         classes: Number of outputs, 2 or more.
         input_shape: Height, width, channels.
         seed: Seed of every initializer and every dropout.
-        options: An instance of the architecture's options.
     """
 
     classes: int
@@ -38,9 +37,8 @@ class Architecture(Declaration):
     """Builds an untrained Keras network.
 
     Attributes:
-        build: Returns a network whose layers all have explicit names, and whose outputs are
+        build: Returns a network whose layers have explicit names and whose outputs are
             probabilities (softmax) of shape (n, classes).
-        options: Dataclass of its options.
         convention: Input format that the network is trained with.
         rank: The lowest is used if the user names no architecture.
     """
@@ -58,10 +56,9 @@ class ModelFormat(Declaration):
     Attributes:
         suffixes: Suffixes of its files, lower case, with the dot. The longest that a file's name
             ends with decides which format reads it.
-        read: From a path to a model whose tensors are read when they are asked for. Raises
-            UnreadableInputError or UnsupportedError.
-        write: Writes a model, one tensor at a time, to a path that does not exist yet. None for a
-            format that is only read.
+        read: Returns a model whose tensors are read when they are used. Raises UnreadableInputError
+            or UnsupportedError.
+        write: Writes a model, one tensor at a time, to a path that does not exist yet.
         dialects: Dialects of the models that ``write`` takes (``keras``, ``onnx``); empty for all.
     """
 

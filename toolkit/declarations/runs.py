@@ -15,7 +15,7 @@ class RunEvent:
     """Something that happened in a training.
 
     Attributes:
-        kind: ``started``, ``epoch`` (at its end), ``finished`` or ``failed``.
+        kind: ``epoch`` is the end of an epoch.
         run: The run's folder.
         epoch: Epochs done so far.
         epochs: Epochs planned.
