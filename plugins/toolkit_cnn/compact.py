@@ -34,15 +34,11 @@ class CompactOptions:
 
 
 def build_compact_cnn(request: BuildRequest) -> keras.Model:
-    """Build the network.
+    """Build the network, for images of 8×8 pixels or more.
 
-    A 5×5 convolution that halves the resolution at once, since convolutions at 28×28 take most of
-    an EMNIST network's time; four 3×3 convolutions, of which two halve it again; a dense layer on
-    all positions, because a global mean would lose where a stroke is. Layers before a batch
-    normalisation have no bias.
-
-    Args:
-        request: With :class:`CompactOptions`; height and width of 8 or more.
+    A 5×5 convolution halves the resolution at once, because convolutions at 28×28 take most of an
+    EMNIST network's time. Then four 3×3 convolutions, two of which halve it again, and a dense layer
+    on all positions, because a global mean would lose where a stroke is.
     """
     import keras
     from keras import layers

@@ -23,11 +23,7 @@ class OriginalOptions:
 
 
 def build_emnist_cnn(request: BuildRequest) -> keras.Model:
-    """Build the network: 879,390 parameters with 62 classes on 28×28×1.
-
-    Args:
-        request: With :class:`OriginalOptions`; height and width of 8 or more.
-    """
+    """Build the network: 879,390 parameters with 62 classes on 28×28×1; 8×8 pixels or more."""
     import keras
     from keras import layers
 

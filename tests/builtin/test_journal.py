@@ -13,7 +13,7 @@ import pytest
 from toolkit.declarations import RunEvent
 from toolkit.host.catalog import Catalog
 from toolkit.host.kinds import RUN_LISTENERS
-from toolkit_journal.journal import FILE_NAME, read_journal, write_down
+from toolkit_journal.journal import FILE_NAME, write_down
 
 
 def test_the_journal_is_a_listener_of_trainings() -> None:
@@ -34,7 +34,6 @@ def test_every_event_is_a_line_with_its_time(tmp_path: Path) -> None:
     told = datetime.fromisoformat(records[0]["time"])
     assert told.utcoffset() == timedelta(0)
     assert abs(datetime.now(UTC) - told) < timedelta(minutes=1)
-    assert read_journal(tmp_path) == records
 
 
 def test_an_incomplete_line_does_not_spoil_the_next(tmp_path: Path) -> None:
@@ -42,7 +41,9 @@ def test_an_incomplete_line_does_not_spoil_the_next(tmp_path: Path) -> None:
     with (tmp_path / FILE_NAME).open("ab") as file:
         file.write(b'{"time": "2026-')
     write_down(RunEvent("finished", tmp_path))
-    assert [record["kind"] for record in read_journal(tmp_path)] == ["started", "finished"]
+    first, incomplete, last = (tmp_path / FILE_NAME).read_text().splitlines()
+    assert (json.loads(first)["kind"], json.loads(last)["kind"]) == ("started", "finished")
+    assert incomplete == '{"time": "2026-'
 
 
 def test_two_at_once_do_not_mix_their_lines(tmp_path: Path) -> None:

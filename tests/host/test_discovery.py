@@ -5,13 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from plugin_records import by_name
 
-from toolkit.host.manager import PluginManager, PluginRecord, load_plugins
-
-
-def by_name(manager: PluginManager) -> dict[str, PluginRecord]:
-    manager.call_every_hook()
-    return {record.name: record for record in manager.records}
+from toolkit.host.manager import load_plugins
 
 
 def install(folder: Path, entry_point: str, *, name: str, metadata: str | None = "ordinary") -> None:

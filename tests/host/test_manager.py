@@ -43,7 +43,7 @@ def test_ctrl_c_is_not_the_failure_of_a_plugin() -> None:
     manager = PluginManager()
     manager.register(_raising(KeyboardInterrupt()), name="interrupted")
     with pytest.raises(KeyboardInterrupt):
-        manager.call_every_hook()
+        manager.contributions(EXPORTERS)
 
 
 def _raising(error: BaseException) -> SimpleNamespace:
@@ -224,7 +224,7 @@ def test_what_a_plugin_prints_does_not_reach_stdout(capsys: pytest.CaptureFixtur
 
     manager = PluginManager()
     manager.register(plugin(toolkit_run_listeners=toolkit_run_listeners), name="chatty")
-    manager.call_every_hook()
+    manager.contributions(RUN_LISTENERS)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "welcome" in captured.err

@@ -21,7 +21,6 @@ from toolkit import hookimpl
 from toolkit.declarations import (
     Command,
     Exporter,
-    Ingredient,
     MergeRequest,
     MergeResult,
     MergeStrategy,
@@ -40,13 +39,12 @@ from toolkit.testing import (
     check_dataset,
     check_plugin,
     empty_catalog,
-    make_catalog,
     plugin_findings,
     run_events,
     small_ingredients,
 )
 
-FIXTURES = (empty_catalog, make_catalog, run_events, small_ingredients)
+FIXTURES = (empty_catalog, run_events)
 GOOD = Path(__file__).parents[1] / "data" / "plugins" / "good"
 Function = Callable[[tuple[NDArray[Any], ...]], Any]
 
@@ -112,10 +110,7 @@ def test_the_example_builds_a_network_that_keeps_the_contract(good: Catalog) -> 
     assert [layer.name for layer in network.layers] == ["conv", "norm", "flatten", "classes"]
 
 
-def test_the_example_leaves_out_the_extremes(
-    good: Catalog,
-    small_ingredients: Callable[[tuple[int, ...]], tuple[Ingredient, ...]],
-) -> None:
+def test_the_example_leaves_out_the_extremes(good: Catalog) -> None:
     trimmed = good.get(MERGE_STRATEGIES, "trimmed-mean")
     request = MergeRequest(small_ingredients((1, 2, 3)), trimmed.options())
     merged = trimmed.merge(request).model.tensors
@@ -257,15 +252,11 @@ def test_an_unknown_name_is_reported() -> None:
         check_plugin("toolkit_nowhere")
 
 
-def test_fixtures_for_authors(
-    empty_catalog: Catalog,
-    make_catalog: Callable[..., Catalog],
-    run_events: Iterable[RunEvent],
-) -> None:
+def test_fixtures_for_authors(empty_catalog: Catalog, run_events: Iterable[RunEvent]) -> None:
     assert empty_catalog.records == ()
     heard: list[str] = []
     ear = RunListener(name="ear", summary="Hears", hear=lambda event: heard.append(event.kind))
-    catalog = make_catalog(module(toolkit_run_listeners=lambda: [ear]))
+    catalog = catalog_of(module(toolkit_run_listeners=lambda: [ear]))
     for event in run_events:
         catalog.get(RUN_LISTENERS, "ear").hear(event)
     assert heard == ["started", "epoch", "epoch", "finished"]

@@ -21,11 +21,7 @@ _MOST_FILES = 16
 
 
 def loader_problems(loader: DatasetLoader) -> Iterator[str]:
-    """Call a loader's ``detect`` on three folders, and open what it finds among pictures.
-
-    Returns:
-        One sentence for each broken promise.
-    """
+    """Call a loader's ``detect`` on three folders, and open what it finds among pictures."""
     with tempfile.TemporaryDirectory() as name:
         workspace = Path(name)
         (workspace / "empty").mkdir()
@@ -36,11 +32,11 @@ def loader_problems(loader: DatasetLoader) -> Iterator[str]:
             ("a folder of pictures", workspace / "datasets"),
         ):
             before = set(folder.rglob("*"))
+            sources: Sequence[DatasetSource] = ()
             try:
                 sources = loader.detect(folder)
             except Exception as error:  # noqa: BLE001 - a plugin may raise anything
                 yield f"detect fails on {what}: {type(error).__name__}: {one_line(error)}"
-                sources = ()
                 continue
             written = ", ".join(sorted(path.name for path in set(folder.rglob("*")) - before))
             if written:
@@ -84,11 +80,7 @@ def _opening_problems(loader: DatasetLoader, source: DatasetSource, workspace: P
 
 
 def dataset_problems(train: Dataset, test: Dataset) -> Iterator[str]:
-    """What is wrong with the two parts of a data set.
-
-    Returns:
-        One sentence for each broken promise.
-    """
+    """What is wrong with the two parts of a data set, one sentence for each broken promise."""
     for dataset in (train, test):
         problem = result_problem(DATASET_LOADERS, "load", dataset) or dataset.problem()
         if problem:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,7 @@ print("heavy:", *sorted(set(sys.argv[2:]) & set(sys.modules)))
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One way in which a plugin breaks its contract.
-
-    Attributes:
-        subject: The part that is wrong: ``plugin``, or ``merge strategy 'mean'``.
-        text: What it does, and what it should do.
-    """
+    """One way in which a plugin, or ``merge strategy 'mean'`` of it, breaks its contract."""
 
     subject: str
     text: str
@@ -55,17 +50,10 @@ class Finding:
 
 
 def findings(catalog: Catalog, plugin: PluginRecord) -> tuple[Finding, ...]:
-    """Check one plugin.
+    """Check one of the catalog's plugins; a disabled one has no findings.
 
     Nothing is trained or downloaded, nothing is written outside temporary folders, and no run
     listener is called.
-
-    Args:
-        catalog: Contains the plugin, and the others whose names it may have taken.
-        plugin: One of the catalog's records.
-
-    Returns:
-        Empty for a good plugin and for a disabled one.
     """
     if plugin.state == "disabled":
         return ()
@@ -127,13 +115,30 @@ def _contribution_problems(contribution: Contribution[Any]) -> Iterator[str]:
     yield from _signature_problems(contribution.kind, declaration)
     if hasattr(declaration, "options"):
         yield from _options_problems(declaration.options)
-    check = _BEHAVIOUR.get(contribution.kind.declaration)
     try:
-        yield from () if check is None else filter(None, check(declaration))
+        yield from filter(None, _behaviour_problems(declaration))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit too
         yield f"its check failed: {type(error).__name__}: {one_line(error)}"
+
+
+def _behaviour_problems(declaration: Any) -> Iterator[str]:
+    """What the callables do wrong, among empty strings."""
+    match declaration:
+        case DatasetLoader():
+            yield from loader_problems(declaration)
+        case ModelFormat():
+            yield from _model_format_problems(declaration)
+        case MergeStrategy():
+            # NumPy is not needed to check other plugins.
+            from toolkit.contract.strategy_checks import strategy_problems
+
+            yield from strategy_problems(declaration)
+        case Command():
+            yield result_problem(COMMANDS, "load", declaration.load())
+        case Routes() if importlib.util.find_spec("flask"):
+            yield result_problem(ROUTES, "load", declaration.load())
 
 
 def _signature_problems(kind: Kind[Any], declaration: Any) -> Iterator[str]:
@@ -173,30 +178,9 @@ def _model_format_problems(model_format: ModelFormat) -> Iterator[str]:
                 path.write_bytes(content)
                 try:
                     model_format.read(path)
-                except ToolkitError:
-                    continue
-                except Exception as error:  # noqa: BLE001 - the finding is that it is not a ToolkitError
-                    expected = "expected UnreadableInputError"
-                    yield f"read raises {type(error).__name__} for {what} ({suffix}), {expected}"
-                else:
                     yield f"read accepts {what} ({suffix}) as a model"
-
-
-def _merge_strategy_problems(strategy: MergeStrategy) -> Iterator[str]:
-    # NumPy is not needed to check other plugins.
-    from toolkit.contract.strategy_checks import strategy_problems
-
-    return strategy_problems(strategy)
-
-
-def _routes_problem(routes: Routes) -> str:
-    return result_problem(ROUTES, "load", routes.load()) if importlib.util.find_spec("flask") else ""
-
-
-_BEHAVIOUR: dict[type, Callable[[Any], Iterator[str]]] = {
-    DatasetLoader: loader_problems,
-    ModelFormat: _model_format_problems,
-    MergeStrategy: _merge_strategy_problems,
-    Command: lambda command: iter([result_problem(COMMANDS, "load", command.load())]),
-    Routes: lambda routes: iter([_routes_problem(routes)]),
-}
+                except ToolkitError:
+                    pass
+                except Exception as error:  # noqa: BLE001 - the finding is that it is not a ToolkitError
+                    raised = type(error).__name__
+                    yield f"read raises {raised} for {what} ({suffix}), expected UnreadableInputError"

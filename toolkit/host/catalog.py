@@ -20,7 +20,7 @@ D = TypeVar("D")
 class Catalog:
     """The contributions of plugins.
 
-    If two plugins contribute the same name to one kind, the name alone fails and the error names
+    If two plugins contribute the same name to one kind, only that name fails and the error names
     both; ``distribution:name`` picks one. Declarations are :func:`toolkit.host.guarded.guarded`,
     except those in a :class:`Contribution`.
     """
@@ -31,13 +31,13 @@ class Catalog:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Catalog:
-        """The catalog of the installed plugins; see :func:`toolkit.host.manager.load_plugins`."""
+        """The catalog of the installed plugins that the environment variables allow."""
         return cls(load_plugins(environ))
 
     @property
     def records(self) -> tuple[PluginRecord, ...]:
         """Every plugin, with every hook called, sorted by name."""
-        self._plugins.call_every_hook()
+        self.all_contributions()
         return self._plugins.records
 
     @property
@@ -47,8 +47,7 @@ class Catalog:
 
     def contributions(self, kind: Kind[D]) -> tuple[Contribution[D], ...]:
         """The contributions of one kind with their owners, sorted by name."""
-        found = self._plugins.contributions(kind)
-        return tuple(sorted(found, key=lambda one: (one.name, one.owner.distribution)))
+        return self._plugins.contributions(kind)
 
     def all_contributions(self) -> tuple[Contribution[Any], ...]:
         """The contributions of every kind, in the order of the kinds."""
@@ -72,11 +71,7 @@ class Catalog:
         }
 
     def find(self, kind: Kind[D], name: str) -> Contribution[D]:
-        """The contribution with a name, or with a ``distribution:name``, and its owner.
-
-        Raises:
-            PluginError: If there is none, or more than one.
-        """
+        """The only contribution with a name, or with a ``distribution:name``, and its owner."""
         contributions = self.contributions(kind)
         found = [one for one in contributions if name in (one.name, one.qualified_name)]
         if not found:
@@ -86,20 +81,11 @@ class Catalog:
         return found[0]
 
     def get(self, kind: Kind[D], name: str) -> D:
-        """The declaration with a name, or with a ``distribution:name``.
-
-        Raises:
-            PluginError: If there is none, or more than one.
-        """
+        """The only declaration with a name, or with a ``distribution:name``."""
         return self._guard(self.find(kind, name))
 
     def format_of(self, path: Path) -> ModelFormat:
-        """The format of a model file, by the longest suffix that its name ends with.
-
-        Raises:
-            UnsupportedError: If no format has such a suffix.
-            PluginError: If two formats have it.
-        """
+        """The format of a model file, by the longest suffix that its name ends with."""
         suffixes = [
             (suffix, contribution)
             for contribution in self.contributions(MODEL_FORMATS)

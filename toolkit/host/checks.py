@@ -30,11 +30,7 @@ class BadDeclarationError(Exception):
 
 
 def check_declaration(kind: Kind[D], declaration: object) -> D:
-    """Check a declaration that a hook yielded, and return it.
-
-    Raises:
-        BadDeclarationError: If its type is wrong, or a field cannot be used.
-    """
+    """Check a declaration that a hook yielded, and return it."""
     if not isinstance(declaration, kind.declaration):
         raise BadDeclarationError(f"{kind.hook} yielded {mismatch(declaration, kind.declaration)}")
     values: Any = declaration
@@ -75,15 +71,10 @@ def result_problem(kind: Kind[Any], field: str, result: object) -> str:
 
 
 def mismatch(value: object, expected: Any) -> str:
-    """Compare a value with a type hint.
-
-    Args:
-        value: Anything.
-        expected: A type hint, or the address of a class (``toolkit.model.Model``).
+    """Compare a value and its fields with a type hint or the address of a class.
 
     Returns:
-        ``str 'low', expected int``; empty if the value fits. The fields of declarations and
-        results are compared too. A hint that is not understood fits every value.
+        ``str 'low', expected int``; empty if the value fits, or if the hint is not understood.
     """
     origin, parts = get_origin(expected) or expected, get_args(expected)
     if origin in (Union, types.UnionType):

@@ -17,7 +17,7 @@ _UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """One entry point of the group, and the distribution that contains it."""
+    """One entry point of the group, and its distribution."""
 
     entry_point: EntryPoint
     distribution: str
@@ -31,14 +31,7 @@ class InstalledPlugin:
 
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
-    """The environment variables about plugins.
-
-    Attributes:
-        allowed: The only plugins to load (``TOOLKIT_LOAD_PLUGINS``); None for all.
-        denied: Plugins not to load (``TOOLKIT_DISABLE_PLUGINS``).
-        raise_errors: Whether a broken plugin ends the program (``TOOLKIT_PLUGIN_ERRORS=raise``).
-        trace: Whether to print on stderr what is loaded (``TOOLKIT_TRACE_PLUGINS=1``).
-    """
+    """The environment variables about plugins; ``allowed`` is None for all."""
 
     allowed: frozenset[str] | None = None
     denied: frozenset[str] = frozenset()
@@ -47,11 +40,7 @@ class PluginSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> PluginSettings:
-        """Read the four variables.
-
-        Raises:
-            ConfigurationError: If one has a value that it cannot have.
-        """
+        """Read the four variables; a ConfigurationError if one has a value that it cannot have."""
         allowed = environ.get("TOOLKIT_LOAD_PLUGINS")
         return cls(
             allowed=None if allowed is None else _names(allowed),
@@ -72,7 +61,7 @@ def installed_plugins() -> list[InstalledPlugin]:
 
     A distribution that is found twice (installed, and as a checkout in the working directory)
     counts once, and so does a module with two names: the first one is used. Distributions without
-    a name are told apart by their modules. One whose entry points cannot be read is skipped.
+    a name are distinguished by their modules.
     """
     found: list[InstalledPlugin] = []
     seen: set[str] = set()

@@ -19,14 +19,11 @@ _log = logging.getLogger(__name__)
 
 
 def guarded(contribution: Contribution[D]) -> D:
-    """Wrap the callables of a declaration for the host.
+    """A copy of the declaration with wrapped callables.
 
     ``sys.exit()`` and a result of another type become a PluginError that names the plugin; other
     exceptions pass, except those of a callable that is ``probing``. A ``detect`` that fails is
     reported once and finds nothing.
-
-    Args:
-        contribution: With the declaration as the plugin made it, which is not changed.
     """
     declaration: Any = contribution.declaration
     wrapped = {
@@ -78,10 +75,9 @@ def _reported_once(
     def find(folder: Any) -> tuple[Any, ...]:
         try:
             return tuple(detect(folder))
-        except PluginError as error:
-            problem = error.message
         except Exception as error:  # noqa: BLE001 - one loader's failure must not hide other data sets
-            problem = f"{_whose(contribution)}: detect failed: {type(error).__name__}: {one_line(error)}"
+            failed = f"{_whose(contribution)}: detect failed: {type(error).__name__}: {one_line(error)}"
+            problem = error.message if isinstance(error, PluginError) else failed
             _log.debug("%s", problem, exc_info=True)
         if problem not in reported:
             reported.add(problem)

@@ -30,12 +30,11 @@ class Call:
     """One callable of a declaration.
 
     Attributes:
-        returns: Type of the result: a type hint, or the address of a class that is too slow to
-            import here. ``Any`` if the result is not used.
+        returns: Type of the result, or the address of a class that is slow to import; ``Any`` if the
+            result is not used.
         arity: Number of positional arguments.
         optional: Whether the field may be None.
-        probing: Whether every exception becomes a PluginError, except those about the file that it
-            was called with. Otherwise exceptions pass.
+        probing: Whether exceptions become a PluginError, except those about the file that it reads.
     """
 
     returns: Any = Any
@@ -49,12 +48,9 @@ class Kind(Generic[D]):
     """One kind of contribution.
 
     Attributes:
-        hook: Name of the hook that yields it.
-        declaration: Dataclass that declares it.
         word: Name for one of them, in messages and in JSON.
         calls: The callables of the declaration, by field.
-        rule: Says what is wrong with the values of a declaration whose types are right; empty if
-            nothing is.
+        rule: What is wrong with a declaration whose types are right; empty if nothing is.
     """
 
     hook: str

@@ -29,15 +29,13 @@ State = Literal["loaded", "broken", "disabled"]
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """One plugin, by the name of its entry point, and its state.
+    """One plugin, by the name of its entry point; nothing of a broken or disabled one is used.
 
     Attributes:
-        state: ``loaded``; ``broken``, in which case nothing of it is used; or ``disabled`` by an
-            environment variable.
         cause: Why it is not loaded, in one line.
         hooks: The hooks that it implements, sorted.
         module: Module that its entry point names.
-        traceback: Traceback of the error that broke it; empty if there was none.
+        traceback: Traceback of the error that broke it.
     """
 
     name: str
@@ -82,10 +80,7 @@ class _Entry:
 
 
 class PluginManager:
-    """The plugins, loaded and not.
-
-    It can be used by several threads: each hook is called once.
-    """
+    """The plugins, loaded and not. Each hook is called once, by whichever thread is first."""
 
     def __init__(self, settings: PluginSettings | None = None) -> None:
         self._settings = settings or PluginSettings()
@@ -117,14 +112,14 @@ class PluginManager:
         return self._load(PluginRecord(name, distribution, version, module=address), lambda: module)
 
     def report_missing(self, name: str) -> PluginRecord:
-        """Record a plugin that is listed in the settings and not installed."""
+        """Record a plugin that is listed in the settings but not installed."""
         installed = ", ".join(record.name for record in self.records) or "none"
         entry = self._add(PluginRecord(name, "", ""))
         self._break(entry, f"listed in TOOLKIT_LOAD_PLUGINS but not installed; installed: {installed}")
         return entry.record
 
     def contributions(self, kind: Kind[D]) -> tuple[Contribution[D], ...]:
-        """What the loaded plugins contribute to one kind, by plugin and in each plugin's order.
+        """What the loaded plugins contribute to one kind, sorted by name.
 
         The first call for a kind calls its hook. A plugin whose hook raises or yields something that
         cannot be used is broken from then on.
@@ -133,17 +128,13 @@ class PluginManager:
             for entry in self._entries:
                 if entry.record.state == "loaded" and kind.hook not in entry.declarations:
                     self._call(entry, kind)
-            return tuple(
+            found = [
                 Contribution(kind, declaration.name, declaration, entry.record)
                 for entry in self._entries
                 if entry.record.state == "loaded"
                 for declaration in entry.declarations[kind.hook]
-            )
-
-    def call_every_hook(self) -> None:
-        """Ask for every kind, so that the records are complete."""
-        for kind in KINDS:
-            self.contributions(kind)
+            ]
+        return tuple(sorted(found, key=lambda one: (one.name, one.owner.distribution)))
 
     def _add(self, record: PluginRecord) -> _Entry:
         entry = _Entry(record)
@@ -192,10 +183,7 @@ class PluginManager:
 
     @contextlib.contextmanager
     def _breaking(self, entry: _Entry, what: str) -> Iterator[None]:
-        """Run code of a plugin; whatever it raises breaks that plugin, and is recorded.
-
-        What it prints goes to stderr, because stdout may hold a JSON document.
-        """
+        """Run code of a plugin; what it raises breaks that plugin, what it prints goes to stderr."""
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
@@ -228,15 +216,7 @@ class PluginManager:
 
 
 def load_plugins(environ: Mapping[str, str] | None = None) -> PluginManager:
-    """Load every installed plugin that the environment allows.
-
-    Args:
-        environ: Environment variables; None for those of the process.
-
-    Raises:
-        ConfigurationError: If a variable has a value that it cannot have.
-        PluginError: If a plugin is broken and ``TOOLKIT_PLUGIN_ERRORS`` is ``raise``.
-    """
+    """Load every installed plugin that the environment variables (by default the process's) allow."""
     settings = PluginSettings.from_environment(os.environ if environ is None else environ)
     manager = PluginManager(settings)
     plugins = installed_plugins()

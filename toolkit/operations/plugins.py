@@ -20,10 +20,7 @@ from toolkit.vocabulary import Progress
 
 @dataclass(frozen=True, slots=True)
 class PluginSummary:
-    """A plugin in the list: the fields of its record, and the names that it contributes, by kind.
-
-    A name that two plugins have taken is given as ``distribution:name``.
-    """
+    """A plugin's record, and what it contributes by kind; a name that is taken twice is qualified."""
 
     name: str
     distribution: str
@@ -35,15 +32,9 @@ class PluginSummary:
 
 @dataclass(frozen=True, slots=True)
 class ContributionDetails:
-    """One contribution, or the training itself.
+    """One contribution, or the training itself, which no plugin contributes.
 
     Attributes:
-        kind: ``merge strategy``, ``exporter`` …
-        name: Its name.
-        summary: One line.
-        plugin: Name of its plugin; empty for the toolkit's own.
-        distribution: Distribution that contains it.
-        options: What ``-o key=value`` sets.
         facts: Other fields of the declaration, in words: suffixes, needs.
         also_claimed_by: Distributions that contribute the same name to the same kind.
     """
@@ -60,7 +51,7 @@ class ContributionDetails:
 
 @dataclass(frozen=True, slots=True)
 class PluginDetails:
-    """What has a name: plugins, and contributions; of a plugin all its contributions."""
+    """The plugins and the contributions of a name; of a plugin, all its contributions."""
 
     plugins: tuple[PluginRecord, ...]
     contributions: tuple[ContributionDetails, ...]
@@ -104,14 +95,9 @@ def list_plugins(toolkit: Resources, _request: ListPlugins, _progress: Progress)
 
 
 def show_plugin(toolkit: Resources, request: ShowPlugin, _progress: Progress) -> PluginDetails:
-    """A plugin or a contribution with its options.
-
-    Raises:
-        PluginError: If nothing has that name; lists the names and the nearest.
-    """
+    """A plugin or a contribution with its options."""
     name = request.name
-    records = toolkit.catalog.records
-    contributions = toolkit.catalog.all_contributions()
+    records, contributions = toolkit.catalog.records, toolkit.catalog.all_contributions()
     plugins = tuple(one for one in records if name in (one.name, one.distribution, one.qualified_name))
     chosen = [
         found
@@ -132,10 +118,9 @@ def show_plugin(toolkit: Resources, request: ShowPlugin, _progress: Progress) ->
 
 def check_plugins(toolkit: Resources, _request: CheckPlugins, _progress: Progress) -> tuple[PluginCheck, ...]:
     """Run the contract checks on every plugin."""
-    catalog = toolkit.catalog
     return tuple(
-        PluginCheck(one.name, one.distribution, one.version, one.state, findings(catalog, one))
-        for one in catalog.records
+        PluginCheck(one.name, one.distribution, one.version, one.state, findings(toolkit.catalog, one))
+        for one in toolkit.catalog.records
     )
 
 
@@ -155,16 +140,16 @@ def _details(toolkit: Resources, contribution: Contribution[Any]) -> Contributio
 
 def _facts(contribution: Contribution[Any]) -> dict[str, str]:
     required = {field for field, call in contribution.kind.calls.items() if not call.optional}
-    facts = {}
-    for field in dataclasses.fields(contribution.declaration):
-        value = getattr(contribution.declaration, field.name)
-        if field.name not in {"name", "summary", "options", *required} and value not in (
-            None,
-            (),
-            frozenset(),
-        ):
-            facts[field.name] = _in_words(field.name, value)
-    return facts
+    values = {
+        field.name: getattr(contribution.declaration, field.name)
+        for field in dataclasses.fields(contribution.declaration)
+        if field.name not in {"name", "summary", "options", *required}
+    }
+    return {
+        field: _in_words(field, value)
+        for field, value in values.items()
+        if value not in (None, (), frozenset())
+    }
 
 
 def _in_words(field: str, value: Any) -> str:

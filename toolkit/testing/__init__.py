@@ -13,7 +13,7 @@ and check a plugin with one line::
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ except ModuleNotFoundError:
     raise ImportError("toolkit.testing needs pytest; install it with: pip install pytest") from None
 
 from toolkit.contract.plugin_checks import Finding, findings
+from toolkit.contract.strategy_checks import small_ingredients
 from toolkit.declarations import RunEvent
 from toolkit.errors import PluginError
 from toolkit.host.catalog import Catalog
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import keras
 
     from toolkit.data import Dataset
-    from toolkit.declarations import Architecture, DatasetLoader, DatasetSource, Ingredient
+    from toolkit.declarations import Architecture, DatasetLoader, DatasetSource
 
 __all__ = [
     "catalog_of",
@@ -42,7 +43,6 @@ __all__ = [
     "check_dataset",
     "check_plugin",
     "empty_catalog",
-    "make_catalog",
     "plugin_findings",
     "run_events",
     "small_ingredients",
@@ -66,11 +66,7 @@ def check_plugin(plugin: ModuleType | str) -> None:
     """Fail if a plugin breaks its contract; ``docs/plugins.md`` lists what is checked.
 
     Args:
-        plugin: A module, or the name of an installed entry point, or of a module.
-
-    Raises:
-        AssertionError: With one line for each broken promise.
-        PluginError: If there is no plugin and no module of that name.
+        plugin: A module, or the name of an installed entry point or of a module.
     """
     found = plugin_findings(plugin)
     if found:
@@ -79,17 +75,10 @@ def check_plugin(plugin: ModuleType | str) -> None:
 
 
 def check_architecture(architecture: Architecture, *, classes: int = 5) -> keras.Model:
-    """Build a network twice and fail if it breaks the contract; imports TensorFlow.
+    """Build a network twice with default options; fail if it breaks the contract. Imports TensorFlow.
 
     Every layer has an explicit name, the same seed gives the same weights, and the outputs are
     probabilities.
-
-    Args:
-        architecture: Built with its default options.
-        classes: Number of outputs, 2 or more.
-
-    Raises:
-        AssertionError: If it breaks the contract.
     """
     import numpy as np
 
@@ -111,25 +100,18 @@ def check_architecture(architecture: Architecture, *, classes: int = 5) -> keras
 
 
 def check_dataset(loader: DatasetLoader, source: DatasetSource) -> tuple[Dataset, Dataset]:
-    """Load both parts of a data set and fail if they break the contract of a loader.
+    """Load the train part and the test part with default options; fail if they break the contract.
 
     Args:
-        loader: Called with its default options.
+        loader: Loads the parts.
         source: One that its ``detect`` returned.
-
-    Returns:
-        The train part and the test part.
-
-    Raises:
-        AssertionError: If they break the contract.
     """
     from toolkit.contract.loader_checks import dataset_problems
     from toolkit.declarations import LoadRequest
 
-    train = loader.load(LoadRequest(source, "train", loader.options()))
-    test = loader.load(LoadRequest(source, "test", loader.options()))
-    problems = list(dataset_problems(train, test))
-    assert not problems, "; ".join(problems)
+    train, test = (loader.load(LoadRequest(source, part, loader.options())) for part in ("train", "test"))
+    problems = "; ".join(dataset_problems(train, test))
+    assert not problems, problems
     return train, test
 
 
@@ -149,12 +131,6 @@ def empty_catalog() -> Catalog:
 
 
 @pytest.fixture
-def make_catalog() -> Callable[..., Catalog]:
-    """Function that makes a catalog of the given plugins only."""
-    return catalog_of
-
-
-@pytest.fixture
 def run_events(tmp_path: Path) -> Iterable[RunEvent]:
     """The events of a training of two epochs, with a folder that exists."""
     run = tmp_path / "runs" / "a-run"
@@ -164,14 +140,6 @@ def run_events(tmp_path: Path) -> Iterable[RunEvent]:
     metrics |= {"learning_rate": 0.001, "images_per_second": 5000.0, "seconds": 1.5}
     epochs = [RunEvent("epoch", run, epoch, 2, metrics) for epoch in (1, 2)]
     return (started, *epochs, RunEvent("finished", run, 2, 2, {"test_accuracy": 0.75}))
-
-
-@pytest.fixture
-def small_ingredients() -> Callable[[tuple[int, ...]], tuple[Ingredient, ...]]:
-    """Function that makes small ingredients, one for each seed; equal seeds make copies."""
-    from toolkit.contract.strategy_checks import small_ingredients
-
-    return small_ingredients
 
 
 def _imported(name: str) -> ModuleType:
