@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from toolkit.declarations import ModelFormat
 from toolkit.errors import PluginError, UnsupportedError
-from toolkit.host.guarded import guarded
 from toolkit.host.kinds import KINDS, MODEL_FORMATS, Kind
 from toolkit.host.manager import Contribution, PluginManager, PluginRecord, load_plugins
 
@@ -21,13 +19,11 @@ class Catalog:
     """The contributions of plugins.
 
     If two plugins contribute the same name to one kind, only that name fails and the error names
-    both; ``distribution:name`` picks one. Declarations are :func:`toolkit.host.guarded.guarded`,
-    except those in a :class:`Contribution`.
+    both; ``distribution:name`` picks one. What it returns by itself is guarded.
     """
 
     def __init__(self, plugins: PluginManager) -> None:
         self._plugins = plugins
-        self._guarded: dict[tuple[str, str, str], Any] = {}
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Catalog:
@@ -58,17 +54,16 @@ class Catalog:
         return tuple(
             other
             for other in self.contributions(contribution.kind)
-            if other.name == contribution.name and other != contribution
+            if other.name == contribution.name and other is not contribution
         )
 
     def all(self, kind: Kind[D]) -> dict[str, D]:
         """Everything of one kind, by the name that picks it."""
-        contributions = self.contributions(kind)
-        taken = Counter(contribution.name for contribution in contributions)
-        return {
-            found.name if taken[found.name] == 1 else found.qualified_name: self._guard(found)
-            for found in contributions
-        }
+        return {self.picked_by(found): found.guarded for found in self.contributions(kind)}
+
+    def picked_by(self, contribution: Contribution[Any]) -> str:
+        """The name that picks a contribution: qualified if another one has its name."""
+        return contribution.qualified_name if self.namesakes(contribution) else contribution.name
 
     def find(self, kind: Kind[D], name: str) -> Contribution[D]:
         """The only contribution with a name, or with a ``distribution:name``, and its owner."""
@@ -82,7 +77,7 @@ class Catalog:
 
     def get(self, kind: Kind[D], name: str) -> D:
         """The only declaration with a name, or with a ``distribution:name``."""
-        return self._guard(self.find(kind, name))
+        return self.find(kind, name).guarded
 
     def format_of(self, path: Path) -> ModelFormat:
         """The format of a model file, by the longest suffix that its name ends with."""
@@ -102,15 +97,7 @@ class Catalog:
         best = [contribution for suffix, contribution in fitting if suffix == longest]
         if len(best) > 1:
             raise _ambiguous(MODEL_FORMATS, longest, best)
-        return self._guard(best[0])
-
-    def _guard(self, contribution: Contribution[D]) -> D:
-        """The declaration with guarded callables, the same one every time."""
-        key = (contribution.kind.hook, contribution.owner.qualified_name, contribution.name)
-        if key not in self._guarded:
-            self._guarded[key] = guarded(contribution)
-        declaration: D = self._guarded[key]
-        return declaration
+        return best[0].guarded
 
     def _unknown(self, kind: Kind[Any], name: str) -> PluginError:
         names = sorted(self.all(kind))

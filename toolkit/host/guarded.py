@@ -10,40 +10,37 @@ from typing import Any, TypeVar
 
 from toolkit.errors import PluginError, ToolkitError, one_line
 from toolkit.host.checks import result_problem
-from toolkit.host.kinds import DATASET_LOADERS
-from toolkit.host.manager import Contribution
+from toolkit.host.kinds import DATASET_LOADERS, Kind
 
 D = TypeVar("D")
 
 _log = logging.getLogger(__name__)
 
 
-def guarded(contribution: Contribution[D]) -> D:
-    """A copy of the declaration with wrapped callables.
+def guarded(kind: Kind[D], declaration: D, plugin: str) -> D:
+    """A copy of a plugin's declaration with wrapped callables.
 
     ``sys.exit()`` and a result of another type become a PluginError that names the plugin; other
     exceptions pass, except those of a callable that is ``probing``. A ``detect`` that fails is
     reported once and finds nothing.
     """
-    declaration: Any = contribution.declaration
+    original: Any = declaration
+    whose = f"{kind.word} {original.name!r} of the plugin {plugin}"
     wrapped = {
-        field: _guarded_call(contribution, field, getattr(declaration, field))
-        for field in contribution.kind.calls
-        if getattr(declaration, field) is not None
+        field: _guarded_call(kind, field, getattr(original, field), whose)
+        for field in kind.calls
+        if getattr(original, field) is not None
     }
-    if contribution.kind.hook == DATASET_LOADERS.hook:
-        wrapped["detect"] = _reported_once(contribution, wrapped["detect"])
-    replaced: D = dataclasses.replace(declaration, **wrapped)
+    if kind.hook == DATASET_LOADERS.hook:
+        wrapped["detect"] = _reported_once(wrapped["detect"], whose)
+    replaced: D = dataclasses.replace(original, **wrapped)
     return replaced
 
 
-def _guarded_call(contribution: Contribution[Any], field: str, function: Any) -> Callable[..., Any]:
-    kind = contribution.kind
-
+def _guarded_call(kind: Kind[Any], field: str, function: Any, whose: str) -> Callable[..., Any]:
     def broken(problem: str) -> PluginError:
         return PluginError(
-            f"{_whose(contribution)}: {problem}",
-            hint="report it to the plugin's author, or disable the plugin",
+            f"{whose}: {problem}", hint="report it to the plugin's author, or disable the plugin"
         )
 
     @functools.wraps(function)
@@ -66,9 +63,7 @@ def _guarded_call(contribution: Contribution[Any], field: str, function: Any) ->
     return call
 
 
-def _reported_once(
-    contribution: Contribution[Any], detect: Callable[..., Any]
-) -> Callable[..., tuple[Any, ...]]:
+def _reported_once(detect: Callable[..., Any], whose: str) -> Callable[..., tuple[Any, ...]]:
     reported: set[str] = set()
 
     @functools.wraps(detect)
@@ -76,7 +71,7 @@ def _reported_once(
         try:
             return tuple(detect(folder))
         except Exception as error:  # noqa: BLE001 - one loader's failure must not hide other data sets
-            failed = f"{_whose(contribution)}: detect failed: {type(error).__name__}: {one_line(error)}"
+            failed = f"{whose}: detect failed: {type(error).__name__}: {one_line(error)}"
             problem = error.message if isinstance(error, PluginError) else failed
             _log.debug("%s", problem, exc_info=True)
         if problem not in reported:
@@ -85,7 +80,3 @@ def _reported_once(
         return ()
 
     return find
-
-
-def _whose(contribution: Contribution[Any]) -> str:
-    return f"{contribution.kind.word} {contribution.name!r} of the plugin {contribution.owner}"

@@ -19,6 +19,7 @@ import pluggy
 from toolkit.errors import PluginError, one_line
 from toolkit.host.checks import BadDeclarationError, check_declaration
 from toolkit.host.discovery import GROUP, InstalledPlugin, PluginSettings, installed_plugins
+from toolkit.host.guarded import guarded
 from toolkit.host.hookspecs import HOOKS
 from toolkit.host.kinds import KINDS, Kind
 
@@ -58,11 +59,12 @@ class PluginRecord:
 
 @dataclass(frozen=True, slots=True)
 class Contribution(Generic[D]):
-    """A declaration with its kind, its name and the plugin that it comes from."""
+    """A declaration as its plugin made it, and guarded: that is what the host calls."""
 
     kind: Kind[D]
     name: str
     declaration: D
+    guarded: D
     owner: PluginRecord
 
     @property
@@ -72,11 +74,11 @@ class Contribution(Generic[D]):
 
 
 class _Entry:
-    """The record of one plugin, which changes, and what it has declared so far, by hook."""
+    """The record of one plugin, which changes, and what it has contributed so far, by hook."""
 
     def __init__(self, record: PluginRecord) -> None:
         self.record = record
-        self.declarations: dict[str, tuple[Any, ...]] = {}
+        self.contributions: dict[str, tuple[Contribution[Any], ...]] = {}
 
 
 class PluginManager:
@@ -126,14 +128,9 @@ class PluginManager:
         """
         with self._lock:
             for entry in self._entries:
-                if entry.record.state == "loaded" and kind.hook not in entry.declarations:
+                if entry.record.state == "loaded" and kind.hook not in entry.contributions:
                     self._call(entry, kind)
-            found = [
-                Contribution(kind, declaration.name, declaration, entry.record)
-                for entry in self._entries
-                if entry.record.state == "loaded"
-                for declaration in entry.declarations[kind.hook]
-            ]
+            found = [one for entry in self._entries for one in entry.contributions.get(kind.hook, ())]
         return tuple(sorted(found, key=lambda one: (one.name, one.owner.distribution)))
 
     def _add(self, record: PluginRecord) -> _Entry:
@@ -176,7 +173,10 @@ class PluginManager:
             for implementation in getattr(self._pluggy.hook, kind.hook).get_hookimpls():
                 if implementation.plugin_name == entry.record.qualified_name:
                     declarations.extend(_checked(kind, implementation.function()))
-            entry.declarations[kind.hook] = tuple(declarations)
+            entry.contributions[kind.hook] = tuple(
+                Contribution(kind, one.name, one, guarded(kind, one, str(entry.record)), entry.record)
+                for one in declarations
+            )
             if declarations:
                 names = ", ".join(declaration.name for declaration in declarations)
                 self._trace(f"{entry.record}: {kind.hook} in {_since(started)}: {names}")
@@ -200,7 +200,7 @@ class PluginManager:
         # pluggy may have registered the name and some hooks before it refused the next one.
         if self._pluggy.has_plugin(entry.record.qualified_name):
             self._pluggy.unregister(name=entry.record.qualified_name)
-        entry.declarations.clear()
+        entry.contributions.clear()
         trace = "" if error is None else "".join(traceback.format_exception(error))
         entry.record = dataclasses.replace(entry.record, state="broken", cause=cause, traceback=trace)
         self._trace(f"{entry.record}: broken: {cause}")

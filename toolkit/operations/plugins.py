@@ -86,8 +86,7 @@ def list_plugins(toolkit: Resources, _request: ListPlugins, _progress: Progress)
     contributes: dict[str, dict[str, tuple[str, ...]]] = {str(record): {} for record in records}
     for found in toolkit.catalog.all_contributions():
         names = contributes[str(found.owner)]
-        name = found.qualified_name if toolkit.catalog.namesakes(found) else found.name
-        names[found.kind.word] = (*names.get(found.kind.word, ()), name)
+        names[found.kind.word] = (*names.get(found.kind.word, ()), toolkit.catalog.picked_by(found))
     return tuple(
         PluginSummary(one.name, one.distribution, one.version, one.state, one.cause, contributes[str(one)])
         for one in records
