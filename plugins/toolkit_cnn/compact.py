@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.options import option
 from toolkit.types import BuildRequest
@@ -50,29 +50,18 @@ def build_compact_cnn(request: BuildRequest) -> keras.Model:
         norm = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{layer.name}_norm")
         return layer, norm, layers.ReLU(name=f"{layer.name}_relu")
 
-    def he_normal(name: str) -> keras.initializers.Initializer:
-        return keras.initializers.HeNormal(seed=layer_seed(seed, name))
+    def without_bias(name: str) -> dict[str, Any]:
+        he_normal = keras.initializers.HeNormal(seed=layer_seed(seed, name))
+        return {"use_bias": False, "kernel_initializer": he_normal, "name": name}
 
     def convolution(name: str, filters: int, size: int, strides: int) -> tuple[keras.Layer, ...]:
-        return normalised(
-            layers.Conv2D(
-                filters,
-                size,
-                strides=strides,
-                padding="same",
-                use_bias=False,
-                kernel_initializer=he_normal(name),
-                name=name,
-            )
-        )
+        layer = layers.Conv2D(filters, size, strides=strides, padding="same", **without_bias(name))
+        return normalised(layer)
 
     def dropout(name: str) -> keras.Layer:
         return layers.Dropout(options.dropout, seed=layer_seed(seed, name), name=name)
 
     glorot = keras.initializers.GlorotUniform(seed=layer_seed(seed, "classes"))
-    features = layers.Dense(
-        options.features, use_bias=False, kernel_initializer=he_normal("features"), name="features"
-    )
     stack = (
         *convolution("stem", width, size=5, strides=2),
         *convolution("conv1", width, size=3, strides=1),
@@ -81,7 +70,7 @@ def build_compact_cnn(request: BuildRequest) -> keras.Model:
         *convolution("conv4", 4 * width, size=3, strides=2),
         layers.Flatten(name="flatten"),
         dropout("dropout1"),
-        *normalised(features),
+        *normalised(layers.Dense(options.features, **without_bias("features"))),
         dropout("dropout2"),
         layers.Dense(request.classes, activation="softmax", kernel_initializer=glorot, name="classes"),
     )

@@ -38,13 +38,12 @@ from toolkit.testing import (
     check_architecture,
     check_dataset,
     check_plugin,
-    empty_catalog,
     plugin_findings,
     run_events,
     small_ingredients,
 )
 
-FIXTURES = (empty_catalog, run_events)
+FIXTURES = (run_events,)
 GOOD = Path(__file__).parents[1] / "data" / "plugins" / "good"
 Function = Callable[[tuple[NDArray[Any], ...]], Any]
 
@@ -252,8 +251,8 @@ def test_an_unknown_name_is_reported() -> None:
         check_plugin("toolkit_nowhere")
 
 
-def test_fixtures_for_authors(empty_catalog: Catalog, run_events: Iterable[RunEvent]) -> None:
-    assert empty_catalog.records == ()
+def test_fixtures_for_authors(run_events: Iterable[RunEvent]) -> None:
+    assert catalog_of().records == ()
     heard: list[str] = []
     ear = RunListener(name="ear", summary="Hears", hear=lambda event: heard.append(event.kind))
     catalog = catalog_of(module(toolkit_run_listeners=lambda: [ear]))

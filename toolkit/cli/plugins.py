@@ -68,22 +68,15 @@ def _list(plugins: tuple[PluginSummary, ...], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    if not plugins:
-        console.print("No plugin is installed.")
-        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("plugin", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("from", overflow="fold")
-    table.add_column("contributes", overflow="fold")
+    for title in ("plugin", "state", "from", "contributes"):
+        table.add_column(title, no_wrap=title in ("plugin", "state"), overflow="fold")
     for plugin in plugins:
-        if plugin.state == "loaded":
-            lines = [f"{kind}: {', '.join(names)}" for kind, names in plugin.contributes.items()]
-            last = Text("\n".join(lines) or "nothing")
-        else:
-            last = Text(plugin.cause, style=STYLES[plugin.state])
-        source = f"{plugin.distribution} {plugin.version}".strip()
-        table.add_row(plugin.name, Text(plugin.state, style=STYLES[plugin.state]), source, last)
+        style, source = STYLES[plugin.state], f"{plugin.distribution} {plugin.version}".strip()
+        lines = [f"{kind}: {', '.join(names)}" for kind, names in plugin.contributes.items()]
+        contributes = Text("\n".join(lines) or "nothing")
+        last = contributes if plugin.state == "loaded" else Text(plugin.cause, style)
+        table.add_row(plugin.name, Text(plugin.state, style), source, last)
     console.print(table)
 
 
@@ -117,10 +110,9 @@ def _show_contribution(contribution: ContributionDetails, console: Console) -> N
         _indented(console, f"{name.replace('_', ' ')}: {value}")
     if contribution.options:
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-        for title, width in (("option", None), ("type", 20), ("default", 12), ("range", 12), ("", None)):
-            table.add_column(
-                title or "what it does", overflow="fold", max_width=width, no_wrap=title == "option"
-            )
+        table.add_column("option", no_wrap=True)
+        for title, width in (("type", 20), ("default", 12), ("range", 12), ("what it does", None)):
+            table.add_column(title, overflow="fold", max_width=width)
         for option in contribution.options:
             table.add_row(option.name, option.type, _default(option.default), _range(option), option.help)
         console.print(Padding(table, (0, 0, 0, 2)))

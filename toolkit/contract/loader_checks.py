@@ -15,7 +15,6 @@ from toolkit.host.kinds import DATASET_LOADERS
 if TYPE_CHECKING:
     from toolkit.data import Dataset
 
-_CLASSES = ("A", "B")
 _PICTURES = 60
 _MOST_FILES = 16
 
@@ -97,7 +96,7 @@ def _write_pictures(folder: Path) -> None:
     from PIL import Image
 
     random = np.random.default_rng(0)
-    for name in _CLASSES:
+    for name in ("A", "B"):
         (folder / name).mkdir(parents=True)
         for number in range(_PICTURES):
             pixels = random.integers(0, 256, (28, 28), dtype=np.uint8)

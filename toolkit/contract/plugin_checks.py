@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from toolkit.contract.loader_checks import loader_problems
@@ -59,7 +60,11 @@ def findings(catalog: Catalog, plugin: PluginRecord) -> tuple[Finding, ...]:
         return ()
     if plugin.state == "broken":
         return (Finding("plugin", plugin.cause),)
-    found = [Finding("plugin", text) for text in (*_hook_problems(plugin), *_import_problems(plugin))]
+    found: list[Finding] = []
+    module = plugin.module.partition(":")[0]
+    if module in sys.modules:
+        texts = (*_hook_problems(plugin, sys.modules[module]), *_import_problems(module))
+        found.extend(Finding("plugin", text) for text in texts)
     for contribution in catalog.all_contributions():
         if contribution.owner == plugin:
             subject = f"{contribution.kind.word} {contribution.name!r}"
@@ -71,10 +76,7 @@ def findings(catalog: Catalog, plugin: PluginRecord) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _hook_problems(plugin: PluginRecord) -> Iterator[str]:
-    module = sys.modules.get(plugin.module.partition(":")[0])
-    if module is None:
-        return
+def _hook_problems(plugin: PluginRecord, module: ModuleType) -> Iterator[str]:
     for kind in KINDS:
         if kind.hook not in plugin.hooks and inspect.isfunction(getattr(module, kind.hook, None)):
             yield f"{kind.hook} is not marked with @hookimpl"
@@ -82,15 +84,8 @@ def _hook_problems(plugin: PluginRecord) -> Iterator[str]:
         yield "implements no hook"
 
 
-def _import_problems(plugin: PluginRecord) -> Iterator[str]:
+def _import_problems(module: str) -> Iterator[str]:
     """What the import of the plugin and its commands import, in a process of its own."""
-    module = plugin.module.partition(":")[0]
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
-        return
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     command = [sys.executable, "-c", _IMPORT_SCRIPT, module, *HEAVY_PACKAGES]
     try:
@@ -162,12 +157,10 @@ def _options_problems(options: type) -> Iterator[str]:
             yield f"option {described.name} has no help text; declare it with toolkit.options.option"
     try:
         defaults = options()
-        same = options_from_mapping(options, options_as_json(defaults), owner="the check") == defaults
+        if options_from_mapping(options, options_as_json(defaults), owner="the check") != defaults:
+            yield "its options are not equal to themselves after JSON; declare them as a frozen dataclass"
     except Exception as error:  # noqa: BLE001 - __post_init__ may raise anything
         yield f"its default options are not valid: {type(error).__name__}: {one_line(error)}"
-    else:
-        if not same:
-            yield "its options are not equal to themselves after JSON; declare them as a frozen dataclass"
 
 
 def _model_format_problems(model_format: ModelFormat) -> Iterator[str]:

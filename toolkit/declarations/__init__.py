@@ -1,8 +1,8 @@
 """What plugins declare and what the host passes to them: frozen dataclasses, no framework.
 
-A hook yields declarations. A declaration names and describes one contribution and holds one
-callable, which takes one request object. Later fields of a request or a declaration have
-defaults, so they break no plugin. Plugins import these names from :mod:`toolkit.types`.
+A hook yields declarations. A declaration describes one contribution and holds its callables, most
+of which take one request. New fields have defaults, so they break no plugin. Plugins import these
+names from :mod:`toolkit.types`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from toolkit.declarations.datasets import (
     LoadRequest,
     MakeRequest,
 )
-from toolkit.declarations.exporting import Exporter, ExportRequest, ExportResult
 from toolkit.declarations.merging import (
     Ingredient,
     MergeRequest,
@@ -24,10 +23,16 @@ from toolkit.declarations.merging import (
     Need,
     tensorwise,
 )
-from toolkit.declarations.networks import Architecture, BuildRequest, ModelFormat
+from toolkit.declarations.networks import (
+    Architecture,
+    BuildRequest,
+    Exporter,
+    ExportRequest,
+    ExportResult,
+    ModelFormat,
+)
 from toolkit.declarations.options import NoOptions
-from toolkit.declarations.runs import RunEvent, RunListener
-from toolkit.declarations.surfaces import Command, Routes
+from toolkit.declarations.program import Command, Routes, RunEvent, RunListener
 
 __all__ = [
     "Architecture",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,8 @@ class Catalog:
     """The contributions of plugins.
 
     If two plugins contribute the same name to one kind, only that name fails and the error names
-    both; ``distribution:name`` picks one. What it returns by itself is guarded.
+    both; ``distribution:name`` picks one. Declarations are guarded, except the one that a
+    :class:`Contribution` holds as it was made.
     """
 
     def __init__(self, plugins: PluginManager) -> None:
@@ -70,7 +71,7 @@ class Catalog:
         contributions = self.contributions(kind)
         found = [one for one in contributions if name in (one.name, one.qualified_name)]
         if not found:
-            raise self._unknown(kind, name)
+            raise unknown_name(kind.word, name, self.all(kind), self._hint_of_broken())
         if len(found) > 1:
             raise _ambiguous(kind, name, found)
         return found[0]
@@ -81,36 +82,34 @@ class Catalog:
 
     def format_of(self, path: Path) -> ModelFormat:
         """The format of a model file, by the longest suffix that its name ends with."""
-        suffixes = [
-            (suffix, contribution)
-            for contribution in self.contributions(MODEL_FORMATS)
-            for suffix in contribution.declaration.suffixes
-        ]
-        fitting = [(suffix, one) for suffix, one in suffixes if path.name.lower().endswith(suffix)]
+        formats = self.contributions(MODEL_FORMATS)
+        suffixes = sorted(suffix for one in formats for suffix in one.declaration.suffixes)
+        fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
         if not fitting:
-            known = ", ".join(sorted(suffix for suffix, _ in suffixes))
+            known = ", ".join(suffixes)
             raise UnsupportedError(
                 f"{path}: no model format has this suffix",
                 hint=f"known suffixes: {known}" if known else self._hint_of_broken(),
             )
-        longest = max((suffix for suffix, _ in fitting), key=len)
-        best = [contribution for suffix, contribution in fitting if suffix == longest]
+        longest = max(fitting, key=len)
+        best = [one for one in formats if longest in one.declaration.suffixes]
         if len(best) > 1:
             raise _ambiguous(MODEL_FORMATS, longest, best)
         return best[0].guarded
 
-    def _unknown(self, kind: Kind[Any], name: str) -> PluginError:
-        names = sorted(self.all(kind))
-        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-        nearest = f"did you mean {near[0]}? " if near else ""
-        hint = f"{nearest}available: {', '.join(names)}" if names else self._hint_of_broken()
-        return PluginError(f"there is no {kind.word} {name!r}", hint=hint)
-
     def _hint_of_broken(self) -> str:
         broken = [record.name for record in self._plugins.records if record.state != "loaded"]
-        if broken:
-            return f"not loaded: {', '.join(broken)}; see toolkit plugins list"
-        return "no installed plugin contributes one"
+        causes = f"not loaded: {', '.join(broken)}; see toolkit plugins list"
+        return causes if broken else "no installed plugin contributes one"
+
+
+def unknown_name(what: str, name: str, known: Iterable[str], hint_without_names: str = "") -> PluginError:
+    """The error for a name that nothing has, with the nearest of the known ones."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    nearest = f"did you mean {near[0]}? " if near else ""
+    hint = f"{nearest}available: {', '.join(names)}" if names else hint_without_names
+    return PluginError(f"there is no {what} {name!r}", hint=hint)
 
 
 def _ambiguous(kind: Kind[D], name: str, found: Sequence[Contribution[D]]) -> PluginError:

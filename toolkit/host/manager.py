@@ -113,12 +113,11 @@ class PluginManager:
         address = getattr(module, "__name__", type(module).__name__)
         return self._load(PluginRecord(name, distribution, version, module=address), lambda: module)
 
-    def report_missing(self, name: str) -> PluginRecord:
+    def report_missing(self, name: str) -> None:
         """Record a plugin that is listed in the settings but not installed."""
         installed = ", ".join(record.name for record in self.records) or "none"
         entry = self._add(PluginRecord(name, "", ""))
         self._break(entry, f"listed in TOOLKIT_LOAD_PLUGINS but not installed; installed: {installed}")
-        return entry.record
 
     def contributions(self, kind: Kind[D]) -> tuple[Contribution[D], ...]:
         """What the loaded plugins contribute to one kind, sorted by name.

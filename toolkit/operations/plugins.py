@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from toolkit.contract.plugin_checks import Finding, findings
-from toolkit.errors import PluginError
+from toolkit.host.catalog import unknown_name
 from toolkit.host.manager import Contribution, PluginRecord, State
 from toolkit.operations.resources import Resources
 from toolkit.options import OptionInfo, describe_options
@@ -106,12 +105,7 @@ def show_plugin(toolkit: Resources, request: ShowPlugin, _progress: Progress) ->
     own = (_TRAINING,) if name == _TRAINING.name else ()
     if not (plugins or chosen or own):
         known = {_TRAINING.name, *(one.name for one in records), *(one.name for one in contributions)}
-        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-        nearest = f"did you mean {near[0]}? " if near else ""
-        raise PluginError(
-            f"there is no plugin and no contribution {name!r}",
-            hint=f"{nearest}available: {', '.join(sorted(known))}",
-        )
+        raise unknown_name("plugin and no contribution", name, known)
     return PluginDetails(plugins, (*own, *(_details(toolkit, found) for found in chosen)))
 
 

@@ -1,13 +1,7 @@
-"""For authors of plugins: the contract checks and fixtures for pytest.
+"""For authors of plugins: the contract checks, and a fixture for pytest.
 
-Name this module in a ``conftest.py`` to get the fixtures::
-
-    pytest_plugins = ["toolkit.testing"]
-
-and check a plugin with one line::
-
-    def test_plugin_keeps_the_contract() -> None:
-        check_plugin("toolkit_mine")
+A test checks a plugin with ``check_plugin("toolkit_mine")``. ``pytest_plugins = ["toolkit.testing"]`` in
+a ``conftest.py`` gives the fixture ``run_events``.
 """
 
 from __future__ import annotations
@@ -42,7 +36,6 @@ __all__ = [
     "check_architecture",
     "check_dataset",
     "check_plugin",
-    "empty_catalog",
     "plugin_findings",
     "run_events",
     "small_ingredients",
@@ -63,10 +56,9 @@ def plugin_findings(plugin: ModuleType | str) -> tuple[Finding, ...]:
 
 
 def check_plugin(plugin: ModuleType | str) -> None:
-    """Fail if a plugin breaks its contract; ``docs/plugins.md`` lists what is checked.
+    """Fail if a plugin, given as a module or by the name of an entry point or a module, breaks its contract.
 
-    Args:
-        plugin: A module, or the name of an installed entry point or of a module.
+    ``docs/plugins.md`` lists what is checked.
     """
     found = plugin_findings(plugin)
     if found:
@@ -100,12 +92,7 @@ def check_architecture(architecture: Architecture, *, classes: int = 5) -> keras
 
 
 def check_dataset(loader: DatasetLoader, source: DatasetSource) -> tuple[Dataset, Dataset]:
-    """Load the train part and the test part with default options; fail if they break the contract.
-
-    Args:
-        loader: Loads the parts.
-        source: One that its ``detect`` returned.
-    """
+    """Load both parts of a source that ``detect`` returned; fail if they break the contract."""
     from toolkit.contract.loader_checks import dataset_problems
     from toolkit.declarations import LoadRequest
 
@@ -116,18 +103,12 @@ def check_dataset(loader: DatasetLoader, source: DatasetSource) -> tuple[Dataset
 
 
 def catalog_of(*plugins: object, distribution: str = "unpacked") -> Catalog:
-    """A catalog of the given plugins only: modules, or objects whose attributes implement hooks."""
+    """A catalog of these plugins only: modules, or objects whose attributes implement hooks."""
     manager = PluginManager()
     for number, plugin in enumerate(plugins):
         name = getattr(plugin, "__name__", f"plugin-{number}")
         manager.register(plugin, name=name, distribution=distribution)
     return Catalog(manager)
-
-
-@pytest.fixture
-def empty_catalog() -> Catalog:
-    """A catalog without plugins."""
-    return catalog_of()
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
-"""Listeners of trainings, and what they hear."""
+"""What plugins add to the program itself: listeners of trainings, commands and routes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from toolkit.declarations.options import Declaration
+
+if TYPE_CHECKING:
+    import click
+    import flask
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,25 @@ class RunListener(Declaration):
     """
 
     hear: Callable[[RunEvent], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Declaration):
+    """A command of the command line, ``toolkit NAME``.
+
+    Attributes:
+        load: Returns the command; called when it is run or its help is shown.
+    """
+
+    load: Callable[[], click.Command]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routes(Declaration):
+    """Routes of the HTTP API, below ``/plugins/NAME``.
+
+    Attributes:
+        load: Returns the routes; called when the server starts.
+    """
+
+    load: Callable[[], flask.Blueprint]
