@@ -42,12 +42,7 @@ _Files = dict[str, Path]  # "" for a CSV file, "images" and "labels" for IDX
 
 
 def detect(folder: Path) -> Sequence[DatasetSource]:
-    """Find the variants in a folder and below it, best first.
-
-    If there are several copies of a variant, both parts from one folder are preferred, then the
-    folder nearest to the top, then both parts in one layout, then IDX before CSV and plain
-    before gzip (the fastest to read first).
-    """
+    """Find the variants in a folder and below it, best first."""
     parts: dict[_Part, _Files] = {}
     mappings: dict[tuple[str, Path], Path] = {}
     for visited in walk_folders(folder):
@@ -78,7 +73,6 @@ def _source(
     for part in chosen:
         for key, path in sorted(parts[part].items()):
             files[f"{part.name}-{key}" if key else part.name] = path
-    for part in chosen:
         if mapping := mappings.get((variant, part.folder)):
             files.setdefault("mapping", mapping)
     if "mapping" not in files and variant not in STANDARD:
@@ -91,6 +85,7 @@ def _source(
 
 
 def _preference(pair: tuple[_Part | None, ...]) -> tuple[object, ...]:
+    """Both parts from one folder, the nearest one, in one layout, the fastest to read: in this order."""
     chosen = [part for part in pair if part]
     return (
         pair[0] is None,

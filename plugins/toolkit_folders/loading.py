@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.data import Dataset, pixel_hash
-from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UnsupportedError
+from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError
 from toolkit.pictures import prepare_picture
 from toolkit.types import LoadRequest
 from toolkit_folders import FolderOptions
 from toolkit_folders.layout import pictures_of
 
 Ink = Literal["auto", "light", "dark"]
-_Read = NDArray[np.uint8] | UnreadableInputError | UnsupportedError | LimitReachedError
+_Read = NDArray[np.uint8] | UnreadableInputError | LimitReachedError
 
 _SIDE = 28
 _AT_ONCE = 1_024
@@ -85,7 +85,7 @@ def _read(path: Path, ink: Ink) -> _Read:
     try:
         grey = _as_it_is(path, ink)
         return prepare_picture(path, ink=ink) if grey is None else grey
-    except (UnreadableInputError, UnsupportedError, LimitReachedError) as error:
+    except (UnreadableInputError, LimitReachedError) as error:  # which the caller may skip
         return error
 
 

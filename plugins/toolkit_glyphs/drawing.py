@@ -76,8 +76,7 @@ def _shapes(
 
     def around(column: int) -> Array:
         """Between -1 and 1, mostly near 0."""
-        value: Array = singles[:, column] + singles[:, column + 1] - 1
-        return value
+        return singles[:, column] + singles[:, column + 1] - 1
 
     # The tangent of half an angle gives its sine and cosine without either function.
     half = 0.11 * around(1)
@@ -217,8 +216,7 @@ def _transformed(matrix: Array, points: Array) -> Array:
 
 
 def _determinant(matrix: Array) -> Array:
-    value: Array = matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0]
-    return value
+    return matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0]
 
 
 def _inverse(matrix: Array) -> Array:

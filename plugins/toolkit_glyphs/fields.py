@@ -59,8 +59,7 @@ def signed_distance(coverage: Array) -> Array:
     # gives the distance.
     distance -= np.copysign(np.float32(0.5), distance)
     at_edge = (coverage > 0) & (coverage < 1) & (np.abs(distance) < 1)
-    signed: Array = np.where(at_edge, coverage - np.float32(0.5), distance).astype(np.float32)
-    return signed
+    return np.where(at_edge, coverage - np.float32(0.5), distance).astype(np.float32)
 
 
 def _distance_to(mask: NDArray[np.bool_]) -> Array:

@@ -101,6 +101,7 @@ def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:
 
 
 def _show(details: DatasetDetails, console: Console) -> None:
+    from rich.columns import Columns
     from rich.table import Table
 
     facts = Table(box=None, show_header=False, pad_edge=False)
@@ -116,25 +117,19 @@ def _show(details: DatasetDetails, console: Console) -> None:
         facts.add_row("" if number else "files", text)
     console.print(facts)
     console.print()
-    _print_counts(details, console)
+    rows = [["", *(name if name != "validation" else "val." for name in details.splits)]]
+    for index, character in enumerate(details.classes):
+        rows.append([character, *(f"{counts.by_class[index]:,}" for counts in details.splits.values())])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    # In as many columns as fit.
+    console.print(Columns(lines, padding=(0, 4), column_first=True), width=_WIDTH)
 
 
 def _first(paths: Sequence[Path]) -> list[str]:
     """The first few paths, and how many more there are."""
     more = len(paths) - _MOST_PATHS
     return [*map(shown_path, paths[:_MOST_PATHS]), *([f"and {more:,} more"] if more > 0 else [])]
-
-
-def _print_counts(details: DatasetDetails, console: Console) -> None:
-    """Print the counts by class, in as many columns as fit."""
-    from rich.columns import Columns
-
-    rows = [["", *(name if name != "validation" else "val." for name in details.splits)]]
-    for index, character in enumerate(details.classes):
-        rows.append([character, *(f"{counts.by_class[index]:,}" for counts in details.splits.values())])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    console.print(Columns(lines, padding=(0, 4), column_first=True), width=_WIDTH)
 
 
 def _written(written: WrittenDataset, console: Console) -> None:

@@ -43,11 +43,7 @@ class DataLibrary:
         return _best_first(found.values())
 
     def find(self, name_or_path: str | Path | None) -> DatasetSource:
-        """Find a data set.
-
-        Args:
-            name_or_path: ``byclass``, ``emnist-byclass``, a folder or a file of a data set; None
-                for the best one.
+        """Find a data set: ``byclass``, ``emnist-byclass``, a folder or a file of it; None for the best.
 
         Raises:
             MissingInputError: There is no such data set; lists all data sets.
@@ -93,8 +89,7 @@ class DataLibrary:
 
         Args:
             source: As ``find`` returned it, or what ``find`` takes.
-            split: ``fit`` and ``validation`` are the two sides of the train file, ``test`` is the
-                test file.
+            split: ``fit`` and ``validation`` divide the train file, ``test`` is the test file.
             options: An instance of the loader's options; its defaults if None.
 
         Raises:

@@ -108,7 +108,6 @@ def get_dataset(toolkit: Resources, request: GetDataset, progress: Progress) -> 
         MissingInputError: The server cannot be reached.
         DamagedFileError: What was downloaded has another size or digest.
         BusyError: Another process downloads into the same folder.
-        StorageError: The disk is full or cannot be written.
     """
     loaders = toolkit.catalog.all(DATASET_LOADERS)
     fetchable = {known: loader for loader in loaders.values() for known in loader.fetchable}
@@ -128,7 +127,6 @@ def make_dataset(toolkit: Resources, request: MakeDataset, progress: Progress) -
         UsageError: No loader makes it, or not with this format, seed or option; or a file exists
             and ``force`` is not given.
         BusyError: Another process writes into the same folder.
-        StorageError: The disk is full or cannot be written.
     """
     loaders = toolkit.catalog.all(DATASET_LOADERS)
     makers = {name: loader for name, loader in loaders.items() if loader.make is not None}
@@ -186,7 +184,7 @@ def _size(path: Path) -> int:
 
 def _unknown(done: str, name: str, known: list[str], command: str) -> UsageError:
     near = difflib.get_close_matches(name, known, n=1)
-    guess = f"try `toolkit datasets {command} {near[0]}`" if near else ""
     return UsageError(
-        f"data set {name!r} cannot be {done}; there are {', '.join(known) or 'none'}", hint=guess
+        f"data set {name!r} cannot be {done}; there are {', '.join(known) or 'none'}",
+        hint=f"try `toolkit datasets {command} {near[0]}`" if near else "",
     )
