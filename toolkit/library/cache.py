@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,10 @@ def cached_splits(folder: Path, key: Fingerprint, make: Callable[[], Divided]) -
             _log.warning("warning: not cached: %s", error)
             shutil.rmtree(entry, ignore_errors=True)
             return made.splits()
-        for old in folder.glob(f"{same_place}*"):  # earlier states; open maps stay valid
-            if old != entry:
-                shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):
+            for old in folder.glob(f"{same_place}*"):  # earlier states; open maps stay valid
+                if old != entry:
+                    shutil.rmtree(old)
     return _open(entry, key) or made.splits()
 
 
