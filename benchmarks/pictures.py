@@ -169,7 +169,7 @@ def main() -> None:
         return f"{right.mean():9.1%} {right[1::2].mean():9.1%}"
 
     print(f"{asked.model.name}, {len(rows):,} validation images of {found.name}")
-    print("The constants were chosen on every other image; the second column is the accuracy on the rest.")
+    print("All constants but WORKING_SIDE were chosen on every other image; the second column has the rest.")
     print(f"{'the image itself':34}  {score(glyphs)}")
     for name, draw in PICTURES.items():
         made, refused = through(draw, glyphs)

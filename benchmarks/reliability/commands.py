@@ -19,7 +19,7 @@ from benchmarks.reliability.disturbances import Figures, scratch_folder
 from benchmarks.reliability.samples import keras_model
 from toolkit.host.catalog import Catalog
 from toolkit.model.card_file import publish_model, read_with_card
-from toolkit.store.clean_staging import clean_staging
+from toolkit.store.staging import clean_staging
 from toolkit.tensors import weights_digest
 
 COMMANDS = {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.reliability.scenarios import Scenario
 from benchmarks.reliability.tracing import CALLS, CHANGES, DONE, REFUSED, Outcome, run_traced
-from toolkit.store.clean_staging import clean_staging
+from toolkit.store.staging import clean_staging
 
 FAULTS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
 

@@ -74,16 +74,19 @@ def test_a_root_may_be_missing_a_link_or_a_file_and_overlaps_count_once(tmp_path
     assert [file.path for file in find_files(roots, [".h5"])] == [tmp_path / "link" / "a.h5"]
 
 
-def test_depth_number_and_time_are_limited(tmp_path: Path) -> None:
+def test_depth_number_and_time_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one" / "two").mkdir(parents=True)
     for name in ("a.h5", "one/b.h5", "one/two/c.h5"):
         (tmp_path / name).touch()
 
-    assert [file.path.name for file in find_files([tmp_path], [".h5"], max_depth=1)] == ["a.h5", "b.h5"]
+    monkeypatch.setattr("toolkit.store.find._MOST_FILES", 2)
     with pytest.raises(LimitReachedError, match="more than 2 files"):
-        find_files([tmp_path], [".h5"], max_files=2)
+        find_files([tmp_path], [".h5"])
+    monkeypatch.setattr("toolkit.store.find._MOST_LEVELS", 1)
+    assert [file.path.name for file in find_files([tmp_path], [".h5"])] == ["a.h5", "b.h5"]
+    monkeypatch.setattr("toolkit.store.find._MOST_SECONDS", 0)
     with pytest.raises(LimitReachedError, match="took too long"):
-        find_files([tmp_path], [".h5"], max_seconds=0)
+        find_files([tmp_path], [".h5"])
 
 
 def test_only_one_holds_a_lock(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from toolkit.errors import (
 )
 from toolkit.model import Card
 from toolkit.model.card_file import publish_model
+from toolkit.pictures import prepare_picture
 from toolkit.store.opening import (
     name_of,
     open_confined,
@@ -204,3 +206,22 @@ def test_a_disk_that_fails_while_a_file_is_opened_is_a_named_error(
         else:
             with pytest.raises(StorageError, match="a could not be read: Input/output error"):
                 read_file(tmp_path / "a")
+
+
+def test_a_disk_that_fails_while_a_picture_is_read_is_a_named_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "a.png").write_bytes(b"x")
+    monkeypatch.setattr(os, "fdopen", lambda *_, **__: Failing())
+    with pytest.raises(StorageError, match=r"a\.png could not be read: Input/output error"):
+        prepare_picture(tmp_path / "a.png")
+
+
+def test_a_pipe_that_is_named_as_a_picture_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UnreadableInputError, match="a folder, pipe or device"):
+        prepare_picture(tmp_path / "a.png")

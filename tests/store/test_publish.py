@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.errors import StorageError
 from toolkit.store import publish, publish_bytes, publish_text
-from toolkit.store.clean_staging import clean_staging
+from toolkit.store.staging import clean_staging
 
 
 def test_writes_the_whole_content(tmp_path: Path) -> None:

@@ -24,10 +24,16 @@ from typing import Any, Literal, TypeVar
 
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
 from toolkit.model.card import Card, parse_card
-from toolkit.store.digest import file_sha256
-from toolkit.store.file_state import FileState, state_of
 from toolkit.store.locks import exclusive
-from toolkit.store.opening import CARD_SUFFIX, open_file, parse_json, read_file
+from toolkit.store.opening import (
+    CARD_SUFFIX,
+    FileState,
+    file_sha256,
+    open_file,
+    parse_json,
+    read_file,
+    state_of,
+)
 from toolkit.store.publish import publish, publish_text
 
 M = TypeVar("M")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from toolkit.operations.models import find_models
 from toolkit.operations.resources import Resources
-from toolkit.store.clean_staging import clean_staging
+from toolkit.store.staging import clean_staging
 from toolkit.vocabulary import Progress
 
 State = Literal["ok", "note", "problem"]

@@ -65,12 +65,7 @@ class ModelDetails(FoundModel):
 
 
 def model_files(toolkit: Resources, folders: Sequence[Path] = ()) -> list[FoundFile]:
-    """The files with a model format's suffix in the given folders, or in ``models/``.
-
-    Raises:
-        MissingInputError: If a given folder does not exist.
-        UnreadableInputError: If permission is missing for one.
-    """
+    """The files with a model format's suffix in the given folders, which must exist, or in ``models/``."""
     for folder in folders:
         if not folder.is_dir():
             raise MissingInputError(f"{folder}: no such folder", hint="name folders with model files")
@@ -119,12 +114,11 @@ def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> F
 
 def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
     """Everything about one model; raises as :func:`toolkit.operations.opening.open_model`."""
-    path = request.model
-    model = open_model(toolkit, path)
+    model = open_model(toolkit, request.model)
     return ModelDetails(
-        path=path,
-        size=path.stat().st_size,
-        format=toolkit.catalog.format_of(path).name,
+        path=request.model,
+        size=request.model.stat().st_size,
+        format=toolkit.catalog.format_of(request.model).name,
         **_known(model),
         digest=weights_digest(model.tensors),
         dialect=model.dialect,
@@ -146,9 +140,4 @@ def verify_models(
 def _known(model: Model) -> dict[str, Any]:
     # Opening compared the file with its card, if it has one.
     state = "ok" if model.card.file_sha256 else "no card"
-    return {
-        "state": state,
-        "parameters": model.parameters,
-        "classes": model.classes,
-        "card": model.card,
-    }
+    return {"state": state, "parameters": model.parameters, "classes": model.classes, "card": model.card}

@@ -1,13 +1,11 @@
 """Untrusted model files are read in a child process first.
 
 What decodes a file (HDF5, protobuf, onnxruntime) is native code, and a malicious file may crash it, keep
-it busy forever, or make it use all memory. A server must survive that. So a child process with limits
-reads the whole file and runs the network once; only if the child survives does the server read the
-file. Errors that the child survives are reported by the server's own reader.
+it busy forever, or make it use all memory. So a child process with limits reads the whole file and runs
+the network once; the server reads the file only if the child survives.
 
 The child is a program of its own, ``python -m toolkit.sandbox.sandbox``: it is not forked, shares no
-memory, and reads one request per line. It ends when its parent ends or, in native code that lets no
-other thread run, when its CPU time is used up.
+memory, and reads one request per line. It ends when its parent ends or when its CPU time is used up.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from toolkit.errors import LimitReachedError, ToolkitError, UnreadableInputError
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.operations.resources import Resources
 from toolkit.store import Workspace
-from toolkit.store.file_state import FileState, file_state
+from toolkit.store.opening import FileState, file_state
 
 _HINT = "the file is damaged or malicious: get or create it again"
 _READY = "ready"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from toolkit.store.digest import file_sha256
 from toolkit.store.find import FoundFile, find_files
 from toolkit.store.locks import exclusive
+from toolkit.store.opening import file_sha256
 from toolkit.store.publish import publish, publish_bytes, publish_text
 from toolkit.store.walk import VisitedFolder, walk_folders
 from toolkit.store.workspace import Workspace

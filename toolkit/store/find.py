@@ -12,6 +12,9 @@ from toolkit.errors import LimitReachedError
 from toolkit.store.walk import walk_folders
 
 _MOST_ENTRIES = 1_000_000
+_MOST_FILES = 10_000
+_MOST_LEVELS = 6
+_MOST_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,7 @@ class FoundFile:
 
 
 def find_files(
-    roots: Sequence[Path],
-    suffixes: Sequence[str],
-    *,
-    follow_links: bool = False,
-    max_depth: int = 6,
-    max_files: int = 10_000,
-    max_seconds: float = 5.0,
+    roots: Sequence[Path], suffixes: Sequence[str], *, follow_links: bool = False
 ) -> list[FoundFile]:
     """Find regular files by suffix, in folders and below them.
 
@@ -41,9 +38,6 @@ def find_files(
         roots: Folders or files, which may be links; missing ones are skipped.
         suffixes: With the dot; case is ignored.
         follow_links: Whether links below the roots are followed; each folder is entered once.
-        max_depth: Levels of folders below a root; 0 searches the root alone.
-        max_files: Largest number of files.
-        max_seconds: Longest duration.
 
     Returns:
         Sorted by path.
@@ -52,10 +46,10 @@ def find_files(
         LimitReachedError: If there are too many files, or it takes too long.
     """
     wanted = tuple(suffix.lower() for suffix in suffixes)
-    deadline = time.monotonic() + max_seconds
+    deadline = time.monotonic() + _MOST_SECONDS
     found: dict[Path, FoundFile] = {}
     for root in roots:
-        for file in _below(root, follow_links=follow_links, max_depth=max_depth):
+        for file in _below(root, follow_links=follow_links):
             if time.monotonic() > deadline:
                 raise LimitReachedError(f"{root}: searching it took too long", hint="name a smaller folder")
             if not file.name.lower().endswith(wanted):
@@ -65,18 +59,18 @@ def find_files(
                 real = file.resolve()
                 if real not in found or found[real].path.is_symlink():
                     found[real] = FoundFile(file, file.stat().st_size)
-            if len(found) > max_files:
+            if len(found) > _MOST_FILES:
                 raise LimitReachedError(
-                    f"{root}: more than {max_files:,} files end with {', '.join(suffixes)}",
+                    f"{root}: more than {_MOST_FILES:,} files end with {', '.join(suffixes)}",
                     hint="name a smaller folder",
                 )
     return sorted(found.values(), key=lambda file: file.path)
 
 
-def _below(root: Path, *, follow_links: bool, max_depth: int) -> Iterator[Path]:
+def _below(root: Path, *, follow_links: bool) -> Iterator[Path]:
     if root.is_file():
         yield root
     for folder in walk_folders(
-        root, follow_links=follow_links, max_depth=max_depth, max_entries=_MOST_ENTRIES
+        root, follow_links=follow_links, max_depth=_MOST_LEVELS, max_entries=_MOST_ENTRIES
     ):
         yield from (folder.path / name for name in folder.files if not name.startswith("."))

@@ -12,6 +12,7 @@ folder at a time, without following links, and no error about a name shows a fol
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -24,7 +25,9 @@ from typing import Any
 
 from toolkit.errors import MissingInputError, PlanRefusedError, StorageError, UnreadableInputError, UsageError
 from toolkit.store.faults import storage_error
-from toolkit.store.file_state import FileState, file_state, state_of
+
+FileState = tuple[int, int, int, int]
+"""Device, inode, size and modification time: differs once a file has changed, without reading it."""
 
 LARGEST_DOCUMENT = 16 << 20
 """Bytes of a card, a report or a recipe that are read."""
@@ -42,9 +45,7 @@ _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 def open_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedReader]:
     """Open a regular file for reading.
 
-    Args:
-        path: As the user or this toolkit names it.
-        follow_links: False refuses a path that is a link itself.
+    With ``follow_links=False``, a path that is a link itself is refused.
 
     Raises:
         MissingInputError: If there is no such file.
@@ -75,15 +76,30 @@ def read_file(path: Path, *, most: int = LARGEST_DOCUMENT, follow_links: bool = 
     return content
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 over a file's bytes, 64 hexadecimal digits; raises as :func:`open_file`."""
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_of(status: os.stat_result) -> FileState:
+    """The state of a file from its status."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def file_state(path: Path) -> FileState | None:
+    """The state of a file, or of a link itself; None if there is none."""
+    try:
+        return state_of(os.lstat(path))
+    except OSError:
+        return None
+
+
 def parse_json(content: bytes | str, where: str) -> Any:
     """Parse JSON strictly: UTF-8, no ``NaN`` or ``Infinity``, no number out of range.
 
-    Args:
-        content: The document.
-        where: Its file, for the error.
-
     Raises:
-        UnreadableInputError: If it is not JSON.
+        UnreadableInputError: If it is not JSON; names ``where`` it is from.
     """
     import msgspec
 
@@ -124,14 +140,11 @@ def name_of(path: Path, roots: Sequence[Path]) -> str | None:
 
 @contextmanager
 def open_confined(name: str, roots: Sequence[Path]) -> Iterator[ConfinedFile]:
-    """Open the file that a name leads to.
+    """Open the file that a name leads to: regular, with one hard link, reached without following a link.
 
     Args:
-        name: As a client sent it; a first segment that is a root's own name may be left out.
-        roots: Folders to look in, in this order; missing ones are skipped.
-
-    Yields:
-        A regular file with one hard link, below a root, reached without following a link.
+        name: A first segment that is a root's own name may be left out.
+        roots: Folders to search in this order; missing ones are skipped.
 
     Raises:
         UsageError: If it is no name.
@@ -152,10 +165,7 @@ def open_confined(name: str, roots: Sequence[Path]) -> Iterator[ConfinedFile]:
 
 
 def output_path(name: str, roots: Sequence[Path]) -> Path:
-    """Where an output of this name goes: below the first of the roots that it fits.
-
-    Returns:
-        A path where nothing exists yet, or a file that this toolkit wrote.
+    """Where an output goes: a path below a root where nothing exists, or a file that this toolkit wrote.
 
     Raises:
         UsageError: If it is no name.

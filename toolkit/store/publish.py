@@ -24,7 +24,7 @@ def publish(
     The body writes to the path that it is given. Then the file is flushed to the disk, read back by
     ``verify``, moved onto the target in one step, and the folder is flushed. A process that is killed
     at any moment leaves the old file or the new one, and at worst a hidden staging file, which
-    :mod:`toolkit.store.clean_staging` removes. A target that is a link is replaced; the file that it
+    :func:`toolkit.store.staging.clean_staging` removes. A target that is a link is replaced; the file that it
     points to is not changed.
 
     Args:

@@ -1,4 +1,4 @@
-"""Staging files: their names, and whether their writer is still running.
+"""Staging files: their names, whether their writer is still running, and removing what crashes left.
 
 A writer holds a shared kernel lock on the *folder* while it has a staging file there. A process that
 gets the exclusive lock knows that no writer is running, and that every staging file there is left from
@@ -19,16 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from toolkit.store.faults import storage_error
+
 _STAGING = re.compile(r"\..*\.[0-9a-f]{16}\.staging(\..*)?", re.DOTALL)
 _LONGEST_NAME = 255  # bytes, on every common file system
 _PATIENCE_S = 5.0
+_OLD_S = 24 * 3600.0
 # A network file system may not lock folders; a writer then goes on without the lock.
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EINVAL}
-
-
-def is_staging(name: str) -> bool:
-    """Whether a file's name is the name of a staging file."""
-    return _STAGING.fullmatch(name) is not None
 
 
 def staging_path(target: Path, suffix: str | None = None) -> Path:
@@ -58,14 +56,42 @@ def folder_in_use(folder: Path) -> Iterator[int]:
             os.close(descriptor)
 
 
-@contextmanager
-def folder_at_rest(folder: Path) -> Iterator[bool]:
-    """Try to get the folder's exclusive lock; yields whether no writer is running in the folder."""
+def clean_staging(folder: Path, *, recursive: bool = True) -> list[Path]:
+    """Remove the staging files in a folder, and below it, whose writers have ended.
+
+    Where a process is writing at this moment, only files that are older than a day are removed.
+
+    Returns:
+        The removed files, sorted.
+
+    Raises:
+        StorageError: If a file cannot be removed.
+    """
+    removed: list[Path] = []
+    for place, below, names in os.walk(folder):
+        staging = [Path(place, name) for name in names if _STAGING.fullmatch(name)]
+        try:
+            removed += _removed(Path(place), staging) if staging else []
+        except OSError as error:
+            raise storage_error(error, Path(place), "could not be cleaned") from error
+        if not recursive:
+            below.clear()
+    return sorted(removed)
+
+
+def _removed(folder: Path, staging: list[Path]) -> list[Path]:
+    removed = []
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield _lock(descriptor, fcntl.LOCK_EX, unsupported=False)
+        # With the exclusive lock, no writer is running or can begin.
+        at_rest = _lock(descriptor, fcntl.LOCK_EX, unsupported=False)
+        for path in staging:
+            if path.exists() and (at_rest or time.time() - path.lstat().st_mtime > _OLD_S):
+                path.unlink(missing_ok=True)
+                removed.append(path)
     finally:
         os.close(descriptor)
+    return removed
 
 
 def _lock(descriptor: int, kind: int, *, unsupported: bool = True) -> bool:

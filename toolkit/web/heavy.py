@@ -45,11 +45,6 @@ class Deadline(SilentProgress):
                 f"the job took longer than {self._seconds:g} s", hint="merge fewer or smaller models"
             )
 
-    def begin(self, task: str, total: int, unit: str) -> None:
-        """Check the time."""
-        del total, unit
-        self.note(task)
-
     def advance(self, done: int, detail: str = "") -> None:
         """Check the time."""
         del done

@@ -15,8 +15,7 @@ from toolkit.model.card_file import card_path
 from toolkit.operations.models import describe_file
 from toolkit.operations.predict import Classifier, load_classifier
 from toolkit.pictures import prepare_picture
-from toolkit.store.file_state import file_state
-from toolkit.store.opening import ConfinedFile, open_confined
+from toolkit.store.opening import ConfinedFile, file_state, open_confined
 from toolkit.web.body import picture
 from toolkit.web.listing import ListedModel, listed_models
 from toolkit.web.problems import refuse
