@@ -7,11 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from toolkit.errors import UnsupportedError
-from toolkit_keras.configuration import KERAS_PACKAGES
 from toolkit_keras.graph_builder import LayerBuilder, Value, elementwise
-from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import own_axis
+from toolkit_keras.layer_config import LayerConfig, is_keras
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -20,94 +17,64 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A function and the numbers that shape it.
-
-    Attributes:
-        name: Keras' own.
-        parameters: Those that differ from function to function: ``negative_slope``, ``alpha``.
-    """
+    """A function of Keras' and its numbers, such as ``negative_slope``."""
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-LINEAR = Activation("linear")
-
-
-def relu_of(config: LayerConfig) -> Activation:
-    """What a ReLU layer computes."""
+def _relu_of(config: LayerConfig) -> Activation:
+    limited = config.values.get("max_value") is not None
     parameters = {
         "negative_slope": config.number("negative_slope", 0.0),
-        "max_value": config.optional_number("max_value"),
+        "max_value": config.number("max_value", 0.0) if limited else None,
         "threshold": config.number("threshold", 0.0),
     }
-    if parameters == {"negative_slope": 0.0, "max_value": None, "threshold": 0.0}:
-        return Activation("relu")
     return Activation("relu", parameters)
 
 
-def leaky_relu_of(config: LayerConfig) -> Activation:
-    """What a LeakyReLU layer computes; its default differs from the function's."""
-    default = config.number("alpha", 0.3)
-    return Activation("leaky_relu", {"negative_slope": config.number("negative_slope", default)})
+def _leaky_relu_of(config: LayerConfig) -> Activation:
+    slope = config.number("negative_slope", config.number("alpha", 0.3))  # the function's default is 0.2
+    return Activation("leaky_relu", {"negative_slope": slope})
 
 
-def elu_of(config: LayerConfig) -> Activation:
-    """What an ELU layer computes."""
-    return Activation("elu", {"alpha": config.number("alpha", 1.0)})
-
-
-def softmax_of(config: LayerConfig) -> Activation:
-    """What a Softmax layer computes."""
-    axes = config.integers("axis", -1)
-    if len(axes) != 1:
-        raise UnsupportedError(
-            f"layer '{config.layer}': a softmax over {len(axes)} axes", hint="supported: one axis"
-        )
-    return Activation("softmax") if axes == (-1,) else Activation("softmax", {"axis": axes[0]})
-
-
-_LAYERS: Mapping[str, Callable[[LayerConfig], Activation]] = {
-    "ReLU": relu_of,
-    "LeakyReLU": leaky_relu_of,
-    "ELU": elu_of,
-    "Softmax": softmax_of,
-}
-
-
-def activation_of(config: LayerConfig, key: str = "activation") -> Activation:
-    """The activation that a layer's configuration names.
-
-    Raises:
-        UnsupportedError: If it is a custom function.
-    """
-    value = config.values.get(key)
+def activation_of(config: LayerConfig) -> Activation:
+    """The activation that a layer's configuration names."""
+    value = config.values.get("activation")
     if value is None:
-        return LINEAR
+        return Activation("linear")
     if isinstance(value, str):
         return Activation(value)
     if not isinstance(value, dict):
-        config.wrong(key, "the name of a function")
+        config.wrong("activation", "the name of a function")
     inner, kind = value.get("config"), str(value.get("class_name"))
-    module = str(value.get("module") or "keras")
-    if module.partition(".")[0] not in KERAS_PACKAGES:
+    if not is_keras(str(value.get("module") or "")):
         # Keras writes its own functions by name alone; a custom one may have one of their names.
         return Activation(f"custom {inner if isinstance(inner, str) else kind}")
     if isinstance(inner, str):
         return Activation(inner)
-    if kind in _LAYERS and isinstance(inner, dict):
-        return _LAYERS[kind](LayerConfig(inner, config.layer))
-    if kind == "Activation" and isinstance(inner, dict):
-        return activation_of(LayerConfig(inner, config.layer))
+    if kind in ACTIVATION_LAYERS and isinstance(inner, dict):
+        return ACTIVATION_LAYERS[kind](LayerConfig(inner, config.layer))
     return Activation(kind)
 
 
-def add_activation(builder: LayerBuilder, value: Value, activation: Activation) -> Value:
-    """Add an activation to the graph.
+ACTIVATION_LAYERS: Mapping[str, Callable[[LayerConfig], Activation]] = {
+    "Activation": activation_of,
+    "ReLU": _relu_of,
+    "LeakyReLU": _leaky_relu_of,
+    "ELU": lambda config: Activation("elu", {"alpha": config.number("alpha", 1.0)}),
+    "Softmax": lambda config: Activation("softmax", {"axis": config.only_axis("a softmax")}),
+}
+"""What the layers compute that are nothing but an activation."""
 
-    Raises:
-        UnsupportedError: If it is not known.
-    """
+
+def activated(builder: LayerBuilder, value: Value) -> Value:
+    """A layer's result after the activation in its configuration."""
+    return add_activation(builder, value, activation_of(builder.config))
+
+
+def add_activation(builder: LayerBuilder, value: Value, activation: Activation) -> Value:
+    """Add an activation to the graph; an unknown one is unsupported."""
     if activation.name == "linear":
         return value
     if activation.name in _ALONG_AN_AXIS:
@@ -129,7 +96,7 @@ _ALONG_AN_AXIS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
 
 def _along_an_axis(builder: LayerBuilder, value: Value, activation: Activation) -> Value:
     operator = _ALONG_AN_AXIS[activation.name]
-    axis = own_axis(builder.config, int(activation.parameters.get("axis", -1)), value.rank)
+    axis = builder.config.own_axis(int(activation.parameters.get("axis", -1)), value.rank)
     name = builder.add(operator, value.name, part=operator.lower(), axis=value.place(axis))
     return replace(value, name=name, probabilities=operator == "Softmax" and axis == value.rank - 1)
 

@@ -1,8 +1,8 @@
-"""From a parsed network and stored tensors to a :class:`Model`."""
+"""From an architecture and stored tensors to a :class:`Model`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,10 +15,9 @@ from toolkit.errors import UnreadableInputError
 from toolkit.graph import Graph
 from toolkit.model import Card, Layer, Model, parse_card
 from toolkit.tensors import TensorRole, Tensors, TensorSpec
+from toolkit_keras.architecture import Architecture
 from toolkit_keras.byte_source import ByteSource
-from toolkit_keras.expected import Shapes, spec_of
-from toolkit_keras.keras_network import KerasNetwork
-from toolkit_keras.naming import named, naming
+from toolkit_keras.file_errors import named, naming
 from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
 
 CARD_ATTRIBUTE = "toolkit_card"
@@ -47,14 +46,14 @@ class StoredTensors(Tensors):
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor, little endian and contiguous."""
         spec, stored, rotated = self._tensors[name]
-        if stored.offset is not None:
-            what = f"{self._where}: {name}"
-            array = self._source.read_array(stored.offset, stored.shape, stored.dtype, what)
-        elif stored.nbytes == 0:
-            array = np.zeros(stored.shape, stored.dtype)
-        else:
-            with SafeHdf5(self._source, self._where) as file:
-                array = file.read(stored)
+        with naming(self._where):
+            if stored.offset is not None:
+                array = self._source.read_array(stored.offset, stored.shape, stored.dtype, name)
+            elif stored.nbytes == 0:
+                array = np.zeros(stored.shape, stored.dtype)
+            else:
+                with SafeHdf5(self._source) as file:
+                    array = file.read(stored)
         if stored.bfloat16:
             array = (array.astype("<u4") << np.uint32(16)).view("<f4")
         if rotated:
@@ -65,12 +64,10 @@ class StoredTensors(Tensors):
 def build_model(
     path: Path,
     source: ByteSource,
-    network: KerasNetwork,
-    shapes: Shapes,
-    description: Mapping[str, Any],
-    placed: Mapping[str, tuple[Placed, ...]],
+    architecture: Architecture,
+    placed: Mapping[str, Iterable[Placed]],
     card: str | bytes | None,
-    dropped: tuple[str, ...],
+    dropped: list[str],
 ) -> Model:
     """Put a model together.
 
@@ -83,11 +80,11 @@ def build_model(
     tensors: dict[str, tuple[TensorSpec, Stored, bool]] = {}
     for layer, entries in placed.items():
         for weight, role, stored, rotated in entries:
-            spec = spec_of(f"{layer}/{weight}", role, stored)
+            dtype = np.dtype(np.float32) if stored.bfloat16 else stored.dtype.newbyteorder("<")
+            spec = TensorSpec(f"{layer}/{weight}", stored.shape, dtype, role)
             if spec.name in tensors:
                 raise UnreadableInputError(
-                    f"{path.name}: two tensors are called {spec.name}",
-                    hint="rename one of the layers in Keras",
+                    f"two tensors are called {spec.name}", hint="rename one of the layers in Keras"
                 )
             tensors[spec.name] = (spec, stored, rotated)
             specs[layer] = (*specs.get(layer, ()), spec)
@@ -97,32 +94,27 @@ def build_model(
         from toolkit_keras.graph import build_graph
 
         with naming(path.name):
-            graph = build_graph(network, shapes.input, shapes.output, specs)
+            graph = build_graph(architecture, specs)
         return graph if graph.refusal is None else replace(graph, refusal=named(graph.refusal, path.name))
 
-    known, dropped = _card(card, path.name, dropped)
+    known = Card()
+    if card is not None:
+        try:
+            known = parse_card(card, path.name)
+        except UnreadableInputError as error:  # the network can still be used
+            dropped.append(f"the embedded card, which cannot be read ({error.message})")
     return Model(
         tensors=StoredTensors(source, path.name, tensors),
         card=known,
         describe_graph=describe_graph,
-        input_shape=shapes.input,
-        output_shape=shapes.output,
+        input_shape=architecture.input_shape,
+        output_shape=architecture.output_shape,
         dialect="keras",
-        description=description,
+        description=architecture.description,
         layers=tuple(
-            Layer(layer.leaf.name, layer.leaf.layer.kind, specs.get(layer.leaf.name, ()))
-            for layer in shapes.expected
+            Layer(expected.layer.name, expected.layer.kind, specs.get(expected.layer.name, ()))
+            for expected in architecture.expected
         ),
         path=path,
-        dropped=dropped,
+        dropped=tuple(dropped),
     )
-
-
-def _card(text: str | bytes | None, where: str, dropped: tuple[str, ...]) -> tuple[Card, tuple[str, ...]]:
-    """The embedded card; if it cannot be read, the network can still be used."""
-    if text is None:
-        return Card(), dropped
-    try:
-        return parse_card(text, where), dropped
-    except UnreadableInputError as error:
-        return Card(), (*dropped, f"the embedded card, which cannot be read ({error.message})")

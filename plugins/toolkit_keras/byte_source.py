@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import MissingInputError, StorageError, UnreadableInputError
+from toolkit_keras.file_errors import damaged_file
 
 
 class ByteSource(ABC):
@@ -26,15 +27,7 @@ class ByteSource(ABC):
     def read_array(
         self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], what: str
     ) -> NDArray[Any]:
-        """Read a contiguous array straight into its memory.
-
-        Args:
-            offset: Of its first byte.
-            what: Name of the tensor, for error messages.
-
-        Raises:
-            UnreadableInputError: If the bytes end too early.
-        """
+        """Read a contiguous array straight into its memory; ``what`` is the tensor's name."""
         array = np.empty(shape, dtype)
         left = memoryview(array.reshape(-1).view(np.uint8).data)
         with self.open() as stream:
@@ -42,40 +35,30 @@ class ByteSource(ABC):
             while left:
                 count = stream.readinto(left)  # type: ignore[attr-defined]
                 if not count:
-                    raise UnreadableInputError(
-                        f"{what} ends after the end of the file", hint="download or create it again"
-                    )
+                    raise damaged_file(f"{what} ends after the end of the file")
                 left = left[count:]
         return array
 
 
 class FileBytes(ByteSource):
-    """A file, or a part of one, as it was when it was first opened.
-
-    Args:
-        path: The file.
-        start: Where the part begins.
-        size: How long it is; None for all that follows.
-    """
+    """A file, or ``size`` bytes of it from ``start``, as it was when it was first opened."""
 
     def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
         self._path = path
-        with open_file(path) as stream:
+        with _open(path) as stream:
             self._state = _state(stream)
             length = os.fstat(stream.fileno()).st_size
         self._start = start
         self.size = length - start if size is None else size
         if self.size < 0 or start + self.size > length:
-            raise UnreadableInputError(f"{path.name}: it was cut off", hint="download or create it again")
+            raise damaged_file("it was cut off")
 
     def open(self) -> BinaryIO:
         """A stream over the part, if the file has not changed."""
-        stream = open_file(self._path)
+        stream = _open(self._path)
         if _state(stream) != self._state:
             stream.close()
-            raise UnreadableInputError(
-                f"{self._path.name} has changed since it was opened", hint="read it again"
-            )
+            raise UnreadableInputError("it has changed since it was opened", hint="read it again")
         return _FilePart(stream, self._start, self.size)  # type: ignore[return-value]
 
 
@@ -128,19 +111,13 @@ class _FilePart(io.RawIOBase):
         super().close()
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Open a file for reading, unbuffered.
-
-    Raises:
-        MissingInputError: If there is none.
-        StorageError: If it cannot be opened.
-    """
+def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb", buffering=0)
     except FileNotFoundError as error:
-        raise MissingInputError(f"{path.name}: no such file", hint="see `toolkit models find`") from error
+        raise MissingInputError("no such file", hint="see `toolkit models find`") from error
     except OSError as error:
-        raise StorageError(f"{path.name} cannot be opened: {error.strerror}") from error
+        raise StorageError(f"it cannot be opened: {error.strerror}") from error
 
 
 def _state(stream: BinaryIO) -> tuple[int, ...]:

@@ -3,55 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit.errors import LimitReachedError, UnsupportedError
+from toolkit_keras.file_errors import damaged_config
 from toolkit_keras.keras_network import Call, KerasNetwork, LayerNode, LayerOutput
-from toolkit_keras.layer_config import DAMAGED
+from toolkit_keras.layer_config import LayerConfig, is_keras
 
 MODEL_CLASSES = ("Sequential", "Functional", "Model")
-KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow")
 MAX_LAYERS = 2_000
 MAX_DEPTH = 20
-MAX_CONFIG_BYTES = 16 << 20
 
 _CODE = ("Lambda", "__lambda__")
 _HARMLESS = {"training": False}
 
 
 def load_json(text: str | bytes, what: str) -> dict[str, Any]:
-    """Parse a JSON object.
-
-    Args:
-        text: UTF-8 if bytes.
-        what: Name of the thing, for the error message.
-
-    Raises:
-        UnreadableInputError: If it is not JSON or no object.
-    """
+    """Parse a JSON object, UTF-8 if it is bytes; ``what`` names it in error messages."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnreadableInputError(f"{what} is not JSON: {str(error)[:100]}", hint=DAMAGED) from error
+        raise damaged_config(f"{what} is not JSON: {str(error)[:100]}") from error
     if not isinstance(value, dict):
-        raise UnreadableInputError(f"{what} is a JSON {type(value).__name__}, not an object", hint=DAMAGED)
+        raise damaged_config(f"{what} is a JSON {type(value).__name__}, not an object")
     return value
 
 
 def refuse_code(config: Any) -> None:
-    """Refuse a configuration that carries Python code.
-
-    Raises:
-        UnsupportedError: If there is a Lambda layer or a function as byte code in it.
-        LimitReachedError: If it is nested deeper than any model's.
-    """
+    """Refuse a configuration with Python code in it, or one nested deeper than any model's."""
     stack: list[tuple[Any, int, str]] = [(config, 0, "")]
     while stack:
         value, depth, owner = stack.pop()
         if depth > 200:
-            raise LimitReachedError("the model's configuration is more than 200 levels deep", hint=DAMAGED)
+            raise LimitReachedError("the model's configuration is more than 200 levels deep")
         if isinstance(value, dict):
             inner = value.get("config")
             if isinstance(inner, dict) and isinstance(inner.get("name"), str):
@@ -67,10 +54,7 @@ def refuse_code(config: Any) -> None:
 
 
 def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
-    """The network that a model's configuration describes.
-
-    Args:
-        description: ``{"class_name", "config", …}``.
+    """The network that a model's configuration, ``{"class_name", "config", …}``, describes.
 
     Raises:
         UnreadableInputError: If it contradicts itself.
@@ -83,129 +67,108 @@ def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
             hint="supported: Sequential and Functional models",
         )
     config = _mapping(description, "config", str(kind))
-    return _network(str(kind), config, str(config.get("name", "")), 0)
+    return _network(str(kind), config, (), trainable=True, repeated=False)
 
 
-def _network(kind: str, config: Mapping[str, Any], name: str, depth: int) -> KerasNetwork:
-    if depth > MAX_DEPTH:
-        raise LimitReachedError(f"models are nested more than {MAX_DEPTH} deep", hint=DAMAGED)
+def _network(
+    kind: str, config: Mapping[str, Any], path: tuple[str, ...], *, trainable: bool, repeated: bool
+) -> KerasNetwork:
+    name = "/".join(path) or str(config.get("name", ""))
+    if len(path) > MAX_DEPTH:
+        raise LimitReachedError(f"models are nested more than {MAX_DEPTH} deep")
     entries = config.get("layers")
     if not isinstance(entries, list) or not entries:
-        raise UnreadableInputError(f"model '{name}' has no list of layers", hint=DAMAGED)
+        raise damaged_config(f"model '{name}' has no list of layers")
     if len(entries) > MAX_LAYERS:
         raise LimitReachedError(f"model '{name}' has {len(entries)} layers, more than {MAX_LAYERS}")
     sequential = kind == "Sequential"
-    layers = [_layer(entry, name, depth, sequential=sequential) for entry in entries]
-    doubled = _first_doubled(layer.name for layer in layers)
-    if doubled is not None:
-        raise UnreadableInputError(f"model '{name}' has two layers called '{doubled}'", hint=DAMAGED)
-    trainable = config.get("trainable", True) is not False
+    trainable = trainable and config.get("trainable", True) is not False
+    layers = [
+        _layer(entry, name, path, sequential=sequential, trainable=trainable, repeated=repeated)
+        for entry in entries
+    ]
+    known = Counter(layer.path[-1] for layer in layers)
+    doubled, times = known.most_common(1)[0]
+    if times > 1:
+        raise damaged_config(f"model '{name}' has two layers called '{doubled}'")
     if sequential:
-        return _sequential(name, layers, trainable=trainable)
-    legacy = _has_legacy_calls(entries)
-    layers = [_with_plain_calls(layer, layers, legacy=legacy) for layer in layers]
+        return _sequential(name, layers)
+    # Keras 2 lists calls as lists.
+    legacy = any(isinstance(node, list) for entry in entries for node in entry.get("inbound_nodes") or ())
+    # Keras counts the calls of a nested model from one: building it is its first. Keras 3 does so
+    # for Functional models alone, and only in a model's list of outputs.
+    from_one = {
+        layer.path[-1] for layer in layers if layer.network and (legacy or not layer.network.sequential)
+    }
+
+    def from_zero(sources: Iterable[LayerOutput]) -> tuple[LayerOutput, ...]:
+        return tuple(
+            replace(source, call=max(source.call - 1, 0)) if source.layer in from_one else source
+            for source in sources
+        )
+
+    if legacy:
+        layers = [
+            replace(layer, calls=tuple(Call(from_zero(call.sources), call.options) for call in layer.calls))
+            for layer in layers
+        ]
     inputs = tuple(_sources(config.get("input_layers"), name))
-    outputs = tuple(
-        _from_zero(source, layers, legacy=legacy) for source in _sources(config.get("output_layers"), name)
-    )
+    outputs = from_zero(_sources(config.get("output_layers"), name))
     if not inputs or not outputs:
-        raise UnreadableInputError(f"model '{name}' names no inputs or no outputs", hint=DAMAGED)
-    known = {layer.name for layer in layers}
+        raise damaged_config(f"model '{name}' names no inputs or no outputs")
     for source in (*inputs, *outputs, *(s for layer in layers for call in layer.calls for s in call.sources)):
         if source.layer not in known:
-            raise UnreadableInputError(
-                f"model '{name}' refers to '{source.layer}', which it does not have", hint=DAMAGED
-            )
-    return KerasNetwork(
-        name, sequential=False, layers=tuple(layers), inputs=inputs, outputs=outputs, trainable=trainable
-    )
+            raise damaged_config(f"model '{name}' refers to '{source.layer}', which it does not have")
+    return KerasNetwork(name, sequential=False, layers=tuple(layers), inputs=inputs, outputs=outputs)
 
 
-def _sequential(name: str, layers: list[LayerNode], *, trainable: bool) -> KerasNetwork:
+def _sequential(name: str, layers: list[LayerNode]) -> KerasNetwork:
     """Layers in a row, each called once on the one before."""
-    first = LayerOutput(layers[0].name)
     start = 1 if layers[0].kind == "InputLayer" else 0
-    previous = first if start else LayerOutput("")
+    first = previous = LayerOutput(layers[0].path[-1] if start else "")
     chained = layers[:start]
     for layer in layers[start:]:
         chained.append(replace(layer, calls=(Call((previous,)),)))
-        previous = LayerOutput(layer.name)
-    inputs = (first,) if start else (LayerOutput(""),)
-    return KerasNetwork(
-        name, sequential=True, layers=tuple(chained), inputs=inputs, outputs=(previous,), trainable=trainable
-    )
+        previous = LayerOutput(layer.path[-1])
+    return KerasNetwork(name, sequential=True, layers=tuple(chained), inputs=(first,), outputs=(previous,))
 
 
-def _has_legacy_calls(entries: list[Any]) -> bool:
-    """Whether layers list their calls as Keras 2 did."""
-    nodes = [
-        node for entry in entries for node in (entry.get("inbound_nodes") or ()) if isinstance(entry, dict)
-    ]
-    return any(isinstance(node, list) for node in nodes)
-
-
-def _with_plain_calls(layer: LayerNode, layers: list[LayerNode], *, legacy: bool) -> LayerNode:
-    """The layer with its sources' calls counted from zero."""
-    if not legacy:
-        return layer
-    calls = tuple(
-        replace(call, sources=tuple(_from_zero(source, layers, legacy=True) for source in call.sources))
-        for call in layer.calls
-    )
-    return replace(layer, calls=calls)
-
-
-def _from_zero(source: LayerOutput, layers: list[LayerNode], *, legacy: bool) -> LayerOutput:
-    """Keras counts the calls of a nested model from one: building it is its first.
-
-    Keras 3 does so for Functional models alone, and only in a model's list of outputs.
-    """
-    layer = next((layer for layer in layers if layer.name == source.layer), None)
-    if layer is None or layer.network is None or (layer.network.sequential and not legacy):
-        return source
-    return replace(source, call=max(source.call - 1, 0))
-
-
-def _layer(entry: Any, model: str, depth: int, *, sequential: bool) -> LayerNode:
+def _layer(
+    entry: Any, model: str, above: tuple[str, ...], *, sequential: bool, trainable: bool, repeated: bool
+) -> LayerNode:
     if not isinstance(entry, dict):
-        raise UnreadableInputError(f"model '{model}' has a layer that is no JSON object", hint=DAMAGED)
+        raise damaged_config(f"model '{model}' has a layer that is no JSON object")
     kind = entry.get("class_name")
     config = _mapping(entry, "config", f"a layer of model '{model}'")
     name = entry.get("name") or config.get("name")
-    if isinstance(kind, str) and name is None and not _is_keras_own(entry):
+    module = str(entry.get("module") or "")
+    # A custom class is registered, or has another module.
+    own = is_keras(module) and ">" not in f"{kind} {entry.get('registered_name')}"
+    if isinstance(kind, str) and name is None and not own:
         raise UnsupportedError(
             f"model '{model}' contains a {kind[:100]!r}, a class that is not part of Keras",
             hint="supported: models built of Keras' layers",
         )
     if not isinstance(kind, str) or not isinstance(name, str) or not name or len(name) > 1000:
-        raise UnreadableInputError(f"model '{model}' has a layer without a class or a name", hint=DAMAGED)
+        raise damaged_config(f"model '{model}' has a layer without a class or a name")
     if any(part in ("", ".", "..") for part in name.split("/")):
-        raise UnreadableInputError(f"model '{model}' has a layer called {name!r}", hint=DAMAGED)
-    nested = kind in MODEL_CLASSES and isinstance(config.get("layers"), list)
+        raise damaged_config(f"model '{model}' has a layer called {name!r}")
+    path = (*above, name)
     calls = () if sequential else _calls(entry.get("inbound_nodes"), name)
-    return LayerNode(
-        name=name,
-        kind=kind,
-        module=str(entry.get("module") or ""),
-        values=config,
-        calls=calls,
-        network=_network(kind, config, name, depth + 1) if nested else None,
-        trainable=config.get("trainable", True) is not False,
-    )
-
-
-def _is_keras_own(entry: Mapping[str, Any]) -> bool:
-    """Whether a class may be one of Keras'; custom ones are registered, or have other modules."""
-    module = str(entry.get("module") or "keras")
-    registered = f"{entry.get('class_name')} {entry.get('registered_name')}"
-    return module.partition(".")[0] in KERAS_PACKAGES and ">" not in registered
+    trainable = trainable and config.get("trainable", True) is not False
+    repeated = repeated or len(calls) > 1
+    network = None
+    if kind in MODEL_CLASSES and isinstance(config.get("layers"), list):
+        network = _network(kind, config, path, trainable=trainable, repeated=repeated)
+    settings = LayerConfig(config, "/".join(path))
+    return LayerNode(path, kind, module, settings, calls, network, trainable, repeated)
 
 
 def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
     if nodes is None:
         return ()
     if not isinstance(nodes, list) or len(nodes) > MAX_LAYERS:
-        raise UnreadableInputError(f"layer '{layer}': inbound_nodes is not a list", hint=DAMAGED)
+        raise damaged_config(f"layer '{layer}': inbound_nodes is not a list")
     calls = []
     for node in nodes:
         if isinstance(node, dict):
@@ -214,7 +177,7 @@ def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
             if node:
                 calls.append(_legacy_call(node, layer))
         else:
-            raise UnreadableInputError(f"layer '{layer}': inbound_nodes holds {node!r}"[:200], hint=DAMAGED)
+            raise damaged_config(f"layer '{layer}': inbound_nodes holds {node!r}"[:200])
     return tuple(calls)
 
 
@@ -228,7 +191,7 @@ def _today_call(node: Mapping[str, Any], layer: str) -> Call:
         options["constants"] = constants
     keywords = node.get("kwargs", {})
     if not isinstance(keywords, dict):
-        raise UnreadableInputError(f"layer '{layer}': kwargs is not an object", hint=DAMAGED)
+        raise damaged_config(f"layer '{layer}': kwargs is not an object")
     for key, value in keywords.items():
         found = len(sources)
         rest = _collect(value, sources, layer)
@@ -262,7 +225,7 @@ def _legacy_call(node: list[Any], layer: str) -> Call:
     options: dict[str, Any] = {}
     for entry in node:
         if not isinstance(entry, list) or len(entry) not in (3, 4):
-            raise UnreadableInputError(f"layer '{layer}': inbound_nodes holds {entry!r}"[:200], hint=DAMAGED)
+            raise damaged_config(f"layer '{layer}': inbound_nodes holds {entry!r}"[:200])
         sources.append(_source(entry[:3], layer))
         if len(entry) == 4 and isinstance(entry[3], dict):
             options |= {key: value for key, value in entry[3].items() if value is not None}
@@ -284,7 +247,7 @@ def _sources(value: Any, model: str) -> Iterable[LayerOutput]:
         for item in value:
             yield from _sources(item, model)
     else:
-        raise UnreadableInputError(f"model '{model}': inputs or outputs hold {value!r}"[:200], hint=DAMAGED)
+        raise damaged_config(f"model '{model}': inputs or outputs hold {value!r}"[:200])
 
 
 def _source(value: Any, owner: str) -> LayerOutput:
@@ -294,21 +257,12 @@ def _source(value: Any, owner: str) -> LayerOutput:
         or not isinstance(value[0], str)
         or not all(type(number) is int and 0 <= number < MAX_LAYERS for number in value[1:])
     ):
-        raise UnreadableInputError(f"'{owner}' refers to {value!r}, which names no layer"[:200], hint=DAMAGED)
+        raise damaged_config(f"'{owner}' refers to {value!r}, which names no layer"[:200])
     return LayerOutput(value[0], value[1], value[2])
 
 
 def _mapping(value: Mapping[str, Any], key: str, owner: str) -> Mapping[str, Any]:
     inner = value.get(key)
     if not isinstance(inner, dict):
-        raise UnreadableInputError(f"{owner}: {key} is not a JSON object", hint=DAMAGED)
+        raise damaged_config(f"{owner}: {key} is not a JSON object")
     return inner
-
-
-def _first_doubled(names: Iterable[str]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from toolkit.errors import UnreadableInputError
 from toolkit_keras.byte_source import ByteSource
+from toolkit_keras.file_errors import damaged_file
 
 _SIGNATURE = b"GCOL"
 _COLLECTION = struct.Struct("<4sB3sQ")
@@ -21,23 +21,12 @@ _CHUNK = 8 << 20
 _LARGEST = 64 << 20
 
 
-def check_global_heaps(source: ByteSource, where: str) -> None:
-    """Follow every global heap as HDF5 does.
-
-    Args:
-        source: An HDF5 file.
-        where: The file's name, for the error message.
-
-    Raises:
-        UnreadableInputError: If an object has no length, or ends outside its heap.
-    """
+def check_global_heaps(source: ByteSource) -> None:
+    """Follow every global heap of an HDF5 file as HDF5 does."""
     with source.open() as stream:
         for start in list(_places(stream)):
             if not _is_sound(stream, start, source.size):
-                raise UnreadableInputError(
-                    f"{where}: the heap of texts at byte {start:,} is damaged",
-                    hint="the file is damaged; download or create it again",
-                )
+                raise damaged_file(f"the heap of texts at byte {start:,} is damaged")
 
 
 def _places(stream: BinaryIO) -> Iterator[int]:

@@ -69,11 +69,7 @@ def plain(name: str, shape: tuple[int, ...]) -> Value:
 
 @dataclass(slots=True)
 class GraphBuilder:
-    """Collects nodes, constants and bindings.
-
-    Attributes:
-        reserved: Names that no value may take: the tensors'.
-    """
+    """Collects nodes, constants and bindings; no value may have a reserved name, a tensor's."""
 
     reserved: frozenset[str]
     nodes: list[Node] = field(default_factory=list)
@@ -113,18 +109,13 @@ class LayerBuilder:
     """Adds one call of a layer to the graph.
 
     Attributes:
-        graph: To add to.
-        layer: The layer's path.
-        config: Its configuration.
-        inputs: What it is called on.
-        tensors: Its tensors by their names in the layer.
+        tensors: The layer's tensors by their names in it.
         output_shape: As Keras has it.
-        repeated: Whether it is called elsewhere too, so that its tensors must keep the file's order
-            whatever the inputs are.
+        repeated: Whether the layer is called elsewhere too, so that its tensors must keep the file's
+            order whatever the inputs are.
     """
 
     graph: GraphBuilder
-    layer: str
     config: LayerConfig
     inputs: tuple[Value, ...]
     tensors: Mapping[str, TensorSpec]
@@ -132,9 +123,22 @@ class LayerBuilder:
     repeated: bool
 
     @property
+    def layer(self) -> str:
+        """The layer's path."""
+        return self.config.layer
+
+    @property
     def input(self) -> Value:
         """The first input."""
         return self.inputs[0]
+
+    def ordered_input(self) -> Value:
+        """The first input, in Keras' order if the layer's tensors must keep the file's."""
+        return as_keras(self, self.input) if self.repeated else self.input
+
+    def images(self) -> Value:
+        """The first input, with its channels before height and width."""
+        return channels_first(self, self.input, self.config.channel_axis)
 
     def add(self, operator: str, *inputs: str, part: str = "", **attributes: Any) -> str:
         """Add a node whose output has the layer's name, or that of a part of it."""
@@ -153,17 +157,17 @@ class LayerBuilder:
         """Bind one of the layer's tensors."""
         return self.graph.bind(self.tensors[weight].name, rearrangement or AS_STORED)
 
+    def optional(self, weight: str, rearrangement: Rearrangement | None = None) -> tuple[str, ...]:
+        """Bind a tensor if the layer has it."""
+        return (self.tensor(weight, rearrangement),) if weight in self.tensors else ()
+
     def tensor_or(
         self, default: float, weight: str, size: tuple[int, ...], order: Rearrangement | None
     ) -> str:
-        """Bind a tensor, or add a constant where the layer is configured without it."""
+        """Bind a tensor, or add a constant if the layer is configured without it."""
         if weight in self.tensors:
             return self.tensor(weight, order)
         return self.constant(np.full(size, default), weight)
-
-    def has(self, weight: str) -> bool:
-        """Whether the layer has such a tensor."""
-        return weight in self.tensors
 
     def refuse(self, what: str, supported: str) -> NoReturn:
         """Refuse an option of the layer that is not supported."""

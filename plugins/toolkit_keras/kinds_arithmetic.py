@@ -5,56 +5,47 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 
 from toolkit.graph import Permute, Rearrangement, Take
 from toolkit.tensors import TensorRole
-from toolkit_keras.activations import (
-    Activation,
-    activation_of,
-    add_activation,
-    elu_of,
-    leaky_relu_of,
-    relu_of,
-    softmax_of,
-)
+from toolkit_keras.activations import ACTIVATION_LAYERS, Activation, add_activation
 from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, elementwise, lay, plain
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight, own_axis
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight
+from toolkit_keras.modernise import NN_FUNCTIONS
+from toolkit_keras.snake_case import snake_case
+
+_PARAMETERS = ("alpha", "approximate", "axis", "negative_slope")
 
 
 def _activation_kind(name: str, function: Callable[[LayerConfig], Activation]) -> LayerKind:
-    def build(builder: LayerBuilder) -> Value:
-        return add_activation(builder, builder.input, function(builder.config))
-
-    return LayerKind(name, build)
+    return LayerKind(name, lambda builder: add_activation(builder, builder.input, function(builder.config)))
 
 
-def _operation(name: str) -> Callable[[LayerConfig], Activation]:
+def _operation(name: str, function: str) -> LayerKind:
     """A function that a Functional model calls without a layer, ``keras.ops.gelu(x)``."""
 
-    def function(config: LayerConfig) -> Activation:
+    def activation(config: LayerConfig) -> Activation:
         given = {key: config.values[key] for key in _PARAMETERS if config.values.get(key) is not None}
-        return Activation(name, given)
+        return Activation(function, given)
 
-    return function
-
-
-def _alpha_shape(config: LayerConfig, shape: MaybeShape) -> MaybeShape:
-    if shape is None:
-        return None
-    shared = config.integers("shared_axes") if config.values.get("shared_axes") else ()
-    joined = {own_axis(config, axis, len(shape)) for axis in shared}
-    return tuple(1 if axis in joined else size for axis, size in enumerate(shape))
+    return _activation_kind(name, activation)
 
 
 def _prelu_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    return (Weight("alpha", _alpha_shape(config, inputs[0]), TensorRole.OTHER),)
+    shape = inputs[0]
+    if shape is not None:
+        shared = config.integers("shared_axes") if config.values.get("shared_axes") else ()
+        joined = {config.own_axis(axis, len(shape)) for axis in shared}
+        shape = tuple(1 if axis in joined else size for axis, size in enumerate(shape))
+    return (Weight("alpha", shape, TensorRole.OTHER),)
 
 
 def _build_prelu(builder: LayerBuilder) -> Value:
-    value = as_keras(builder, builder.input) if builder.repeated else builder.input
+    value = builder.ordered_input()
     shared = math.prod(builder.tensors["alpha"].shape) == 1
     order = None if shared else value.order
     if value.rank > 1:
@@ -85,10 +76,20 @@ def _along_last(builder: LayerBuilder, value: Value, numbers: tuple[float, ...],
     return builder.constant(np.asarray(numbers).reshape(spread), part)
 
 
+def _known_shapes(inputs: Inputs) -> list[Shape]:
+    """The inputs' shapes; none unless all of them are known."""
+    shapes = [shape for shape in inputs if shape is not None]
+    return shapes if len(shapes) == len(inputs) else []
+
+
+def _refuse_shapes(config: LayerConfig, shapes: list[Shape]) -> NoReturn:
+    config.damaged(f"joins {' and '.join(str(list(shape)) for shape in shapes)}, which do not fit together")
+
+
 def _broadcast_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     """Shapes of unequal rank are filled up from the front, as Keras does."""
-    shapes = [shape for shape in inputs if shape is not None]
-    if len(shapes) < len(inputs) or not shapes:
+    shapes = _known_shapes(inputs)
+    if not shapes:
         return None
     rank = max(len(shape) for shape in shapes)
     filled: list[Shape] = [(*([1] * (rank - len(shape))), *shape) for shape in shapes]
@@ -96,9 +97,7 @@ def _broadcast_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     for sizes in zip(*filled, strict=True):
         known = {size for size in sizes if size not in (None, 1)}
         if len(known) > 1:
-            config.damaged(
-                f"merges {' and '.join(str(list(shape)) for shape in shapes)}, which do not fit together"
-            )
+            _refuse_shapes(config, shapes)
         merged.append(known.pop() if known else (None if None in sizes else 1))
     return tuple(merged)
 
@@ -146,17 +145,17 @@ def _filled_up(builder: LayerBuilder, value: Value, rank: int) -> Value:
     return plain(builder.add("Reshape", value.name, numbers, part="filled"), shape)
 
 
+def _joined_axis(config: LayerConfig, rank: int) -> int:
+    return config.own_axis(config.integers("axis", -1)[0], rank)
+
+
 def _joined_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    shapes = [shape for shape in inputs if shape is not None]
-    if len(shapes) < len(inputs) or not shapes:
+    shapes = _known_shapes(inputs)
+    if not shapes:
         return None
-    rank = len(shapes[0])
-    axis = own_axis(config, config.integers("axis", -1)[0], rank)
-    rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes if len(shape) == rank}
-    if len(rest) != 1 or any(len(shape) != rank for shape in shapes):
-        config.damaged(
-            f"joins {' and '.join(str(list(shape)) for shape in shapes)}, which do not fit together"
-        )
+    axis = _joined_axis(config, len(shapes[0]))
+    if len({(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1:
+        _refuse_shapes(config, shapes)
     sizes = [shape[axis] for shape in shapes]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
     return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
@@ -164,9 +163,8 @@ def _joined_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
 
 def _build_concatenate(builder: LayerBuilder) -> Value:
     values = list(builder.inputs)
-    rank = values[0].rank
-    axis = own_axis(builder.config, builder.config.integers("axis", -1)[0], rank)
-    if rank == 1:
+    axis = _joined_axis(builder.config, values[0].rank)
+    if values[0].rank == 1:
         name = builder.add("Concat", *(value.name for value in values), axis=1)
         return replace(plain(name, builder.output_shape), order=_joined_order(values))
     axes = values[0].axes
@@ -187,11 +185,7 @@ def _joined_order(values: list[Value]) -> Rearrangement | None:
 
 
 KINDS = (
-    _activation_kind("Activation", activation_of),
-    _activation_kind("ReLU", relu_of),
-    _activation_kind("LeakyReLU", leaky_relu_of),
-    _activation_kind("ELU", elu_of),
-    _activation_kind("Softmax", softmax_of),
+    *(_activation_kind(name, function) for name, function in ACTIVATION_LAYERS.items()),
     LayerKind("PReLU", _build_prelu, weights=_prelu_weights),
     LayerKind("Rescaling", _build_rescaling),
     LayerKind("Add", _merge("Sum", n_ary=True), _broadcast_shape, inputs=None),
@@ -203,28 +197,10 @@ KINDS = (
     LayerKind("Concatenate", _build_concatenate, _joined_shape, inputs=None),
 )
 
-_FUNCTIONS = {
-    "Elu": "elu",
-    "Exp": "exponential",
-    "Gelu": "gelu",
-    "HardSigmoid": "hard_sigmoid",
-    "HardSilu": "hard_silu",
-    "LeakyRelu": "leaky_relu",
-    "LogSoftmax": "log_softmax",
-    "Relu": "relu",
-    "Relu6": "relu6",
-    "Selu": "selu",
-    "Sigmoid": "sigmoid",
-    "Silu": "silu",
-    "Softmax": "softmax",
-    "Softplus": "softplus",
-    "Softsign": "softsign",
-    "Tanh": "tanh",
-}
-_PARAMETERS = ("alpha", "approximate", "axis", "negative_slope")
 _ALSO_OPERATIONS = ("ReLU", "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")
 
 OPERATIONS = (
-    *(_activation_kind(name, _operation(function)) for name, function in _FUNCTIONS.items()),
+    *(_operation(name, snake_case(name)) for name in (*NN_FUNCTIONS, "Tanh")),
+    _operation("Exp", "exponential"),
     *(kind for kind in KINDS if kind.name in _ALSO_OPERATIONS),
 )

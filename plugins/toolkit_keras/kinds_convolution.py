@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from toolkit.graph import Permute, Rearrangement, Reshape
 from toolkit.tensors import TensorRole
-from toolkit_keras.activations import activation_of, add_activation
+from toolkit_keras.activations import activated
 from toolkit_keras.graph_builder import LayerBuilder, Value, channels_first
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, channel_axis, size_of
-from toolkit_keras.windows import Window, after_window, image_shape, image_sizes, padding_of
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, size_of
+from toolkit_keras.windows import Window, after_window, image_sizes, padding_of, resized
 
 
 def _window(config: LayerConfig) -> Window:
@@ -16,7 +16,7 @@ def _window(config: LayerConfig) -> Window:
         size=config.pair("kernel_size", (1, 1)),
         strides=config.pair("strides", (1, 1)),
         dilation=config.pair("dilation_rate", (1, 1)),
-        padding=config.choice("padding", "valid", ("valid", "same")),
+        padding=config.choice("padding", "valid", "same"),
     )
 
 
@@ -24,17 +24,22 @@ def _filters(config: LayerConfig) -> int:
     return config.integer("filters", minimum=1)
 
 
-def _channels(config: LayerConfig, inputs: Inputs) -> int | None:
-    return size_of(inputs[0], channel_axis(config))
-
-
-def _expanded(config: LayerConfig, channels: int | None) -> int | None:
-    """Channels that come out of a depthwise convolution."""
-    return None if channels is None else channels * _multiplier(config)
+def _groups(config: LayerConfig) -> int:
+    return config.integer("groups", 1, minimum=1)
 
 
 def _multiplier(config: LayerConfig) -> int:
     return config.integer("depth_multiplier", 1, minimum=1)
+
+
+def _channels(config: LayerConfig, inputs: Inputs) -> int | None:
+    return size_of(inputs[0], config.channel_axis)
+
+
+def _expanded(config: LayerConfig, inputs: Inputs) -> int | None:
+    """Channels that come out of a depthwise convolution."""
+    channels = _channels(config, inputs)
+    return None if channels is None else channels * _multiplier(config)
 
 
 def _kernel(config: LayerConfig, name: str, inputs: int | None, outputs: int | None, *aliases: str) -> Weight:
@@ -47,19 +52,16 @@ def _bias(config: LayerConfig, size: int | None) -> tuple[Weight, ...]:
     return (Weight("bias", (size,), TensorRole.BIAS),) if used else ()
 
 
-def _filters_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    return after_window(config, inputs, _window(config), _filters(config))
-
-
 def _convolve(
-    builder: LayerBuilder, value: Value, window: Window, group: int, operands: tuple[str, ...], part: str = ""
+    builder: LayerBuilder, value: Value, window: Window, group: int, kernel: str, *bias: str, part: str = ""
 ) -> Value:
     """One Conv node; the kernel's first axis in the graph is the outputs."""
-    value = channels_first(builder, value, channel_axis(builder.config))
+    value = channels_first(builder, value, builder.config.channel_axis)
     name = builder.add(
         "Conv",
         value.name,
-        *operands,
+        kernel,
+        *bias,
         part=part,
         kernel_shape=window.size,
         strides=window.strides,
@@ -68,10 +70,6 @@ def _convolve(
         group=group,
     )
     return Value(name, builder.output_shape, value.axes)
-
-
-def _biased(builder: LayerBuilder) -> tuple[str, ...]:
-    return (builder.tensor("bias"),) if builder.has("bias") else ()
 
 
 def _full_kernel(builder: LayerBuilder, weight: str) -> str:
@@ -86,13 +84,12 @@ def _depthwise_kernel(builder: LayerBuilder, weight: str) -> str:
     return builder.tensor(weight, Rearrangement((Permute((2, 3, 0, 1)), joined)))
 
 
-def _activated(builder: LayerBuilder, value: Value) -> Value:
-    return add_activation(builder, value, activation_of(builder.config))
+def _filters_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
+    return after_window(config, inputs, _window(config), _filters(config))
 
 
 def _conv2d_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    channels, filters = _channels(config, inputs), _filters(config)
-    groups = config.integer("groups", 1, minimum=1)
+    channels, filters, groups = _channels(config, inputs), _filters(config), _groups(config)
     if (channels is not None and channels % groups) or filters % groups:
         config.damaged(f"has {channels} channels and {filters} filters in {groups} groups")
     taken = None if channels is None else channels // groups
@@ -100,76 +97,63 @@ def _conv2d_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
 
 
 def _build_conv2d(builder: LayerBuilder) -> Value:
-    operands = (_full_kernel(builder, "kernel"), *_biased(builder))
-    group = builder.config.integer("groups", 1, minimum=1)
-    return _activated(builder, _convolve(builder, builder.input, _window(builder.config), group, operands))
+    window, group = _window(builder.config), _groups(builder.config)
+    operands = (_full_kernel(builder, "kernel"), *builder.optional("bias"))
+    return activated(builder, _convolve(builder, builder.input, window, group, *operands))
 
 
 def _depthwise_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
     channels = _channels(config, inputs)
     kernel = _kernel(config, "kernel", channels, _multiplier(config), "depthwise_kernel")
-    return kernel, *_bias(config, _expanded(config, channels))
+    return kernel, *_bias(config, _expanded(config, inputs))
 
 
 def _depthwise_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    return after_window(config, inputs, _window(config), _expanded(config, _channels(config, inputs)))
+    return after_window(config, inputs, _window(config), _expanded(config, inputs))
 
 
 def _build_depthwise(builder: LayerBuilder) -> Value:
-    operands = (_depthwise_kernel(builder, "kernel"), *_biased(builder))
-    group = builder.input.shape[channel_axis(builder.config)]
-    return _activated(builder, _convolve(builder, builder.input, _window(builder.config), group, operands))
+    window, group = _window(builder.config), builder.input.shape[builder.config.channel_axis]
+    operands = (_depthwise_kernel(builder, "kernel"), *builder.optional("bias"))
+    return activated(builder, _convolve(builder, builder.input, window, group, *operands))
 
 
 def _separable_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    channels, filters = _channels(config, inputs), _filters(config)
-    pointwise = (1, 1, _expanded(config, channels), filters)
+    filters = _filters(config)
+    pointwise = (1, 1, _expanded(config, inputs), filters)
     return (
-        _kernel(config, "depthwise_kernel", channels, _multiplier(config)),
+        _kernel(config, "depthwise_kernel", _channels(config, inputs), _multiplier(config)),
         Weight("pointwise_kernel", pointwise, TensorRole.KERNEL, spatial=True),
         *_bias(config, filters),
     )
 
 
 def _build_separable(builder: LayerBuilder) -> Value:
-    config = builder.config
-    axis = channel_axis(config)
+    config, axis = builder.config, builder.config.channel_axis
     channels = builder.input.shape[axis]
-    depthwise = (_depthwise_kernel(builder, "depthwise_kernel"),)
-    value = _convolve(builder, builder.input, _window(config), channels, depthwise, part="depthwise")
+    kernel = _depthwise_kernel(builder, "depthwise_kernel")
+    value = _convolve(builder, builder.input, _window(config), channels, kernel, part="depthwise")
     shape = list(builder.output_shape)
     shape[axis] = channels * _multiplier(config)
     value = Value(value.name, tuple(shape), value.axes)
-    operands = (_full_kernel(builder, "pointwise_kernel"), *_biased(builder))
+    operands = (_full_kernel(builder, "pointwise_kernel"), *builder.optional("bias"))
     unit = Window((1, 1), (1, 1), (1, 1), "valid")
-    return _activated(builder, _convolve(builder, value, unit, 1, operands))
-
-
-def _output_padding(config: LayerConfig) -> tuple[int, int] | None:
-    if config.values.get("output_padding") is None:
-        return None
-    (top, _), (left, _) = config.margins("output_padding")
-    return top, left
-
-
-def _transpose_size(config: LayerConfig, axis: int, size: int | None) -> int | None:
-    """Height (0) or width (1) after a transposed convolution, as Keras computes it."""
-    if size is None:
-        return None
-    window, extra = _window(config), _output_padding(config)
-    kernel, stride = window.reach(axis), window.strides[axis]
-    if extra is None:
-        return size * stride + (max(kernel - stride, 0) if window.padding == "valid" else 0)
-    padding = 2 * (kernel // 2) if window.padding == "same" else 0
-    return (size - 1) * stride + kernel - padding + extra[axis]
+    return activated(builder, _convolve(builder, value, unit, 1, *operands))
 
 
 def _transpose_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    sizes = image_sizes(config, inputs[0])
-    if sizes is None:
-        return None
-    sizes = _transpose_size(config, 0, sizes[0]), _transpose_size(config, 1, sizes[1])
-    return image_shape(config, _filters(config), sizes)
+    window, extra = _window(config), None
+    if config.values.get("output_padding") is not None:
+        extra = config.pair("output_padding", (0, 0), minimum=0)
+
+    def enlarged(axis: int, size: int) -> int:
+        kernel, stride = window.reach(axis), window.strides[axis]
+        if extra is None:
+            return size * stride + (max(kernel - stride, 0) if window.padding == "valid" else 0)
+        padding = 2 * (kernel // 2) if window.padding == "same" else 0
+        return (size - 1) * stride + kernel - padding + extra[axis]
+
+    return resized(config, inputs, _filters(config), enlarged)
 
 
 def _transpose_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
@@ -180,28 +164,26 @@ def _transpose_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...
 def _build_transpose(builder: LayerBuilder) -> Value:
     config = builder.config
     window = _window(config)
-    if _output_padding(config) is not None or window.dilation != (1, 1):
+    if config.values.get("output_padding") is not None or window.dilation != (1, 1):
         builder.refuse("output_padding or dilation in a transposed convolution", "neither of them")
-    value = channels_first(builder, builder.input, channel_axis(config))
+    value = builder.images()
     wanted = image_sizes(config, builder.output_shape) or ()
-    before, after, missing = [], [], []
-    for axis, size in enumerate(value.graph_shape[1:]):
-        full = (size - 1) * window.strides[axis] + window.reach(axis)
-        surplus = full - (wanted[axis] or 0)
-        missing.append(max(-surplus, 0))
-        before.append(max(surplus, 0) // 2)
-        after.append(max(surplus, 0) - before[-1])
+    surplus = [
+        (size - 1) * window.strides[axis] + window.reach(axis) - (wanted[axis] or 0)
+        for axis, size in enumerate(value.graph_shape[1:])
+    ]
+    cut = [max(pixels, 0) for pixels in surplus]
     name = builder.add(
         "ConvTranspose",
         value.name,
         _full_kernel(builder, "kernel"),
-        *_biased(builder),
+        *builder.optional("bias"),
         kernel_shape=window.size,
         strides=window.strides,
-        pads=(*before, *after),
-        output_padding=tuple(missing),
+        pads=(*(pixels // 2 for pixels in cut), *(pixels - pixels // 2 for pixels in cut)),
+        output_padding=tuple(max(-pixels, 0) for pixels in surplus),
     )
-    return _activated(builder, Value(name, builder.output_shape, value.axes))
+    return activated(builder, Value(name, builder.output_shape, value.axes))
 
 
 KINDS = (

@@ -9,81 +9,60 @@ import numpy as np
 from toolkit.errors import UnsupportedError
 from toolkit.graph import Permute, Rearrangement, Reshape
 from toolkit.tensors import TensorRole
-from toolkit_keras.activations import activation_of, add_activation
-from toolkit_keras.graph_builder import (
-    LayerBuilder,
-    Value,
-    as_keras,
-    elementwise,
-    lay,
-    plain,
-)
+from toolkit_keras.activations import activated
+from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, elementwise, lay, plain
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, own_axis, size_of
-
-
-def _dense_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    units = config.integer("units", minimum=1)
-    kernel = Weight("kernel", (size_of(inputs[0], -1), units), TensorRole.KERNEL)
-    if not config.flag("use_bias", default=True):
-        return (kernel,)
-    return kernel, Weight("bias", (units,), TensorRole.BIAS)
-
-
-def _dense_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    units = config.integer("units", minimum=1)
-    shape = inputs[0]
-    return (units,) if not shape else (*shape[:-1], units)
-
-
-def _build_dense(builder: LayerBuilder) -> Value:
-    value = builder.input
-    if value.rank != 1:
-        value = as_keras(builder, value)
-        kernel = builder.tensor("kernel")
-        name = builder.add("MatMul", value.name, kernel, part="product" if builder.has("bias") else "")
-        if builder.has("bias"):
-            name = builder.add("Add", name, builder.tensor("bias"))
-    else:
-        if builder.repeated:
-            value = as_keras(builder, value)
-        operands = [builder.tensor("kernel", value.order)]
-        if builder.has("bias"):
-            operands.append(builder.tensor("bias"))
-        name = builder.add("Gemm", value.name, *operands)
-    return add_activation(builder, plain(name, builder.output_shape), activation_of(builder.config))
-
-
-def _axis_of(config: LayerConfig, shape: MaybeShape) -> int | None:
-    """Keras' axis counted without the batch, if the number of axes is known."""
-    axes = config.integers("axis", -1)
-    if len(axes) != 1:
-        raise UnsupportedError(
-            f"layer '{config.layer}': batch normalisation over {len(axes)} axes", hint="supported: one axis"
-        )
-    return None if shape is None else own_axis(config, axes[0], len(shape))
-
-
-def _switched(config: LayerConfig, size: MaybeShape) -> tuple[Weight, ...]:
-    """Gamma and beta, if they are switched on."""
-    found = []
-    if config.flag("scale", default=True):
-        found.append(Weight("gamma", size, TensorRole.SCALE))
-    if config.flag("center", default=True):
-        found.append(Weight("beta", size, TensorRole.SHIFT))
-    return tuple(found)
-
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, size_of
 
 _RENORMALISATION = ("moving_stddev", "renorm_mean", "renorm_stddev")
 
 
+def _units(config: LayerConfig) -> int:
+    return config.integer("units", minimum=1)
+
+
+def _dense_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
+    kernel = Weight("kernel", (size_of(inputs[0], -1), _units(config)), TensorRole.KERNEL)
+    if not config.flag("use_bias", default=True):
+        return (kernel,)
+    return kernel, Weight("bias", (_units(config),), TensorRole.BIAS)
+
+
+def _dense_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
+    shape = inputs[0]
+    return (_units(config),) if not shape else (*shape[:-1], _units(config))
+
+
+def _build_dense(builder: LayerBuilder) -> Value:
+    value = builder.ordered_input()
+    bias = builder.optional("bias")
+    if value.rank == 1:
+        name = builder.add("Gemm", value.name, builder.tensor("kernel", value.order), *bias)
+    else:
+        value = as_keras(builder, value)
+        name = builder.add("MatMul", value.name, builder.tensor("kernel"), part="product" if bias else "")
+        if bias:
+            name = builder.add("Add", name, *bias)
+    return activated(builder, plain(name, builder.output_shape))
+
+
+def _scale_and_shift(config: LayerConfig, shape: MaybeShape) -> tuple[Weight, ...]:
+    """Gamma and beta, if they are switched on."""
+    found = []
+    if config.flag("scale", default=True):
+        found.append(Weight("gamma", shape, TensorRole.SCALE))
+    if config.flag("center", default=True):
+        found.append(Weight("beta", shape, TensorRole.SHIFT))
+    return tuple(found)
+
+
 def _batch_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    axis = _axis_of(config, inputs[0])
-    size = (None if axis is None else size_of(inputs[0], axis),)
+    axis, shape = config.only_axis("batch normalisation"), inputs[0]
+    size = (None if shape is None else shape[config.own_axis(axis, len(shape))],)
     # Only training uses the further statistics of batch renormalisation.
     renormalised = _RENORMALISATION if config.flag("renorm", default=False) else ()
     return (
-        *_switched(config, size),
+        *_scale_and_shift(config, size),
         Weight("moving_mean", size, TensorRole.RUNNING_MEAN, trainable=False),
         Weight("moving_variance", size, TensorRole.RUNNING_VARIANCE, trainable=False),
         *(Weight(name, size, TensorRole.OTHER, trainable=False) for name in renormalised),
@@ -92,31 +71,26 @@ def _batch_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
 
 def _build_batch(builder: LayerBuilder) -> Value:
     config, value = builder.config, builder.input
-    axis = _axis_of(config, value.shape)
-    assert axis is not None
+    axis = config.own_axis(config.only_axis("batch normalisation"), value.rank)
     if value.rank == 1:
-        if builder.repeated:
-            value = as_keras(builder, value)
-        order = value.order
+        value = builder.ordered_input()
     else:
-        order = None
-        others = tuple(other for other in value.axes if other != axis)
-        value = lay(builder, value, (axis, *others))
+        value = lay(builder, value, (axis, *(other for other in value.axes if other != axis)))
     size = (value.shape[axis],)
     name = builder.add(
         "BatchNormalization",
         value.name,
-        builder.tensor_or(1.0, "gamma", size, order),
-        builder.tensor_or(0.0, "beta", size, order),
-        builder.tensor("moving_mean", order),
-        builder.tensor("moving_variance", order),
+        builder.tensor_or(1.0, "gamma", size, value.order),
+        builder.tensor_or(0.0, "beta", size, value.order),
+        builder.tensor("moving_mean", value.order),
+        builder.tensor("moving_variance", value.order),
         epsilon=config.number("epsilon", 1e-3),
     )
     return elementwise(value, name)
 
 
 def _layer_axes(config: LayerConfig, rank: int) -> tuple[int, ...]:
-    axes = tuple(own_axis(config, axis, rank) for axis in config.integers("axis", -1))
+    axes = tuple(config.own_axis(axis, rank) for axis in config.integers("axis", -1))
     if list(axes) != sorted(set(axes)):
         raise UnsupportedError(
             f"layer '{config.layer}': axes {axes} out of order", hint="supported: rising axes"
@@ -129,30 +103,23 @@ def _layer_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
     if config.values.get("rms_scaling") is True:
         return (Weight("gamma", None, TensorRole.SCALE),)
     if shape is None:
-        return _switched(config, None)
-    return _switched(config, tuple(shape[axis] for axis in _layer_axes(config, len(shape))))
+        return _scale_and_shift(config, None)
+    return _scale_and_shift(config, tuple(shape[axis] for axis in _layer_axes(config, len(shape))))
 
 
 def _build_layer(builder: LayerBuilder) -> Value:
-    config, value = builder.config, builder.input
+    config = builder.config
     if config.flag("rms_scaling", default=False):
         builder.refuse("rms_scaling", "false")
+    value = builder.ordered_input()
     axes = _layer_axes(config, value.rank)
-    if builder.repeated:
-        value = as_keras(builder, value)
-    if value.rank == 1:
-        order = value.order
-    else:
-        order = None
+    if value.rank > 1:
         value = lay(builder, value, (*(axis for axis in value.axes if axis not in axes), *axes))
-    sizes = tuple(value.shape[axis] for axis in axes)
-    operands = [builder.tensor_or(1.0, "gamma", sizes, order)]
-    if builder.has("beta"):
-        operands.append(builder.tensor("beta", order))
     name = builder.add(
         "LayerNormalization",
         value.name,
-        *operands,
+        builder.tensor_or(1.0, "gamma", tuple(value.shape[axis] for axis in axes), value.order),
+        *builder.optional("beta", value.order),
         axis=-len(axes),
         epsilon=config.number("epsilon", 1e-3),
     )
@@ -160,9 +127,9 @@ def _build_layer(builder: LayerBuilder) -> Value:
 
 
 def _kept_axes(config: LayerConfig, rank: int) -> tuple[int, ...]:
-    if "axis" in config.values and config.values["axis"] in (None, []):
+    if config.values.get("axis", -1) in (None, []):
         return ()
-    return tuple(sorted(own_axis(config, axis, rank) for axis in config.integers("axis", -1)))
+    return tuple(sorted(config.own_axis(axis, rank) for axis in config.integers("axis", -1)))
 
 
 def _given(config: LayerConfig) -> bool:
@@ -173,20 +140,15 @@ def _normalization_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight,
     if _given(config):
         return ()
     shape = inputs[0]
-    kept: MaybeShape = None
-    if shape is not None:
-        kept = tuple(shape[axis] for axis in _kept_axes(config, len(shape)))
-    return (
-        Weight("mean", kept, TensorRole.OTHER, trainable=False),
-        Weight("variance", kept, TensorRole.OTHER, trainable=False),
-        Weight("count", (), TensorRole.OTHER, trainable=False),
-    )
+    kept = None if shape is None else tuple(shape[axis] for axis in _kept_axes(config, len(shape)))
+    shapes: dict[str, MaybeShape] = {"mean": kept, "variance": kept, "count": ()}
+    return tuple(Weight(name, size, TensorRole.OTHER, trainable=False) for name, size in shapes.items())
 
 
 def _build_normalization(builder: LayerBuilder) -> Value:
     config = builder.config
-    value = as_keras(builder, builder.input) if builder.repeated else builder.input
-    if value.order is not None:
+    value = builder.input
+    if builder.repeated or value.order is not None:
         value = as_keras(builder, value)
     kept = _kept_axes(config, value.rank)
     sizes = tuple(value.shape[axis] for axis in kept)
@@ -196,7 +158,7 @@ def _build_normalization(builder: LayerBuilder) -> Value:
         for key in ("mean", "variance"):
             given = np.asarray(config.values.get(key), dtype=np.float64)
             if given.size not in (1, math.prod(sizes)):
-                builder.config.damaged(f"{key} has {given.size} numbers, not {math.prod(sizes)}")
+                config.damaged(f"{key} has {given.size} numbers, not {math.prod(sizes)}")
             whole = np.broadcast_to(given.reshape(-1) if given.size == 1 else given.reshape(sizes), sizes)
             parts.append(order.apply(whole))
         mean = builder.constant(parts[0], "mean")
@@ -228,9 +190,5 @@ KINDS = (
     LayerKind("Dense", _build_dense, _dense_shape, _dense_weights),
     LayerKind("BatchNormalization", _build_batch, weights=_batch_weights),
     LayerKind("LayerNormalization", _build_layer, weights=_layer_weights),
-    LayerKind(
-        "Normalization",
-        _build_normalization,
-        weights=_normalization_weights,
-    ),
+    LayerKind("Normalization", _build_normalization, weights=_normalization_weights),
 )

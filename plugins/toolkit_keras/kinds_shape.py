@@ -16,20 +16,17 @@ def pass_through(builder: LayerBuilder) -> Value:
 
 
 def _flat_shape(_config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    shape = inputs[0]
-    if shape is None:
-        return (None,)
-    sizes = [size for size in shape if size is not None]
-    return (math.prod(sizes) if len(sizes) == len(shape) else None,)
+    return (_elements(inputs[0]),)
 
 
-def _flatten_format(config: LayerConfig) -> str:
-    return config.choice("data_format", "channels_last", ("channels_last", "channels_first"))
+def _elements(shape: MaybeShape) -> int | None:
+    sizes = [size for size in shape or () if size is not None]
+    return math.prod(sizes) if shape is not None and len(sizes) == len(shape) else None
 
 
 def _build_flatten(builder: LayerBuilder) -> Value:
     value = builder.input
-    if _flatten_format(builder.config) == "channels_first" and value.rank > 1:
+    if builder.config.channel_axis == 0 and value.rank > 1:
         value = _renamed(value, (*range(1, value.rank), 0))
     return flattened(builder, value)
 
@@ -62,20 +59,13 @@ def _build_permute(builder: LayerBuilder) -> Value:
     return _renamed(value, _permutation(builder.config, value.rank))
 
 
-def _target(config: LayerConfig) -> tuple[int, ...]:
-    target = config.integers("target_shape")
-    if sum(size == -1 for size in target) > 1 or any(size == 0 or size < -1 for size in target):
-        config.wrong("target_shape", "sizes from 1 up and at most one -1")
-    return target
-
-
 def _reshaped_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    target = _target(config)
-    shape = inputs[0]
-    sizes = [] if shape is None else [size for size in shape if size is not None]
-    if shape is None or len(sizes) < len(shape):
+    target = config.integers("target_shape")
+    if target.count(-1) > 1 or any(size == 0 or size < -1 for size in target):
+        config.wrong("target_shape", "sizes from 1 up and at most one -1")
+    total, fixed = _elements(inputs[0]), math.prod(size for size in target if size != -1)
+    if total is None:
         return tuple(None if size == -1 else size for size in target)
-    total, fixed = math.prod(sizes), math.prod(size for size in target if size != -1)
     if (total % fixed if -1 in target else total != fixed) or not fixed:
         config.damaged(f"{total} elements cannot be put into {list(target)}")
     return tuple(total // fixed if size == -1 else size for size in target)
@@ -92,18 +82,14 @@ def _build_reshape(builder: LayerBuilder) -> Value:
 
 
 def _input_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    declared = config.values.get("batch_shape")
+    declared, given = config.values.get("batch_shape"), inputs[0] if inputs else None
     if declared is None:
-        return inputs[0] if inputs else None
+        return given
     if not isinstance(declared, list) or not 1 <= len(declared) <= 8:
         config.wrong("batch_shape", "a list of sizes")
-    for size in declared[1:]:
-        if size is not None and (
-            not isinstance(size, int) or isinstance(size, bool) or not 0 < size < 1 << 24
-        ):
-            config.wrong("batch_shape", "a list of sizes")
     shape = tuple(declared[1:])
-    given = inputs[0] if inputs else None
+    if any(size is not None and (type(size) is not int or not 0 < size < 1 << 24) for size in shape):
+        config.wrong("batch_shape", "a list of sizes")
     if given is not None and len(given) == len(shape):
         return tuple(known if known is not None else size for known, size in zip(given, shape, strict=True))
     return shape

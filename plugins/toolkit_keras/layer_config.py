@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from toolkit.errors import UnreadableInputError, UnsupportedError
-
-DAMAGED = "the file's configuration is damaged, or was not written by Keras"
+from toolkit.errors import UnsupportedError
+from toolkit_keras.file_errors import damaged_config
 
 _LARGEST = 1 << 31
 
 
+def is_keras(module: str) -> bool:
+    """Whether a class of this module is one of Keras' own; legacy files name no module."""
+    return module.partition(".")[0] in ("", "keras", "tf_keras", "tensorflow")
+
+
 @dataclass(frozen=True, slots=True)
 class LayerConfig:
-    """What an untrusted file says of one layer.
-
-    Attributes:
-        values: The layer's ``config``.
-        layer: The layer's path in its model, for error messages.
-    """
+    """What an untrusted file says of one layer, which is given by its path for error messages."""
 
     values: Mapping[str, Any]
     layer: str
@@ -35,21 +34,13 @@ class LayerConfig:
     def number(self, key: str, default: float) -> float:
         """A number; ``default`` if it is missing or null."""
         value = self._get(key, default)
-        if isinstance(value, dict):
-            value = _array_value(value)
         if not _is_number(value):
             self.wrong(key, "a number")
         return float(value)
 
-    def optional_number(self, key: str) -> float | None:
-        """A number, or None if it is missing or null."""
-        return None if self.values.get(key) is None else self.number(key, 0.0)
-
     def numbers(self, key: str, default: float) -> tuple[float, ...]:
         """One number or a list of them, as a tuple."""
         value = self._get(key, default)
-        if isinstance(value, dict):
-            value = _array_value(value)
         entries = value if isinstance(value, list) else [value]
         if not entries or not all(_is_number(item) for item in entries):
             self.wrong(key, "a number, or a list of numbers")
@@ -62,19 +53,18 @@ class LayerConfig:
             self.wrong(key, "true or false")
         return value
 
-    def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
-        """One of ``choices``; anything else is unsupported."""
-        value = self._get(key, default)
+    def choice(self, key: str, *choices: str) -> str:
+        """One of ``choices``, the first by default; anything else is unsupported."""
+        value = self._get(key, choices[0])
         if value not in choices:
             raise UnsupportedError(
-                f"layer '{self.layer}': {key} is {value!r}",
-                hint=f"supported: {', '.join(choices)}",
+                f"layer '{self.layer}': {key} is {value!r}", hint=f"supported: {', '.join(choices)}"
             )
         return str(value)
 
-    def pair(self, key: str, default: tuple[int, int]) -> tuple[int, int]:
-        """Two whole numbers from 1 up, or one for both."""
-        return self._two(key, self._get(key, list(default)), minimum=1)
+    def pair(self, key: str, default: tuple[int, int], *, minimum: int = 1) -> tuple[int, int]:
+        """Two whole numbers from ``minimum`` up, or one for both."""
+        return self._two(key, self._get(key, list(default)), minimum)
 
     def integers(self, key: str, default: int | None = None) -> tuple[int, ...]:
         """A whole number or a list of them, negative ones included, as a tuple."""
@@ -92,6 +82,40 @@ class LayerConfig:
             self.wrong(key, "two pairs of whole numbers")
         return self._two(key, sides[0], minimum=0), self._two(key, sides[1], minimum=0)
 
+    @property
+    def channel_axis(self) -> int:
+        """0 or -1: the channel axis of a layer over images, counted without the batch."""
+        return 0 if self.choice("data_format", "channels_last", "channels_first") == "channels_first" else -1
+
+    def own_axis(self, axis: int, rank: int) -> int:
+        """An axis of Keras, batch included and perhaps negative, as one counted without the batch."""
+        found = axis + rank + 1 if axis < 0 else axis
+        if found == 0:
+            raise UnsupportedError(
+                f"layer '{self.layer}' works along the batch axis", hint="supported: other axes"
+            )
+        if not 0 < found <= rank:
+            self.damaged(f"works along axis {axis} of a tensor with {rank + 1} axes")
+        return found - 1
+
+    def only_axis(self, what: str) -> int:
+        """The one axis that the layer works along, as Keras counts it."""
+        axes = self.integers("axis", -1)
+        if len(axes) != 1:
+            raise UnsupportedError(
+                f"layer '{self.layer}': {what} over {len(axes)} axes", hint="supported: one axis"
+            )
+        return axes[0]
+
+    def wrong(self, key: str, expected: str) -> NoReturn:
+        """Refuse a value that is not what it should be."""
+        received = f"{self.values.get(key)!r:.60}"
+        raise damaged_config(f"layer '{self.layer}': {key} should be {expected}, received {received}")
+
+    def damaged(self, what: str) -> NoReturn:
+        """Refuse a configuration that contradicts itself."""
+        raise damaged_config(f"layer '{self.layer}' {what}")
+
     def _two(self, key: str, value: Any, minimum: int) -> tuple[int, int]:
         entries = [value, value] if _is_integer(value) else value
         if not isinstance(entries, list) or len(entries) != 2:
@@ -100,16 +124,10 @@ class LayerConfig:
             self.wrong(key, f"whole numbers from {minimum} up")
         return int(entries[0]), int(entries[1])
 
-    def wrong(self, key: str, expected: str) -> NoReturn:
-        """Refuse a value that is not what it should be."""
-        self.damaged(f"{key} should be {expected}, received {self.values.get(key)!r:.60}", separator=": ")
-
-    def damaged(self, what: str, separator: str = " ") -> NoReturn:
-        """Refuse a configuration that contradicts itself."""
-        raise UnreadableInputError(f"layer '{self.layer}'{separator}{what}", hint=DAMAGED)
-
     def _get(self, key: str, default: Any) -> Any:
         value = self.values.get(key)
+        if isinstance(value, dict) and isinstance(value.get("config"), dict):
+            value = value["config"].get("value", value)  # Keras 3 wraps arrays
         return default if value is None else value
 
 
@@ -119,9 +137,3 @@ def _is_integer(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, float) or (_is_integer(value) and abs(value) < 1 << 64)
-
-
-def _array_value(value: Mapping[str, Any]) -> Any:
-    """Keras 3 wraps arrays: ``{"class_name": "__numpy__", "config": {"value": [...]}}``."""
-    config = value.get("config")
-    return config.get("value") if isinstance(config, dict) else None

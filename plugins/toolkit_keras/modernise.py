@@ -20,21 +20,17 @@ _DROPPED = {
     "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
     "BatchNormalization": ("virtual_batch_size", "fused", "adjustment"),
 }
+NN_FUNCTIONS = (
+    *("Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "LogSoftmax", "Relu", "Relu6", "Selu"),
+    *("Sigmoid", "Silu", "Softmax", "Softplus", "Softsign"),
+)
+_NUMPY_FUNCTIONS = (
+    *("Add", "Average", "Concatenate", "Dot", "Exp", "Maximum", "Minimum", "Multiply", "Reshape"),
+    *("Subtract", "Tanh"),
+)
 _OPERATIONS = {
-    **dict.fromkeys(
-        (
-            *("Add", "Average", "Concatenate", "Dot", "Exp", "Maximum", "Minimum", "Multiply", "Reshape"),
-            *("Subtract", "Tanh"),
-        ),
-        "keras.src.ops.numpy",
-    ),
-    **dict.fromkeys(
-        (
-            *("Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "LogSoftmax", "Relu", "Relu6", "Selu"),
-            *("Sigmoid", "Silu", "Softmax", "Softplus", "Softsign"),
-        ),
-        "keras.src.ops.nn",
-    ),
+    **dict.fromkeys(_NUMPY_FUNCTIONS, "keras.src.ops.numpy"),
+    **dict.fromkeys(NN_FUNCTIONS, "keras.src.ops.nn"),
 }
 
 
@@ -48,10 +44,9 @@ def modernise(config: Mapping[str, Any], keras_version: str) -> dict[str, Any]:
         config: ``{"class_name", "config", …}``, of any Keras.
         keras_version: ``2.13.1``; empty if the file does not say.
     """
-    legacy = not keras_version.partition(".")[0].isdigit() or int(keras_version.partition(".")[0]) < 3
+    major = keras_version.partition(".")[0]
     top = {key: value for key, value in config.items() if key not in _NOT_PART_OF_A_NETWORK}
-    plain = _without_addresses(top)
-    return _model(plain, legacy=legacy)
+    return _model(_without_addresses(top), legacy=not major.isdigit() or int(major) < 3)
 
 
 def _without_addresses(value: Any) -> Any:

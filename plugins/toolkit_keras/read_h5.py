@@ -11,15 +11,14 @@ from typing import NoReturn
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
+from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_role, legacy_order
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
 from toolkit_keras.byte_source import FileBytes
-from toolkit_keras.configuration import load_json, parse_network, refuse_code
-from toolkit_keras.expected import Expected, fits, guessed_role, infer_shapes
+from toolkit_keras.configuration import load_json, refuse_code
+from toolkit_keras.file_errors import damaged_file, foreign_weights, naming
 from toolkit_keras.global_heaps import check_global_heaps
 from toolkit_keras.layer_kind import Weight
-from toolkit_keras.legacy_order import legacy_order
 from toolkit_keras.modernise import modernise
-from toolkit_keras.naming import naming
 from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored
 from toolkit_keras.sniff import require_hdf5
 
@@ -40,60 +39,52 @@ class _Entry:
 
 
 def read_h5(path: Path) -> Model:
-    """Read a whole model.
-
-    Args:
-        path: An ``.h5`` or ``.hdf5`` file.
+    """Read a whole model from an ``.h5`` or ``.hdf5`` file.
 
     Raises:
         UnreadableInputError: If it is not one, or damaged.
         UnsupportedError: If it holds weights only, Python code, or a model of a custom class.
     """
     with naming(path.name):
-        return _read(path)
+        source = FileBytes(path)
+        require_hdf5(source)
+        check_global_heaps(source)
+        with SafeHdf5(source) as file:
+            config = file.text((), "model_config")
+            if config is None:
+                _refuse_without_config(file)
+            raw = load_json(config, "model_config")
+            refuse_code(raw)
+            architecture = architecture_of(modernise(raw, _attribute(file, "keras_version")))
+            theano = _attribute(file, "backend") == "theano"
+            placed: dict[str, Sequence[Placed]] = {}
+            for top, group in groupby(architecture.expected, key=lambda expected: expected.layer.path[0]):
+                placed |= _place(top, list(group), _entries(file, top), theano=theano)
+            if _entries(file, "top_level_model_weights"):
+                raise UnsupportedError(
+                    "the model has weights outside its layers",
+                    hint="supported: models all of whose weights belong to layers",
+                )
+            card = file.text((), CARD_ATTRIBUTE)
+            dropped = ["the optimizer's state"] if file.has("optimizer_weights") else []
+            if file.text((), "training_config") is not None:
+                dropped.append("the training configuration")
+        return build_model(path, source, architecture, placed, card, dropped)
 
 
-def _read(path: Path) -> Model:
-    source = FileBytes(path)
-    require_hdf5(source, path.name)
-    check_global_heaps(source, path.name)
-    with SafeHdf5(source, path.name) as file:
-        config = file.text((), "model_config")
-        if config is None:
-            _refuse_without_config(file, path.name)
-        version = file.text((), "keras_version") or file.text(("model_weights",), "keras_version") or ""
-        raw = load_json(config, f"{path.name}: model_config")
-        refuse_code(raw)
-        description = modernise(raw, version)
-        network = parse_network(description)
-        shapes = infer_shapes(network)
-        theano = (file.text((), "backend") or file.text(("model_weights",), "backend")) == "theano"
-        placed: dict[str, tuple[Placed, ...]] = {}
-        for top, group in groupby(shapes.expected, key=lambda expected: expected.leaf.path[0]):
-            placed |= _place(path.name, top, list(group), _entries(file, top), theano=theano)
-        if _entries(file, "top_level_model_weights"):
-            raise UnsupportedError(
-                f"{path.name}: the model has weights outside its layers",
-                hint="supported: models all of whose weights belong to layers",
-            )
-        card = file.text((), CARD_ATTRIBUTE)
-        dropped = _dropped(file)
-    return build_model(path, source, network, shapes, description, placed, card, dropped)
+def _attribute(file: SafeHdf5, name: str) -> str:
+    return file.text((), name) or file.text(("model_weights",), name) or ""
 
 
-def _refuse_without_config(file: SafeHdf5, name: str) -> NoReturn:
-    members = file.members()
-    if (
-        "layer_names" in members
-        or file.names((), "layer_names")
-        or {"layers", "_layer_checkpoint_dependencies"} & set(members)
-    ):
+def _refuse_without_config(file: SafeHdf5) -> NoReturn:
+    members = {"layer_names", "layers", "_layer_checkpoint_dependencies"} & set(file.members())
+    if members or file.names((), "layer_names"):
         raise UnsupportedError(
-            f"{name} holds weights only, without the architecture that they belong to",
+            "the file holds weights only, without the architecture that they belong to",
             hint="save the whole model: model.save('….keras')",
         )
     raise UnreadableInputError(
-        f"{name} is an HDF5 file, but no Keras model: it has no model_config",
+        "an HDF5 file, but no Keras model: it has no model_config",
         hint="supported: files written by Keras' model.save",
     )
 
@@ -105,56 +96,47 @@ def _entries(file: SafeHdf5, layer: str) -> list[_Entry]:
         return []
     names = file.names(group, "weight_names") or ()
     if len(names) > MAX_NAMES:
-        raise UnreadableInputError(f"layer '{layer}' lists {len(names)} weights", hint="the file is damaged")
+        raise damaged_file(f"layer '{layer}' lists {len(names)} weights")
     return [_Entry(name, file.stored(*group, *name.split("/"))) for name in names]
 
 
 def _place(
-    file: str, top: str, expected: Sequence[Expected], entries: list[_Entry], *, theano: bool
-) -> Mapping[str, tuple[Placed, ...]]:
+    top: str, expected: Sequence[Expected], entries: list[_Entry], *, theano: bool
+) -> Mapping[str, Sequence[Placed]]:
     """Assign the tensors of one group to its layers.
 
     A group holds one layer's tensors, or all those of a nested model. Names decide if
     they are unique; otherwise the order, as in Keras itself.
     """
     if len(expected) == 1 and expected[0].weights is None:
-        leaf = expected[0].leaf
-        return {leaf.name: tuple(_unknown(entries))}
+        return {expected[0].layer.name: _unknown(entries)}
     generators = [entry for entry in entries if guessed_role(entry.parts[-1]) is TensorRole.GENERATOR_STATE]
     entries = [entry for entry in entries if entry not in generators]
     unknown = [layer for layer in expected if layer.weights is None]
     if unknown:
         raise UnsupportedError(
-            f"{file}: model '{top}' contains layer '{unknown[0].leaf.name}' of class "
-            f"{unknown[0].leaf.layer.kind}, whose tensors cannot be told from those of other layers",
+            f"model '{top}' contains layer '{unknown[0].layer.name}' of class "
+            f"{unknown[0].layer.kind}, whose tensors cannot be told from those of other layers",
             hint="save it in the .keras format, or without the nested model around it",
         )
     wanted = [(layer, weight) for layer in expected for weight in layer.weights or ()]
-    matched = _by_name(wanted, entries, nested=expected[0].leaf.path != (top,)) or _by_order(
+    matched = _by_name(wanted, entries, nested=expected[0].layer.path != (top,)) or _by_order(
         expected, entries
     )
     if matched is None:
-        raise UnreadableInputError(
-            f"{file}: layer '{top}' should hold {_listed_weights(wanted)}, the file has {_listed(entries)}",
-            hint="the weights do not belong to this architecture",
-        )
+        should = _listed([(weight.name, weight.shape) for _, weight in wanted])
+        has = _listed([(entry.parts[-1], entry.stored.shape) for entry in entries])
+        raise foreign_weights(f"layer '{top}' should hold {should}, the file has {has}")
     placed: dict[str, list[Placed]] = {}
     for (layer, weight), entry in zip(wanted, matched, strict=True):
         rotated = theano and weight.spatial
-        placed.setdefault(layer.leaf.name, []).append((weight.name, weight.role, entry.stored, rotated))
+        placed.setdefault(layer.layer.name, []).append((weight.name, weight.role, entry.stored, rotated))
     for index, entry in enumerate(generators):
-        owner = _generator_owner(expected, entry)
+        above = entry.parts[:-1]  # names its layer
+        owner = next((layer for layer in expected if layer.layer.path[-1] in above), expected[0]).layer.name
         name = entry.parts[-1] if index == 0 or len(expected) > 1 else f"{entry.parts[-1]}_{index}"
         placed.setdefault(owner, []).append((name, TensorRole.GENERATOR_STATE, entry.stored, False))
-    return {layer: tuple(found) for layer, found in placed.items()}
-
-
-def _generator_owner(expected: Sequence[Expected], entry: _Entry) -> str:
-    """The layer whose random numbers a state belongs to, by name; the first one if names do not tell."""
-    for layer in expected:
-        if layer.leaf.layer.name in entry.parts[:-1]:
-            return layer.leaf.name
-    return expected[0].leaf.name
+    return placed
 
 
 def _unknown(entries: list[_Entry]) -> list[Placed]:
@@ -184,7 +166,7 @@ def _by_name(
         return None
     matched = []
     for layer, weight in wanted:
-        owner = layer.leaf.layer.name.rpartition("/")[2] if nested else ""
+        owner = layer.layer.path[-1].rpartition("/")[2] if nested else ""
         found = next(
             (stored[owner, name] for name in (weight.name, *weight.aliases) if (owner, name) in stored), None
         )
@@ -196,7 +178,7 @@ def _by_name(
 
 def _by_order(expected: Sequence[Expected], entries: list[_Entry]) -> list[_Entry] | None:
     """Match as Keras does: what is trained first, then the rest, each in layer order."""
-    order = legacy_order([(layer.leaf.trainable, layer.weights or ()) for layer in expected])
+    order = legacy_order(expected)
     weights = [weight for layer in expected for weight in layer.weights or ()]
     if len(order) != len(entries):
         return None
@@ -208,31 +190,13 @@ def _by_order(expected: Sequence[Expected], entries: list[_Entry]) -> list[_Entr
     return [matched[position] for position in range(len(weights))]
 
 
-def _listed_weights(wanted: list[tuple[Expected, Weight]]) -> str:
-    names = [f"{weight.name} {_shape(weight.shape)}" for _, weight in wanted[:6]]
-    return _enumerated(names, len(wanted))
-
-
-def _listed(entries: list[_Entry]) -> str:
-    names = [f"{entry.parts[-1]} {_shape(entry.stored.shape)}" for entry in entries[:6]]
-    return _enumerated(names, len(entries))
-
-
-def _enumerated(names: list[str], count: int) -> str:
-    more = f" and {count - len(names)} more" if count > len(names) else ""
-    return (", ".join(names) or "no tensors") + more
+def _listed(tensors: Sequence[tuple[str, Sequence[int | None] | None]]) -> str:
+    shown = [f"{name} {_shape(shape)}" for name, shape in tensors[:6]]
+    more = f" and {len(tensors) - 6} more" if len(tensors) > 6 else ""
+    return (", ".join(shown) or "no tensors") + more
 
 
 def _shape(shape: Sequence[int | None] | None) -> str:
     if shape is None:
         return "(of any shape)"
     return "×".join("?" if size is None else str(size) for size in shape) or "(one number)"
-
-
-def _dropped(file: SafeHdf5) -> tuple[str, ...]:
-    found = []
-    if file.has("optimizer_weights"):
-        found.append("the optimizer's state")
-    if file.text((), "training_config") is not None:
-        found.append("the training configuration")
-    return tuple(found)

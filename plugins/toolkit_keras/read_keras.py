@@ -7,19 +7,20 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
+from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_role
 from toolkit_keras.build import CARD_MEMBER, Placed, build_model
 from toolkit_keras.byte_source import ByteSource, FileBytes, MemoryBytes
-from toolkit_keras.configuration import MAX_CONFIG_BYTES, load_json, parse_network, refuse_code
-from toolkit_keras.expected import Expected, fits, guessed_role, infer_shapes
+from toolkit_keras.configuration import load_json, refuse_code
+from toolkit_keras.file_errors import damaged_file, foreign_weights, naming
 from toolkit_keras.global_heaps import check_global_heaps
 from toolkit_keras.keras_network import KerasNetwork
 from toolkit_keras.modernise import modernise
-from toolkit_keras.naming import naming
 from toolkit_keras.registry import is_operation
 from toolkit_keras.safe_hdf5 import SafeHdf5
 from toolkit_keras.snake_case import snake_case
@@ -29,6 +30,7 @@ CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 
+_MAX_CONFIG_BYTES = 16 << 20
 _MAX_INFLATED = 512 << 20
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _DAMAGE = (
@@ -44,98 +46,80 @@ _DAMAGE = (
 
 
 def read_keras(path: Path) -> Model:
-    """Read an archive.
-
-    Args:
-        path: A ``.keras`` file.
+    """Read a ``.keras`` archive.
 
     Raises:
         UnreadableInputError: If it is not one, or damaged.
         UnsupportedError: If it holds Python code, or a model of a custom class.
     """
     with naming(path.name):
-        return _read(path)
+        source = FileBytes(path)
+        require_zip(source)
+        with _Archive(source) as archive:
+            metadata = load_json(archive.read(METADATA), METADATA)
+            raw = load_json(archive.read(CONFIG), CONFIG)
+            card = archive.read(CARD_MEMBER) if archive.has(CARD_MEMBER) else None
+            weights = archive.source_of(WEIGHTS, path)
+        refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
+        architecture = architecture_of(modernise(raw, str(metadata.get("keras_version", ""))))
+        check_global_heaps(weights)
+        with SafeHdf5(weights) as file:
+            root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
+            groups = dict(layer_groups(architecture.network, (root,)))
+            placed = {
+                expected.layer.name: _place(file, expected, groups[expected.layer.name])
+                for expected in architecture.expected
+                if expected.layer.name in groups
+            }
+            if file.members("vars"):
+                raise UnsupportedError(
+                    "the model has weights outside its layers",
+                    hint="supported: models all of whose weights belong to layers",
+                )
+            dropped = ["the optimizer's state"] if file.has("optimizer") else []
+        if raw.get("compile_config"):
+            dropped.append("the training configuration")
+        return build_model(path, weights, architecture, placed, card, dropped)
 
 
-def _read(path: Path) -> Model:
-    source = FileBytes(path)
-    require_zip(source, path.name)
-    with _Archive(source, path.name) as archive:
-        metadata = load_json(archive.read(METADATA, MAX_CONFIG_BYTES), f"{path.name}: {METADATA}")
-        raw = load_json(archive.read(CONFIG, MAX_CONFIG_BYTES), f"{path.name}: {CONFIG}")
-        card = archive.read(CARD_MEMBER, MAX_CONFIG_BYTES) if archive.has(CARD_MEMBER) else None
-        weights = archive.source_of(WEIGHTS, path)
-    refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
-    description = modernise(raw, str(metadata.get("keras_version", "")))
-    network = parse_network(description)
-    shapes = infer_shapes(network)
-    check_global_heaps(weights, path.name)
-    with SafeHdf5(weights, path.name) as file:
-        root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
-        groups = dict(layer_groups(network, root))
-        placed = {
-            expected.leaf.name: _place(path.name, file, expected, groups[expected.leaf.name])
-            for expected in shapes.expected
-            if expected.leaf.name in groups
-        }
-        if file.members("vars"):
-            raise UnsupportedError(
-                f"{path.name}: the model has weights outside its layers",
-                hint="supported: models all of whose weights belong to layers",
-            )
-        dropped = ["the optimizer's state"] if file.has("optimizer") else []
-    if raw.get("compile_config"):
-        dropped.append("the training configuration")
-    return build_model(path, weights, network, shapes, description, placed, card, tuple(dropped))
-
-
-def layer_groups(network: KerasNetwork, root: str = "layers") -> Iterator[tuple[str, tuple[str, ...]]]:
+def layer_groups(
+    network: KerasNetwork, at: tuple[str, ...] = ("layers",)
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The place of each layer's weights in the HDF5 file, by the layer's path.
 
     Groups have the classes' names, counted in layer order: ``layers/conv2d``, ``layers/conv2d_1``.
     """
-    yield from _groups(network, (root,), ())
-
-
-def _groups(
-    network: KerasNetwork, at: tuple[str, ...], above: tuple[str, ...]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
     seen: Counter[str] = Counter()
     for layer in network.layers:
-        if is_operation(layer):
-            continue
-        if network.sequential and layer.kind == "InputLayer":
+        if is_operation(layer) or (network.sequential and layer.kind == "InputLayer"):
             continue
         base = snake_case(layer.kind)
-        group = f"{base}_{seen[base]}" if seen[base] else base
+        group = (*at, f"{base}_{seen[base]}" if seen[base] else base)
         seen[base] += 1
-        path = (*above, layer.name)
         if layer.network is None:
-            yield "/".join(path), (*at, group)
+            yield layer.name, group
         else:
-            yield from _groups(layer.network, (*at, group, at[0]), path)
+            yield from layer_groups(layer.network, (*group, at[0]))
 
 
-def _place(name: str, file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[Placed, ...]:
+def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[Placed, ...]:
     if expected.weights is None:
         return tuple(_unknown(file, group, ""))
     variables = (*group, "vars")
     count = len(file.members(*variables))
     if count != len(expected.weights):
-        raise UnreadableInputError(
-            f"{name}: layer '{expected.leaf.name}' should hold {len(expected.weights)} tensors, "
-            f"{'/'.join(variables)} has {count}",
-            hint="the weights do not belong to this architecture",
+        raise foreign_weights(
+            f"layer '{expected.layer.name}' should hold {len(expected.weights)} tensors, "
+            f"{'/'.join(variables)} has {count}"
         )
     found: list[Placed] = []
     for index, weight in enumerate(expected.weights):
         stored = file.stored(*variables, str(index))
         if not fits(weight, stored.shape):
             shape = "×".join("?" if size is None else str(size) for size in weight.shape or ())
-            raise UnreadableInputError(
-                f"{name}: {expected.leaf.name}/{weight.name} should be {shape}, "
-                f"the file has {'×'.join(map(str, stored.shape))}",
-                hint="the weights do not belong to this architecture",
+            raise foreign_weights(
+                f"{expected.layer.name}/{weight.name} should be {shape}, "
+                f"the file has {'×'.join(map(str, stored.shape))}"
             )
         found.append((weight.name, weight.role, stored, False))
     if file.has(*group, "seed_generator", "vars", "0"):
@@ -163,20 +147,18 @@ def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0
 class _Archive:
     """A zip archive whose members are read by exact name."""
 
-    def __init__(self, source: ByteSource, name: str) -> None:
-        self._source = source
-        self._name = name
+    def __init__(self, source: ByteSource) -> None:
         self._stream = source.open()
         try:
-            self._zip = zipfile.ZipFile(self._stream)
-            names = Counter(self._zip.namelist())
-        except _DAMAGE as error:
+            with _damage("the archive"):
+                self._zip = zipfile.ZipFile(self._stream)
+                names = Counter(self._zip.namelist())
+            doubled = [member for member, count in names.items() if count > 1]
+            if doubled:
+                raise damaged_file(f"it holds {doubled[0]!r} twice")
+        except UnreadableInputError:
             self._stream.close()
-            raise self._damaged(f"it is not a zip archive: {error}") from error
-        doubled = [member for member, count in names.items() if count > 1]
-        if doubled:
-            self._stream.close()
-            raise self._damaged(f"it holds {doubled[0]!r} twice")
+            raise
 
     def __enter__(self) -> _Archive:
         return self
@@ -189,20 +171,15 @@ class _Archive:
         """Whether there is a member of exactly that name."""
         return member in self._zip.NameToInfo
 
-    def read(self, member: str, limit: int) -> bytes:
+    def read(self, member: str, limit: int = _MAX_CONFIG_BYTES) -> bytes:
         """All bytes of a member, checked against the archive's checksum."""
         info = self._info(member)
         if info.file_size > limit:
-            raise LimitReachedError(
-                f"{self._name}: {member} declares {info.file_size:,} bytes, more than {limit:,}"
-            )
-        try:
-            with self._zip.open(info) as stream:
-                content = stream.read(limit + 1)
-        except _DAMAGE as error:
-            raise self._damaged(f"{member} cannot be read: {error}") from error
+            raise LimitReachedError(f"{member} declares {info.file_size:,} bytes, more than {limit:,}")
+        with _damage(member), self._zip.open(info) as stream:
+            content = stream.read(limit + 1)
         if len(content) != info.file_size:
-            raise self._damaged(f"{member} is {len(content):,} bytes long, not {info.file_size:,}")
+            raise damaged_file(f"{member} is {len(content):,} bytes long, not {info.file_size:,}")
         return content
 
     def source_of(self, member: str, path: Path) -> ByteSource:
@@ -210,36 +187,33 @@ class _Archive:
         info = self._info(member)
         if info.compress_type != zipfile.ZIP_STORED:
             return MemoryBytes(self.read(member, _MAX_INFLATED))
-        self._check(info)
+        # Read once, so that a flipped bit in the weights is found.
+        with _damage(member), self._zip.open(info) as stream:
+            while stream.read(1 << 20):
+                pass
         self._stream.seek(info.header_offset)
         header = self._stream.read(_LOCAL_HEADER.size)
         if len(header) < _LOCAL_HEADER.size:
-            raise self._damaged(f"{member} has no header")
-        fields = _LOCAL_HEADER.unpack(header)
-        start = info.header_offset + _LOCAL_HEADER.size + int(fields[-2]) + int(fields[-1])
+            raise damaged_file(f"{member} has no header")
+        *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
         return FileBytes(path, start, info.file_size)
-
-    def _check(self, info: zipfile.ZipInfo) -> None:
-        """Read a stored member once, so that a flipped bit in the weights is found."""
-        try:
-            with self._zip.open(info) as stream:
-                while stream.read(1 << 20):
-                    pass
-        except _DAMAGE as error:
-            raise self._damaged(f"{info.filename} cannot be read: {error}") from error
 
     def _info(self, member: str) -> zipfile.ZipInfo:
         info = self._zip.NameToInfo.get(member)
         if info is None:
             raise UnreadableInputError(
-                f"{self._name} is a zip archive without a Keras model: it has no {member}",
+                f"a zip archive without a Keras model: it has no {member}",
                 hint="supported: files written by Keras' model.save",
             )
         if info.flag_bits & 0x1:
-            raise UnsupportedError(f"{self._name}: {member} is encrypted", hint="supported: plain archives")
+            raise UnsupportedError(f"{member} is encrypted", hint="supported: plain archives")
         return info
 
-    def _damaged(self, what: str) -> UnreadableInputError:
-        return UnreadableInputError(
-            f"{self._name}: {what}", hint="the file is damaged; download or create it again"
-        )
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise damaged_file(f"{what} cannot be read: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from toolkit_keras import kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape
 from toolkit_keras.keras_network import LayerNode
+from toolkit_keras.layer_config import is_keras
 from toolkit_keras.layer_kind import LayerKind
 
 _KINDS = {
@@ -23,9 +24,7 @@ def kind_of(layer: LayerNode) -> LayerKind | None:
     """What is known of a layer's kind, or None."""
     if is_operation(layer):
         return _OPERATIONS.get(layer.kind)
-    if layer.module and not layer.module.startswith(("keras.", "tf_keras.", "tensorflow.")):
-        return None
-    return _KINDS.get(layer.kind)
+    return _KINDS.get(layer.kind) if is_keras(layer.module) else None
 
 
 def supported_layers() -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import h5py
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit_keras.byte_source import ByteSource
+from toolkit_keras.file_errors import damaged_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_TENSOR_BYTES = 8 << 30
@@ -32,9 +32,6 @@ class Stored:
     """The place of a tensor in an HDF5 file, checked but not read.
 
     Attributes:
-        path: Names of the groups and of the dataset.
-        shape: As declared.
-        dtype: As stored, byte order included.
         offset: Of its first byte if it is contiguous; None otherwise.
         bfloat16: Whether its two-byte elements are the upper halves of float32.
     """
@@ -52,23 +49,14 @@ class Stored:
 
 
 class SafeHdf5:
-    """An open HDF5 file.
+    """An open HDF5 file; every method raises UnreadableInputError if it is damaged."""
 
-    Args:
-        source: Its bytes.
-        where: The file's name, for error messages.
-
-    Raises:
-        UnreadableInputError: If it is no HDF5 file, or a damaged one; from every method.
-    """
-
-    def __init__(self, source: ByteSource, where: str) -> None:
-        self._where = where
+    def __init__(self, source: ByteSource) -> None:
         self._size = source.size
         self._groups: dict[tuple[str, ...], h5py.Group] = {}
         self._stream = source.open()
         try:
-            with self._damage("it"):
+            with _damage("the file"):
                 self._file = h5py.File(self._stream, "r")
         except UnreadableInputError:
             self._stream.close()
@@ -77,11 +65,9 @@ class SafeHdf5:
     def __enter__(self) -> SafeHdf5:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._groups.clear()
-        with self._damage("it"):
+        with _damage("the file"):
             self._file.close()
         self._stream.close()
 
@@ -92,16 +78,16 @@ class SafeHdf5:
         if not self.has(*path[:-1]):
             return False
         above = self._walk(path[:-1])
-        return isinstance(above, h5py.Group) and self._link(above, path[-1]) is not None
+        return isinstance(above, h5py.Group) and _has_link(above, path[-1])
 
     def members(self, *path: str) -> tuple[str, ...]:
         """Names in a group, sorted; empty if the group is missing."""
         if not self.has(*path):
             return ()
         group = self._group(path)
-        with self._damage("/".join(path)):
+        with _damage("/".join(path)):
             if len(group) > MAX_NAMES:
-                raise LimitReachedError(f"{self._where}: {'/'.join(path)} holds {len(group)} entries")
+                raise LimitReachedError(f"{'/'.join(path)} holds {len(group)} entries")
             return tuple(sorted(str(name) for name in group))
 
     def text(self, path: tuple[str, ...], attribute: str) -> str | None:
@@ -113,22 +99,22 @@ class SafeHdf5:
             try:
                 return value.decode()
             except UnicodeDecodeError as error:
-                raise self._error(f"attribute {attribute} is not UTF-8 text") from error
+                raise damaged_file(f"attribute {attribute} is not UTF-8 text") from error
         if isinstance(value, str):
             return value
-        raise self._error(f"attribute {attribute} is {type(value).__name__}, not text")
+        raise damaged_file(f"attribute {attribute} is {type(value).__name__}, not text")
 
     def names(self, path: tuple[str, ...], attribute: str) -> tuple[str, ...] | None:
         """A list of names, joined if Keras has split it; None if it is missing."""
         whole = self._attribute(path, attribute)
         if whole is not None:
-            return self._texts(whole, attribute)
+            return _texts(whole, attribute)
         found: list[str] = []
         for index in range(MAX_NAMES):
             part = self._attribute(path, f"{attribute}{index}")
             if part is None:
                 break
-            found += self._texts(part, attribute)
+            found += _texts(part, attribute)
         return tuple(found) or None
 
     def stored(self, *path: str) -> Stored:
@@ -136,11 +122,11 @@ class SafeHdf5:
         name = "/".join(path)
         dataset = self._walk(path)
         if not isinstance(dataset, h5py.Dataset):
-            raise self._error(f"{name} is a group, not a tensor")
-        with self._damage(name):
+            raise damaged_file(f"{name} is a group, not a tensor")
+        with _damage(name):
             if dataset.is_virtual or dataset.external:
                 raise UnsupportedError(
-                    f"{self._where}: {name} keeps its values in another file",
+                    f"{name} keeps its values in another file",
                     hint="no such file is ever opened",
                 )
             dtype = dataset.dtype
@@ -149,16 +135,16 @@ class SafeHdf5:
             allocated = int(dataset.id.get_storage_size())
             offset = dataset.id.get_offset() if dataset.chunks is None and not filters else None
         if shape is None:
-            raise self._error(f"{name} has no shape")
+            raise damaged_file(f"{name} has no shape")
         bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and dtype.fields is None
         if not bfloat16 and (dtype.kind not in "fiub" or dtype.itemsize > 8):
-            raise self._error(f"{name} holds {dtype}, not numbers")
+            raise damaged_file(f"{name} holds {dtype}, not numbers")
         if bfloat16:  # h5py has no such type; Keras stores the bytes
             dtype = np.dtype("<u2")
         unknown = [str(number) for number in filters if number not in _FILTERS]
         if unknown:
             raise UnsupportedError(
-                f"{self._where}: {name} is compressed by HDF5 filter {unknown[0]}",
+                f"{name} is compressed by HDF5 filter {unknown[0]}",
                 hint=f"supported: {', '.join(_FILTERS.values())}, or none",
             )
         found = Stored(path, tuple(int(size) for size in shape), dtype, offset, bfloat16)
@@ -169,22 +155,22 @@ class SafeHdf5:
         """Read a tensor through HDF5: for those that are not contiguous."""
         name = "/".join(stored.path)
         dataset = self._walk(stored.path)
-        with self._damage(name):
+        with _damage(name):
             if not isinstance(dataset, h5py.Dataset) or tuple(dataset.shape) != stored.shape:
-                raise self._error(f"{name} has changed while it was read")
+                raise damaged_file(f"{name} has changed while it was read")
             array = np.asarray(dataset[()])
         return array.view(np.uint16) if stored.bfloat16 else array
 
     def _check_size(self, stored: Stored, allocated: int, name: str, *, plain: bool) -> None:
         if stored.nbytes > MAX_TENSOR_BYTES:
             raise LimitReachedError(
-                f"{self._where}: {name} declares {stored.nbytes:,} bytes, more than {MAX_TENSOR_BYTES:,}"
+                f"{name} declares {stored.nbytes:,} bytes, more than {MAX_TENSOR_BYTES:,}"
             )
         if stored.offset is not None:
             if stored.offset + stored.nbytes > self._size:
-                raise self._error(f"{name} ends after the end of the file, which was cut off")
+                raise damaged_file(f"{name} ends after the end of the file, which was cut off")
         elif stored.nbytes > allocated * (1 if plain else _MAX_EXPANSION):
-            raise self._error(f"{name} declares {stored.nbytes:,} bytes and stores {allocated:,}")
+            raise damaged_file(f"{name} declares {stored.nbytes:,} bytes and stores {allocated:,}")
 
     def _walk(self, path: tuple[str, ...]) -> Any:
         """The object at a path; groups that were found before are not looked up again."""
@@ -192,12 +178,11 @@ class SafeHdf5:
             return self._file
         if path in self._groups:
             return self._groups[path]
-        above = self._walk(path[:-1])
-        if not isinstance(above, h5py.Group):
-            raise self._error(f"{'/'.join(path[:-1])} is not a group")
-        if self._link(above, path[-1]) is None:
-            raise self._error(f"{'/'.join(path)} is missing")
-        found = self._child(above, path[-1])
+        above = self._group(path[:-1])
+        if not _has_link(above, path[-1]):
+            raise damaged_file(f"{'/'.join(path)} is missing")
+        with _damage(path[-1]):
+            found = above[path[-1]]
         if isinstance(found, h5py.Group):
             self._groups[path] = found
         return found
@@ -205,30 +190,12 @@ class SafeHdf5:
     def _group(self, path: tuple[str, ...]) -> h5py.Group:
         found = self._walk(path)
         if not isinstance(found, h5py.Group):
-            raise self._error(f"{'/'.join(path)} is not a group")
+            raise damaged_file(f"{'/'.join(path)} is not a group")
         return found
-
-    def _link(self, group: h5py.Group, part: str) -> h5py.HardLink | None:
-        if part in ("", ".", "..") or "/" in part:
-            raise self._error(f"{part!r} is not a name")
-        with self._damage(part):
-            link = group.get(part, getlink=True)
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise UnsupportedError(
-                f"{self._where}: {part} is a link to another place ({type(link).__name__})",
-                hint="no such link is ever followed",
-            )
-        return link
-
-    def _child(self, group: h5py.Group, part: str) -> Any:
-        with self._damage(part):
-            return group[part]
 
     def _attribute(self, path: tuple[str, ...], attribute: str) -> Any:
         group = self._group(path)
-        with self._damage(f"attribute {attribute}"):
+        with _damage(f"attribute {attribute}"):
             if attribute not in group.attrs:
                 return None
             header = group.attrs.get_id(attribute)
@@ -236,35 +203,45 @@ class SafeHdf5:
             if not count:
                 return np.empty(0, object)  # an empty list has whatever type NumPy gives it
             if count > MAX_NAMES or count * header.dtype.itemsize > MAX_TEXT_BYTES:
-                raise LimitReachedError(f"{self._where}: attribute {attribute} is too large")
+                raise LimitReachedError(f"attribute {attribute} is too large")
             if header.dtype.kind not in "OS":
-                raise self._error(f"attribute {attribute} holds {header.dtype}, not text")
+                raise damaged_file(f"attribute {attribute} holds {header.dtype}, not text")
             value = group.attrs[attribute]
         return bytes(value) if isinstance(value, np.bytes_) else value
 
-    def _texts(self, value: Any, attribute: str) -> tuple[str, ...]:
-        texts = []
-        for item in np.atleast_1d(value).tolist() if isinstance(value, np.ndarray) else [value]:
-            if isinstance(item, bytes):
-                texts.append(item.decode("utf-8", "replace"))
-            elif isinstance(item, str):
-                texts.append(item)
-            else:
-                raise self._error(f"attribute {attribute} holds {type(item).__name__}, not text")
-        return tuple(texts)
 
-    @contextmanager
-    def _damage(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except _DAMAGE as error:
-            reason = str(error).strip("'\"").splitlines()[0][:120] if str(error) else type(error).__name__
-            raise self._error(f"{what} cannot be read: {reason}") from error
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = str(error).strip("'\"").splitlines()[0][:120] if str(error) else type(error).__name__
+        raise damaged_file(f"{what} cannot be read: {reason}") from error
 
-    def _error(self, what: str) -> UnreadableInputError:
-        return UnreadableInputError(
-            f"{self._where}: {what}", hint="the file is damaged; download or create it again"
-        )
+
+def _has_link(group: h5py.Group, part: str) -> bool:
+    """Whether a group has a hard link of that name; one of another kind is refused."""
+    if part in ("", ".", "..") or "/" in part:
+        raise damaged_file(f"{part!r} is not a name")
+    with _damage(part):
+        link = group.get(part, getlink=True)
+    if link is None or isinstance(link, h5py.HardLink):
+        return link is not None
+    raise UnsupportedError(
+        f"{part} is a link to another place ({type(link).__name__})", hint="no such link is ever followed"
+    )
+
+
+def _texts(value: Any, attribute: str) -> tuple[str, ...]:
+    texts = []
+    for item in np.atleast_1d(value).tolist() if isinstance(value, np.ndarray) else [value]:
+        if isinstance(item, bytes):
+            texts.append(item.decode("utf-8", "replace"))
+        elif isinstance(item, str):
+            texts.append(item)
+        else:
+            raise damaged_file(f"attribute {attribute} holds {type(item).__name__}, not text")
+    return tuple(texts)
 
 
 def _filters(dataset: h5py.Dataset) -> list[int]:

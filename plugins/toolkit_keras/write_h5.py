@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from toolkit.errors import UnsupportedError
 from toolkit.model import Card, Model
 from toolkit.tensors import Tensors
+from toolkit_keras.architecture import legacy_order
 from toolkit_keras.build import CARD_ATTRIBUTE
 from toolkit_keras.keras_network import KerasNetwork
-from toolkit_keras.legacy_order import legacy_order
 from toolkit_keras.registry import is_operation
 from toolkit_keras.write_plan import LAYOUT_VERSION, PlannedLayer, plan_of
 
@@ -26,23 +26,16 @@ ATTRIBUTE_LIMIT = 64_512
 
 
 def write_h5(model: Model, path: Path) -> None:
-    """Write a model as `.h5`.
+    """Write a model of Keras' as a new `.h5`; layers that only an archive can hold are unsupported.
 
     Optimizer state and training configuration are left out; so are the states of random
     generators, for which this format has no place.
-
-    Args:
-        model: Read from a Keras file.
-        path: Does not exist yet.
-
-    Raises:
-        UnsupportedError: If it is no Keras model, or has layers that only an archive can hold.
     """
-    plan = plan_of(model)
-    for layer in plan.layers:
+    network, layers = plan_of(model)
+    for layer in layers:
         if layer.weights is None and any("/vars/" in name for name in layer.tensors):
             raise UnsupportedError(
-                f"layer '{layer.leaf.name}' is of class {layer.leaf.layer.kind}, "
+                f"layer '{layer.layer.name}' is of class {layer.layer.kind}, "
                 "whose order of weights in an .h5 file is not known",
                 hint="write it as .keras",
             )
@@ -56,11 +49,9 @@ def write_h5(model: Model, path: Path) -> None:
         weights = file.create_group("model_weights")
         weights.attrs["backend"] = "tensorflow"
         weights.attrs["keras_version"] = LAYOUT_VERSION
-        write_names(weights, "layer_names", list(_layer_names(plan.network)))
-        groups = {
-            name: list(layers) for name, layers in groupby(plan.layers, key=lambda item: item.leaf.path[0])
-        }
-        for name in sorted(_layer_names(plan.network)):
+        write_names(weights, "layer_names", list(_layer_names(network)))
+        groups = {name: list(group) for name, group in groupby(layers, key=lambda item: item.layer.path[0])}
+        for name in sorted(_layer_names(network)):
             _write_layer(weights.create_group(name), model.tensors, groups.get(name, []))
         write_names(weights.create_group("top_level_model_weights"), "weight_names", [])
 
@@ -69,15 +60,13 @@ def _layer_names(network: KerasNetwork) -> Iterable[str]:
     """As Keras lists them: functions are no layers, and a Sequential hides its input."""
     for layer in network.layers:
         if not is_operation(layer) and not (network.sequential and layer.kind == "InputLayer"):
-            yield layer.name
+            yield layer.path[-1]
 
 
 def _write_layer(group: Any, tensors: Tensors, layers: Sequence[PlannedLayer]) -> None:
     names = [name for layer in layers for name in layer.tensors]
-    known = [layer for layer in layers if layer.weights is not None]
-    if len(known) == len(layers):
-        order = legacy_order([(layer.leaf.trainable, layer.weights or ()) for layer in layers])
-        names = [names[position] for position in order]
+    if all(layer.weights is not None for layer in layers):
+        names = [names[position] for position in legacy_order(layers)]
     write_names(group, "weight_names", names)
     for name in names:
         write_tensor(group, name, tensors.read(name))
@@ -94,16 +83,8 @@ def write_tensor(group: Any, name: str, array: NDArray[Any]) -> None:
 def write_names(group: Any, attribute: str, names: Sequence[str]) -> None:
     """Write a list of names as an attribute, split as Keras splits it."""
     encoded = np.asarray([name.encode() for name in names])
-    count = 1
     parts = [encoded]
     while any(part.nbytes > ATTRIBUTE_LIMIT for part in parts):
-        count += 1
-        parts = np.array_split(encoded, count)
-    if count == 1:
-        group.attrs[attribute] = encoded
-    else:
-        for index, part in enumerate(parts):
-            group.attrs[f"{attribute}{index}"] = part
-
-
-__all__ = ["ATTRIBUTE_LIMIT", "write_h5", "write_names", "write_tensor"]
+        parts = np.array_split(encoded, len(parts) + 1)
+    for index, part in enumerate(parts):
+        group.attrs[attribute if len(parts) == 1 else f"{attribute}{index}"] = part

@@ -14,41 +14,36 @@ import h5py
 from toolkit.errors import UnsupportedError
 from toolkit.model import Card, Model
 from toolkit_keras.build import CARD_MEMBER
+from toolkit_keras.keras_network import KerasNetwork
 from toolkit_keras.read_keras import CONFIG, METADATA, WEIGHTS, layer_groups
+from toolkit_keras.registry import kind_of
 from toolkit_keras.write_h5 import write_tensor
-from toolkit_keras.write_plan import (
-    LAYOUT_VERSION,
-    Plan,
-    PlannedLayer,
-    plan_of,
-    refuse_nameless,
-    with_modules,
-)
+from toolkit_keras.write_plan import LAYOUT_VERSION, PlannedLayer, plan_of, with_modules
 
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the first one that a zip archive can name
 _COPY = 1 << 20
 
 
 def write_keras(model: Model, path: Path) -> None:
-    """Write a model as `.keras`.
+    """Write a model of Keras' as a new `.keras`; layers that only an `.h5` can hold are unsupported.
 
-    Optimizer state and training configuration are left out.
-
-    Args:
-        model: Read from a Keras file.
-        path: Does not exist yet. A scratch file without a name is used in its folder.
-
-    Raises:
-        UnsupportedError: If it is no Keras model, or has layers that only an `.h5` file can hold.
+    Optimizer state and training configuration are left out. A scratch file without a name is used
+    in the new file's folder.
     """
-    plan = plan_of(model)
-    refuse_nameless(plan)
+    network, layers = plan_of(model)
+    for layer in layers:
+        node = layer.layer
+        if not node.module and kind_of(node) is None:  # an `.h5` file does not tell its module
+            raise UnsupportedError(
+                f"layer '{node.name}' is of class {node.kind}, which is not known",
+                hint="write it in the format that it was read from",
+            )
     metadata = {"keras_version": LAYOUT_VERSION, "date_saved": "1980-01-01@00:00:00"}
     with (
         tempfile.TemporaryFile(dir=path.parent) as scratch,
         zipfile.ZipFile(path, "x", zipfile.ZIP_STORED, allowZip64=True) as archive,
     ):
-        _write_weights(model, plan, scratch)
+        _write_weights(model, network, layers, scratch)
         _add(archive, METADATA, json.dumps(metadata).encode())
         _add(archive, CONFIG, json.dumps(with_modules(model.description)).encode())
         scratch.seek(0)
@@ -58,18 +53,20 @@ def write_keras(model: Model, path: Path) -> None:
             _add(archive, CARD_MEMBER, model.card.embedded().to_json().encode())
 
 
-def _write_weights(model: Model, plan: Plan, scratch: BinaryIO) -> None:
-    groups = dict(layer_groups(plan.network))
+def _write_weights(
+    model: Model, network: KerasNetwork, layers: tuple[PlannedLayer, ...], scratch: BinaryIO
+) -> None:
+    groups = dict(layer_groups(network))
     with h5py.File(scratch, "w", libver="earliest", track_order=False) as file:
-        file.create_group("vars").attrs["name"] = plan.network.name
-        for layer in plan.layers:
-            if layer.leaf.name in groups:
-                _write_layer(file, "/".join(groups[layer.leaf.name]), model, layer)
+        file.create_group("vars").attrs["name"] = network.name
+        for layer in layers:
+            if layer.layer.name in groups:
+                _write_layer(file, "/".join(groups[layer.layer.name]), model, layer)
 
 
 def _write_layer(file: Any, group: str, model: Model, layer: PlannedLayer) -> None:
     variables = file.create_group(f"{group}/vars")
-    variables.attrs["name"] = layer.leaf.layer.name
+    variables.attrs["name"] = layer.layer.path[-1]
     if layer.weights is None:
         _write_unknown(file, group, model, layer)
         return
@@ -82,10 +79,10 @@ def _write_layer(file: Any, group: str, model: Model, layer: PlannedLayer) -> No
 def _write_unknown(file: Any, group: str, model: Model, layer: PlannedLayer) -> None:
     """A layer of an unknown kind: its tensors' names are their places."""
     for name in (*layer.tensors, *layer.generators):
-        place = name.removeprefix(f"{layer.leaf.name}/")
+        place = name.removeprefix(f"{layer.layer.name}/")
         if "vars" not in place.split("/")[:-1]:
             raise UnsupportedError(
-                f"layer '{layer.leaf.name}' is of class {layer.leaf.layer.kind}, "
+                f"layer '{layer.layer.name}' is of class {layer.layer.kind}, "
                 "whose order of weights in an archive is not known",
                 hint="write it as .h5",
             )

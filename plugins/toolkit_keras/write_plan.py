@@ -9,12 +9,10 @@ from typing import Any
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
-from toolkit_keras.configuration import MODEL_CLASSES, parse_network
-from toolkit_keras.expected import Expected, fits, infer_shapes
-from toolkit_keras.keras_network import KerasNetwork, Leaf
-from toolkit_keras.layer_kind import Weight
+from toolkit_keras.architecture import Expected, architecture_of, fits
+from toolkit_keras.configuration import MODEL_CLASSES
+from toolkit_keras.keras_network import KerasNetwork
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
-from toolkit_keras.registry import is_operation, kind_of
 
 LAYOUT_VERSION = "3.15.1"
 """The Keras whose layout is written; older and newer ones of Keras 3 read it."""
@@ -23,88 +21,67 @@ _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedLayer:
-    """One layer and its tensors.
+class PlannedLayer(Expected):
+    """A layer and its tensors' names in the model.
 
     Attributes:
-        tensors: Names in the model, in Keras' order, generator states left out.
-        weights: What is known of each; None for a layer of an unknown kind.
-        generators: Names of its random generators' states.
+        tensors: In Keras' order, generator states left out.
+        generators: Its random generators' states.
     """
 
-    leaf: Leaf
     tensors: tuple[str, ...]
-    weights: tuple[Weight, ...] | None
     generators: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A model, prepared for writing."""
-
-    network: KerasNetwork
-    layers: tuple[PlannedLayer, ...]
-
-
-def plan_of(model: Model) -> Plan:
+def plan_of(model: Model) -> tuple[KerasNetwork, tuple[PlannedLayer, ...]]:
     """Prepare a model for writing.
 
     Raises:
         UnsupportedError: If it is no Keras model, or has no equivalent in today's Keras.
         UnreadableInputError: If its tensors do not fit its description.
     """
+    name = model.name or "the model"
     if model.dialect != "keras":
         raise UnsupportedError(
-            f"{model.name or 'the model'} is an {model.dialect.upper()} model, "
-            "which has no Keras configuration",
+            f"{name} is an {model.dialect.upper()} model, which has no Keras configuration",
             hint="Keras files can be written of models read from Keras files; use `export --to onnx`",
         )
     if _mentions(model.description, LEGACY_HARD_SIGMOID):
         raise UnsupportedError(
-            f"{model.name or 'the model'} uses Keras 2's hard_sigmoid, which Keras 3 computes differently",
+            f"{name} uses Keras 2's hard_sigmoid, which Keras 3 computes differently",
             hint="use `export --to onnx`, which keeps the function",
         )
-    network = parse_network(model.description)
+    architecture = architecture_of(model.description)
     held = {layer.name: [spec.name for spec in layer.tensors] for layer in model.layers}
     layers = tuple(
-        _planned(model, expected, held.get(expected.leaf.name, []))
-        for expected in infer_shapes(network).expected
+        _planned(model, expected, held.get(expected.layer.name, [])) for expected in architecture.expected
     )
-    planned = {name for layer in layers for name in (*layer.tensors, *layer.generators)}
-    stray = [name for name in model.tensors.specs if name not in planned]
+    planned = {tensor for layer in layers for tensor in (*layer.tensors, *layer.generators)}
+    stray = [tensor for tensor in model.tensors.specs if tensor not in planned]
     if stray:
-        raise UnreadableInputError(
-            f"{model.name or 'the model'}: tensor {stray[0]} belongs to no layer",
-            hint="its description is another model's",
-        )
-    return Plan(network, layers)
+        raise _foreign(f"{name}: tensor {stray[0]} belongs to no layer")
+    return architecture.network, layers
 
 
 def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
-    layer = expected.leaf.name
-    specs = model.tensors.specs
+    layer, weights, specs = expected.layer, expected.weights, model.tensors.specs
     generators = tuple(
         name for name in held if name in specs and specs[name].role is TensorRole.GENERATOR_STATE
     )
-    if expected.weights is None:
-        return PlannedLayer(
-            expected.leaf, tuple(name for name in held if name not in generators), None, generators
-        )
-    names = []
-    for weight in expected.weights:
-        name = f"{layer}/{weight.name}"
+    if weights is None:
+        rest = tuple(name for name in held if name not in generators)
+        return PlannedLayer(layer, None, rest, generators)
+    names = tuple(f"{layer.name}/{weight.name}" for weight in weights)
+    for name, weight in zip(names, weights, strict=True):
         if name not in specs:
-            raise UnreadableInputError(
-                f"{model.name or 'the model'} has no tensor {name}", hint="its description is another model's"
-            )
-        shape = specs[name].shape
-        if not fits(weight, shape):
-            raise UnreadableInputError(
-                f"{name} should be {weight.shape}, received {shape}",
-                hint="its description is another model's",
-            )
-        names.append(name)
-    return PlannedLayer(expected.leaf, tuple(names), expected.weights, generators)
+            raise _foreign(f"{model.name or 'the model'} has no tensor {name}")
+        if not fits(weight, specs[name].shape):
+            raise _foreign(f"{name} should be {weight.shape}, received {specs[name].shape}")
+    return PlannedLayer(layer, weights, names, generators)
+
+
+def _foreign(what: str) -> UnreadableInputError:
+    return UnreadableInputError(what, hint="its description is another model's")
 
 
 def _mentions(value: Any, text: str) -> bool:
@@ -116,11 +93,7 @@ def _mentions(value: Any, text: str) -> bool:
 
 
 def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration in the archive's style, in which every class has its module.
-
-    Raises:
-        UnsupportedError: If a class and so its module is not known.
-    """
+    """A configuration in the archive's style, in which every class has its module."""
     kind = str(entry.get("class_name"))
     config = entry.get("config")
     found = dict(entry)
@@ -130,14 +103,3 @@ def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:
     if kind in MODEL_CLASSES and isinstance(config, dict) and isinstance(config.get("layers"), list):
         found["config"] = config | {"layers": [with_modules(layer) for layer in config["layers"]]}
     return found
-
-
-def refuse_nameless(plan: Plan) -> None:
-    """Refuse layers whose module an `.h5` file does not tell."""
-    for layer in plan.layers:
-        node = layer.leaf.layer
-        if not node.module and kind_of(node) is None and not is_operation(node):
-            raise UnsupportedError(
-                f"layer '{layer.leaf.name}' is of class {node.kind}, which is not known",
-                hint="write it in the format that it was read from",
-            )
