@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,37 +54,24 @@ def _export(request: ExportRequest, write: Callable[[Model, Path], None]) -> Exp
     return ExportResult(request.path, facts, "read back, same weights")
 
 
-def _export_h5(request: ExportRequest) -> ExportResult:
-    return _export(request, _write_h5)
-
-
-def _export_keras(request: ExportRequest) -> ExportResult:
-    return _export(request, _write_keras)
-
-
 @hookimpl
 def toolkit_model_formats() -> Iterable[ModelFormat]:
     """Keras' two whole-model formats."""
-    yield ModelFormat(
-        name="h5",
-        summary="Keras HDF5, whole model",
-        suffixes=(".h5", ".hdf5"),
-        read=_read_h5,
-        write=_write_h5,
-        dialects=("keras",),
-    )
-    yield ModelFormat(
-        name="keras",
-        summary="Keras archive",
-        suffixes=(".keras",),
-        read=_read_keras,
-        write=_write_keras,
-        dialects=("keras",),
-    )
+    for name, summary, suffixes, read, write in (
+        ("h5", "Keras HDF5, whole model", (".h5", ".hdf5"), _read_h5, _write_h5),
+        ("keras", "Keras archive", (".keras",), _read_keras, _write_keras),
+    ):
+        yield ModelFormat(
+            name=name, summary=summary, suffixes=suffixes, read=read, write=write, dialects=("keras",)
+        )
 
 
 @hookimpl
 def toolkit_exporters() -> Iterable[Exporter]:
     """The same two, to convert one into the other."""
-    yield Exporter(name="h5", summary="Keras HDF5, for Keras 2 and 3", suffix=".h5", export=_export_h5)
-    yield Exporter(name="keras", summary="Keras archive, for Keras 3", suffix=".keras", export=_export_keras)
+    for name, summary, write in (
+        ("h5", "Keras HDF5, for Keras 2 and 3", _write_h5),
+        ("keras", "Keras archive, for Keras 3", _write_keras),
+    ):
+        export = partial(_export, write=write)
+        yield Exporter(name=name, summary=summary, suffix=f".{name}", export=export)

@@ -11,9 +11,6 @@ from toolkit_keras.graph_builder import LayerBuilder, Value, elementwise
 from toolkit_keras.layer_config import LayerConfig, is_keras
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
 
-_SELU_ALPHA = 1.6732632423543772848170429916717
-_SELU_SCALE = 1.0507009873554804934193349852946
-
 
 @dataclass(frozen=True, slots=True)
 class Activation:
@@ -146,10 +143,6 @@ def _gelu(add: _Add, x: str, parameters: _Parameters) -> str:
     return add("Mul", add("Mul", x, 0.5), add("Add", gate, 1.0))
 
 
-def _silu(add: _Add, x: str, _parameters: _Parameters) -> str:
-    return add("Mul", x, add("Sigmoid", x))
-
-
 _FUNCTIONS: Mapping[str, _Function] = {
     "celu": _with_alpha("Celu", "alpha", 1.0),
     "elu": _with_alpha("Elu", "alpha", 1.0),
@@ -165,12 +158,11 @@ _FUNCTIONS: Mapping[str, _Function] = {
     "mish": lambda add, x, _: add("Mul", x, add("Tanh", add("Softplus", x))),
     "relu": _relu,
     "relu6": lambda add, x, _: add("Clip", x, 0.0, 6.0),
-    "selu": _single("Selu", alpha=_SELU_ALPHA, gamma=_SELU_SCALE),
+    "selu": _single("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
     "sigmoid": _single("Sigmoid"),
-    "silu": _silu,
+    **dict.fromkeys(("silu", "swish"), lambda add, x, _: add("Mul", x, add("Sigmoid", x))),
     "softplus": _single("Softplus"),
     "softsign": _single("Softsign"),
-    "swish": _silu,
     "tanh": _single("Tanh"),
     "tanh_shrink": lambda add, x, _: add("Sub", x, add("Tanh", x)),
 }

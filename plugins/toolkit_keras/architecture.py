@@ -8,12 +8,19 @@ from typing import Any
 
 from toolkit.errors import UnsupportedError
 from toolkit.tensors import TensorRole
+from toolkit_keras import kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape
 from toolkit_keras.configuration import parse_network
 from toolkit_keras.file_errors import damaged_config
 from toolkit_keras.keras_network import Call, KerasNetwork, LayerNode, evaluate, leaves
-from toolkit_keras.layer_kind import Inputs, MaybeShape, Weight
-from toolkit_keras.registry import is_operation, kind_of
+from toolkit_keras.layer_config import is_keras
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight
 
+_KINDS = {
+    kind.name: kind
+    for module in (kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape)
+    for kind in module.KINDS
+}
+_OPERATIONS = {kind.name: kind for kind in kinds_arithmetic.OPERATIONS}
 _ROLES = {
     "kernel": TensorRole.KERNEL,
     "bias": TensorRole.BIAS,
@@ -26,11 +33,28 @@ _PACKED = ("int8", "int4", "float8", "gptq", "awq")
 _GENERATOR_STATES = ("seed_generator_state", "StateVar", "random_seed")
 
 
+def is_operation(layer: LayerNode) -> bool:
+    """Whether it is a function called on tensors, ``x + y``, rather than a layer."""
+    return layer.module.startswith(("keras.src.ops", "keras.ops", "keras.src.activations"))
+
+
+def kind_of(layer: LayerNode) -> LayerKind | None:
+    """What is known of a layer's kind, or None."""
+    if is_operation(layer):
+        return _OPERATIONS.get(layer.kind)
+    return _KINDS.get(layer.kind) if is_keras(layer.module) else None
+
+
+def supported_layers() -> tuple[str, ...]:
+    """Names of the layers that a graph can be built of, sorted."""
+    return tuple(sorted((*_KINDS, "Sequential", "Functional")))
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """A layer and its tensors in Keras' order; None for a layer of an unknown kind."""
 
-    layer: LayerNode
+    node: LayerNode
     weights: tuple[Weight, ...] | None
 
 
@@ -124,7 +148,7 @@ def legacy_order(layers: Iterable[Expected]) -> list[int]:
     frozen layer's weights are not trained.
     """
     trained = [
-        layer.layer.trainable and weight.trainable for layer in layers for weight in layer.weights or ()
+        layer.node.trainable and weight.trainable for layer in layers for weight in layer.weights or ()
     ]
     return sorted(range(len(trained)), key=lambda position: not trained[position])
 

@@ -112,7 +112,7 @@ def build_model(
         dialect="keras",
         description=architecture.description,
         layers=tuple(
-            Layer(expected.layer.name, expected.layer.kind, specs.get(expected.layer.name, ()))
+            Layer(expected.node.name, expected.node.kind, specs.get(expected.node.name, ()))
             for expected in architecture.expected
         ),
         path=path,

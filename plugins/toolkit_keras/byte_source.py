@@ -78,11 +78,10 @@ class _FilePart(io.RawIOBase):
     """A part of a file as a file."""
 
     def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
-        super().__init__()
         self._stream = stream
         self._start = start
         self._size = size
-        self._position = 0
+        stream.seek(start)
 
     def readable(self) -> bool:
         return True
@@ -91,20 +90,15 @@ class _FilePart(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._size}[whence]
+        return self._stream.seek(self._start + max(0, base + offset)) - self._start
 
     def tell(self) -> int:
-        return self._position
+        return self._stream.tell() - self._start
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        wanted = min(len(view), max(0, self._size - self._position))
-        self._stream.seek(self._start + self._position)
-        count = self._stream.readinto(view[:wanted])  # type: ignore[attr-defined]
-        self._position += count
-        return int(count)
+        left = max(0, self._size - self.tell())
+        return int(self._stream.readinto(memoryview(buffer).cast("B")[:left]))  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._stream.close()

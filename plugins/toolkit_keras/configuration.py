@@ -169,25 +169,21 @@ def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
         return ()
     if not isinstance(nodes, list) or len(nodes) > MAX_LAYERS:
         raise damaged_config(f"layer '{layer}': inbound_nodes is not a list")
-    calls = []
     for node in nodes:
-        if isinstance(node, dict):
-            calls.append(_today_call(node, layer))
-        elif isinstance(node, list):
-            if node:
-                calls.append(_legacy_call(node, layer))
-        else:
+        if not isinstance(node, dict | list):
             raise damaged_config(f"layer '{layer}': inbound_nodes holds {node!r}"[:200])
-    return tuple(calls)
+    return tuple(
+        _today_call(node, layer) if isinstance(node, dict) else _legacy_call(node, layer)
+        for node in nodes
+        if node != []
+    )
 
 
 def _today_call(node: Mapping[str, Any], layer: str) -> Call:
     """Keras 3: arguments as they were given, tensors as objects with their history."""
     sources: list[LayerOutput] = []
     options: dict[str, Any] = {}
-    arguments = node.get("args", [])
-    constants = _collect(arguments, sources, layer)
-    if constants:
+    if constants := _collect(node.get("args", []), sources, layer):
         options["constants"] = constants
     keywords = node.get("kwargs", {})
     if not isinstance(keywords, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from toolkit.errors import ToolkitError, UnreadableInputError
@@ -27,9 +27,26 @@ def damaged_file(what: str) -> UnreadableInputError:
     return UnreadableInputError(what, hint="the file is damaged; download or create it again")
 
 
+@contextmanager
+def damage(what: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Take errors of these kinds, which a library raises while it reads, for a damaged file."""
+    try:
+        yield
+    except kinds as error:
+        reason = (str(error).strip("'\"") or type(error).__name__).splitlines()[0]
+        raise damaged_file(f"{what} cannot be read: {reason[:120]}") from error
+
+
 def damaged_config(what: str) -> UnreadableInputError:
     """The error for a configuration that contradicts itself."""
     return UnreadableInputError(what, hint="the file's configuration is damaged, or was not written by Keras")
+
+
+def shown(shape: Sequence[int | None] | None) -> str:
+    """A shape for an error message."""
+    if shape is None:
+        return "(of any shape)"
+    return "×".join("?" if size is None else str(size) for size in shape) or "(one number)"
 
 
 def foreign_weights(what: str) -> UnreadableInputError:

@@ -9,20 +9,12 @@ from dataclasses import replace
 from toolkit.errors import LimitReachedError, ToolkitError, UnsupportedError
 from toolkit.graph import Graph, Node
 from toolkit.tensors import TensorSpec
-from toolkit_keras.architecture import Architecture
-from toolkit_keras.graph_builder import (
-    KERAS_DOMAIN,
-    GraphBuilder,
-    LayerBuilder,
-    Value,
-    as_keras,
-    plain,
-)
+from toolkit_keras.architecture import Architecture, kind_of, supported_layers
+from toolkit_keras.graph_builder import KERAS_DOMAIN, GraphBuilder, LayerBuilder, Value, as_keras, plain
 from toolkit_keras.keras_network import Call, LayerNode, evaluate
 from toolkit_keras.kinds_shape import pass_through
 from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import MaybeShape
-from toolkit_keras.registry import kind_of, supported_layers
 
 MAX_ELEMENTS = 1 << 26
 
@@ -47,7 +39,7 @@ def build_graph(architecture: Architecture, tensors: Mapping[str, tuple[TensorSp
     if result.name == start.name:
         result = replace(result, name=ends.add("Identity", start.name))
     name = builder.graph.name("probabilities" if result.probabilities else "logits")
-    nodes = tuple(_renamed(node, result.name, name) for node in builder.graph.nodes)
+    nodes = tuple(_renamed(node, {result.name: name}) for node in builder.graph.nodes)
     used = {value for node in nodes for value in node.inputs}
     return Graph(
         nodes=nodes,
@@ -68,7 +60,7 @@ def _fixed(shape: tuple[int, ...]) -> bool:
 
 def _refusal(architecture: Architecture) -> ToolkitError | None:
     """Why the network as a whole cannot be run."""
-    layers = [expected.layer for expected in architecture.expected]
+    layers = [expected.node for expected in architecture.expected]
     unknown = sorted({f"{layer.name} ({layer.kind})" for layer in layers if kind_of(layer) is None})
     if unknown:
         return UnsupportedError(
@@ -150,12 +142,6 @@ def _add_keras_layer(builder: LayerBuilder, layer: LayerNode, call: Call) -> str
     return builder.graph.add(node, layer.name)
 
 
-def _renamed(node: Node, old: str, new: str) -> Node:
-    if old not in (*node.inputs, *node.outputs):
-        return node
-    return replace(
-        node,
-        inputs=tuple(new if name == old else name for name in node.inputs),
-        outputs=tuple(new if name == old else name for name in node.outputs),
-        name=new if node.name == old else node.name,
-    )
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    inputs, outputs = (tuple(names.get(value, value) for value in own) for own in (node.inputs, node.outputs))
+    return replace(node, inputs=inputs, outputs=outputs, name=names.get(node.name, node.name))

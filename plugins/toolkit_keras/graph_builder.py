@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import UnsupportedError
 from toolkit.graph import AS_STORED, Binding, Node, Permute, Rearrangement, Reshape
@@ -30,7 +30,6 @@ class Value:
     """One value in the graph.
 
     Attributes:
-        name: In the graph.
         shape: As Keras has it, without the batch.
         axes: The graph's axis ``i + 1`` is Keras' ``axes[i] + 1``.
         order: Of a flat value: from Keras' order of elements to the graph's; None if they agree.
@@ -60,6 +59,13 @@ class Value:
     def place(self, axis: int) -> int:
         """The graph's axis, batch included, for one of Keras' without the batch."""
         return self.axes.index(axis % self.rank) + 1
+
+    def broadcasting(self, kept: tuple[int, ...]) -> Rearrangement:
+        """From one number for each element along some of Keras' axes to what broadcasts over the value."""
+        places = [axis for axis in self.axes if axis in kept]
+        spread = tuple(self.shape[axis] if axis in kept else 1 for axis in self.axes)
+        moved = Permute(tuple(kept.index(axis) for axis in places))
+        return Rearrangement((moved, Reshape(tuple(self.shape[axis] for axis in places), spread)))
 
 
 def plain(name: str, shape: tuple[int, ...]) -> Value:
@@ -91,17 +97,6 @@ class GraphBuilder:
         output = self.name(wanted)
         self.nodes.append(replace(node, outputs=(output,), name=output))
         return output
-
-    def constant(self, array: NDArray[Any], wanted: str) -> str:
-        """Add a constant of the graph's own."""
-        name = self.name(wanted)
-        self.constants[name] = array
-        return name
-
-    def bind(self, tensor: str, rearrangement: Rearrangement) -> str:
-        """Bind a tensor of the model; again where a layer is called again."""
-        self.bindings.setdefault(tensor, Binding(tensor, rearrangement))
-        return tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +140,21 @@ class LayerBuilder:
         node = Node(operator, inputs, (), attributes, layer=self.layer)
         return self.graph.add(node, f"{self.layer}/{part}" if part else self.layer)
 
-    def constant(self, array: NDArray[Any] | float, part: str) -> str:
-        """Add a float32 constant."""
-        return self.graph.constant(np.asarray(array, dtype=np.float32), f"{self.layer}/{part}")
+    def constant(self, array: ArrayLike, part: str, dtype: type = np.float32) -> str:
+        """Add a constant of the layer's own."""
+        name = self.graph.name(f"{self.layer}/{part}")
+        self.graph.constants[name] = np.asarray(array, dtype=dtype)
+        return name
 
-    def whole_numbers(self, numbers: tuple[int, ...], part: str) -> str:
+    def whole_numbers(self, numbers: ArrayLike, part: str) -> str:
         """Add an int64 constant."""
-        return self.graph.constant(np.asarray(numbers, dtype=np.int64), f"{self.layer}/{part}")
+        return self.constant(numbers, part, np.int64)
 
     def tensor(self, weight: str, rearrangement: Rearrangement | None = None) -> str:
-        """Bind one of the layer's tensors."""
-        return self.graph.bind(self.tensors[weight].name, rearrangement or AS_STORED)
+        """Bind one of the layer's tensors; once if the layer is called again."""
+        name = self.tensors[weight].name
+        self.graph.bindings.setdefault(name, Binding(name, rearrangement or AS_STORED))
+        return name
 
     def optional(self, weight: str, rearrangement: Rearrangement | None = None) -> tuple[str, ...]:
         """Bind a tensor if the layer has it."""
@@ -224,8 +223,7 @@ def _in_order(builder: LayerBuilder, value: Value) -> Value:
         unfolded = replace(before, name=builder.add("Reshape", value.name, shape, part="unfold"))
         name = builder.add("Flatten", as_keras(builder, unfolded).name, part="fold", axis=1)
     else:
-        places = value.order.inverse(np.arange(value.shape[0], dtype=np.int64))
-        indices = builder.graph.constant(places, f"{builder.layer}/order")
+        indices = builder.whole_numbers(value.order.inverse(np.arange(value.shape[0])), "order")
         name = builder.add("Gather", value.name, indices, part="ordered", axis=1)
     return replace(plain(name, value.shape), probabilities=value.probabilities)
 

@@ -94,18 +94,11 @@ def evaluate(
     """Run a network over values of any kind: shapes, or values of a graph.
 
     Args:
-        network: Nested models in it are run through.
+        network: Its connections must lead somewhere, and not in a circle.
         inputs: One value for each of the network's inputs.
         apply: From a call of a layer that is not a model and its inputs to its output; an InputLayer
             receives the network's input.
-        calls: Counts the calls of all nested models.
-
-    Returns:
-        One value for each of the network's outputs.
-
-    Raises:
-        UnreadableInputError: If the connections form a circle or lead to no layer.
-        LimitReachedError: If there are more than 20,000 calls.
+        calls: Counts the calls of all nested models, up to 20,000.
     """
     calls = calls or count(1)
     done: dict[tuple[str, int], tuple[T, ...]] = {}

@@ -14,9 +14,8 @@ from toolkit.tensors import TensorRole
 from toolkit_keras.activations import ACTIVATION_LAYERS, Activation, add_activation
 from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, elementwise, lay, plain
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight, snake_case
 from toolkit_keras.modernise import NN_FUNCTIONS
-from toolkit_keras.snake_case import snake_case
 
 _PARAMETERS = ("alpha", "approximate", "axis", "negative_slope")
 
@@ -71,9 +70,7 @@ def _along_last(builder: LayerBuilder, value: Value, numbers: tuple[float, ...],
         return builder.constant(numbers[0], part)
     if len(numbers) != value.shape[-1]:
         builder.config.damaged(f"{part} has {len(numbers)} numbers for {value.shape[-1]} channels")
-    spread = [1] * value.rank
-    spread[value.place(-1) - 1] = len(numbers)
-    return builder.constant(np.asarray(numbers).reshape(spread), part)
+    return builder.constant(value.broadcasting((value.rank - 1,)).apply(np.asarray(numbers)), part)
 
 
 def _known_shapes(inputs: Inputs) -> list[Shape]:
@@ -124,16 +121,14 @@ def _aligned(builder: LayerBuilder) -> list[Value]:
     rank = len(builder.output_shape)
     values = [_filled_up(builder, value, rank) for value in builder.inputs]
     first = values[0]
-    if all(_same_order(first, value) for value in values[1:]):
+    flat = first.order is not None
+    if all(
+        (value.axes, value.order) == (first.axes, first.order) and (not flat or value.shape == first.shape)
+        for value in values
+    ):
         return values
-    axes = first.axes if first.order is None else tuple(range(rank))
+    axes = tuple(range(rank)) if flat else first.axes
     return [lay(builder, value, axes) for value in values]
-
-
-def _same_order(one: Value, other: Value) -> bool:
-    if one.order is None or other.order is None:
-        return one.order is other.order and one.axes == other.axes
-    return one.shape == other.shape and one.order == other.order
 
 
 def _filled_up(builder: LayerBuilder, value: Value, rank: int) -> Value:

@@ -7,8 +7,8 @@ from toolkit.tensors import TensorRole
 from toolkit_keras.activations import activated
 from toolkit_keras.graph_builder import LayerBuilder, Value, channels_first
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, size_of
-from toolkit_keras.windows import Window, after_window, image_sizes, padding_of, resized
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, bias_of
+from toolkit_keras.windows import Window, after_window, channels_of, image_sizes, padding_of, resized
 
 
 def _window(config: LayerConfig) -> Window:
@@ -20,36 +20,15 @@ def _window(config: LayerConfig) -> Window:
     )
 
 
-def _filters(config: LayerConfig) -> int:
-    return config.integer("filters", minimum=1)
-
-
-def _groups(config: LayerConfig) -> int:
-    return config.integer("groups", 1, minimum=1)
-
-
-def _multiplier(config: LayerConfig) -> int:
-    return config.integer("depth_multiplier", 1, minimum=1)
-
-
-def _channels(config: LayerConfig, inputs: Inputs) -> int | None:
-    return size_of(inputs[0], config.channel_axis)
-
-
 def _expanded(config: LayerConfig, inputs: Inputs) -> int | None:
     """Channels that come out of a depthwise convolution."""
-    channels = _channels(config, inputs)
-    return None if channels is None else channels * _multiplier(config)
+    channels = channels_of(config, inputs)
+    return None if channels is None else channels * config.size("depth_multiplier", 1)
 
 
 def _kernel(config: LayerConfig, name: str, inputs: int | None, outputs: int | None, *aliases: str) -> Weight:
     shape = (*_window(config).size, inputs, outputs)
     return Weight(name, shape, TensorRole.KERNEL, aliases=aliases, spatial=True)
-
-
-def _bias(config: LayerConfig, size: int | None) -> tuple[Weight, ...]:
-    used = config.flag("use_bias", default=True)
-    return (Weight("bias", (size,), TensorRole.BIAS),) if used else ()
 
 
 def _convolve(
@@ -85,27 +64,27 @@ def _depthwise_kernel(builder: LayerBuilder, weight: str) -> str:
 
 
 def _filters_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    return after_window(config, inputs, _window(config), _filters(config))
+    return after_window(config, inputs, _window(config), config.size("filters"))
 
 
 def _conv2d_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    channels, filters, groups = _channels(config, inputs), _filters(config), _groups(config)
+    channels, filters, groups = channels_of(config, inputs), config.size("filters"), config.size("groups", 1)
     if (channels is not None and channels % groups) or filters % groups:
         config.damaged(f"has {channels} channels and {filters} filters in {groups} groups")
     taken = None if channels is None else channels // groups
-    return _kernel(config, "kernel", taken, filters), *_bias(config, filters)
+    return _kernel(config, "kernel", taken, filters), *bias_of(config, filters)
 
 
 def _build_conv2d(builder: LayerBuilder) -> Value:
-    window, group = _window(builder.config), _groups(builder.config)
+    window, group = _window(builder.config), builder.config.size("groups", 1)
     operands = (_full_kernel(builder, "kernel"), *builder.optional("bias"))
     return activated(builder, _convolve(builder, builder.input, window, group, *operands))
 
 
 def _depthwise_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    channels = _channels(config, inputs)
-    kernel = _kernel(config, "kernel", channels, _multiplier(config), "depthwise_kernel")
-    return kernel, *_bias(config, _expanded(config, inputs))
+    channels = channels_of(config, inputs)
+    kernel = _kernel(config, "kernel", channels, config.size("depth_multiplier", 1), "depthwise_kernel")
+    return kernel, *bias_of(config, _expanded(config, inputs))
 
 
 def _depthwise_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
@@ -119,12 +98,12 @@ def _build_depthwise(builder: LayerBuilder) -> Value:
 
 
 def _separable_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    filters = _filters(config)
+    filters = config.size("filters")
     pointwise = (1, 1, _expanded(config, inputs), filters)
     return (
-        _kernel(config, "depthwise_kernel", _channels(config, inputs), _multiplier(config)),
+        _kernel(config, "depthwise_kernel", channels_of(config, inputs), config.size("depth_multiplier", 1)),
         Weight("pointwise_kernel", pointwise, TensorRole.KERNEL, spatial=True),
-        *_bias(config, filters),
+        *bias_of(config, filters),
     )
 
 
@@ -134,7 +113,7 @@ def _build_separable(builder: LayerBuilder) -> Value:
     kernel = _depthwise_kernel(builder, "depthwise_kernel")
     value = _convolve(builder, builder.input, _window(config), channels, kernel, part="depthwise")
     shape = list(builder.output_shape)
-    shape[axis] = channels * _multiplier(config)
+    shape[axis] = channels * config.size("depth_multiplier", 1)
     value = Value(value.name, tuple(shape), value.axes)
     operands = (_full_kernel(builder, "pointwise_kernel"), *builder.optional("bias"))
     unit = Window((1, 1), (1, 1), (1, 1), "valid")
@@ -153,12 +132,12 @@ def _transpose_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
         padding = 2 * (kernel // 2) if window.padding == "same" else 0
         return (size - 1) * stride + kernel - padding + extra[axis]
 
-    return resized(config, inputs, _filters(config), enlarged)
+    return resized(config, inputs, config.size("filters"), enlarged)
 
 
 def _transpose_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    kernel = _kernel(config, "kernel", _filters(config), _channels(config, inputs))
-    return kernel, *_bias(config, _filters(config))
+    kernel = _kernel(config, "kernel", config.size("filters"), channels_of(config, inputs))
+    return kernel, *bias_of(config, config.size("filters"))
 
 
 def _build_transpose(builder: LayerBuilder) -> Value:

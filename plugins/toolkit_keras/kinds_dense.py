@@ -7,30 +7,22 @@ import math
 import numpy as np
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph import Permute, Rearrangement, Reshape
 from toolkit.tensors import TensorRole
 from toolkit_keras.activations import activated
 from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, elementwise, lay, plain
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, size_of
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight, bias_of, size_of
 
 _RENORMALISATION = ("moving_stddev", "renorm_mean", "renorm_stddev")
 
 
-def _units(config: LayerConfig) -> int:
-    return config.integer("units", minimum=1)
-
-
 def _dense_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    kernel = Weight("kernel", (size_of(inputs[0], -1), _units(config)), TensorRole.KERNEL)
-    if not config.flag("use_bias", default=True):
-        return (kernel,)
-    return kernel, Weight("bias", (_units(config),), TensorRole.BIAS)
+    units = config.size("units")
+    return Weight("kernel", (size_of(inputs[0], -1), units), TensorRole.KERNEL), *bias_of(config, units)
 
 
 def _dense_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    shape = inputs[0]
-    return (_units(config),) if not shape else (*shape[:-1], _units(config))
+    return (*(inputs[0] or ())[:-1], config.size("units"))
 
 
 def _build_dense(builder: LayerBuilder) -> Value:
@@ -132,12 +124,8 @@ def _kept_axes(config: LayerConfig, rank: int) -> tuple[int, ...]:
     return tuple(sorted(config.own_axis(axis, rank) for axis in config.integers("axis", -1)))
 
 
-def _given(config: LayerConfig) -> bool:
-    return config.values.get("mean") is not None
-
-
 def _normalization_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
-    if _given(config):
+    if config.values.get("mean") is not None:
         return ()
     shape = inputs[0]
     kept = None if shape is None else tuple(shape[axis] for axis in _kept_axes(config, len(shape)))
@@ -152,8 +140,8 @@ def _build_normalization(builder: LayerBuilder) -> Value:
         value = as_keras(builder, value)
     kept = _kept_axes(config, value.rank)
     sizes = tuple(value.shape[axis] for axis in kept)
-    order = _broadcast(value, kept)
-    if _given(config):
+    order = value.broadcasting(kept)
+    if config.values.get("mean") is not None:
         parts = []
         for key in ("mean", "variance"):
             given = np.asarray(config.values.get(key), dtype=np.float64)
@@ -172,18 +160,6 @@ def _build_normalization(builder: LayerBuilder) -> Value:
         return elementwise(value, builder.add("Add", scaled, mean))
     centred = builder.add("Sub", value.name, mean, part="centred")
     return elementwise(value, builder.add("Div", centred, deviation))
-
-
-def _broadcast(value: Value, kept: tuple[int, ...]) -> Rearrangement:
-    """From one number for each element along the kept axes to what broadcasts over the graph's value."""
-    places = [axis for axis in value.axes if axis in kept]
-    spread = tuple(value.shape[axis] if axis in kept else 1 for axis in value.axes)
-    return Rearrangement(
-        (
-            Permute(tuple(kept.index(axis) for axis in places)),
-            Reshape(tuple(value.shape[axis] for axis in places), spread),
-        )
-    )
 
 
 KINDS = (

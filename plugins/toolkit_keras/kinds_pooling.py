@@ -9,8 +9,16 @@ import numpy as np
 
 from toolkit_keras.graph_builder import LayerBuilder, Value, plain
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, size_of
-from toolkit_keras.windows import Window, after_window, image_shape, image_sizes, padding_of, resized
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape
+from toolkit_keras.windows import (
+    Window,
+    after_window,
+    channels_of,
+    image_shape,
+    image_sizes,
+    padding_of,
+    resized,
+)
 
 
 def _window(config: LayerConfig) -> Window:
@@ -18,13 +26,9 @@ def _window(config: LayerConfig) -> Window:
     return Window(size, config.pair("strides", size), (1, 1), config.choice("padding", "valid", "same"))
 
 
-def _channels(config: LayerConfig, inputs: Inputs) -> int | None:
-    return size_of(inputs[0], config.channel_axis)
-
-
 def _pool(name: str, operator: str, **attributes: Any) -> LayerKind:
     def shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
-        return after_window(config, inputs, _window(config), _channels(config, inputs))
+        return after_window(config, inputs, _window(config), channels_of(config, inputs))
 
     def build(builder: LayerBuilder) -> Value:
         window, value = _window(builder.config), builder.images()
@@ -42,7 +46,7 @@ def _global_pool(name: str, operator: str) -> LayerKind:
 
     def shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
         image_sizes(config, inputs[0])
-        channels = _channels(config, inputs)
+        channels = channels_of(config, inputs)
         return image_shape(config, channels, 1, 1) if keep(config) else (channels,)
 
     def build(builder: LayerBuilder) -> Value:
@@ -58,10 +62,15 @@ def _global_pool(name: str, operator: str) -> LayerKind:
 def _resized_by(
     change: Callable[[LayerConfig, int, int], int],
 ) -> Callable[[LayerConfig, Inputs], MaybeShape]:
-    """The shape after a change of the height (axis 0) and the width (axis 1)."""
+    """The shape after ``change(config, axis, size)`` of height (axis 0) and width (axis 1)."""
     return lambda config, inputs: resized(
-        config, inputs, _channels(config, inputs), lambda axis, size: change(config, axis, size)
+        config, inputs, channels_of(config, inputs), lambda axis, size: change(config, axis, size)
     )
+
+
+_padded = _resized_by(lambda config, axis, size: size + sum(config.margins("padding")[axis]))
+_cropped = _resized_by(lambda config, axis, size: size - sum(config.margins("cropping")[axis]))
+_enlarged = _resized_by(lambda config, axis, size: size * config.pair("size", (2, 2))[axis])
 
 
 def _build_padding(builder: LayerBuilder) -> Value:
@@ -83,22 +92,14 @@ def _build_cropping(builder: LayerBuilder) -> Value:
 
 _RESIZE = {
     "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
-    "nearest": {
-        "mode": "nearest",
-        "coordinate_transformation_mode": "asymmetric",
-        "nearest_mode": "floor",
-    },
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
 }
-
-
-def _factors(config: LayerConfig) -> tuple[int, int]:
-    return config.pair("size", (2, 2))
 
 
 def _build_resizing(builder: LayerBuilder) -> Value:
     mode = _RESIZE[builder.config.choice("interpolation", "nearest", "bilinear")]
     value = builder.images()
-    scales = builder.constant(np.array([1, 1, *_factors(builder.config)]), "scales")
+    scales = builder.constant(np.array([1, 1, *builder.config.pair("size", (2, 2))]), "scales")
     return Value(builder.add("Resize", value.name, "", scales, **mode), builder.output_shape, value.axes)
 
 
@@ -107,17 +108,7 @@ KINDS = (
     _pool("AveragePooling2D", "AveragePool", count_include_pad=0),
     _global_pool("GlobalAveragePooling2D", "GlobalAveragePool"),
     _global_pool("GlobalMaxPooling2D", "GlobalMaxPool"),
-    LayerKind(
-        "ZeroPadding2D",
-        _build_padding,
-        _resized_by(lambda config, axis, size: size + sum(config.margins("padding")[axis])),
-    ),
-    LayerKind(
-        "Cropping2D",
-        _build_cropping,
-        _resized_by(lambda config, axis, size: size - sum(config.margins("cropping")[axis])),
-    ),
-    LayerKind(
-        "UpSampling2D", _build_resizing, _resized_by(lambda config, axis, size: size * _factors(config)[axis])
-    ),
+    LayerKind("ZeroPadding2D", _build_padding, _padded),
+    LayerKind("Cropping2D", _build_cropping, _cropped),
+    LayerKind("UpSampling2D", _build_resizing, _enlarged),
 )

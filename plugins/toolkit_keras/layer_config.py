@@ -24,11 +24,11 @@ class LayerConfig:
     values: Mapping[str, Any]
     layer: str
 
-    def integer(self, key: str, default: int | None = None, *, minimum: int = 0) -> int:
-        """A whole number from ``minimum`` up; ``default`` if it is missing or null."""
+    def size(self, key: str, default: int | None = None) -> int:
+        """A whole number from 1 up; ``default`` if it is missing or null."""
         value = self._get(key, default)
-        if not _is_integer(value) or not minimum <= value < _LARGEST:
-            self.wrong(key, f"a whole number from {minimum} up")
+        if not _is_integer(value) or not 1 <= value < _LARGEST:
+            self.wrong(key, "a whole number from 1 up")
         return int(value)
 
     def number(self, key: str, default: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,14 +40,10 @@ class Weight:
     spatial: bool = False
 
 
-def no_weights(_config: LayerConfig, _inputs: Inputs) -> tuple[Weight, ...]:
-    """For layers without weights."""
-    return ()
-
-
-def same_shape(_config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    """For layers that work element by element."""
-    return inputs[0] if inputs else None
+def bias_of(config: LayerConfig, size: int | None) -> tuple[Weight, ...]:
+    """The bias, unless the layer is configured without one."""
+    used = config.flag("use_bias", default=True)
+    return (Weight("bias", (size,), TensorRole.BIAS),) if used else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +52,10 @@ class LayerKind:
 
     name: str
     build: Callable[[LayerBuilder], Value]
-    output_shape: Callable[[LayerConfig, Inputs], MaybeShape] = same_shape
-    weights: Callable[[LayerConfig, Inputs], tuple[Weight, ...]] = no_weights
+    output_shape: Callable[[LayerConfig, Inputs], MaybeShape] = lambda _, inputs: (
+        inputs[0] if inputs else None
+    )
+    weights: Callable[[LayerConfig, Inputs], tuple[Weight, ...]] = lambda *_: ()
     inputs: int | None = 1
 
 
@@ -65,3 +64,10 @@ def size_of(shape: MaybeShape, axis: int) -> int | None:
     if shape is None or not -len(shape) <= axis < len(shape):
         return None
     return shape[axis]
+
+
+def snake_case(name: str) -> str:
+    """``DepthwiseConv2D`` to ``depthwise_conv2d``, ``PReLU`` to ``p_re_lu``."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -67,34 +67,31 @@ def _model(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
     if not isinstance(layers, list):
         return entry | {"config": config}
     entry = {key: value for key, value in entry.items() if key != "compile_config"}
-    layers = [_layer(layer, legacy=legacy) if isinstance(layer, dict) else layer for layer in layers]
     if entry.get("class_name") == "Sequential":
         layers = _with_input_layer(layers, config)
     if entry.get("class_name") == "Model":
         entry = entry | {"class_name": "Functional"}
-    return entry | {"config": config | {"layers": [_without_batch_shape(layer) for layer in layers]}}
+    layers = [_layer(layer, legacy=legacy) if isinstance(layer, dict) else layer for layer in layers]
+    return entry | {"config": config | {"layers": layers}}
 
 
 def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
-    if entry.get("class_name") in MODEL_CLASSES:
-        return _model(entry, legacy=legacy)
     config = entry.get("config")
     kind = entry.get("class_name")
+    shape = config.pop("batch_input_shape", None) if isinstance(config, dict) else None
+    if kind in MODEL_CLASSES:
+        return _model(entry, legacy=legacy)
     if not isinstance(config, dict) or not isinstance(kind, str):
         return entry
     if kind == "BatchNormalizationV1":
         kind = "BatchNormalization"
     if legacy:
         config = {key: value for key, value in config.items() if key not in _DROPPED.get(kind, ())}
-    if kind == "InputLayer" and "batch_input_shape" in config:
-        shape = config.pop("batch_input_shape")
+    if kind == "InputLayer" and shape is not None:
         config.setdefault("batch_shape", shape)
-    if (
-        kind in ("BatchNormalization", "Softmax")
-        and isinstance(config.get("axis"), list)
-        and len(config["axis"]) == 1
-    ):
-        config["axis"] = config["axis"][0]
+    axis = config.get("axis")
+    if kind in ("BatchNormalization", "Softmax") and isinstance(axis, list) and len(axis) == 1:
+        config["axis"] = axis[0]
     if legacy:
         config = {key: _legacy_value(key, value) for key, value in config.items()}
         if kind == "LeakyReLU" and "alpha" in config:
@@ -129,27 +126,15 @@ def _legacy_value(key: str, value: Any) -> Any:
 
 def _with_input_layer(layers: list[Any], config: Mapping[str, Any]) -> list[Any]:
     """Keras 2 told the first layer of a Sequential its input's shape."""
-    first = layers[0] if layers else None
-    if not isinstance(first, dict) or first.get("class_name") == "InputLayer":
-        return layers
+    first = layers[0] if layers and isinstance(layers[0], dict) else {}
     inner = first.get("config")
-    shape = inner.get("batch_input_shape") if isinstance(inner, dict) else None
-    if shape is None:
-        shape = config.get("build_input_shape")
+    if not isinstance(inner, dict) or first.get("class_name") == "InputLayer":
+        return layers
+    shape = inner.get("batch_input_shape") or config.get("build_input_shape")
     if not isinstance(shape, list):
         return layers
-    name = f"{inner.get('name', 'model')}_input" if isinstance(inner, dict) else "input"
-    entry: dict[str, Any] = {
-        "class_name": "InputLayer",
-        "config": {"batch_shape": shape, "dtype": "float32", "name": name},
-    }
+    settings = {"batch_shape": shape, "dtype": "float32", "name": f"{inner.get('name', 'model')}_input"}
+    entry: dict[str, Any] = {"class_name": "InputLayer", "config": settings}
     if "module" in first:
         entry = {"module": "keras.layers", **entry, "registered_name": None}
     return [entry, *layers]
-
-
-def _without_batch_shape(layer: Any) -> Any:
-    if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
-        return layer
-    config = {key: value for key, value in layer["config"].items() if key != "batch_input_shape"}
-    return layer | {"config": config}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,11 +16,10 @@ from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
 from toolkit_keras.byte_source import FileBytes
 from toolkit_keras.configuration import load_json, refuse_code
-from toolkit_keras.file_errors import damaged_file, foreign_weights, naming
-from toolkit_keras.global_heaps import check_global_heaps
+from toolkit_keras.file_errors import damaged_file, foreign_weights, naming, shown
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.modernise import modernise
-from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored
+from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored, check_global_heaps
 from toolkit_keras.sniff import require_hdf5
 
 
@@ -58,7 +58,7 @@ def read_h5(path: Path) -> Model:
             architecture = architecture_of(modernise(raw, _attribute(file, "keras_version")))
             theano = _attribute(file, "backend") == "theano"
             placed: dict[str, Sequence[Placed]] = {}
-            for top, group in groupby(architecture.expected, key=lambda expected: expected.layer.path[0]):
+            for top, group in groupby(architecture.expected, key=lambda expected: expected.node.path[0]):
                 placed |= _place(top, list(group), _entries(file, top), theano=theano)
             if _entries(file, "top_level_model_weights"):
                 raise UnsupportedError(
@@ -109,31 +109,36 @@ def _place(
     they are unique; otherwise the order, as in Keras itself.
     """
     if len(expected) == 1 and expected[0].weights is None:
-        return {expected[0].layer.name: _unknown(entries)}
+        return {expected[0].node.name: _unknown(entries)}
     generators = [entry for entry in entries if guessed_role(entry.parts[-1]) is TensorRole.GENERATOR_STATE]
     entries = [entry for entry in entries if entry not in generators]
     unknown = [layer for layer in expected if layer.weights is None]
     if unknown:
         raise UnsupportedError(
-            f"model '{top}' contains layer '{unknown[0].layer.name}' of class "
-            f"{unknown[0].layer.kind}, whose tensors cannot be told from those of other layers",
+            f"model '{top}' contains layer '{unknown[0].node.name}' of class "
+            f"{unknown[0].node.kind}, whose tensors cannot be told from those of other layers",
             hint="save it in the .keras format, or without the nested model around it",
         )
     wanted = [(layer, weight) for layer in expected for weight in layer.weights or ()]
-    matched = _by_name(wanted, entries, nested=expected[0].layer.path != (top,)) or _by_order(
-        expected, entries
-    )
+    weights = [weight for _, weight in wanted]
+    matched = None
+    if len(weights) == len(entries):
+        named = _by_name(wanted, entries, nested=expected[0].node.path != (top,))
+        # As Keras does: what is trained first, then the rest, each in layer order.
+        order = zip(legacy_order(expected), entries, strict=True)
+        ordered = [entry for _, entry in sorted(order, key=itemgetter(0))]
+        matched = next((found for found in (named, ordered) if _fit(weights, found)), None)
     if matched is None:
-        should = _listed([(weight.name, weight.shape) for _, weight in wanted])
+        should = _listed([(weight.name, weight.shape) for weight in weights])
         has = _listed([(entry.parts[-1], entry.stored.shape) for entry in entries])
         raise foreign_weights(f"layer '{top}' should hold {should}, the file has {has}")
     placed: dict[str, list[Placed]] = {}
     for (layer, weight), entry in zip(wanted, matched, strict=True):
         rotated = theano and weight.spatial
-        placed.setdefault(layer.layer.name, []).append((weight.name, weight.role, entry.stored, rotated))
+        placed.setdefault(layer.node.name, []).append((weight.name, weight.role, entry.stored, rotated))
     for index, entry in enumerate(generators):
         above = entry.parts[:-1]  # names its layer
-        owner = next((layer for layer in expected if layer.layer.path[-1] in above), expected[0]).layer.name
+        owner = next((layer for layer in expected if layer.node.path[-1] in above), expected[0]).node.name
         name = entry.parts[-1] if index == 0 or len(expected) > 1 else f"{entry.parts[-1]}_{index}"
         placed.setdefault(owner, []).append((name, TensorRole.GENERATOR_STATE, entry.stored, False))
     return placed
@@ -152,51 +157,28 @@ def _unknown(entries: list[_Entry]) -> list[Placed]:
     return found
 
 
-def _by_name(
-    wanted: list[tuple[Expected, Weight]], entries: list[_Entry], *, nested: bool
-) -> list[_Entry] | None:
-    """Match by layer and last part of the name; None unless that is one to one and shapes fit."""
-
-    def key(entry: _Entry) -> tuple[str, str]:
+def _by_name(wanted: list[tuple[Expected, Weight]], entries: list[_Entry], *, nested: bool) -> list[_Entry]:
+    """Entries by layer and last part of the name; fewer than wanted unless that is one to one."""
+    stored: dict[tuple[str, str], _Entry] = {}
+    for entry in entries:
         layer = entry.parts[-2] if nested and len(entry.parts) > 1 else ""
-        return layer, entry.parts[-1]
-
-    stored = {key(entry): entry for entry in entries}
-    if len(stored) != len(entries) or len(wanted) != len(entries):
-        return None
+        stored[layer, entry.parts[-1]] = entry
+    if len(stored) != len(entries):
+        return []
     matched = []
-    for layer, weight in wanted:
-        owner = layer.layer.path[-1].rpartition("/")[2] if nested else ""
-        found = next(
-            (stored[owner, name] for name in (weight.name, *weight.aliases) if (owner, name) in stored), None
-        )
-        if found is None or not fits(weight, found.stored.shape):
-            return None
-        matched.append(found)
-    return matched if len({entry.name for entry in matched}) == len(entries) else None
+    for expected, weight in wanted:
+        owner = expected.node.path[-1].rpartition("/")[2] if nested else ""
+        names = (weight.name, *weight.aliases)
+        matched += [stored.pop((owner, name)) for name in names if (owner, name) in stored][:1]
+    return [] if stored else matched
 
 
-def _by_order(expected: Sequence[Expected], entries: list[_Entry]) -> list[_Entry] | None:
-    """Match as Keras does: what is trained first, then the rest, each in layer order."""
-    order = legacy_order(expected)
-    weights = [weight for layer in expected for weight in layer.weights or ()]
-    if len(order) != len(entries):
-        return None
-    matched: dict[int, _Entry] = {}
-    for position, entry in zip(order, entries, strict=True):
-        if not fits(weights[position], entry.stored.shape):
-            return None
-        matched[position] = entry
-    return [matched[position] for position in range(len(weights))]
+def _fit(weights: list[Weight], entries: list[_Entry]) -> bool:
+    return len(weights) == len(entries) and all(
+        fits(weight, entry.stored.shape) for weight, entry in zip(weights, entries, strict=True)
+    )
 
 
 def _listed(tensors: Sequence[tuple[str, Sequence[int | None] | None]]) -> str:
-    shown = [f"{name} {_shape(shape)}" for name, shape in tensors[:6]]
-    more = f" and {len(tensors) - 6} more" if len(tensors) > 6 else ""
-    return (", ".join(shown) or "no tensors") + more
-
-
-def _shape(shape: Sequence[int | None] | None) -> str:
-    if shape is None:
-        return "(of any shape)"
-    return "×".join("?" if size is None else str(size) for size in shape) or "(one number)"
+    first = ", ".join(f"{name} {shown(shape)}" for name, shape in tensors[:6]) or "no tensors"
+    return f"{first} and {len(tensors) - 6} more" if len(tensors) > 6 else first

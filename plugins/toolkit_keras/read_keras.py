@@ -7,23 +7,20 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.tensors import TensorRole
-from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_role
+from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_role, is_operation
 from toolkit_keras.build import CARD_MEMBER, Placed, build_model
 from toolkit_keras.byte_source import ByteSource, FileBytes, MemoryBytes
 from toolkit_keras.configuration import load_json, refuse_code
-from toolkit_keras.file_errors import damaged_file, foreign_weights, naming
-from toolkit_keras.global_heaps import check_global_heaps
+from toolkit_keras.file_errors import damage, damaged_file, foreign_weights, naming, shown
 from toolkit_keras.keras_network import KerasNetwork
+from toolkit_keras.layer_kind import snake_case
 from toolkit_keras.modernise import modernise
-from toolkit_keras.registry import is_operation
-from toolkit_keras.safe_hdf5 import SafeHdf5
-from toolkit_keras.snake_case import snake_case
+from toolkit_keras.safe_hdf5 import SafeHdf5, check_global_heaps
 from toolkit_keras.sniff import require_zip
 
 CONFIG = "config.json"
@@ -67,9 +64,9 @@ def read_keras(path: Path) -> Model:
             root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
             groups = dict(layer_groups(architecture.network, (root,)))
             placed = {
-                expected.layer.name: _place(file, expected, groups[expected.layer.name])
+                expected.node.name: _place(file, expected, groups[expected.node.name])
                 for expected in architecture.expected
-                if expected.layer.name in groups
+                if expected.node.name in groups
             }
             if file.members("vars"):
                 raise UnsupportedError(
@@ -109,17 +106,16 @@ def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[
     count = len(file.members(*variables))
     if count != len(expected.weights):
         raise foreign_weights(
-            f"layer '{expected.layer.name}' should hold {len(expected.weights)} tensors, "
+            f"layer '{expected.node.name}' should hold {len(expected.weights)} tensors, "
             f"{'/'.join(variables)} has {count}"
         )
     found: list[Placed] = []
     for index, weight in enumerate(expected.weights):
         stored = file.stored(*variables, str(index))
         if not fits(weight, stored.shape):
-            shape = "×".join("?" if size is None else str(size) for size in weight.shape or ())
+            should, has = shown(weight.shape), shown(stored.shape)
             raise foreign_weights(
-                f"{expected.layer.name}/{weight.name} should be {shape}, "
-                f"the file has {'×'.join(map(str, stored.shape))}"
+                f"{expected.node.name}/{weight.name} should be {should}, the file has {has}"
             )
         found.append((weight.name, weight.role, stored, False))
     if file.has(*group, "seed_generator", "vars", "0"):
@@ -150,7 +146,7 @@ class _Archive:
     def __init__(self, source: ByteSource) -> None:
         self._stream = source.open()
         try:
-            with _damage("the archive"):
+            with damage("the archive", _DAMAGE):
                 self._zip = zipfile.ZipFile(self._stream)
                 names = Counter(self._zip.namelist())
             doubled = [member for member, count in names.items() if count > 1]
@@ -176,7 +172,7 @@ class _Archive:
         info = self._info(member)
         if info.file_size > limit:
             raise LimitReachedError(f"{member} declares {info.file_size:,} bytes, more than {limit:,}")
-        with _damage(member), self._zip.open(info) as stream:
+        with damage(member, _DAMAGE), self._zip.open(info) as stream:
             content = stream.read(limit + 1)
         if len(content) != info.file_size:
             raise damaged_file(f"{member} is {len(content):,} bytes long, not {info.file_size:,}")
@@ -188,7 +184,7 @@ class _Archive:
         if info.compress_type != zipfile.ZIP_STORED:
             return MemoryBytes(self.read(member, _MAX_INFLATED))
         # Read once, so that a flipped bit in the weights is found.
-        with _damage(member), self._zip.open(info) as stream:
+        with damage(member, _DAMAGE), self._zip.open(info) as stream:
             while stream.read(1 << 20):
                 pass
         self._stream.seek(info.header_offset)
@@ -209,11 +205,3 @@ class _Archive:
         if info.flag_bits & 0x1:
             raise UnsupportedError(f"{member} is encrypted", hint="supported: plain archives")
         return info
-
-
-@contextmanager
-def _damage(what: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        raise damaged_file(f"{what} cannot be read: {error}") from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit_keras.byte_source import ByteSource
-from toolkit_keras.file_errors import damaged_file
+from toolkit_keras.file_errors import damage, damaged_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_TENSOR_BYTES = 8 << 30
@@ -23,6 +23,11 @@ MAX_NAMES = 100_000
 
 _MAX_EXPANSION = 1100  # deflate's own limit is 1032 to 1
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
+_HEAP = b"GCOL"
+_HEAP_HEADER = struct.Struct("<4sB3sQ")
+_HEAP_OBJECT = struct.Struct("<HHIQ")
+_CHUNK = 8 << 20
+_LARGEST_HEAP = 64 << 20
 # What h5py raises on damaged files; anything else is a bug of ours.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
@@ -56,7 +61,7 @@ class SafeHdf5:
         self._groups: dict[tuple[str, ...], h5py.Group] = {}
         self._stream = source.open()
         try:
-            with _damage("the file"):
+            with damage("the file", _DAMAGE):
                 self._file = h5py.File(self._stream, "r")
         except UnreadableInputError:
             self._stream.close()
@@ -67,7 +72,7 @@ class SafeHdf5:
 
     def __exit__(self, *_exception: object) -> None:
         self._groups.clear()
-        with _damage("the file"):
+        with damage("the file", _DAMAGE):
             self._file.close()
         self._stream.close()
 
@@ -75,8 +80,6 @@ class SafeHdf5:
         """Whether there is a group or a dataset at a path of hard links."""
         if not path or path in self._groups:
             return True
-        if not self.has(*path[:-1]):
-            return False
         above = self._walk(path[:-1])
         return isinstance(above, h5py.Group) and _has_link(above, path[-1])
 
@@ -85,7 +88,7 @@ class SafeHdf5:
         if not self.has(*path):
             return ()
         group = self._group(path)
-        with _damage("/".join(path)):
+        with damage("/".join(path), _DAMAGE):
             if len(group) > MAX_NAMES:
                 raise LimitReachedError(f"{'/'.join(path)} holds {len(group)} entries")
             return tuple(sorted(str(name) for name in group))
@@ -93,14 +96,12 @@ class SafeHdf5:
     def text(self, path: tuple[str, ...], attribute: str) -> str | None:
         """A text attribute, or None if it is missing."""
         value = self._attribute(path, attribute)
-        if value is None:
-            return None
         if isinstance(value, bytes):
             try:
                 return value.decode()
             except UnicodeDecodeError as error:
                 raise damaged_file(f"attribute {attribute} is not UTF-8 text") from error
-        if isinstance(value, str):
+        if value is None or isinstance(value, str):
             return value
         raise damaged_file(f"attribute {attribute} is {type(value).__name__}, not text")
 
@@ -122,8 +123,8 @@ class SafeHdf5:
         name = "/".join(path)
         dataset = self._walk(path)
         if not isinstance(dataset, h5py.Dataset):
-            raise damaged_file(f"{name} is a group, not a tensor")
-        with _damage(name):
+            raise damaged_file(f"{name} is {'missing' if dataset is None else 'a group, not a tensor'}")
+        with damage(name, _DAMAGE):
             if dataset.is_virtual or dataset.external:
                 raise UnsupportedError(
                     f"{name} keeps its values in another file",
@@ -155,7 +156,7 @@ class SafeHdf5:
         """Read a tensor through HDF5: for those that are not contiguous."""
         name = "/".join(stored.path)
         dataset = self._walk(stored.path)
-        with _damage(name):
+        with damage(name, _DAMAGE):
             if not isinstance(dataset, h5py.Dataset) or tuple(dataset.shape) != stored.shape:
                 raise damaged_file(f"{name} has changed while it was read")
             array = np.asarray(dataset[()])
@@ -173,18 +174,17 @@ class SafeHdf5:
             raise damaged_file(f"{name} declares {stored.nbytes:,} bytes and stores {allocated:,}")
 
     def _walk(self, path: tuple[str, ...]) -> Any:
-        """The object at a path; groups that were found before are not looked up again."""
-        if not path:
-            return self._file
-        if path in self._groups:
-            return self._groups[path]
-        above = self._group(path[:-1])
-        if not _has_link(above, path[-1]):
-            raise damaged_file(f"{'/'.join(path)} is missing")
-        with _damage(path[-1]):
-            found = above[path[-1]]
-        if isinstance(found, h5py.Group):
-            self._groups[path] = found
+        """The object at a path, or None; groups that were found before are not looked up again."""
+        found: Any = self._file
+        for length, part in enumerate(path, 1):
+            above, found = found, self._groups.get(path[:length])
+            if found is None:
+                if not isinstance(above, h5py.Group) or not _has_link(above, part):
+                    return None
+                with damage(part, _DAMAGE):
+                    found = above[part]
+                if isinstance(found, h5py.Group):
+                    self._groups[path[:length]] = found
         return found
 
     def _group(self, path: tuple[str, ...]) -> h5py.Group:
@@ -195,7 +195,7 @@ class SafeHdf5:
 
     def _attribute(self, path: tuple[str, ...], attribute: str) -> Any:
         group = self._group(path)
-        with _damage(f"attribute {attribute}"):
+        with damage(f"attribute {attribute}", _DAMAGE):
             if attribute not in group.attrs:
                 return None
             header = group.attrs.get_id(attribute)
@@ -210,20 +210,11 @@ class SafeHdf5:
         return bytes(value) if isinstance(value, np.bytes_) else value
 
 
-@contextmanager
-def _damage(what: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        reason = str(error).strip("'\"").splitlines()[0][:120] if str(error) else type(error).__name__
-        raise damaged_file(f"{what} cannot be read: {reason}") from error
-
-
 def _has_link(group: h5py.Group, part: str) -> bool:
     """Whether a group has a hard link of that name; one of another kind is refused."""
     if part in ("", ".", "..") or "/" in part:
         raise damaged_file(f"{part!r} is not a name")
-    with _damage(part):
+    with damage(part, _DAMAGE):
         link = group.get(part, getlink=True)
     if link is None or isinstance(link, h5py.HardLink):
         return link is not None
@@ -247,3 +238,52 @@ def _texts(value: Any, attribute: str) -> tuple[str, ...]:
 def _filters(dataset: h5py.Dataset) -> list[int]:
     properties = dataset.id.get_create_plist()
     return [int(properties.get_filter(index)[0]) for index in range(properties.get_nfilters())]
+
+
+def check_global_heaps(source: ByteSource) -> None:
+    """Follow every global heap of an HDF5 file as HDF5 does.
+
+    Texts in attributes are stored in global heaps: sequences of objects, each with its length. In a
+    damaged heap an object may have the length 0, and HDF5 1.14 then steps from it to itself for
+    ever, in C code that nothing can interrupt. One flipped bit is enough.
+    """
+    with source.open() as stream:
+        for start in list(_places(stream)):
+            if not _is_sound(stream, start, source.size):
+                raise damaged_file(f"the heap of texts at byte {start:,} is damaged")
+
+
+def _places(stream: BinaryIO) -> Iterator[int]:
+    """Offsets of heaps: wherever there is their signature."""
+    position, tail = 0, b""
+    stream.seek(0)
+    while chunk := stream.read(_CHUNK):
+        part = tail + chunk
+        found = part.find(_HEAP)
+        while found >= 0:
+            yield position - len(tail) + found
+            found = part.find(_HEAP, found + 1)
+        position += len(chunk)
+        tail = part[-len(_HEAP) + 1 :]
+
+
+def _is_sound(stream: BinaryIO, start: int, size: int) -> bool:
+    """Whether HDF5 reaches the heap's end, or refuses it by itself."""
+    stream.seek(start)
+    head = stream.read(_HEAP_HEADER.size)
+    if len(head) < _HEAP_HEADER.size:
+        return True
+    _, version, _, length = _HEAP_HEADER.unpack(head)
+    if version != 1 or start + length > size:
+        return True
+    if length > _LARGEST_HEAP:
+        return False
+    content = head + stream.read(max(0, length - len(head)))
+    position = _HEAP_HEADER.size
+    while position + _HEAP_OBJECT.size <= length:
+        index, _, _, bytes_in_it = _HEAP_OBJECT.unpack_from(content, position)
+        step = bytes_in_it if index == 0 else _HEAP_OBJECT.size + (bytes_in_it + 7) // 8 * 8
+        if step == 0 or position + step > length:
+            return False
+        position += step
+    return True

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, MaybeShape, Shape
+from toolkit_keras.layer_kind import Inputs, MaybeShape, Shape, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class Window:
     def reach(self, axis: int) -> int:
         """How many pixels it spans."""
         return (self.size[axis] - 1) * self.dilation[axis] + 1
+
+
+def channels_of(config: LayerConfig, inputs: Inputs) -> int | None:
+    """The number of channels that come in, if it is known."""
+    return size_of(inputs[0], config.channel_axis)
 
 
 def image_shape(config: LayerConfig, channels: int | None, *sizes: int | None) -> Shape:

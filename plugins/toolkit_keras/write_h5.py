@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from toolkit.errors import UnsupportedError
 from toolkit.model import Card, Model
 from toolkit.tensors import Tensors
-from toolkit_keras.architecture import legacy_order
+from toolkit_keras.architecture import is_operation, legacy_order
 from toolkit_keras.build import CARD_ATTRIBUTE
-from toolkit_keras.keras_network import KerasNetwork
-from toolkit_keras.registry import is_operation
 from toolkit_keras.write_plan import LAYOUT_VERSION, PlannedLayer, plan_of
 
 ATTRIBUTE_LIMIT = 64_512
@@ -35,10 +33,16 @@ def write_h5(model: Model, path: Path) -> None:
     for layer in layers:
         if layer.weights is None and any("/vars/" in name for name in layer.tensors):
             raise UnsupportedError(
-                f"layer '{layer.layer.name}' is of class {layer.layer.kind}, "
+                f"layer '{layer.node.name}' is of class {layer.node.kind}, "
                 "whose order of weights in an .h5 file is not known",
                 hint="write it as .keras",
             )
+    # As Keras lists them: functions are no layers, and a Sequential hides its input.
+    names = [
+        layer.path[-1]
+        for layer in network.layers
+        if not is_operation(layer) and not (network.sequential and layer.kind == "InputLayer")
+    ]
     # Through a file of Python's: HDF5's own driver loses errors of the disk while it closes.
     with path.open("xb+") as raw, h5py.File(raw, "w", libver="earliest", track_order=False) as file:
         file.attrs["backend"] = "tensorflow"
@@ -49,18 +53,11 @@ def write_h5(model: Model, path: Path) -> None:
         weights = file.create_group("model_weights")
         weights.attrs["backend"] = "tensorflow"
         weights.attrs["keras_version"] = LAYOUT_VERSION
-        write_names(weights, "layer_names", list(_layer_names(network)))
-        groups = {name: list(group) for name, group in groupby(layers, key=lambda item: item.layer.path[0])}
-        for name in sorted(_layer_names(network)):
+        write_names(weights, "layer_names", names)
+        groups = {name: list(group) for name, group in groupby(layers, key=lambda item: item.node.path[0])}
+        for name in sorted(names):
             _write_layer(weights.create_group(name), model.tensors, groups.get(name, []))
         write_names(weights.create_group("top_level_model_weights"), "weight_names", [])
-
-
-def _layer_names(network: KerasNetwork) -> Iterable[str]:
-    """As Keras lists them: functions are no layers, and a Sequential hides its input."""
-    for layer in network.layers:
-        if not is_operation(layer) and not (network.sequential and layer.kind == "InputLayer"):
-            yield layer.path[-1]
 
 
 def _write_layer(group: Any, tensors: Tensors, layers: Sequence[PlannedLayer]) -> None:

@@ -54,7 +54,7 @@ def plan_of(model: Model) -> tuple[KerasNetwork, tuple[PlannedLayer, ...]]:
     architecture = architecture_of(model.description)
     held = {layer.name: [spec.name for spec in layer.tensors] for layer in model.layers}
     layers = tuple(
-        _planned(model, expected, held.get(expected.layer.name, [])) for expected in architecture.expected
+        _planned(model, expected, held.get(expected.node.name, [])) for expected in architecture.expected
     )
     planned = {tensor for layer in layers for tensor in (*layer.tensors, *layer.generators)}
     stray = [tensor for tensor in model.tensors.specs if tensor not in planned]
@@ -64,7 +64,7 @@ def plan_of(model: Model) -> tuple[KerasNetwork, tuple[PlannedLayer, ...]]:
 
 
 def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
-    layer, weights, specs = expected.layer, expected.weights, model.tensors.specs
+    layer, weights, specs = expected.node, expected.weights, model.tensors.specs
     generators = tuple(
         name for name in held if name in specs and specs[name].role is TensorRole.GENERATOR_STATE
     )

@@ -22,8 +22,8 @@ from keras_files import (
 )
 
 from toolkit.tensors import TensorRole
+from toolkit_keras.layer_kind import snake_case
 from toolkit_keras.read_keras import read_keras
-from toolkit_keras.snake_case import snake_case
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
