@@ -69,13 +69,7 @@ def build_model(
     card: str | bytes | None,
     dropped: list[str],
 ) -> Model:
-    """Put a model together.
-
-    Args:
-        placed: Every layer's tensors, by the layer's path.
-        card: The embedded card's JSON, or None.
-        dropped: What else the file holds.
-    """
+    """Put a model together from every layer's tensors by its path, and the embedded card's JSON."""
     specs: dict[str, tuple[TensorSpec, ...]] = {}
     tensors: dict[str, tuple[TensorSpec, Stored, bool]] = {}
     for layer, entries in placed.items():

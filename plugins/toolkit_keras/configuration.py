@@ -18,7 +18,6 @@ MAX_LAYERS = 2_000
 MAX_DEPTH = 20
 
 _CODE = ("Lambda", "__lambda__")
-_HARMLESS = {"training": False}
 
 
 def load_json(text: str | bytes, what: str) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
             f"the model is of class {kind!r}, whose connections only its own code knows",
             hint="supported: Sequential and Functional models",
         )
-    config = _mapping(description, "config", str(kind))
+    config = _config(description, str(kind))
     return _network(str(kind), config, (), trainable=True, repeated=False)
 
 
@@ -139,7 +138,7 @@ def _layer(
     if not isinstance(entry, dict):
         raise damaged_config(f"model '{model}' has a layer that is no JSON object")
     kind = entry.get("class_name")
-    config = _mapping(entry, "config", f"a layer of model '{model}'")
+    config = _config(entry, f"a layer of model '{model}'")
     name = entry.get("name") or config.get("name")
     module = str(entry.get("module") or "")
     # A custom class is registered, or has another module.
@@ -193,21 +192,22 @@ def _today_call(node: Mapping[str, Any], layer: str) -> Call:
         rest = _collect(value, sources, layer)
         if rest or (len(sources) > found and key == "mask"):
             options[key] = value if not isinstance(value, dict | list) else "given"
-    return Call(tuple(sources), _without_harmless(options))
+    if options.get("training") is False:  # as at inference
+        del options["training"]
+    return Call(tuple(sources), options)
 
 
 def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
     """Gather the tensors in an argument, in order; returns everything else in it."""
     if value is None:
         return []
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        history = _mapping(value, "config", f"layer '{layer}'").get("keras_history")
-        sources.append(_source(history, layer))
+    kind = value.get("class_name") if isinstance(value, dict) else None
+    if kind in ("__keras_tensor__", "__tuple__"):
+        config = _config(value, f"layer '{layer}'")
+        if kind == "__tuple__":
+            return _collect(config.get("value", value.get("items")), sources, layer)
+        sources.append(_source(config.get("keras_history"), layer))
         return []
-    if isinstance(value, dict) and value.get("class_name") == "__tuple__":
-        return _collect(
-            _mapping(value, "config", f"layer '{layer}'").get("value", value.get("items")), sources, layer
-        )
     if isinstance(value, list):
         return [rest for item in value for rest in _collect(item, sources, layer)]
     return [value]
@@ -225,11 +225,9 @@ def _legacy_call(node: list[Any], layer: str) -> Call:
         sources.append(_source(entry[:3], layer))
         if len(entry) == 4 and isinstance(entry[3], dict):
             options |= {key: value for key, value in entry[3].items() if value is not None}
-    return Call(tuple(sources), _without_harmless(options))
-
-
-def _without_harmless(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if _HARMLESS.get(key, ...) != value}
+    if options.get("training") is False:  # as at inference
+        del options["training"]
+    return Call(tuple(sources), options)
 
 
 def _sources(value: Any, model: str) -> Iterable[LayerOutput]:
@@ -257,8 +255,8 @@ def _source(value: Any, owner: str) -> LayerOutput:
     return LayerOutput(value[0], value[1], value[2])
 
 
-def _mapping(value: Mapping[str, Any], key: str, owner: str) -> Mapping[str, Any]:
-    inner = value.get(key)
+def _config(value: Mapping[str, Any], owner: str) -> Mapping[str, Any]:
+    inner = value.get("config")
     if not isinstance(inner, dict):
-        raise damaged_config(f"{owner}: {key} is not a JSON object")
+        raise damaged_config(f"{owner}: config is not a JSON object")
     return inner

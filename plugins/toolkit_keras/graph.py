@@ -29,9 +29,9 @@ def build_graph(architecture: Architecture, tensors: Mapping[str, tuple[TensorSp
     input's shape is then unknown; the graph's refusal says why it cannot be run.
     """
     builder = _NetworkBuilder(tensors)
-    refusal = _refusal(architecture)
     shape = architecture.input_shape
-    start = replace(plain(builder.graph.name("input"), shape), known=_fixed(shape))
+    known = bool(shape) and -1 not in shape
+    start = replace(plain(builder.graph.name("input"), shape), known=known)
     result = evaluate(architecture.network, (start,), builder.add)[0]
     config = LayerConfig({}, "output")
     ends = LayerBuilder(builder.graph, config, (result,), {}, result.shape, repeated=False)
@@ -50,15 +50,11 @@ def build_graph(architecture: Architecture, tensors: Mapping[str, tuple[TensorSp
         input_shape=shape,
         output_shape=result.shape if result.known else architecture.output_shape,
         outputs_probabilities=result.probabilities,
-        refusal=refusal or builder.refusal,
+        refusal=_refusal(architecture, known=known) or builder.refusal,
     )
 
 
-def _fixed(shape: tuple[int, ...]) -> bool:
-    return bool(shape) and -1 not in shape
-
-
-def _refusal(architecture: Architecture) -> ToolkitError | None:
+def _refusal(architecture: Architecture, *, known: bool) -> ToolkitError | None:
     """Why the network as a whole cannot be run."""
     layers = [expected.node for expected in architecture.expected]
     unknown = sorted({f"{layer.name} ({layer.kind})" for layer in layers if kind_of(layer) is None})
@@ -67,9 +63,10 @@ def _refusal(architecture: Architecture) -> ToolkitError | None:
             f"no graph can be built of {len(unknown)} of the model's layers: {', '.join(unknown[:10])}",
             hint=f"supported: {', '.join(supported_layers())}",
         )
-    shape, outputs = architecture.input_shape, len(architecture.network.outputs)
-    if not _fixed(shape):
-        return UnsupportedError(f"the model's input has no fixed size: {list(shape)}", hint=_FIXED)
+    if not known:
+        sizes = list(architecture.input_shape)
+        return UnsupportedError(f"the model's input has no fixed size: {sizes}", hint=_FIXED)
+    outputs = len(architecture.network.outputs)
     if outputs != 1:
         return UnsupportedError(f"the model has {outputs} outputs", hint="supported: one output")
     return None

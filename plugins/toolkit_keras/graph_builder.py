@@ -118,11 +118,6 @@ class LayerBuilder:
     repeated: bool
 
     @property
-    def layer(self) -> str:
-        """The layer's path."""
-        return self.config.layer
-
-    @property
     def input(self) -> Value:
         """The first input."""
         return self.inputs[0]
@@ -137,12 +132,12 @@ class LayerBuilder:
 
     def add(self, operator: str, *inputs: str, part: str = "", **attributes: Any) -> str:
         """Add a node whose output has the layer's name, or that of a part of it."""
-        node = Node(operator, inputs, (), attributes, layer=self.layer)
-        return self.graph.add(node, f"{self.layer}/{part}" if part else self.layer)
+        node = Node(operator, inputs, (), attributes, layer=self.config.layer)
+        return self.graph.add(node, f"{self.config.layer}/{part}" if part else self.config.layer)
 
     def constant(self, array: ArrayLike, part: str, dtype: type = np.float32) -> str:
         """Add a constant of the layer's own."""
-        name = self.graph.name(f"{self.layer}/{part}")
+        name = self.graph.name(f"{self.config.layer}/{part}")
         self.graph.constants[name] = np.asarray(array, dtype=dtype)
         return name
 
@@ -170,7 +165,7 @@ class LayerBuilder:
 
     def refuse(self, what: str, supported: str) -> NoReturn:
         """Refuse an option of the layer that is not supported."""
-        raise UnsupportedError(f"layer '{self.layer}': {what}", hint=f"supported: {supported}")
+        raise UnsupportedError(f"layer '{self.config.layer}': {what}", hint=f"supported: {supported}")
 
 
 def lay(builder: LayerBuilder, value: Value, axes: tuple[int, ...]) -> Value:

@@ -39,8 +39,7 @@ class LayerNode:
 
     Attributes:
         path: Names of the models around it and its own, from the outside in.
-        kind: Its class.
-        module: The class's module; empty in legacy files.
+        module: Its class's module; empty in legacy files.
         calls: One or more for a layer in use; none for an input.
         network: The nested model that the layer is, or None.
         trainable: Whether it and all the models around it are.

@@ -40,12 +40,8 @@ def _build_dense(builder: LayerBuilder) -> Value:
 
 def _scale_and_shift(config: LayerConfig, shape: MaybeShape) -> tuple[Weight, ...]:
     """Gamma and beta, if they are switched on."""
-    found = []
-    if config.flag("scale", default=True):
-        found.append(Weight("gamma", shape, TensorRole.SCALE))
-    if config.flag("center", default=True):
-        found.append(Weight("beta", shape, TensorRole.SHIFT))
-    return tuple(found)
+    known = (("scale", "gamma", TensorRole.SCALE), ("center", "beta", TensorRole.SHIFT))
+    return tuple(Weight(name, shape, role) for key, name, role in known if config.flag(key, default=True))
 
 
 def _batch_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
@@ -94,9 +90,9 @@ def _layer_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
     shape = inputs[0]
     if config.values.get("rms_scaling") is True:
         return (Weight("gamma", None, TensorRole.SCALE),)
-    if shape is None:
-        return _scale_and_shift(config, None)
-    return _scale_and_shift(config, tuple(shape[axis] for axis in _layer_axes(config, len(shape))))
+    if shape is not None:
+        shape = tuple(shape[axis] for axis in _layer_axes(config, len(shape)))
+    return _scale_and_shift(config, shape)
 
 
 def _build_layer(builder: LayerBuilder) -> Value:

@@ -15,10 +15,6 @@ def pass_through(builder: LayerBuilder) -> Value:
     return builder.input
 
 
-def _flat_shape(_config: LayerConfig, inputs: Inputs) -> MaybeShape:
-    return (_elements(inputs[0]),)
-
-
 def _elements(shape: MaybeShape) -> int | None:
     sizes = [size for size in shape or () if size is not None]
     return math.prod(sizes) if shape is not None and len(sizes) == len(shape) else None
@@ -115,7 +111,7 @@ _IDLE = (
 
 KINDS = (
     LayerKind("InputLayer", _build_input, _input_shape),
-    LayerKind("Flatten", _build_flatten, _flat_shape),
+    LayerKind("Flatten", _build_flatten, lambda _, inputs: (_elements(inputs[0]),)),
     LayerKind("Permute", _build_permute, _permuted_shape),
     LayerKind("Reshape", _build_reshape, _reshaped_shape),
     *(LayerKind(name, pass_through) for name in _IDLE),

@@ -30,16 +30,7 @@ WEIGHTS = "model.weights.h5"
 _MAX_CONFIG_BYTES = 16 << 20
 _MAX_INFLATED = 512 << 20
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    KeyError,
-)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, KeyError)
 
 
 def read_keras(path: Path) -> Model:

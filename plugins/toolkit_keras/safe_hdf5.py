@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,10 +98,8 @@ class SafeHdf5:
         """A text attribute, or None if it is missing."""
         value = self._attribute(path, attribute)
         if isinstance(value, bytes):
-            try:
+            with damage(f"attribute {attribute}", _DAMAGE):
                 return value.decode()
-            except UnicodeDecodeError as error:
-                raise damaged_file(f"attribute {attribute} is not UTF-8 text") from error
         if value is None or isinstance(value, str):
             return value
         raise damaged_file(f"attribute {attribute} is {type(value).__name__}, not text")
@@ -127,12 +126,12 @@ class SafeHdf5:
         with damage(name, _DAMAGE):
             if dataset.is_virtual or dataset.external:
                 raise UnsupportedError(
-                    f"{name} keeps its values in another file",
-                    hint="no such file is ever opened",
+                    f"{name} keeps its values in another file", hint="no such file is ever opened"
                 )
             dtype = dataset.dtype
             shape = dataset.shape
-            filters = _filters(dataset)
+            properties = dataset.id.get_create_plist()
+            filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
             allocated = int(dataset.id.get_storage_size())
             offset = dataset.id.get_offset() if dataset.chunks is None and not filters else None
         if shape is None:
@@ -235,11 +234,6 @@ def _texts(value: Any, attribute: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _filters(dataset: h5py.Dataset) -> list[int]:
-    properties = dataset.id.get_create_plist()
-    return [int(properties.get_filter(index)[0]) for index in range(properties.get_nfilters())]
-
-
 def check_global_heaps(source: ByteSource) -> None:
     """Follow every global heap of an HDF5 file as HDF5 does.
 
@@ -259,10 +253,8 @@ def _places(stream: BinaryIO) -> Iterator[int]:
     stream.seek(0)
     while chunk := stream.read(_CHUNK):
         part = tail + chunk
-        found = part.find(_HEAP)
-        while found >= 0:
-            yield position - len(tail) + found
-            found = part.find(_HEAP, found + 1)
+        for match in re.finditer(_HEAP, part):
+            yield position - len(tail) + match.start()
         position += len(chunk)
         tail = part[-len(_HEAP) + 1 :]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ def plan_of(model: Model) -> tuple[KerasNetwork, tuple[PlannedLayer, ...]]:
             f"{name} is an {model.dialect.upper()} model, which has no Keras configuration",
             hint="Keras files can be written of models read from Keras files; use `export --to onnx`",
         )
-    if _mentions(model.description, LEGACY_HARD_SIGMOID):
+    if f'"{LEGACY_HARD_SIGMOID}"' in json.dumps(model.description):
         raise UnsupportedError(
             f"{name} uses Keras 2's hard_sigmoid, which Keras 3 computes differently",
             hint="use `export --to onnx`, which keeps the function",
@@ -82,14 +83,6 @@ def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
 
 def _foreign(what: str) -> UnreadableInputError:
     return UnreadableInputError(what, hint="its description is another model's")
-
-
-def _mentions(value: Any, text: str) -> bool:
-    if isinstance(value, dict):
-        return any(_mentions(item, text) for item in value.values())
-    if isinstance(value, list):
-        return any(_mentions(item, text) for item in value)
-    return bool(value == text)
 
 
 def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:
