@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.declarations import RunEvent, RunListener
-from toolkit.training.listeners import Listeners
+from toolkit.training.listeners import notify_listeners
 from toolkit.vocabulary import SilentProgress
 
 
@@ -26,15 +26,12 @@ def test_a_listener_that_fails_is_not_called_again_and_harms_no_other() -> None:
         heard.append(("good", event.epoch))
 
     notes = Notes()
-    listeners = Listeners(
-        [
-            RunListener(name="bad", summary="", hear=fail),
-            RunListener(name="good", summary="", hear=listen),
-        ],
-        notes,
-    )
+    listeners = [
+        RunListener(name="bad", summary="", hear=fail),
+        RunListener(name="good", summary="", hear=listen),
+    ]
     for epoch in (1, 2):
-        listeners.notify(RunEvent("epoch", Path("run"), epoch=epoch))
+        notify_listeners(listeners, RunEvent("epoch", Path("run"), epoch=epoch), notes)
     assert heard == [("bad", 1), ("good", 1), ("good", 2)]
     assert notes.lines == [
         "listener bad failed and is not called again in this run: RuntimeError: no network"

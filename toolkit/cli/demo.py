@@ -43,10 +43,9 @@ def _print(done: DemoResult, folder: Path, console: Console) -> None:
 
     console.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("step", no_wrap=True)
-    table.add_column("test accuracy", justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("details", no_wrap=True)
+    for title in ("step", "test accuracy", "seconds", "details"):
+        numbers = title in ("test accuracy", "seconds")
+        table.add_column(title, justify="right" if numbers else "left", no_wrap=True)
     table.add_column(f"result in {shown_path(folder)}/", overflow="fold")
     for step in done.steps:
         accuracy = "" if step.accuracy is None else percent(step.accuracy)

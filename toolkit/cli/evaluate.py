@@ -8,11 +8,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import (
-    DATASET,
-    MODEL,
-    request_options,
-)
+from toolkit.cli.parameters import DATASET, MODEL, request_options
 from toolkit.cli.tables import print_table
 from toolkit.requests.evaluate import Evaluate
 from toolkit.vocabulary import percent
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.evaluate import EvaluatedModel
-
-_LOWEST = 2
 
 
 @click.command("evaluate")
@@ -53,7 +47,7 @@ def _print(scores: tuple[EvaluatedModel, ...], console: Console, *, verbose: boo
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("lowest recall", no_wrap=True)
     for score in scores:
-        lowest = list(score.recall.items())[:_LOWEST]
+        lowest = list(score.recall.items())[:2]
         table.add_row(
             shown_path(score.model),
             percent(score.accuracy),
@@ -62,14 +56,8 @@ def _print(scores: tuple[EvaluatedModel, ...], console: Console, *, verbose: boo
             "  ".join(f"{name} {percent(recall, 0)}" for name, recall in lowest),
         )
     print_table(console, table)
-    if verbose:
-        _print_recall(scores, console)
-
-
-def _print_recall(scores: tuple[EvaluatedModel, ...], console: Console) -> None:
-    """The recall of each class, one column per model."""
-    from rich.table import Table
-
+    if not verbose:
+        return
     console.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("recall", no_wrap=True)

@@ -12,11 +12,7 @@ from toolkit.vocabulary import Progress
 def choose_dataset(
     toolkit: Resources, named: str | None, model: Model | None, progress: Progress
 ) -> DatasetSource:
-    """The data set that is named, that of a model's card, or the first one found, with a note.
-
-    Raises:
-        MissingInputError: If it cannot be found.
-    """
+    """The data set that is named, that of a model's card, or the first one found, with a note."""
     if named is not None:
         return toolkit.data.find(named)
     if model is not None and model.card.dataset:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,10 @@ from toolkit.requests.merge import Merge
 from toolkit.requests.predict import Predict
 from toolkit.requests.runs import RemoveRuns
 from toolkit.requests.train import Train
-from toolkit.store import publish_bytes
+from toolkit.store import publish, publish_bytes
 from toolkit.vocabulary import Progress, file_size
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from toolkit.training.task import TrainedModel
 
 DATASET = "glyphs"
@@ -42,7 +39,7 @@ BASE_EPOCHS = 3
 FINE_TUNING_EPOCHS = 4
 FINE_TUNING_OPTIONS = ("learning_rate=0.004",)
 CHARACTERS = "A7gRkQ3m"
-_ZOOM = 8
+_SIDE = 224  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +57,9 @@ class Step:
 class DemoResult:
     """The results of the demo.
 
-    Attributes:
-        models: The ingredients.
-        report: The report of the merge, as HTML.
-        scores: Test accuracy, 0 to 1, by file name.
-        pictures: Predictions of the ONNX model for pictures of test images; ``recognised`` are correct.
-        verdict: Comparison with the best ingredient on validation, and ``test_verdict`` on test images.
+    ``scores`` is the test accuracy, 0 to 1, by file name. ``pictures`` are predictions of the ONNX model
+    for pictures of test images, of which ``recognised`` are correct. ``verdict`` compares the merged model
+    with the best ingredient on validation images, ``test_verdict`` on test images.
     """
 
     models: tuple[Path, ...]
@@ -85,9 +79,6 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     """Train a network and fine-tune it twice, merge the three, export ONNX, and read pictures with it.
 
     Everything is written to one folder; files of an earlier demo in it are replaced.
-
-    Raises:
-        ConfigurationError: If TensorFlow is not installed.
     """
     started = time.monotonic()
     folder = request.folder or toolkit.workspace.root / "demo"
@@ -100,7 +91,8 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     out = here.workspace.models / "emnist_model.h5"
     request_to_merge = Merge(models=paths, dataset=DATASET, out=out, test=True, keep_worse=True, force=True)
     merged = merge(here, request_to_merge, progress)
-    assert merged.report is not None
+    report = merged.report
+    assert report is not None
     assert merged.path is not None
     done.append(time.monotonic())
 
@@ -111,17 +103,16 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     files = (*paths, merged.path, exported.path)
     scores = evaluate(here, Evaluate(models=files, dataset=DATASET), progress)
     done.append(time.monotonic())
-    drawn = tuple(_draw(here, folder / "pictures"))
+    drawn = _draw(here, folder / "pictures")
     pictures = predict(here, Predict(exported.path, drawn, top=3), progress).images
-    recognised = sum(
-        item.predictions[0].character == wanted for item, wanted in zip(pictures, CHARACTERS, strict=True)
-    )
+    read = [picture.predictions[0].character for picture in pictures]
+    recognised = sum(map(eq, read, CHARACTERS))
     done.append(time.monotonic())
     _tidy(here, trained, progress)
 
     details = [
         *(f"{item.epochs} epochs, {item.images_per_second:,.0f} images/s" for item in trained),
-        f"strategy {merged.report.strategy}",
+        f"strategy {report.strategy}",
         f"{file_size(exported.size)}, verified",
         f"{len(scores)} models, {scores[0].images:,} test images",
         f"{recognised} of {len(pictures)} pictures correct",
@@ -130,7 +121,6 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     results = (*(path.relative_to(folder) for path in files), Path("models"), Path("pictures"))
     accuracies = [*(score.accuracy for score in scores), None, None]
     seconds = [after - before for before, after in pairwise([started, *done])]
-    report = merged.report
     return DemoResult(
         models=paths,
         merged=merged.path,
@@ -149,20 +139,14 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
 def _train(toolkit: Resources, progress: Progress) -> tuple[list[TrainedModel], list[float]]:
     """The base model and its fine-tunings, with their plots in ``plots/``, and when each was done."""
     base = Train(dataset=DATASET, epochs=BASE_EPOCHS, name="glyphs_base", force=True)
-    requests = [base] + [
-        Train(
-            dataset=DATASET,
-            options=FINE_TUNING_OPTIONS,
-            epochs=FINE_TUNING_EPOCHS,
-            seed=seed,
-            from_model=toolkit.workspace.models / "glyphs_base.h5",
-            name=f"glyphs_tuned_{seed}",
-            force=True,
-        )
-        for seed in (1, 2)
-    ]
+    tuned = replace(
+        base,
+        options=FINE_TUNING_OPTIONS,
+        epochs=FINE_TUNING_EPOCHS,
+        from_model=toolkit.workspace.models / "glyphs_base.h5",
+    )
     trained, done = [], []
-    for request in requests:
+    for request in (base, *(replace(tuned, seed=seed, name=f"glyphs_tuned_{seed}") for seed in (1, 2))):
         progress.note(f"training {request.name}")
         trained.append(train(toolkit, request, progress))
         for kind, plot in (("history", trained[-1].history_plot), ("confusion", trained[-1].confusion_plot)):
@@ -184,23 +168,15 @@ def _tidy(toolkit: Resources, trained: list[TrainedModel], progress: Progress) -
         toolkit.workspace.runs.rmdir()
 
 
-def _draw(toolkit: Resources, folder: Path) -> list[Path]:
+def _draw(toolkit: Resources, folder: Path) -> tuple[Path, ...]:
     """Write test images as scans look: larger, dark ink on light paper."""
-    data = toolkit.data.open(DATASET, "test")
-    paths = []
-    for number, character in enumerate(CHARACTERS):
-        index = int((data.labels == data.classes.index(character)).argmax())
-        path = folder / f"glyph-{number}.png"
-        publish_bytes(path, _picture(data.images[index]))
-        paths.append(path)
-    return paths
-
-
-def _picture(glyph: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
-    height, width = glyph.shape
-    picture = Image.fromarray(255 - glyph).resize((width * _ZOOM, height * _ZOOM), Image.Resampling.BICUBIC)
-    content = io.BytesIO()
-    picture.save(content, format="PNG")
-    return content.getvalue()
+    data = toolkit.data.open(DATASET, "test")
+    paths = tuple(folder / f"glyph-{number}.png" for number in range(len(CHARACTERS)))
+    for path, character in zip(paths, CHARACTERS, strict=True):
+        glyph = data.images[int((data.labels == data.classes.index(character)).argmax())]
+        picture = Image.fromarray(255 - glyph).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+        with publish(path) as staging:
+            picture.save(staging, format="PNG")
+    return paths

@@ -8,10 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from toolkit.errors import UsageError
-from toolkit.model import Model
 from toolkit.operations.dataset_choice import choose_dataset
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.resources import Resources
@@ -20,9 +18,6 @@ from toolkit.requests.evaluate import Evaluate
 from toolkit.store import publish_text
 from toolkit.vocabulary import Progress, SplitName
 
-if TYPE_CHECKING:
-    from toolkit.data import Dataset
-
 _COLUMNS = ("model", "dataset", "split", "images", "accuracy", "low", "high", "log_loss")
 
 
@@ -30,9 +25,8 @@ _COLUMNS = ("model", "dataset", "split", "images", "accuracy", "low", "high", "l
 class EvaluatedModel:
     """Metrics of one model on one split, as :class:`toolkit.engine.Evaluation` has them.
 
-    Attributes:
-        recall: By character, 0 to 1; lowest first, without classes that have no images.
-        assumed: What was assumed because the file has no card.
+    ``recall`` is by character, lowest first, without classes that have no images; ``assumed`` is what was
+    assumed because the file has no card.
     """
 
     model: Path
@@ -51,12 +45,13 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
     """Evaluate models on a data set in onnxruntime, and write the table as CSV if a file is given.
 
     Raises:
-        MissingInputError: If a model or the data set cannot be found.
-        UnreadableInputError: If a file is not a model, returns NaN, or has no card and another
-            number of classes.
+        UnreadableInputError: If a model returns NaN, or has no card and another number of classes.
         IncompatibleModelsError: If a class that occurs is unknown to a model.
         UsageError: If the CSV file exists, or a convention is for another model.
     """
+    from toolkit.engine import Network, usable_processors
+    from toolkit.engine import evaluate as run
+
     conventions = {Path(name).as_posix(): value for name, value in request.conventions.items()}
     unknown = sorted(set(conventions) - {path.as_posix() for path in request.models})
     if unknown or not request.models:
@@ -72,32 +67,14 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
     for path, model in zip(request.models, models, strict=True):
         convention = conventions.get(path.as_posix(), request.convention)
         known, assumed = described(model, images.classes, convention, f"data set {images.name}")
-        evaluated.append(_evaluated(path, known, images, request.split, assumed, progress))
+        result = run(Network.of(known, threads=usable_processors()), images, progress=progress)
+        shares = zip(known.card.classes, map(float, result.recall), strict=True)
+        recall = sorted((item for item in shares if not math.isnan(item[1])), key=lambda item: item[1])
+        figures = (result.images, result.accuracy, result.low, result.high, result.log_loss)
+        evaluated.append(EvaluatedModel(path, images.name, request.split, *figures, dict(recall), assumed))
     if request.csv is not None:
         publish_text(request.csv, _csv(evaluated))
     return tuple(evaluated)
-
-
-def _evaluated(
-    path: Path,
-    model: Model,
-    images: Dataset,
-    split: SplitName,
-    assumed: tuple[str, ...],
-    progress: Progress,
-) -> EvaluatedModel:
-    from toolkit.engine import Network, usable_processors
-    from toolkit.engine import evaluate as run
-
-    result = run(Network.of(model, threads=usable_processors()), images, progress=progress)
-    recall = {
-        name: float(share)
-        for name, share in zip(model.card.classes, result.recall, strict=True)
-        if not math.isnan(share)
-    }
-    lowest_first = dict(sorted(recall.items(), key=lambda item: item[1]))
-    figures = (result.images, result.accuracy, result.low, result.high, result.log_loss)
-    return EvaluatedModel(path, images.name, split, *figures, lowest_first, assumed)
 
 
 def _csv(evaluated: Sequence[EvaluatedModel]) -> str:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from toolkit.training.folder import RunRecord
     from toolkit.training.history import EpochRecord
 
-LATEST = "latest"
-
-
 State = Literal["running", "finished", "interrupted", "failed", "unreadable"]
 
 
@@ -31,10 +28,9 @@ class Run:
     """One run.
 
     Attributes:
-        name: Of its folder under ``runs/``.
-        state: ``interrupted`` runs can be resumed; ``unreadable`` ones have damaged files.
+        state: ``interrupted`` and ``failed`` runs can be resumed; ``unreadable`` ones have damaged files.
         created: Start of the run, ISO 8601 in UTC.
-        architecture: Its name; empty when fine-tuning the model ``start_from``.
+        architecture: Empty when fine-tuning the model ``start_from``.
         epochs: Number of epochs done, of those ``planned``.
         validation_accuracy: Of the best epoch, 0 to 1; None before the first one is done.
         error: Why it failed or cannot be read.
@@ -81,8 +77,8 @@ def remove_runs(toolkit: Resources, request: RemoveRuns, progress: Progress) -> 
     """Remove runs, and return their names; models in ``models/`` are kept.
 
     Raises:
-        BusyError: If one of them is in progress; nothing is removed then.
-        UsageError: If a folder is not in ``runs/``, or is a link; nothing is removed then.
+        BusyError: If one of them is in progress.
+        UsageError: If a folder is not in ``runs/``, or is a link. In both cases nothing is removed.
     """
     folders = list(dict.fromkeys(find_run(toolkit, name) for name in request.runs))
     for folder in folders:
@@ -112,7 +108,7 @@ def run_folders(toolkit: Resources) -> Iterator[Path]:
 def find_run(toolkit: Resources, name: str, *, unfinished: bool = False) -> Path:
     """The folder of a run: a name, a path, or ``latest``, perhaps of those that can be resumed."""
     names = [folder.name for folder in run_folders(toolkit)]
-    if name == LATEST:
+    if name == "latest":
         for folder in reversed(list(run_folders(toolkit))):
             if not unfinished or _summary(folder).state in ("interrupted", "failed"):
                 return folder

@@ -6,8 +6,7 @@ import dataclasses
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +24,9 @@ from toolkit.operations.train_config import given_options, read_config, with_con
 from toolkit.options import options_as_json, route_options
 from toolkit.requests.train import Train
 from toolkit.store.faults import storage_error
-from toolkit.vocabulary import Progress, SplitName
+from toolkit.vocabulary import Progress
 
 if TYPE_CHECKING:
-    from toolkit.data import Dataset
     from toolkit.training.folder import RunFolder
     from toolkit.training.task import TrainedModel, TrainingTask
 
@@ -42,7 +40,6 @@ def train(toolkit: Resources, request: Train, progress: Progress) -> TrainedMode
     """Train a network, fine-tune one, or resume a run as if it had not been interrupted.
 
     Raises:
-        MissingInputError: If there is no such data set, model, run or file.
         UsageError: If a field is not allowed, or the model exists and is not the default output.
         PlanRefusedError: If data or options are no longer those of the run, or training diverges.
         ConfigurationError: If TensorFlow is not installed.
@@ -64,8 +61,13 @@ def train(toolkit: Resources, request: Train, progress: Progress) -> TrainedMode
         folder = _new_folder(toolkit, resolved)
         write_config(RunFolder(folder).request, resolved, toolkit.workspace)
         task = dataclasses.replace(task, folder=folder)
-    with _resumable(toolkit, task.folder, progress):
+    try:
         return run_training(task)
+    except (KeyboardInterrupt, StorageError, BusyError):
+        in_workspace = task.folder.parent == toolkit.workspace.runs
+        run = task.folder.name if in_workspace else shlex.quote(str(task.folder))
+        progress.note(f"resume with: toolkit train --resume {run}")
+        raise
 
 
 def _check(request: Train) -> None:
@@ -108,14 +110,16 @@ def _resolve(
     options["train"] = training = dataclasses.replace(training, learning_rate=rate)
     target = _target(toolkit, request, source, resumed)
 
-    def images(split: SplitName) -> Dataset:
-        return toolkit.data.open(source, split, options["loader"])
-
+    test = None
+    try:
+        test = toolkit.data.open(source, "test", options["loader"])
+    except MissingInputError as error:
+        progress.note(f"without a test accuracy: {error.message}")
     task = TrainingTask(
         architecture=architecture,
-        fit=images("fit"),
-        validation=images("validation"),
-        test=_test_images(images, progress),
+        fit=toolkit.data.open(source, "fit", options["loader"]),
+        validation=toolkit.data.open(source, "validation", options["loader"]),
+        test=test,
         folder=toolkit.workspace.runs if resumed is None else resumed.path,
         model_format=toolkit.catalog.format_of(target),
         architecture_options=options.get("arch", NoOptions()),
@@ -164,13 +168,13 @@ def _lasting_name(toolkit: Resources, given: str | None, source: DatasetSource) 
 def _target(toolkit: Resources, request: Train, source: DatasetSource, resumed: RunFolder | None) -> Path:
     """The model file; one that exists is only replaced if it is the default output of this data set."""
     name = request.name or f"emnist_{source.name}_model"
-    for model_format in toolkit.catalog.all(MODEL_FORMATS).values():
-        for suffix in model_format.suffixes:
-            if name.lower().endswith(suffix):
-                raise UsageError(
-                    f"--name {name} ends with {suffix}, and the model's file would be {name}.h5",
-                    hint=f"give {name[: -len(suffix)]}; `toolkit export` writes other formats",
-                )
+    formats = toolkit.catalog.all(MODEL_FORMATS).values()
+    for suffix in (suffix for model_format in formats for suffix in model_format.suffixes):
+        if name.lower().endswith(suffix):
+            raise UsageError(
+                f"--name {name} ends with {suffix}, and the model's file would be {name}.h5",
+                hint=f"give {name[: -len(suffix)]}; `toolkit export` writes other formats",
+            )
     target = toolkit.workspace.models / f"{name}.h5"
     if request.from_model is not None and target.resolve() == request.from_model.resolve():
         raise UsageError(
@@ -183,14 +187,6 @@ def _target(toolkit: Resources, request: Train, source: DatasetSource, resumed: 
     same_data = request.name is None and there.dataset in ("", source.name)
     check_output(target, is_default=published or same_data, force=request.force)
     return target
-
-
-def _test_images(images: Callable[[SplitName], Dataset], progress: Progress) -> Dataset | None:
-    try:
-        return images("test")
-    except MissingInputError as error:
-        progress.note(f"without a test accuracy: {error.message}")
-        return None
 
 
 def _architecture(toolkit: Resources, name: str | None) -> Architecture:
@@ -218,14 +214,3 @@ def _new_folder(toolkit: Resources, request: Train) -> Path:
     except OSError as error:
         raise storage_error(error, runs, "takes no new run") from error
     raise UsageError(f"{runs}: a thousand runs in one second", hint="clear the folder")
-
-
-@contextmanager
-def _resumable(toolkit: Resources, folder: Path, progress: Progress) -> Iterator[None]:
-    """Say how to resume a run that ended for a reason outside it."""
-    try:
-        yield
-    except (KeyboardInterrupt, StorageError, BusyError):
-        run = folder.name if folder.parent == toolkit.workspace.runs else shlex.quote(str(folder))
-        progress.note(f"resume with: toolkit train --resume {run}")
-        raise

@@ -20,13 +20,7 @@ _NOT_IN_A_FILE = ("resume", "config", "force")
 
 
 def read_config(path: Path) -> Train:
-    """Read a request from a file; paths in it are relative to its folder.
-
-    Raises:
-        ConfigurationError: If it is not TOML.
-        MissingInputError: If there is no such file.
-        UsageError: If a key is unknown, or a value is not allowed.
-    """
+    """Read a request from a file; paths in it are relative to its folder."""
     content = read_file(path, most=_LARGEST)
     try:
         table = tomllib.loads(content.decode())
@@ -46,10 +40,7 @@ def read_config(path: Path) -> Train:
 
 
 def write_config(path: Path, request: Train, workspace: Workspace) -> None:
-    """Publish a request so that it can be read from any directory.
-
-    Paths in the workspace are written relative to the file, so that the workspace can be moved.
-    """
+    """Publish a request; paths in the workspace are relative to the file, so that it can be moved."""
     import tomli_w
 
     fields = options_as_json(request).items()

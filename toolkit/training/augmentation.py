@@ -12,19 +12,13 @@ if TYPE_CHECKING:
 
 
 def augment(images: tf.Tensor, options: TrainingOptions, seed: tf.Tensor) -> tf.Tensor:
-    """Shift, rotate and scale each image by its own random amounts.
+    """Shift, rotate and scale each image, (b, h, w, 1) float32, by its own random amounts.
 
-    Stateless: the same seed gives the same images. One bilinear resampling for the whole batch,
-    inside the graph.
-
-    Args:
-        images: (b, h, w, 1) float32; new pixels at the border are 0.
-        options: Sets the largest shift, rotation and scaling.
-        seed: (2,) int32.
+    The same seed, (2,) int32, gives the same images. New pixels at the border are 0.
     """
     import tensorflow as tf
 
-    if not options.augments:
+    if not (options.shift or options.rotation or options.scaling):
         return images
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,

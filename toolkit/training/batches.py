@@ -12,24 +12,12 @@ from toolkit.data import Dataset
 _SAMPLE = 0x5E771E  # keeps the sample apart from the epochs' permutations
 
 
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Number of batches in an epoch; the last one may be smaller than the others."""
-    return -(-images // batch_size)
-
-
 def epoch_batches(
     dataset: Dataset, batch_size: int, *, seed: int, epoch: int
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int32]]]:
-    """Every image once, in an order that depends only on seed and epoch.
+    """Every image once, in an order that depends only on seed and epoch; the last batch may be smaller.
 
-    Args:
-        dataset: One image or more; a memory-mapped one is read batch by batch.
-        batch_size: 1 or above.
-        seed: 0 or above.
-        epoch: From 0.
-
-    Yields:
-        Images (b, 28, 28) uint8 and labels (b,) int32.
+    Yields images (b, 28, 28) uint8 and labels (b,) int32.
     """
     order = np.random.default_rng((seed, epoch)).permutation(len(dataset))
     for start in range(0, len(order), batch_size):

@@ -27,12 +27,8 @@ _STATE, _BEST = "state/", "best/"
 class Checkpoint:
     """What a resumed run starts from; one file, so that a kill leaves all of an epoch or nothing.
 
-    Attributes:
-        run: Digest of the run's record.
-        records: One for each epoch done, at least one.
-        best_epoch: The epoch with the best validation accuracy so far, from 1.
-        state: Network and optimizer after the last epoch, named by :class:`TrainState`.
-        best: The network after the best epoch.
+    ``run`` is the digest of the run's record; ``state`` is network and optimizer after the last epoch,
+    ``best`` the network after the best epoch, counted from 1.
     """
 
     run: str
@@ -43,7 +39,7 @@ class Checkpoint:
 
     @property
     def epochs(self) -> int:
-        """Epochs done."""
+        """Number of epochs done."""
         return len(self.records)
 
     @property
@@ -53,11 +49,7 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Publish a checkpoint.
-
-    Raises:
-        StorageError: If the disk refuses, or reads back something else than was written.
-    """
+    """Publish a checkpoint."""
     head = {
         "run": checkpoint.run,
         "best_epoch": checkpoint.best_epoch,
@@ -79,13 +71,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """Read a checkpoint; None if there is no such file.
-
-    Raises:
-        DamagedFileError: If its digest differs.
-        StorageError: If it cannot be read.
-        UnsupportedError: If another version of the toolkit wrote it.
-    """
+    """Read a checkpoint; None if there is no such file."""
     if not path.exists():
         return None
     with np.load(io.BytesIO(_content(path)), allow_pickle=False) as arrays:

@@ -11,16 +11,10 @@ _POWERS: dict[ClassWeighting, float] = {"none": 0.0, "sqrt": 0.5, "balanced": 1.
 
 
 def class_weights(labels: NDArray[np.int32], classes: int, weighting: ClassWeighting) -> NDArray[np.float32]:
-    """One weight for each class, such that the mean weight of the images is 1.
+    """One weight per class, (classes,) float32, such that the mean weight of the images is 1.
 
-    Args:
-        labels: (n,) int32, each below ``classes``; at least one.
-        classes: Number of classes.
-        weighting: ``none`` gives 1 to all; ``balanced`` gives 1 / frequency, so that all classes
-            count the same; ``sqrt`` gives the root of that.
-
-    Returns:
-        (classes,) float32; 0 for a class without images, unless ``none``.
+    Weights are proportional to 1 / frequency (``balanced``) or to its root (``sqrt``), and 0 for a class
+    without images; with ``none`` all are 1.
     """
     if weighting == "none":
         return np.ones(classes, dtype=np.float32)

@@ -23,14 +23,10 @@ class RunRecord:
     """What a run trains, on what, and how it ended.
 
     Attributes:
-        architecture: Its name; empty when fine-tuning.
-        fit_digest: SHA-256 of the fit images and labels.
-        validation_digest: SHA-256 of the validation images and labels.
-        classes: Characters by label.
-        start_from: Name of the model that is fine-tuned, or empty; ``start_digest`` is of its weights.
+        architecture: Empty when fine-tuning the model ``start_from``; ``start_digest`` is of its weights.
+        fit_digest: SHA-256 of images and labels, as ``validation_digest``.
         created: Start of the run, ISO 8601 in UTC.
         versions: Of what computes; with other versions, weights are not equal bit for bit.
-        state: ``started`` until the run is finished or has failed, with an ``error``.
     """
 
     architecture: str
@@ -52,10 +48,6 @@ class RunRecord:
     error: str = ""
     schema: int = SCHEMA
 
-    def to_json(self) -> str:
-        """As text; equal records give equal texts."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-
     def digest(self) -> str:
         """SHA-256 over what decides the weights."""
         return hashlib.sha256(json.dumps(self._compared(), sort_keys=True).encode()).hexdigest()
@@ -66,20 +58,15 @@ class RunRecord:
         return tuple(name for name in mine if mine[name] != theirs[name])
 
     def _compared(self) -> dict[str, Any]:
-        return {name: value for name, value in json.loads(self.to_json()).items() if name not in _MAY_DIFFER}
+        fields = json.loads(json.dumps(dataclasses.asdict(self), sort_keys=True))
+        return {name: value for name, value in fields.items() if name not in _MAY_DIFFER}
 
 
 class RunFolder:
     """The files of one run.
 
-    Attributes:
-        path: The folder, ``runs/<name>``.
-        request: The request, as a file for ``toolkit train --config``.
-        record: The :class:`RunRecord`.
-        history: One row for each epoch.
-        checkpoint: What a resumed run starts from; deleted when the run is finished.
-        model: The network after its best epoch so far.
-        confusion_plot: The confusion matrix, in ``confusion_table`` as counts.
+    ``request`` is a file for ``toolkit train --config``; ``checkpoint`` is deleted when the run is
+    finished; ``model`` is the network after its best epoch so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,15 +81,11 @@ class RunFolder:
 
     def write_record(self, record: RunRecord) -> None:
         """Publish the run's record."""
-        publish_text(self.record, record.to_json())
+        text = json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=2, sort_keys=True)
+        publish_text(self.record, f"{text}\n")
 
     def read_record(self) -> RunRecord:
-        """The run's record.
-
-        Raises:
-            MissingInputError: If the folder is not a run's.
-            UnreadableInputError: If the file is damaged, or of another version.
-        """
+        """The run's record; UnreadableInputError if it is damaged or of another version."""
         import msgspec
 
         path = self.record

@@ -12,17 +12,12 @@ from types import ModuleType
 
 from toolkit.errors import ConfigurationError
 
-_NEEDED = ("tensorflow", "keras")
 _HINT = "pip install 'modelops-toolkit[train]'"
 
 
 def require_framework() -> None:
-    """Check that TensorFlow and Keras are installed, without importing them.
-
-    Raises:
-        ConfigurationError: If TensorFlow or Keras is not installed.
-    """
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    """Check that TensorFlow and Keras are installed, without importing them."""
+    missing = [name for name in ("tensorflow", "keras") if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
             f"training needs {' and '.join(missing)}, not installed in this environment", hint=_HINT
@@ -30,11 +25,7 @@ def require_framework() -> None:
 
 
 def load_tensorflow() -> ModuleType:
-    """Import TensorFlow without the messages that it prints at start-up.
-
-    Raises:
-        ConfigurationError: If it is not installed or cannot be imported.
-    """
+    """Import TensorFlow without the messages that it prints at start-up."""
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -46,10 +37,7 @@ def load_tensorflow() -> ModuleType:
             # Half of the messages come with the first operation.
             tf.constant(0)
     except ImportError as error:
-        raise ConfigurationError(
-            f"TensorFlow cannot be imported: {error}",
-            hint=_HINT,
-        ) from error
+        raise ConfigurationError(f"TensorFlow cannot be imported: {error}", hint=_HINT) from error
     return sys.modules["tensorflow"]
 
 

@@ -28,12 +28,10 @@ class EpochRecord:
     Attributes:
         epoch: From 1.
         loss: Mean training loss, with augmentation, dropout, label smoothing and class weights.
-        accuracy: Share of augmented training images that were predicted correctly, 0 to 1.
-        val_loss: Mean cross entropy on validation, in nats.
-        val_accuracy: 0 to 1.
+        accuracy: On augmented images, 0 to 1.
+        val_loss: Mean cross entropy, in nats.
         learning_rate: Of the last step.
-        images_per_second: While training, without evaluation.
-        seconds: Of the whole epoch, with evaluation.
+        images_per_second: While training; ``seconds`` includes the evaluation.
     """
 
     epoch: int
@@ -45,10 +43,6 @@ class EpochRecord:
     images_per_second: float
     seconds: float
 
-    def metrics(self) -> dict[str, float]:
-        """Every metric by name."""
-        return {name: value for name, value in asdict(self).items() if name != "epoch"}
-
 
 def history_csv(records: Sequence[EpochRecord]) -> str:
     """One row for each epoch."""
@@ -58,11 +52,7 @@ def history_csv(records: Sequence[EpochRecord]) -> str:
 
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
-    """The epochs in a ``history.csv``; none if there is no such file.
-
-    Raises:
-        UnreadableInputError: If it is not a history.
-    """
+    """The epochs in a ``history.csv``; none if there is no such file."""
     names = [field.name for field in dataclasses.fields(EpochRecord)]
     try:
         rows = csv.DictReader(read_file(path).decode().splitlines())
@@ -83,14 +73,13 @@ def confusion_csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
 def csv_text(table: pd.DataFrame, index: str | None = None) -> str:
     """A table as CSV; texts that a spreadsheet would run as a formula get a leading ``'``.
 
-    ``index`` is the title of the column with the row names, which are left out without it.
+    ``index`` is the title of the column of row names.
     """
 
     def inert(value: Any) -> Any:
         return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
     safe = table.map(inert).rename(index=inert, columns=inert)
-    text: str = safe.to_csv(
-        index=index is not None, index_label=index, float_format="%.6g", lineterminator="\n"
+    return str(
+        safe.to_csv(index=index is not None, index_label=index, float_format="%.6g", lineterminator="\n")
     )
-    return text

@@ -46,28 +46,25 @@ _PARTS = frozenset(_PART_NAMES.split())
 def keras_from_model(model: Model) -> keras.Model:
     """Build a model in Keras from its description and its tensors, without running code of its file.
 
-    Raises:
-        UnsupportedError: If it is no Keras model, has a layer that is not supported (``Lambda``,
-            custom classes), or tensors that do not match its description.
-        UnreadableInputError: If a tensor contains NaN or infinity.
+    UnsupportedError is raised for ``Lambda``, custom classes, and descriptions that are not Keras'.
     """
     if model.dialect != "keras":
         raise UnsupportedError(
             f"{model.name} is described in {model.dialect}, not in Keras",
             hint="fine-tune an .h5 or .keras model",
         )
-    description = dict(model.description)
-    _refuse_unknown(description, model.name)
+    _refuse_unknown(model.description, model.name)
     load_tensorflow()
     import keras
 
     try:
         # Keras' own function for descriptions reads those of .keras files only.
-        kind = keras.Sequential if description.get("class_name") == "Sequential" else keras.Model
-        network = kind.from_config(copy.deepcopy(description["config"]))
+        kind = keras.Sequential if model.description.get("class_name") == "Sequential" else keras.Model
+        network = kind.from_config(copy.deepcopy(model.description["config"]))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
+        first_line = str(error).strip().split("\n", 1)[0][:200]
         raise UnsupportedError(
-            f"{model.name}: Keras {keras.__version__} refuses its description: {_first_line(error)}",
+            f"{model.name}: Keras {keras.__version__} refuses its description: {first_line}",
             hint="evaluate, predict, merge and export work without Keras",
         ) from error
     _set_weights(network, model)
@@ -79,29 +76,19 @@ def save_keras(network: keras.Model, path: Path) -> None:
     if path.suffix != ".h5":
         network.save(os.fspath(path))
         return
-    with path.open("xb") as file:
-        file.write(_as_hdf5(network))
-
-
-def _as_hdf5(network: keras.Model) -> bytes:
-    """What Keras writes into an ``.h5`` file.
-
-    In memory: on a full disk, HDF5 may end the whole process with a segmentation fault.
-    """
     import h5py
     from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
+    # In memory: on a full disk, HDF5 may end the whole process with a segmentation fault.
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         save_model_to_hdf5(network, file, include_optimizer=False)
-    return content.getvalue()
+    with path.open("xb") as target:
+        target.write(content.getvalue())
 
 
 def named_weights(network: keras.Model) -> Iterator[tuple[str, Any]]:
-    """Every weight but the states of random generators, by tensor name: ``layer/weight``.
-
-    Names of a nested network's weights begin with the network's name.
-    """
+    """Every weight but the states of random generators, by tensor name: ``layer/weight``."""
     for layer, prefix in _layers(network, ""):
         for weight in layer.weights:
             if "seed_generator" not in weight.path:
@@ -119,13 +106,7 @@ def frozen_weights(network: keras.Model) -> frozenset[str]:
 
 
 def template_of(network: keras.Model, model_format: ModelFormat) -> Model:
-    """A network as a model with its present weights; a later state is the same with other tensors.
-
-    Keras' own writer makes the description that the format reads, so the host needs to know neither.
-
-    Raises:
-        UnsupportedError: If the network has a layer that cannot be run outside Keras.
-    """
+    """A network as a model, read from what Keras writes; UnsupportedError if only Keras can run it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{network.name}.h5"
         try:
@@ -139,7 +120,7 @@ def template_of(network: keras.Model, model_format: ModelFormat) -> Model:
 
 
 def _layers(network: Any, prefix: str) -> Iterator[tuple[Any, str]]:
-    """Every layer that is no network, and what the names of its weights begin with."""
+    """Every layer that is not a network, with the prefix of its weights' names."""
     for layer in network.layers:
         name = f"{prefix}{layer.name}/"
         if hasattr(layer, "layers"):
@@ -188,7 +169,3 @@ def _refuse_unknown(value: Any, where: str) -> None:
     elif isinstance(value, list | tuple):
         for inner in value:
             _refuse_unknown(inner, where)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]

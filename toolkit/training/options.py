@@ -42,7 +42,7 @@ class TrainingOptions:
     scaling: float = option(
         0.08, help="largest random change of height and of width, as a share", minimum=0.0, maximum=0.5
     )
-    class_weighting: Literal["none", "sqrt", "balanced"] = option(
+    class_weighting: ClassWeighting = option(
         "none", help="weights of classes in the loss: balanced is 1 / frequency, sqrt is its root"
     )
     recalibration: int = option(
@@ -59,11 +59,6 @@ class TrainingOptions:
         minimum=0,
         maximum=10_000,
     )
-
-    @property
-    def augments(self) -> bool:
-        """Whether images are shifted, rotated or scaled at all."""
-        return bool(self.shift or self.rotation or self.scaling)
 
     def highest_rate(self, *, fine_tuning: bool) -> float:
         """The learning rate at the top of the schedule."""

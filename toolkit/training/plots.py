@@ -72,11 +72,9 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[s
 
 def _figure(width: float, height: float, title: str) -> Figure:
     """A figure without pyplot, which has a global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, facecolor="white")
-    FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.06, ha="left", fontsize=12, fontweight="bold", color=_INK)
     return figure
 

@@ -28,7 +28,7 @@ from toolkit.training.folder import RunFolder, RunRecord
 from toolkit.training.framework import make_deterministic
 from toolkit.training.history import confusion_csv
 from toolkit.training.keras_bridge import keras_from_model, template_of
-from toolkit.training.listeners import Listeners
+from toolkit.training.listeners import notify_listeners
 from toolkit.training.plots import draw_confusion, draw_history
 from toolkit.training.task import TrainedModel, TrainingTask
 from toolkit.training.train_state import TrainState
@@ -50,41 +50,35 @@ def train(task: TrainingTask) -> TrainedModel:
     At any moment the folder holds the network of the best epoch so far and a checkpoint of the last
     epoch done. A run that was killed and resumed ends with the same weights digest as one that was
     not. TensorFlow's determinism is switched on for the whole process.
-
-    Raises:
-        UsageError: If images and classes do not match, or the run is finished.
-        PlanRefusedError: If the folder's checkpoint is of another training, or the training diverges.
-        BusyError: If another process trains in the folder, or publishes under the same name.
-        UnsupportedError: If the network has a layer that is not supported.
     """
     check_task(task)
     rate = task.options.highest_rate(fine_tuning=task.start_from is not None)
     task = dataclasses.replace(task, options=dataclasses.replace(task.options, learning_rate=rate))
-    folder, listeners = RunFolder(task.folder), Listeners(task.listeners, task.progress)
+    folder, card, listeners = RunFolder(task.folder), _card(task), list(task.listeners)
     epochs, done = task.options.epochs, 0
 
     def notify(event: RunEvent) -> None:
         nonlocal done
         done = event.epoch
-        listeners.notify(event)
+        notify_listeners(listeners, event, task.progress)
 
     with exclusive(folder.path):
-        record = _open_run(task, folder)
+        record = _open_run(task, folder, card)
         details = {**dataclasses.asdict(record), "run": folder.path.name}
         notify(RunEvent("started", folder.path, epochs=epochs, details=details))
         try:
-            trained = _train(task, folder, record, notify)
+            trained = _train(task, folder, record, card, notify)
         except BaseException as error:
             reason = str(error) or type(error).__name__
             if isinstance(error, Exception) and not isinstance(error, StorageError | BusyError):
                 with suppress(StorageError):
                     folder.write_record(dataclasses.replace(record, state="failed", error=reason))
-            notify(RunEvent("failed", folder.path, epoch=done, epochs=epochs, details={"error": reason}))
+            notify(RunEvent("failed", folder.path, done, epochs, details={"error": reason}))
             raise
         metrics = {"val_accuracy": trained.validation_accuracy, "seconds": trained.seconds}
         if trained.test_accuracy is not None:
             metrics["test_accuracy"] = trained.test_accuracy
-        notify(RunEvent("finished", folder.path, epoch=trained.epochs, epochs=epochs, metrics=metrics))
+        notify(RunEvent("finished", folder.path, trained.epochs, epochs, metrics=metrics))
         return trained
 
 
@@ -118,21 +112,20 @@ def check_task(task: TrainingTask) -> None:
 
 
 def _train(
-    task: TrainingTask, folder: RunFolder, record: RunRecord, notify: Callable[[RunEvent], None]
+    task: TrainingTask, folder: RunFolder, record: RunRecord, card: Card, notify: Callable[[RunEvent], None]
 ) -> TrainedModel:
     write, classes = task.model_format.write, task.fit.classes
     assert write is not None
     make_deterministic(task.seed)
     network = _build(task)
-    template = template_of(network, task.model_format).with_card(_card(task))
+    template = template_of(network, task.model_format).with_card(card)
     weights = class_weights(task.fit.labels, len(classes), task.options.class_weighting)
     state = TrainState(network, template, options=task.options, weights=weights, seed=task.seed)
     metrics = {"validation_images": float(len(task.validation))}
 
     def save(path: Path) -> Card:
-        model = state.model()
-        card = dataclasses.replace(model.card, metrics=dict(metrics))
-        return save_model(model.with_card(card), path, write=write, read=task.model_format.read)
+        model = state.model().with_card(dataclasses.replace(card, metrics=dict(metrics)))
+        return save_model(model, path, write=write, read=task.model_format.read)
 
     def save_best(accuracy: float) -> None:
         metrics["validation_accuracy"] = accuracy
@@ -145,7 +138,7 @@ def _train(
     metrics["validation_accuracy"] = last.best_accuracy
     if test is not None:
         metrics |= {"test_accuracy": evaluation.accuracy, "test_images": float(len(test))}
-    card = save(folder.model)
+    saved = save(folder.model)
 
     name = task.fit.name
     title = f"{network.name} on {name}"
@@ -179,16 +172,16 @@ def _train(
         test_images=0 if test is None else len(test),
         images_per_second=float(np.mean([record.images_per_second for record in last.records])),
         seconds=sum(record.seconds for record in last.records),
-        weights_digest=card.weights_digest,
+        weights_digest=saved.weights_digest,
         mapping=mapping,
         history_plot=plot,
         confusion_plot=folder.confusion_plot,
     )
 
 
-def _open_run(task: TrainingTask, folder: RunFolder) -> RunRecord:
+def _open_run(task: TrainingTask, folder: RunFolder, card: Card) -> RunRecord:
     """Write the run's record, or check that a resumed run is the one that was started."""
-    record = _record(task)
+    record = _record(task, card)
     if not task.resume:
         # A checkpoint of an earlier training must not remain with another record.
         folder.checkpoint.unlink(missing_ok=True)
@@ -217,12 +210,11 @@ def _open_run(task: TrainingTask, folder: RunFolder) -> RunRecord:
     return resumed
 
 
-def _record(task: TrainingTask) -> RunRecord:
-    start, architecture = task.start_from, task.architecture
-    fine_tuning = start is not None
+def _record(task: TrainingTask, card: Card) -> RunRecord:
+    start = card.parents[0] if card.parents else Parent("", "")
     return RunRecord(
-        architecture="" if fine_tuning or architecture is None else architecture.name,
-        architecture_options={} if fine_tuning else options_as_json(task.architecture_options),
+        architecture="" if task.architecture is None else task.architecture.name,
+        architecture_options=options_as_json(task.architecture_options),
         dataset=task.fit.name,
         fit_digest=_images_digest(task.fit),
         fit_images=len(task.fit),
@@ -231,9 +223,9 @@ def _record(task: TrainingTask) -> RunRecord:
         classes=task.fit.classes,
         options=options_as_json(task.options),
         seed=task.seed,
-        start_from="" if start is None else start.name,
-        start_digest="" if start is None else weights_digest(start.tensors),
-        convention=str(_convention(task)),
+        start_from=start.name,
+        start_digest=start.digest,
+        convention=str(card.convention),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={
             "toolkit": __version__,
@@ -255,19 +247,17 @@ def _build(task: TrainingTask) -> keras.Model:
     )
 
 
-def _convention(task: TrainingTask) -> Convention:
-    if task.start_from is not None:
-        return task.start_from.card.convention or Convention()
-    return Convention() if task.architecture is None else task.architecture.convention
-
-
 def _card(task: TrainingTask) -> Card:
     start, architecture = task.start_from, task.architecture
-    known = start.card.architecture if start is not None else architecture.name if architecture else ""
+    if start is not None:
+        known, convention = start.card.architecture, start.card.convention or Convention()
+    else:
+        assert architecture is not None
+        known, convention = architecture.name, architecture.convention
     return Card(
         name=task.folder.name if task.target is None else task.target.stem,
         classes=task.fit.classes,
-        convention=_convention(task),
+        convention=convention,
         architecture=known,
         dataset=task.fit.name,
         made_by="train" if start is None else "fine-tune",

@@ -19,19 +19,14 @@ class TrainingTask:
     """One training with everything opened that it uses.
 
     Attributes:
-        architecture: Builds the network; None only if ``start_from`` is given.
-        fit: Training images, one or more.
-        validation: Images that choose the best epoch, one or more.
-        folder: The run's folder; created if it is missing.
+        architecture: Builds the network; None only if ``start_from``, a model to fine-tune, is given.
+        validation: Images that choose the best epoch.
         model_format: Reads and writes ``.h5`` files.
-        loader_options: Of the data set loader, as JSON values, for the card.
+        loader_options: As JSON values, for the card.
         test: Images for the one final figure, if there are any.
-        seed: 0 or above; the same seed gives the same weights digest.
         resume: Continue from the folder's checkpoint, if there is one.
-        start_from: A model to fine-tune, with its card.
-        target: Where the model is published beside the run's folder; None for nowhere.
-        results: Folder for a copy of class mapping and plot; None for none.
-        listeners: Called at the start, after every epoch and at the end.
+        target: Where the model is published in addition to the run's folder.
+        results: Folder for a copy of class mapping and plot.
     """
 
     architecture: Architecture | None
@@ -59,15 +54,14 @@ class TrainedModel:
     Attributes:
         model: The published model; the one in the run's folder if the task has no target.
         run: The run's folder.
-        architecture: Its name; empty if that of a fine-tuned model is not known.
-        parameters: Number of float elements, running statistics included.
+        architecture: Empty if that of a fine-tuned model is not known.
+        parameters: Running statistics included.
         epochs: Number of epochs done; the model has the weights of ``best_epoch``, from 1.
         test_accuracy: 0 to 1; None without test images.
         images_per_second: While training, mean over the epochs.
         seconds: Training and evaluation of all epochs.
         mapping: The class mapping, one line per output.
-        history_plot: Accuracy and loss over the epochs.
-        confusion_plot: Confusion matrix on the test images, or else on validation.
+        confusion_plot: On the test images, or else on validation.
     """
 
     model: Path

@@ -38,15 +38,8 @@ _SMALLEST_PROBABILITY = 1e-7
 class TrainState:
     """The network, the optimizer and the compiled training step.
 
-    Args:
-        network: In Keras, one input and one output (n, classes).
-        template: The network as a model, with classes and convention in its card.
-        options: Of the training.
-        weights: (classes,) float32, weight of each class in the loss.
-        seed: 0 or above; every random choice comes from it.
-
-    Raises:
-        UnsupportedError: If the network is not for single characters of 28×28.
+    ``template`` is the network as a model, with classes and convention in its card; ``weights``,
+    (classes,) float32, is the weight of each class in the loss.
     """
 
     def __init__(
@@ -77,10 +70,9 @@ class TrainState:
     def train_step(
         self, images: NDArray[np.uint8], labels: NDArray[np.int32], *, step: int, rate: float
     ) -> tuple[float, int]:
-        """Take one gradient step; ``step`` counts from 0 over the whole training, and seeds augmentation.
+        """Take one gradient step; return mean loss and number of correct predictions.
 
-        Returns:
-            Mean loss, and number of augmented images that were predicted correctly.
+        ``step`` counts from 0 over the whole training, and seeds augmentation.
         """
         import tensorflow as tf
 
@@ -94,8 +86,7 @@ class TrainState:
         """Set the batch statistics of layers that are not frozen to those of images without augmentation.
 
         The running averages of a training describe augmented images and lag behind the weights
-        (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3). Training itself does
-        not read what is set here. Without images, nothing changes.
+        (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3).
         """
         if not len(images):
             return
@@ -118,17 +109,16 @@ class TrainState:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """A copy of everything that the next step depends on, except its number and its images."""
-        variables = self._named("network") | self._named("optimizer")
-        return {name: np.array(variable.numpy()) for name, variable in variables.items()}
+        return {name: np.array(variable.numpy()) for name, variable in self._variables().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Return to an earlier state of the same network, or to the network's part of it."""
-        variables = self._named("network")
-        if any(name.startswith("optimizer/") for name in state):
-            variables |= self._named("optimizer")
-        if variables.keys() != state.keys() or any(
-            tuple(variables[name].shape) != state[name].shape for name in state
-        ):
+        parts = {name.partition("/")[0] for name in state}
+        variables = {
+            name: item for name, item in self._variables().items() if name.partition("/")[0] in parts
+        }
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        if shapes != {name: array.shape for name, array in state.items()}:
             raise UnsupportedError(
                 "the checkpoint is of another network than the run's record describes",
                 hint="start a new run",
@@ -136,17 +126,19 @@ class TrainState:
         for name, variable in variables.items():
             variable.assign(state[name])
 
-    def _named(self, part: str) -> dict[str, Any]:
-        variables = self.network.variables if part == "network" else self._optimizer.variables
+    def _variables(self) -> dict[str, Any]:
         # By position: Keras' own names count the networks of the process.
-        return {f"{part}/{index:04d}": item for index, item in enumerate(variables)}
+        return {
+            f"{part}/{index:04d}": item
+            for part, owner in (("network", self.network), ("optimizer", self._optimizer))
+            for index, item in enumerate(owner.variables)
+        }
 
     @cached_property
     def _step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         import tensorflow as tf
 
         options, weights = self._options, self._weights
-        classes = len(weights)
         network, optimizer, pixels = self.network, self._optimizer, self._pixels
         probabilities = self._template.build_graph().outputs_probabilities
         if not network.trainable_variables:
@@ -154,7 +146,7 @@ class TrainState:
                 f"every layer of {network.name} is frozen: there is nothing to train",
                 hint="save it with trainable=True first",
             )
-        table = tf.constant(weights)
+        table, classes = tf.constant(weights), len(weights)
         kept = 1.0 - options.label_smoothing
 
         @tf.function(  # type: ignore[untyped-decorator]
@@ -208,10 +200,7 @@ def pixel_preparation(convention: Convention, shape: tuple[int, ...]) -> Callabl
 
 
 def _seed_generators(network: keras.Model, seed: int) -> None:
-    """Give every random generator its own state, from the seed and its position.
-
-    Otherwise all fine-tunings of one model would drop the same units.
-    """
+    """Give every random generator its own state; otherwise all fine-tunings would drop the same units."""
     generators = [variable for variable in network.variables if "seed_generator" in variable.path]
     for place, variable in enumerate(generators):
         words = [zlib.crc32(f"{seed}\0{place}\0{index}".encode()) for index in range(2)]

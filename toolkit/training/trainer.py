@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -9,11 +10,11 @@ from collections.abc import Callable
 from toolkit.declarations import RunEvent
 from toolkit.errors import PlanRefusedError, UnreadableInputError, UnsupportedError
 from toolkit.store import publish_text
-from toolkit.training.batches import epoch_batches, sample_images, steps_per_epoch
+from toolkit.training.batches import epoch_batches, sample_images
 from toolkit.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from toolkit.training.folder import RunFolder
 from toolkit.training.history import EpochRecord, history_csv
-from toolkit.training.schedule import WarmupCosine
+from toolkit.training.schedule import learning_rate
 from toolkit.training.task import TrainingTask
 from toolkit.training.train_state import TrainState
 from toolkit.vocabulary import percent
@@ -22,12 +23,9 @@ _UPDATE_EVERY = 0.1  # seconds between two progress updates
 
 
 class Trainer:
-    """Trains a network, epoch after epoch.
+    """Trains a network, epoch after epoch; ``run`` is the digest of the run's record.
 
-    Args:
-        run: Digest of the run's record.
-        save_best: Saves the network as the run's model, given its validation accuracy.
-        notify: Calls the listeners.
+    ``save_best`` saves the network as the run's model, given its validation accuracy.
     """
 
     def __init__(
@@ -46,14 +44,8 @@ class Trainer:
         self._run = run
         self._save_best = save_best
         self._notify = notify
-        options = task.options
-        self._sample = sample_images(task.fit, options.recalibration, task.seed)
-        self._steps = steps_per_epoch(len(task.fit), options.batch_size)
-        self._schedule = WarmupCosine(
-            options.highest_rate(fine_tuning=task.start_from is not None),
-            self._steps * options.epochs,
-            options.warmup,
-        )
+        self._sample = sample_images(task.fit, task.options.recalibration, task.seed)
+        self._highest_rate = task.options.highest_rate(fine_tuning=task.start_from is not None)
 
     def train(self) -> Checkpoint:
         """Train from the start or from the checkpoint to the end; returns the last checkpoint."""
@@ -91,9 +83,8 @@ class Trainer:
         loss, accuracy, rate, speed = self._train_epoch(epoch)
         trained = time.monotonic()
         val_loss, val_accuracy = self._validate(epoch)
-        evaluating = time.monotonic() - trained
-        seconds = time.monotonic() - started
-        record = EpochRecord(epoch, loss, accuracy, val_loss, val_accuracy, rate, speed, seconds)
+        ended = time.monotonic()
+        record = EpochRecord(epoch, loss, accuracy, val_loss, val_accuracy, rate, speed, ended - started)
         state = self._state.state()
         if before is None or val_accuracy > before.best_accuracy:
             best_epoch, best = epoch, {name: state[name] for name in state if name.startswith("network/")}
@@ -104,13 +95,14 @@ class Trainer:
         checkpoint = Checkpoint(self._run, (*records, record), best_epoch, state, best)
         write_checkpoint(self._folder.checkpoint, checkpoint)
         publish_text(self._folder.history, history_csv(checkpoint.records))
-        self._report(checkpoint, len(self._task.fit) / speed + evaluating)
+        self._report(checkpoint, len(self._task.fit) / speed + ended - trained)
         return checkpoint
 
     def _train_epoch(self, epoch: int) -> tuple[float, float, float, float]:
         """One pass over the fit images: mean loss, accuracy, last learning rate, images per second."""
         task, options = self._task, self._task.options
         images = len(task.fit)
+        steps = math.ceil(images / options.batch_size)
         task.progress.begin(f"epoch {epoch}/{options.epochs}", images, "images")
         done = correct = 0
         total = 0.0
@@ -119,8 +111,10 @@ class Trainer:
         untimed = 0  # images of the first step, which compiles the network
         batches = epoch_batches(task.fit, options.batch_size, seed=task.seed, epoch=epoch - 1)
         for index, (pixels, labels) in enumerate(batches):
-            step = (epoch - 1) * self._steps + index
-            rate = self._schedule.rate(step)
+            step = (epoch - 1) * steps + index
+            rate = learning_rate(
+                step, steps * options.epochs, highest=self._highest_rate, warmup=options.warmup
+            )
             loss, hits = self._state.train_step(pixels, labels, step=step, rate=rate)
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the loss is {loss}")
@@ -160,11 +154,10 @@ class Trainer:
             self._sample = self._sample[:0]
 
     def _diverged(self, epoch: int, reason: str) -> PlanRefusedError:
-        """Nothing good follows a loss that is NaN; the checkpoint is from an epoch before."""
         best = f", or use {self._folder.model}, the best so far" if epoch > 1 else ""
         return PlanRefusedError(
             f"training diverged in epoch {epoch}: {reason}",
-            hint=f"start a new run with a learning_rate below {self._schedule.highest:g}{best}",
+            hint=f"start a new run with a learning_rate below {self._highest_rate:g}{best}",
         )
 
     def _report(self, checkpoint: Checkpoint, seconds_per_epoch: float) -> None:
@@ -180,7 +173,9 @@ class Trainer:
         if over and record.epoch < epochs:
             waited = record.epoch - checkpoint.best_epoch
             self._task.progress.note(f"stopped early: no better validation accuracy in {waited} epochs")
-        self._notify(RunEvent("epoch", self._folder.path, record.epoch, epochs, metrics=record.metrics()))
+        metrics = dataclasses.asdict(record)
+        del metrics["epoch"]
+        self._notify(RunEvent("epoch", self._folder.path, record.epoch, epochs, metrics=metrics))
 
 
 def clock(seconds: float) -> str:
