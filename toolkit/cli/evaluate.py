@@ -9,7 +9,7 @@ import click
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import DATASET, MODEL, request_options
-from toolkit.cli.tables import print_table
+from toolkit.cli.tables import print_rows
 from toolkit.requests.evaluate import Evaluate
 from toolkit.vocabulary import percent
 
@@ -37,32 +37,23 @@ def command(command_line: CommandLine, request: Evaluate) -> None:
 
 
 def _print(scores: tuple[EvaluatedModel, ...], console: Console, *, verbose: bool) -> None:
-    from rich.table import Table
-
     first = scores[0]
     console.print(f"{first.dataset}, {first.split}: {first.images:,} images")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", overflow="fold")
-    for title in ("accuracy", "95 % interval", "log loss"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("lowest recall", no_wrap=True)
-    for score in scores:
-        lowest = list(score.recall.items())[:2]
-        table.add_row(
+    numbers = ("accuracy", "95 % interval", "log loss")
+    rows = [
+        (
             shown_path(score.model),
             percent(score.accuracy),
             f"{100 * score.low:.1f} – {percent(score.high, 1)}",
             f"{score.log_loss:.4f}",
-            "  ".join(f"{name} {percent(recall, 0)}" for name, recall in lowest),
+            "  ".join(f"{name} {percent(recall, 0)}" for name, recall in list(score.recall.items())[:2]),
         )
-    print_table(console, table)
-    if not verbose:
-        return
-    console.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("recall", no_wrap=True)
-    for score in scores:
-        table.add_column(score.model.name, justify="right", no_wrap=True)
-    for name in sorted({name for score in scores for name in score.recall}):
-        table.add_row(name, *(percent(score.recall.get(name)) for score in scores))
-    print_table(console, table)
+        for score in scores
+    ]
+    print_rows(console, ("model", *numbers, "lowest recall"), rows, numbers=numbers)
+    if verbose:
+        console.print()
+        models = [score.model.name for score in scores]
+        classes = sorted({name for score in scores for name in score.recall})
+        recall = [[name, *(percent(score.recall.get(name)) for score in scores)] for name in classes]
+        print_rows(console, ("recall", *models), recall, numbers=models)

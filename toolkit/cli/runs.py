@@ -9,7 +9,7 @@ import click
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
 from toolkit.cli.parameters import RUN
-from toolkit.cli.tables import print_table
+from toolkit.cli.tables import print_rows
 from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
 from toolkit.vocabulary import percent
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.runs import Run, RunDetails
-
-_TEXTS = ("run", "state", "started", "data set", "architecture")
 
 
 @click.group("runs")
@@ -57,6 +55,9 @@ def remove_command(command_line: CommandLine, request: RemoveRuns) -> None:
 
 
 def _print_list(runs: Sequence[Run], console: Console) -> None:
+    if not runs:
+        console.print("no runs")
+        return
     rows = [
         (
             run.name,
@@ -70,10 +71,7 @@ def _print_list(runs: Sequence[Run], console: Console) -> None:
         for run in runs
     ]
     titles = ("run", "state", "started", "data set", "architecture", "epochs", "validation")
-    if rows:
-        _print_table(titles, rows, console)
-    else:
-        console.print("no runs")
+    print_rows(console, titles, rows, numbers=("epochs", "validation"))
 
 
 def _print_details(details: RunDetails, console: Console) -> None:
@@ -96,15 +94,5 @@ def _print_details(details: RunDetails, console: Console) -> None:
         )
         for epoch in details.history
     ]
-    _print_table(("epoch", "loss", "accuracy", "val loss", "validation", "images/s"), rows, console)
-
-
-def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="left" if title in _TEXTS else "right", no_wrap=title != "run")
-    for row in rows:
-        table.add_row(*row)
-    print_table(console, table)
+    titles = ("epoch", "loss", "accuracy", "val loss", "validation", "images/s")
+    print_rows(console, titles, rows, numbers=titles)

@@ -5,11 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console, JustifyMethod
     from rich.table import Table
 
 _NAME = 24
 _GAP = 2
+
+
+def print_rows(
+    console: Console, titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
+) -> None:
+    """Print rows of cells as a table; columns titled in ``numbers`` are aligned to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        justify: JustifyMethod = "right" if title in numbers else "left"
+        table.add_column(title, justify=justify, no_wrap=title != titles[0], overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    print_table(console, table)
 
 
 def print_table(console: Console, table: Table) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from toolkit.training.options import ClassWeighting
 
-_POWERS: dict[ClassWeighting, float] = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
+_POWERS: dict[ClassWeighting, float] = {"sqrt": 0.5, "balanced": 1.0}
 
 
 def class_weights(labels: NDArray[np.int32], classes: int, weighting: ClassWeighting) -> NDArray[np.float32]:
@@ -18,8 +18,6 @@ def class_weights(labels: NDArray[np.int32], classes: int, weighting: ClassWeigh
     """
     if weighting == "none":
         return np.ones(classes, dtype=np.float32)
-    counts = np.bincount(labels, minlength=classes).astype(np.float64)
-    weights = np.zeros(classes)
-    seen = counts > 0
-    weights[seen] = counts[seen] ** -_POWERS[weighting]
+    counts = np.bincount(labels, minlength=classes)
+    weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -_POWERS[weighting], 0.0)
     return np.asarray(weights * counts.sum() / (weights * counts).sum(), dtype=np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,13 +52,14 @@ def history_csv(records: Sequence[EpochRecord]) -> str:
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
     """The epochs in a ``history.csv``; none if there is no such file."""
-    names = [field.name for field in dataclasses.fields(EpochRecord)]
+    import msgspec
+
     try:
-        rows = csv.DictReader(read_file(path).decode().splitlines())
-        return tuple(EpochRecord(int(row["epoch"]), *(float(row[key]) for key in names[1:])) for row in rows)
+        rows = list(csv.DictReader(read_file(path).decode().splitlines()))
+        return msgspec.convert(rows, tuple[EpochRecord, ...], strict=False)
     except MissingInputError:
         return ()
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
+    except (UnicodeError, csv.Error, msgspec.ValidationError) as error:
         raise UnreadableInputError(f"{path}: not a history of epochs: {error}", hint="delete it") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _SMALLEST_PROBABILITY = 1e-7
 
 
+@dataclass(eq=False)
 class TrainState:
     """The network, the optimizer and the compiled training step.
 
@@ -42,30 +44,22 @@ class TrainState:
     (classes,) float32, is the weight of each class in the loss.
     """
 
-    def __init__(
-        self,
-        network: keras.Model,
-        template: Model,
-        *,
-        options: TrainingOptions,
-        weights: NDArray[np.float32],
-        seed: int,
-    ) -> None:
+    network: keras.Model
+    template: Model
+    options: TrainingOptions
+    weights: NDArray[np.float32]
+    seed: int
+
+    def __post_init__(self) -> None:
         load_tensorflow()
         import keras
 
-        require_character_network(template)
-        self.network = network
-        self._template = template
-        self._seed = seed
-        self._pixels = pixel_preparation(template.card.convention or Convention(), template.input_shape)
-        self._optimizer = keras.optimizers.AdamW(learning_rate=0.0, weight_decay=options.weight_decay)
+        require_character_network(self.template)
+        self._optimizer = keras.optimizers.AdamW(learning_rate=0.0, weight_decay=self.options.weight_decay)
         # Decay shrinks kernels, not offsets and scales.
         self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        self._optimizer.build(network.trainable_variables)
-        _seed_generators(network, seed)
-        self._options = options
-        self._weights = weights
+        self._optimizer.build(self.network.trainable_variables)
+        _seed_generators(self.network, self.seed)
 
     def train_step(
         self, images: NDArray[np.uint8], labels: NDArray[np.int32], *, step: int, rate: float
@@ -76,7 +70,7 @@ class TrainState:
         """
         import tensorflow as tf
 
-        seed = tf.constant((self._seed & 0x7FFFFFFF, step & 0x7FFFFFFF), dtype=tf.int32)
+        seed = tf.constant((self.seed & 0x7FFFFFFF, step & 0x7FFFFFFF), dtype=tf.int32)
         loss, correct = self._step(
             tf.constant(images), tf.constant(labels), seed, tf.constant(rate, dtype=tf.float32)
         )
@@ -102,8 +96,8 @@ class TrainState:
     def model(self) -> Model:
         """The network as it is now, as a model in memory."""
         weights = {name: np.array(weight.numpy()) for name, weight in named_weights(self.network)}
-        specs = self._template.tensors.specs
-        return self._template.with_tensors(
+        specs = self.template.tensors.specs
+        return self.template.with_tensors(
             ArrayTensors({name: (weights[name], spec.role) for name, spec in specs.items()})
         )
 
@@ -138,15 +132,16 @@ class TrainState:
     def _step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         import tensorflow as tf
 
-        options, weights = self._options, self._weights
-        network, optimizer, pixels = self.network, self._optimizer, self._pixels
-        probabilities = self._template.build_graph().outputs_probabilities
+        options, network, optimizer = self.options, self.network, self._optimizer
+        convention = self.template.card.convention or Convention()
+        pixels = pixel_preparation(convention, self.template.input_shape)
+        probabilities = self.template.build_graph().outputs_probabilities
         if not network.trainable_variables:
             raise UnsupportedError(
                 f"every layer of {network.name} is frozen: there is nothing to train",
                 hint="save it with trainable=True first",
             )
-        table, classes = tf.constant(weights), len(weights)
+        table, classes = tf.constant(self.weights), len(self.weights)
         kept = 1.0 - options.label_smoothing
 
         @tf.function(  # type: ignore[untyped-decorator]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 from toolkit.declarations import RunEvent
 from toolkit.errors import PlanRefusedError, UnreadableInputError, UnsupportedError
@@ -22,28 +22,22 @@ from toolkit.vocabulary import percent
 _UPDATE_EVERY = 0.1  # seconds between two progress updates
 
 
+@dataclass
 class Trainer:
     """Trains a network, epoch after epoch; ``run`` is the digest of the run's record.
 
     ``save_best`` saves the network as the run's model, given its validation accuracy.
     """
 
-    def __init__(
-        self,
-        task: TrainingTask,
-        state: TrainState,
-        folder: RunFolder,
-        run: str,
-        *,
-        save_best: Callable[[float], object],
-        notify: Callable[[RunEvent], None],
-    ) -> None:
-        self._task = task
-        self._state = state
-        self._folder = folder
-        self._run = run
-        self._save_best = save_best
-        self._notify = notify
+    task: TrainingTask
+    state: TrainState
+    folder: RunFolder
+    run: str
+    save_best: Callable[[float], object]
+    notify: Callable[[RunEvent], None]
+
+    def __post_init__(self) -> None:
+        task = self.task
         self._sample = sample_images(task.fit, task.options.recalibration, task.seed)
         self._highest_rate = task.options.highest_rate(fine_tuning=task.start_from is not None)
 
@@ -55,24 +49,24 @@ class Trainer:
         return checkpoint
 
     def _resumed(self) -> Checkpoint | None:
-        if not self._task.resume:
+        if not self.task.resume:
             return None
-        checkpoint = read_checkpoint(self._folder.checkpoint)
+        checkpoint = read_checkpoint(self.folder.checkpoint)
         if checkpoint is None:
-            self._task.progress.note("no checkpoint yet: starting with epoch 1")
+            self.task.progress.note("no checkpoint yet: starting with epoch 1")
             return None
-        if checkpoint.run != self._run:
+        if checkpoint.run != self.run:
             raise PlanRefusedError(
-                f"{self._folder.checkpoint} is of another training than {self._folder.record.name}",
+                f"{self.folder.checkpoint} is of another training than {self.folder.record.name}",
                 hint="start a new run",
             )
-        self._state.restore(checkpoint.state)
-        publish_text(self._folder.history, history_csv(checkpoint.records))
-        self._task.progress.note(f"resuming after epoch {checkpoint.epochs} of {self._task.options.epochs}")
+        self.state.restore(checkpoint.state)
+        publish_text(self.folder.history, history_csv(checkpoint.records))
+        self.task.progress.note(f"resuming after epoch {checkpoint.epochs} of {self.task.options.epochs}")
         return checkpoint
 
     def _is_over(self, checkpoint: Checkpoint) -> bool:
-        options = self._task.options
+        options = self.task.options
         waited = checkpoint.epochs - checkpoint.best_epoch
         return checkpoint.epochs >= options.epochs or 0 < options.patience <= waited
 
@@ -85,22 +79,22 @@ class Trainer:
         val_loss, val_accuracy = self._validate(epoch)
         ended = time.monotonic()
         record = EpochRecord(epoch, loss, accuracy, val_loss, val_accuracy, rate, speed, ended - started)
-        state = self._state.state()
+        state = self.state.state()
         if before is None or val_accuracy > before.best_accuracy:
             best_epoch, best = epoch, {name: state[name] for name in state if name.startswith("network/")}
             # Before the checkpoint: a kill between the two repeats the epoch and saves the same.
-            self._save_best(val_accuracy)
+            self.save_best(val_accuracy)
         else:
             best_epoch, best = before.best_epoch, dict(before.best)
-        checkpoint = Checkpoint(self._run, (*records, record), best_epoch, state, best)
-        write_checkpoint(self._folder.checkpoint, checkpoint)
-        publish_text(self._folder.history, history_csv(checkpoint.records))
-        self._report(checkpoint, len(self._task.fit) / speed + ended - trained)
+        checkpoint = Checkpoint(self.run, (*records, record), best_epoch, state, best)
+        write_checkpoint(self.folder.checkpoint, checkpoint)
+        publish_text(self.folder.history, history_csv(checkpoint.records))
+        self._report(checkpoint, len(self.task.fit) / speed + ended - trained)
         return checkpoint
 
     def _train_epoch(self, epoch: int) -> tuple[float, float, float, float]:
         """One pass over the fit images: mean loss, accuracy, last learning rate, images per second."""
-        task, options = self._task, self._task.options
+        task, options = self.task, self.task.options
         images = len(task.fit)
         steps = math.ceil(images / options.batch_size)
         task.progress.begin(f"epoch {epoch}/{options.epochs}", images, "images")
@@ -115,7 +109,7 @@ class Trainer:
             rate = learning_rate(
                 step, steps * options.epochs, highest=self._highest_rate, warmup=options.warmup
             )
-            loss, hits = self._state.train_step(pixels, labels, step=step, rate=rate)
+            loss, hits = self.state.train_step(pixels, labels, step=step, rate=rate)
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the loss is {loss}")
             done += len(labels)
@@ -139,7 +133,7 @@ class Trainer:
         """Recalibrate, and return loss and accuracy on the validation images."""
         try:
             self._recalibrate()
-            evaluation = self._state.evaluate(self._task.validation)
+            evaluation = self.state.evaluate(self.task.validation)
         except UnsupportedError:
             raise
         except UnreadableInputError as error:
@@ -148,34 +142,34 @@ class Trainer:
 
     def _recalibrate(self) -> None:
         try:
-            self._state.recalibrate(self._sample)
+            self.state.recalibrate(self._sample)
         except UnsupportedError as error:
-            self._task.progress.note(f"running averages are kept as batch statistics: {error.message}")
+            self.task.progress.note(f"running averages are kept as batch statistics: {error.message}")
             self._sample = self._sample[:0]
 
     def _diverged(self, epoch: int, reason: str) -> PlanRefusedError:
-        best = f", or use {self._folder.model}, the best so far" if epoch > 1 else ""
+        best = f", or use {self.folder.model}, the best so far" if epoch > 1 else ""
         return PlanRefusedError(
             f"training diverged in epoch {epoch}: {reason}",
             hint=f"start a new run with a learning_rate below {self._highest_rate:g}{best}",
         )
 
     def _report(self, checkpoint: Checkpoint, seconds_per_epoch: float) -> None:
-        record, epochs = checkpoint.records[-1], self._task.options.epochs
+        record, epochs = checkpoint.records[-1], self.task.options.epochs
         over = self._is_over(checkpoint)
         left = 0.0 if over else (epochs - record.epoch) * seconds_per_epoch
         best = "  best" if checkpoint.best_epoch == record.epoch else ""
-        self._task.progress.note(
+        self.task.progress.note(
             f"epoch {record.epoch}/{epochs}  loss {record.loss:.3f}  acc {percent(record.accuracy, 1)}  "
             f"val {percent(record.val_accuracy)}  {record.images_per_second:,.0f} images/s  "
             f"{clock(left)} left{best}"
         )
         if over and record.epoch < epochs:
             waited = record.epoch - checkpoint.best_epoch
-            self._task.progress.note(f"stopped early: no better validation accuracy in {waited} epochs")
-        metrics = dataclasses.asdict(record)
+            self.task.progress.note(f"stopped early: no better validation accuracy in {waited} epochs")
+        metrics = asdict(record)
         del metrics["epoch"]
-        self._notify(RunEvent("epoch", self._folder.path, record.epoch, epochs, metrics=metrics))
+        self.notify(RunEvent("epoch", self.folder.path, record.epoch, epochs, metrics=metrics))
 
 
 def clock(seconds: float) -> str:
