@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.declarations import RunEvent, RunListener
-from toolkit.training.listeners import notify_listeners
+from toolkit.training.run import notify_listeners
 from toolkit.vocabulary import SilentProgress
 
 

@@ -11,7 +11,7 @@ from toolkit.errors import UnsupportedError
 from toolkit.model import Card
 from toolkit.training.keras_bridge import template_of
 from toolkit.training.options import TrainingOptions
-from toolkit.training.train_state import TrainState, pixel_preparation
+from toolkit.training.train_state import TrainState, prepare_pixels
 from toolkit.vocabulary import Convention
 
 pytestmark = pytest.mark.train
@@ -44,7 +44,7 @@ def test_the_network_gets_pixels_in_its_convention(
 ) -> None:
     images = tiny.strokes(5, 0).images
     unit = images[..., None].astype(np.float32) / np.float32(255)
-    seen = np.asarray(pixel_preparation(Convention.parse(convention), shape)(unit))
+    seen = np.asarray(prepare_pixels(unit, Convention.parse(convention), shape))
     assert seen.shape == (5, *shape)
     assert seen.reshape(5, -1) == pytest.approx(expected(images / 255.0).reshape(5, -1), abs=1e-4)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,6 @@ from toolkit.options import route_options
 from toolkit.requests.evaluate import Evaluate
 from toolkit.store import publish_text
 from toolkit.vocabulary import Progress, SplitName
-
-_COLUMNS = ("model", "dataset", "split", "images", "accuracy", "low", "high", "log_loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +71,11 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
         figures = (result.images, result.accuracy, result.low, result.high, result.log_loss)
         evaluated.append(EvaluatedModel(path, images.name, request.split, *figures, dict(recall), assumed))
     if request.csv is not None:
-        publish_text(request.csv, _csv(evaluated))
+        import pandas as pd
+
+        from toolkit.training.history import csv_text
+
+        rows = [dataclasses.asdict(item) | {"model": item.model.as_posix()} for item in evaluated]
+        table = pd.DataFrame(rows).drop(columns=["recall", "assumed"])
+        publish_text(request.csv, csv_text(table))
     return tuple(evaluated)
-
-
-def _csv(evaluated: Sequence[EvaluatedModel]) -> str:
-    import pandas as pd
-
-    from toolkit.training.history import csv_text
-
-    rows = [dataclasses.asdict(item) | {"model": item.model.as_posix()} for item in evaluated]
-    return csv_text(pd.DataFrame(rows)[list(_COLUMNS)])

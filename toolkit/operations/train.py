@@ -88,7 +88,7 @@ def _check(request: Train) -> None:
 
 
 def _resolve(
-    toolkit: Resources, request: Train, progress: Progress, resumed: RunFolder | None = None
+    toolkit: Resources, request: Train, progress: Progress, resumed: RunFolder | None
 ) -> tuple[Train, TrainingTask]:
     """The request with every default resolved, and the training that it asks for."""
     from toolkit.training.framework import require_framework
@@ -110,14 +110,18 @@ def _resolve(
     options["train"] = training = dataclasses.replace(training, learning_rate=rate)
     target = _target(toolkit, request, source, resumed)
 
-    test = None
+    fit, test = toolkit.data.open(source, "fit", options["loader"]), None
     try:
         test = toolkit.data.open(source, "test", options["loader"])
     except MissingInputError as error:
         progress.note(f"without a test accuracy: {error.message}")
+    if start is not None:
+        start, assumed = described(start, fit.classes, request.convention, f"data set {source.name}")
+        for sentence in assumed:
+            progress.note(sentence)
     task = TrainingTask(
         architecture=architecture,
-        fit=toolkit.data.open(source, "fit", options["loader"]),
+        fit=fit,
         validation=toolkit.data.open(source, "validation", options["loader"]),
         test=test,
         folder=toolkit.workspace.runs if resumed is None else resumed.path,
@@ -134,11 +138,6 @@ def _resolve(
         progress=progress,
     )
     check_task(task)
-    if start is not None:
-        known, assumed = described(start, task.fit.classes, request.convention, f"data set {source.name}")
-        task = dataclasses.replace(task, start_from=known)
-        for sentence in assumed:
-            progress.note(sentence)
     tables = {
         owner: {key: value for key, value in options_as_json(own).items() if value is not None}
         for owner, own in options.items()

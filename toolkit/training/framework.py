@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 
 from toolkit.errors import ConfigurationError
@@ -24,10 +25,9 @@ def require_framework() -> None:
         )
 
 
+@cache
 def load_tensorflow() -> ModuleType:
     """Import TensorFlow without the messages that it prints at start-up."""
-    if "tensorflow" in sys.modules:
-        return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:

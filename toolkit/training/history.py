@@ -22,15 +22,10 @@ _FORMULA = ("=", "+", "-", "@")
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """Metrics of one epoch.
+    """Metrics of one epoch, counted from 1.
 
-    Attributes:
-        epoch: From 1.
-        loss: Mean training loss, with augmentation, dropout, label smoothing and class weights.
-        accuracy: On augmented images, 0 to 1.
-        val_loss: Mean cross entropy, in nats.
-        learning_rate: Of the last step.
-        images_per_second: While training; ``seconds`` includes the evaluation.
+    ``loss`` and ``accuracy`` are on augmented images, with dropout, label smoothing and class weights;
+    losses are in nats. ``learning_rate`` is that of the last step; ``seconds`` include the evaluation.
     """
 
     epoch: int

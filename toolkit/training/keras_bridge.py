@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -72,10 +71,7 @@ def keras_from_model(model: Model) -> keras.Model:
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
-    """Write a network to a new file, without the optimizer's state; the suffix chooses Keras' format."""
-    if path.suffix != ".h5":
-        network.save(os.fspath(path))
-        return
+    """Write a network to a new ``.h5`` file, without the optimizer's state."""
     import h5py
     from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 

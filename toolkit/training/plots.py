@@ -21,9 +21,6 @@ _FIT = "#8a97a8"
 _VALIDATION = "#c2410c"
 _INK = "#1f2937"
 _GRID = "#e5e7eb"
-_MISTAKES = 14
-_DOTS_PER_INCH = 120
-_NO_PROGRAM = {"Software": None}  # so that equal pictures are equal files
 
 
 def draw_history(path: Path, records: Sequence[EpochRecord], *, best_epoch: int, title: str) -> None:
@@ -74,7 +71,7 @@ def _figure(width: float, height: float, title: str) -> Figure:
     """A figure without pyplot, which has a global state."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
     figure.suptitle(title, x=0.06, ha="left", fontsize=12, fontweight="bold", color=_INK)
     return figure
 
@@ -118,7 +115,7 @@ def _list_mistakes(figure: Figure, confusion: NDArray[np.int64], classes: Sequen
     figure.text(0.77, 0.86, f"{wrong:,} of {total:,} wrong", fontsize=9.5, color=_FIT)
     if wrong:
         figure.text(0.77, 0.81, "Most frequent mistakes", fontsize=10.5, fontweight="bold", color=_INK)
-    for line, flat in enumerate(np.argsort(-mistakes, axis=None, kind="stable")[:_MISTAKES]):
+    for line, flat in enumerate(np.argsort(-mistakes, axis=None, kind="stable")[:14]):
         true, predicted = divmod(int(flat), len(classes))
         times, height = int(mistakes[true, predicted]), 0.78 - line * 0.026
         if times:
@@ -135,4 +132,5 @@ def _shown(name: str) -> str:
 
 def _save(figure: Figure, path: Path) -> None:
     with publish(path) as staging:
-        figure.savefig(staging, format="png", metadata=_NO_PROGRAM)
+        # Without the program's name: equal pictures are equal files.
+        figure.savefig(staging, format="png", metadata={"Software": None})

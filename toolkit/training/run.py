@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import logging
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from toolkit.data import Dataset
-from toolkit.declarations import BuildRequest, RunEvent
+from toolkit.declarations import BuildRequest, RunEvent, RunListener
 from toolkit.engine import usable_processors
 from toolkit.errors import BusyError, PlanRefusedError, PluginError, StorageError, UsageError
 from toolkit.model import Card, Parent
@@ -28,18 +30,19 @@ from toolkit.training.folder import RunFolder, RunRecord
 from toolkit.training.framework import make_deterministic
 from toolkit.training.history import confusion_csv
 from toolkit.training.keras_bridge import keras_from_model, template_of
-from toolkit.training.listeners import notify_listeners
 from toolkit.training.plots import draw_confusion, draw_history
 from toolkit.training.task import TrainedModel, TrainingTask
 from toolkit.training.train_state import TrainState
 from toolkit.training.trainer import Trainer
 from toolkit.version import __version__
-from toolkit.vocabulary import Convention
+from toolkit.vocabulary import Convention, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import keras
+
+_log = logging.getLogger(__name__)
 
 _WAIT_S = 60.0  # for another process that publishes under the same name
 
@@ -82,6 +85,20 @@ def train(task: TrainingTask) -> TrainedModel:
         return trained
 
 
+def notify_listeners(listeners: list[RunListener], event: RunEvent, progress: Progress) -> None:
+    """Call every listener; one that fails is removed from the list."""
+    for listener in tuple(listeners):
+        try:
+            listener.hear(event)
+        except Exception as error:  # noqa: BLE001 - third-party code may fail in any way
+            listeners.remove(listener)
+            progress.note(
+                f"listener {listener.name} failed and is not called again in this run: "
+                f"{type(error).__name__}: {error}"
+            )
+            _log.debug("listener %s failed", listener.name, exc_info=True)
+
+
 def check_task(task: TrainingTask) -> None:
     """Check that images, classes, network and format match, before any work."""
     if task.model_format.write is None:
@@ -121,24 +138,20 @@ def _train(
     template = template_of(network, task.model_format).with_card(card)
     weights = class_weights(task.fit.labels, len(classes), task.options.class_weighting)
     state = TrainState(network, template, options=task.options, weights=weights, seed=task.seed)
-    metrics = {"validation_images": float(len(task.validation))}
 
-    def save(path: Path) -> Card:
-        model = state.model().with_card(dataclasses.replace(card, metrics=dict(metrics)))
+    def save(path: Path, accuracy: float, **tested: float) -> Card:
+        metrics = {"validation_images": float(len(task.validation)), "validation_accuracy": accuracy}
+        model = state.model().with_card(dataclasses.replace(card, metrics=metrics | tested))
         return save_model(model, path, write=write, read=task.model_format.read)
 
-    def save_best(accuracy: float) -> None:
-        metrics["validation_accuracy"] = accuracy
-        save(folder.model)
-
-    last = Trainer(task, state, folder, record.digest(), save_best=save_best, notify=notify).train()
+    save_best = partial(save, folder.model)
+    last = Trainer(task, state, folder, record.digest(), save_best, notify).train()
     state.restore(last.best)
     test = task.test if task.test is not None and len(task.test) else None
     evaluation = state.evaluate(test or task.validation)
-    metrics["validation_accuracy"] = last.best_accuracy
-    if test is not None:
-        metrics |= {"test_accuracy": evaluation.accuracy, "test_images": float(len(test))}
-    saved = save(folder.model)
+    accuracy = evaluation.accuracy
+    tested = {} if test is None else {"test_accuracy": accuracy, "test_images": float(len(test))}
+    saved = save(folder.model, last.best_accuracy, **tested)
 
     name = task.fit.name
     title = f"{network.name} on {name}"
@@ -154,7 +167,7 @@ def _train(
         plot, mapping = task.results / plot.name, task.results / mapping.name
     if task.target is not None:
         with exclusive(task.target, wait_s=_WAIT_S):
-            save(task.target)
+            save(task.target, last.best_accuracy, **tested)
     folder.write_record(dataclasses.replace(record, state="finished", error=""))
     folder.checkpoint.unlink(missing_ok=True)
     return TrainedModel(
@@ -168,7 +181,7 @@ def _train(
         stopped_early=last.epochs < task.options.epochs,
         validation_accuracy=last.best_accuracy,
         validation_images=len(task.validation),
-        test_accuracy=None if test is None else evaluation.accuracy,
+        test_accuracy=tested.get("test_accuracy"),
         test_images=0 if test is None else len(test),
         images_per_second=float(np.mean([record.images_per_second for record in last.records])),
         seconds=sum(record.seconds for record in last.records),

@@ -19,12 +19,9 @@ class TrainingTask:
     """One training with everything opened that it uses.
 
     Attributes:
-        architecture: Builds the network; None only if ``start_from``, a model to fine-tune, is given.
-        validation: Images that choose the best epoch.
+        architecture: Builds the network; None if ``start_from``, a model to fine-tune, is given.
         model_format: Reads and writes ``.h5`` files.
         loader_options: As JSON values, for the card.
-        test: Images for the one final figure, if there are any.
-        resume: Continue from the folder's checkpoint, if there is one.
         target: Where the model is published in addition to the run's folder.
         results: Folder for a copy of class mapping and plot.
     """

@@ -134,7 +134,6 @@ class TrainState:
 
         options, network, optimizer = self.options, self.network, self._optimizer
         convention = self.template.card.convention or Convention()
-        pixels = pixel_preparation(convention, self.template.input_shape)
         probabilities = self.template.build_graph().outputs_probabilities
         if not network.trainable_variables:
             raise UnsupportedError(
@@ -156,7 +155,7 @@ class TrainState:
             images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, rate: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
             unit = tf.cast(images[..., tf.newaxis], tf.float32) / 255.0
-            inputs = pixels(augment(unit, options, seed))
+            inputs = prepare_pixels(augment(unit, options, seed), convention, self.template.input_shape)
             targets = kept * tf.one_hot(labels, classes) + (1.0 - kept) / classes
             with tf.GradientTape() as tape:
                 outputs = tf.cast(network(inputs, training=True), tf.float32)
@@ -175,23 +174,19 @@ class TrainState:
         return step.get_concrete_function()  # type: ignore[no-any-return]
 
 
-def pixel_preparation(convention: Convention, shape: tuple[int, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
+def prepare_pixels(values: tf.Tensor, convention: Convention, shape: tuple[int, ...]) -> tf.Tensor:
     """From (b, 28, 28, 1) float32, upright, light ink, x/255, to inputs of a network."""
     import tensorflow as tf
 
-    def prepare(unit: tf.Tensor) -> tf.Tensor:
-        values = unit
-        if convention.orientation == "transposed":
-            values = tf.transpose(values, (0, 2, 1, 3))
-        if convention.ink == "dark":
-            values = 1.0 - values
-        if convention.scale == "raw":
-            values = values * 255.0
-        elif convention.scale == "standard":
-            values = (values - convention.mean) / convention.deviation
-        return tf.reshape(values, (-1, *shape))
-
-    return prepare
+    if convention.orientation == "transposed":
+        values = tf.transpose(values, (0, 2, 1, 3))
+    if convention.ink == "dark":
+        values = 1.0 - values
+    if convention.scale == "raw":
+        values = values * 255.0
+    elif convention.scale == "standard":
+        values = (values - convention.mean) / convention.deviation
+    return tf.reshape(values, (-1, *shape))
 
 
 def _seed_generators(network: keras.Model, seed: int) -> None:
