@@ -61,7 +61,6 @@ def build(architecture: str, path: Path) -> dict[str, Any]:
     from toolkit.declarations import BuildRequest
     from toolkit.host.catalog import Catalog
     from toolkit.host.kinds import ARCHITECTURES
-    from toolkit.training.keras_bridge import save_keras
 
     declared = Catalog.load().get(ARCHITECTURES, architecture)
     network = declared.build(BuildRequest(classes=62, options=declared.options()))
@@ -77,7 +76,7 @@ def build(architecture: str, path: Path) -> dict[str, Any]:
                     rng.uniform(0.2, 1, width),
                 ]
             )
-    save_keras(network, path)
+    network.save(path)
     return {}
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "describe_options",
     "json_schema",
     "option",
+    "option_pairs",
     "options_as_json",
     "options_from_mapping",
     "parse_options",
@@ -87,7 +88,7 @@ def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) ->
         UsageError: If a text is no pair, a key is unknown or given twice, or a value is not allowed.
     """
     values: dict[str, Any] = {}
-    for key, text in _pairs(pairs, f"options of {owner}"):
+    for key, text in option_pairs(pairs, f"options of {owner}"):
         _set(values, key, text, schema_of(options_type), owner)
     return options_from_mapping(options_type, values, owner=owner)
 
@@ -123,7 +124,7 @@ def route_options(
             value is not allowed.
     """
     pairs: list[tuple[str, Any]] = []
-    for key, value in given.items() if isinstance(given, Mapping) else _pairs(given, "options"):
+    for key, value in option_pairs(given):
         if isinstance(value, Mapping) and key in owners:
             pairs += [(f"{key}.{name}", part) for name, part in value.items()]
         else:
@@ -189,8 +190,14 @@ def _described(schema: Mapping[str, Any], prefix: str) -> Iterator[OptionInfo]:
         )
 
 
-def _pairs(texts: Sequence[str], what: str) -> Iterator[tuple[str, str]]:
-    for text in texts:
+def option_pairs(
+    given: Sequence[str] | Mapping[str, Any], what: str = "options"
+) -> Iterator[tuple[str, Any]]:
+    """Keys and values from ``key=value`` texts or from a mapping."""
+    if isinstance(given, Mapping):
+        yield from given.items()
+        return
+    for text in given:
         key, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"{what} are key=value, received {text!r}", hint="-o learning_rate=0.001")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
 
 from toolkit.errors import UnreadableInputError
-from toolkit.training.history import EpochRecord, confusion_csv, history_csv, read_history
+from toolkit.training.history import EpochRecord, csv_text, history_csv, read_history
 
 RECORDS = tuple(
     EpochRecord(epoch, 1 / epoch, 0.5, 2 / epoch, accuracy, 0.001, 1000.0, 1.5)
@@ -38,6 +38,6 @@ def test_what_is_not_a_history_is_refused(tmp_path: Path, content: str) -> None:
         read_history(tmp_path / "history.csv")
 
 
-def test_the_confusion_table_has_a_row_for_each_class_and_no_formulas() -> None:
-    text = confusion_csv(np.array([[3, 1], [0, 2]]), ["=", "b"])
+def test_a_table_has_its_row_names_and_no_formulas() -> None:
+    text = csv_text(pd.DataFrame([[3, 1], [0, 2]], ["=", "b"], ["=", "b"]), index="true \\ predicted")
     assert text.splitlines() == ["true \\ predicted,'=,b", "'=,3,1", "b,0,2"]

@@ -5,23 +5,22 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ConfigurationError, UsageError
-from toolkit.options import options_as_json, options_from_mapping
+from toolkit.options import option_pairs, options_as_json, options_from_mapping
 from toolkit.requests.train import Train
 from toolkit.store import Workspace, publish_text
 from toolkit.store.opening import read_file
 
-_LARGEST = 1 << 20  # bytes
 _NOT_IN_A_FILE = ("resume", "config", "force")
 
 
 def read_config(path: Path) -> Train:
     """Read a request from a file; paths in it are relative to its folder."""
-    content = read_file(path, most=_LARGEST)
+    content = read_file(path)
     try:
         table = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
@@ -72,8 +71,7 @@ def with_config(request: Train) -> Train:
 def given_options(request: Train) -> dict[str, Any]:
     """The options of a request by key, as ``width`` or ``arch.width``; texts as typed, or values."""
     options: dict[str, Any] = {}
-    pairs = request.options.items() if isinstance(request.options, Mapping) else _split(request.options)
-    for key, value in pairs:
+    for key, value in option_pairs(request.options):
         tables = value.items() if isinstance(value, Mapping) else [("", value)]
         for below, part in tables:
             name = (f"{key}.{below}" if below else key).strip().replace("-", "_")
@@ -81,14 +79,6 @@ def given_options(request: Train) -> dict[str, Any]:
                 raise UsageError(f"option {name} is given twice", hint="give it once")
             options[name] = part
     return options
-
-
-def _split(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"options are key=value, received {text!r}", hint="-o learning_rate=0.001")
-        yield key, value.strip()
 
 
 def _relative(path: str, file: Path, workspace: Workspace) -> str:

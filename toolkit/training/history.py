@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from toolkit.errors import MissingInputError, UnreadableInputError
 from toolkit.store.opening import read_file
 
@@ -56,13 +53,6 @@ def read_history(path: Path) -> tuple[EpochRecord, ...]:
         return ()
     except (UnicodeError, csv.Error, msgspec.ValidationError) as error:
         raise UnreadableInputError(f"{path}: not a history of epochs: {error}", hint="delete it") from error
-
-
-def confusion_csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The confusion matrix: one row for each true class, one column for each predicted class."""
-    import pandas as pd
-
-    return csv_text(pd.DataFrame(confusion, index=classes, columns=classes), index="true \\ predicted")
 
 
 def csv_text(table: pd.DataFrame, index: str | None = None) -> str:

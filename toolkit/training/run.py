@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from toolkit.data import Dataset
 from toolkit.declarations import BuildRequest, RunEvent, RunListener
@@ -28,7 +29,7 @@ from toolkit.tensors import weights_digest
 from toolkit.training.class_weights import class_weights
 from toolkit.training.folder import RunFolder, RunRecord
 from toolkit.training.framework import make_deterministic
-from toolkit.training.history import confusion_csv
+from toolkit.training.history import csv_text
 from toolkit.training.keras_bridge import keras_from_model, template_of
 from toolkit.training.plots import draw_confusion, draw_history
 from toolkit.training.task import TrainedModel, TrainingTask
@@ -159,7 +160,8 @@ def _train(
     draw_history(plot, last.records, best_epoch=last.best_epoch, title=title)
     images = f"{evaluation.images:,} {'validation' if test is None else 'test'} images"
     draw_confusion(folder.confusion_plot, evaluation.confusion, classes, title=f"{title}, {images}")
-    publish_text(folder.confusion_table, confusion_csv(evaluation.confusion, classes))
+    table = pd.DataFrame(evaluation.confusion, index=classes, columns=classes)
+    publish_text(folder.confusion_table, csv_text(table, index="true \\ predicted"))
     publish_text(mapping, "".join(f"{index}: {name}\n" for index, name in enumerate(classes)))
     if task.results is not None:
         for file in (plot, mapping):

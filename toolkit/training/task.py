@@ -50,14 +50,12 @@ class TrainedModel:
 
     Attributes:
         model: The published model; the one in the run's folder if the task has no target.
-        run: The run's folder.
         architecture: Empty if that of a fine-tuned model is not known.
         parameters: Running statistics included.
         epochs: Number of epochs done; the model has the weights of ``best_epoch``, from 1.
         test_accuracy: 0 to 1; None without test images.
         images_per_second: While training, mean over the epochs.
         seconds: Training and evaluation of all epochs.
-        mapping: The class mapping, one line per output.
         confusion_plot: On the test images, or else on validation.
     """
 
