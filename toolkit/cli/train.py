@@ -42,7 +42,6 @@ def command(command_line: CommandLine, request: Train) -> None:
     """
     if request.resume is not None:
         _refuse_changes(click.get_current_context())
-        # Environment variables are for new runs.
         request = Train(resume=request.resume, force=request.force)
     trained = command_line.toolkit.train(request, progress=command_line.output.progress())
     command_line.output.result(trained, lambda console: _print(trained, console))

@@ -33,7 +33,6 @@ class Run:
         architecture: Empty when fine-tuning the model ``start_from``.
         epochs: Number of epochs done, of those ``planned``.
         validation_accuracy: Of the best epoch, 0 to 1; None before the first one is done.
-        error: Why it failed or cannot be read.
     """
 
     name: str

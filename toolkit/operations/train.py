@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainedModel", "train"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NOT_IN_A_FOLDER_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-
 
 def train(toolkit: Resources, request: Train, progress: Progress) -> TrainedModel:
     """Train a network, fine-tune one, or resume a run as if it had not been interrupted.
@@ -74,7 +71,7 @@ def _check(request: Train) -> None:
     """Check what needs no file."""
     if request.seed is not None and request.seed < 0:
         raise UsageError(f"seed is {request.seed}", hint="give 0 or above")
-    if request.name is not None and not _NAME.fullmatch(request.name):
+    if request.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", request.name):
         raise UsageError(
             f"{request.name!r} is not a name for a model",
             hint="letters, digits, dots, dashes and underscores, at most 64; without suffix",
@@ -200,7 +197,7 @@ def _architecture(toolkit: Resources, name: str | None) -> Architecture:
 def _new_folder(toolkit: Resources, request: Train) -> Path:
     """A new folder for a run: time, data set, architecture or model, seed."""
     what = request.from_model.stem if request.from_model is not None else request.arch
-    label = _NOT_IN_A_FOLDER_NAME.sub("-", f"{Path(request.dataset or '').name}-{what}")[:120]
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(request.dataset or '').name}-{what}")[:120]
     name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{label}-{request.seed}"
     runs = toolkit.workspace.runs
     try:

@@ -88,16 +88,15 @@ class RunFolder:
         """The run's record; UnreadableInputError if it is damaged or of another version."""
         import msgspec
 
-        path = self.record
         try:
-            record = msgspec.json.decode(read_file(path), type=RunRecord)
+            record = msgspec.json.decode(read_file(self.record), type=RunRecord)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise UnreadableInputError(
-                f"{path}: not the record of a run: {error}", hint="start a new run"
+                f"{self.record}: not the record of a run: {error}", hint="start a new run"
             ) from error
         if record.schema != SCHEMA:
             raise UnreadableInputError(
-                f"{path} has schema {record.schema}, this version reads {SCHEMA}",
+                f"{self.record} has schema {record.schema}, this version reads {SCHEMA}",
                 hint="resume with the version that started the run, or start a new run",
             )
         return record

@@ -54,11 +54,9 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[s
     size = float(np.clip(420 / max(count, 1), 5.5, 12))
     for axis in (matrix.xaxis, matrix.yaxis):
         axis.set_ticks(range(count), [_shown(name) for name in classes], fontsize=size, color=_INK)
-        axis.set_tick_params(length=0)
-    matrix.set_xticks(np.arange(count + 1) - 0.5, minor=True)
-    matrix.set_yticks(np.arange(count + 1) - 0.5, minor=True)
+        axis.set_ticks(np.arange(count + 1) - 0.5, minor=True)
+        axis.set_tick_params(which="both", length=0)
     matrix.grid(which="minor", color="#f3f4f6", linewidth=0.4)
-    matrix.tick_params(which="minor", length=0)
     matrix.set_xlabel("predicted", color=_INK)
     matrix.set_ylabel("true", color=_INK)
     for spine in matrix.spines.values():

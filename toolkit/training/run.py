@@ -150,8 +150,7 @@ def _train(
     state.restore(last.best)
     test = task.test if task.test is not None and len(task.test) else None
     evaluation = state.evaluate(test or task.validation)
-    accuracy = evaluation.accuracy
-    tested = {} if test is None else {"test_accuracy": accuracy, "test_images": float(len(test))}
+    tested = {} if test is None else {"test_accuracy": evaluation.accuracy, "test_images": float(len(test))}
     saved = save(folder.model, last.best_accuracy, **tested)
 
     name = task.fit.name
@@ -269,6 +268,7 @@ def _card(task: TrainingTask) -> Card:
     else:
         assert architecture is not None
         known, convention = architecture.name, architecture.convention
+    options = options_as_json(task.options) | options_as_json(task.architecture_options)
     return Card(
         name=task.folder.name if task.target is None else task.target.stem,
         classes=task.fit.classes,
@@ -277,11 +277,7 @@ def _card(task: TrainingTask) -> Card:
         dataset=task.fit.name,
         made_by="train" if start is None else "fine-tune",
         parents=() if start is None else (Parent(start.name, weights_digest(start.tensors)),),
-        settings={
-            **options_as_json(task.options),
-            **options_as_json(task.architecture_options),
-            **task.loader_options,
-        },
+        settings=options | task.loader_options,
         seed=task.seed,
     )
 

@@ -97,6 +97,7 @@ class Trainer:
         task, options = self.task, self.task.options
         images = len(task.fit)
         steps = math.ceil(images / options.batch_size)
+        planned = steps * options.epochs
         task.progress.begin(f"epoch {epoch}/{options.epochs}", images, "images")
         done = correct = 0
         total = 0.0
@@ -106,9 +107,7 @@ class Trainer:
         batches = epoch_batches(task.fit, options.batch_size, seed=task.seed, epoch=epoch - 1)
         for index, (pixels, labels) in enumerate(batches):
             step = (epoch - 1) * steps + index
-            rate = learning_rate(
-                step, steps * options.epochs, highest=self._highest_rate, warmup=options.warmup
-            )
+            rate = learning_rate(step, planned, highest=self._highest_rate, warmup=options.warmup)
             loss, hits = self.state.train_step(pixels, labels, step=step, rate=rate)
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the loss is {loss}")
