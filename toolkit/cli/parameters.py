@@ -131,10 +131,9 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
         *names: Fields; ``options`` adds ``-o KEY=VALUE``, ``convention`` adds ``--convention``.
         **types: Fields with a Click type of their own, such as :data:`DATASET`.
     """
-    from toolkit.options import describe_fields, json_schema
+    from toolkit.options import describe_fields
 
     described = {field.name: field for field in describe_fields(request_type)}
-    required = json_schema(request_type)["required"]
     by_model = "conventions" in described
     common = {
         "options": {
@@ -157,7 +156,7 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
                 f"{_sentence(described[name].help)} {common.get(name, {}).get('help', '')}".strip()
             )
             flags = ["-o", "--option", name] if name == "options" else [f"--{name.replace('_', '-')}"]
-            function = click.option(*flags, required=name in required, **settings)(function)
+            function = click.option(*flags, required=described[name].required, **settings)(function)
         return function
 
     return decorate
