@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,49 @@ def test_the_result_is_short_and_says_nothing_twice(family: list[Path], tmp_path
         "recipe  models/emnist_model.recipe.toml",
     ]
     assert done.stdout.count("recalibrate") == 2, "in the verdict and of the stage"
+
+
+SLEEPING = """
+import sys, time
+from toolkit import hookimpl
+from toolkit.types import MergeResult, MergeStrategy, tensorwise
+
+def sleep(arrays, spec):
+    print("sleeping", file=sys.stderr, flush=True)
+    time.sleep(60)
+    return arrays[0]
+
+def merge(request):
+    return MergeResult(tensorwise(request.ingredients, sleep))
+
+@hookimpl
+def toolkit_merge_strategies():
+    yield MergeStrategy(name="sleeping", summary="Sleeps", merge=merge)
+"""
+
+
+def test_sigterm_during_a_merge_exits_with_143_and_leaves_the_files(
+    family: list[Path], tmp_path: Path
+) -> None:
+    plugin = tmp_path / "plugin"
+    (plugin / "sleeping-1.dist-info").mkdir(parents=True)
+    (plugin / "sleeping.py").write_text(SLEEPING)
+    (plugin / "sleeping-1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: sleeping\nVersion: 1\n"
+    )
+    (plugin / "sleeping-1.dist-info" / "entry_points.txt").write_text("[toolkit]\nsleeping = sleeping\n")
+    models = [str(path) for path in family]
+    assert command(tmp_path, *models, "--strategy", "mean", "--dataset", "none").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "models").rglob("*") if path.is_file()}
+    arguments = [*models, "--strategy", "sleeping", "--dataset", "none", "--force"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "toolkit", "merge", *arguments],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(plugin)}, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        said = iter(process.stderr.readline, "")
+        assert "sleeping\n" in said
+        process.terminate()
+        _, rest = process.communicate(timeout=30)
+    assert (process.returncode, rest.splitlines()[-1]) == (143, "error: terminated")
+    assert {path: path.read_bytes() for path in (tmp_path / "models").rglob("*") if path.is_file()} == before
