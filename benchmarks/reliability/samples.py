@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.host.catalog import Catalog
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Model
@@ -60,7 +61,7 @@ def onnx_model(name: str) -> Model:
     keras = keras_model(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.onnx"
-        path.write_bytes(keras.build_graph().bind(keras.tensors).SerializeToString())
+        path.write_bytes(to_onnx(keras.build_graph(), keras.tensors).SerializeToString())
         return _in_memory(Catalog.load().get(MODEL_FORMATS, "onnx").read(path), name)
 
 

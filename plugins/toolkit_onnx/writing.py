@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.errors import UnsupportedError
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
 from toolkit.onnx_export import as_bytes, sign
 
@@ -24,6 +25,6 @@ def write(model: Model, path: Path) -> None:
             f"{model.name}: a {model.dialect} network cannot be saved as ONNX without changing it",
             hint="convert it with `toolkit export MODEL --to onnx`",
         )
-    proto = model.build_graph().bind(model.tensors)
+    proto = to_onnx(model.build_graph(), model.tensors)
     sign(proto, model.card)
     path.write_bytes(as_bytes(proto))

@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
@@ -114,6 +115,6 @@ def run(model: Model, x: NDArray[Any]) -> NDArray[Any]:
     """The model's outputs, computed by onnxruntime alone."""
     graph = model.build_graph()
     session = onnxruntime.InferenceSession(
-        graph.bind(model.tensors).SerializeToString(), providers=["CPUExecutionProvider"]
+        to_onnx(graph, model.tensors).SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return np.asarray(session.run([graph.output], {graph.input: x})[0])

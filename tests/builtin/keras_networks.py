@@ -10,6 +10,7 @@ import keras_files
 import numpy as np
 import onnx
 
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
@@ -43,7 +44,7 @@ def fill(model: Any, seed: int) -> None:
 
 def run(model: Model, x: np.ndarray) -> np.ndarray:
     """The model's outputs, of a graph that ONNX's own checker accepts."""
-    onnx.checker.check_model(model.build_graph().bind(model.tensors), full_check=True)
+    onnx.checker.check_model(to_onnx(model.build_graph(), model.tensors), full_check=True)
     return keras_files.run(model, x)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from toolkit.errors import ToolkitError
+from toolkit.graph.onnx_form import to_onnx
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
 
@@ -142,7 +143,7 @@ def use(path: Path) -> str:
     """Read a file and everything in it; the outcome in one word."""
     try:
         model = read_keras(path) if path.suffix == ".keras" else read_h5(path)
-        model.build_graph().bind(model.tensors)
+        to_onnx(model.build_graph(), model.tensors)
         for name in model.tensors:
             model.tensors.read(name)
     except ToolkitError as error:

@@ -11,6 +11,7 @@ import pytest
 from keras_networks import IMAGE, TOLERANCE, fill, residual, run, shared_layers, through_both_formats
 
 from toolkit.errors import UnsupportedError
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
 from toolkit.model.correspondence import correspondence, differences, signature
 from toolkit_keras.read_h5 import read_h5
@@ -41,7 +42,7 @@ def test_flatten_before_dense_costs_no_transpose(keras: Any, tmp_path: Path) -> 
         *("Flatten", "BatchNormalization", "Gemm", "Softmax"),
     ]
     assert graph.outputs_probabilities
-    (described,) = graph.to_onnx().graph.input
+    (described,) = to_onnx(graph).graph.input
     assert [d.dim_param or d.dim_value for d in described.type.tensor_type.shape.dim] == ["batch", 28, 28, 1]
 
 
@@ -87,8 +88,8 @@ def test_each_tensor_is_bound_once_and_names_are_the_same_every_time(keras: Any,
         bound = [binding.tensor for binding in graph.bindings]
         assert sorted(bound) == sorted(model.tensors.specs)
         assert len(set(bound)) == len(bound)
-        texts.append(graph.to_onnx().SerializeToString(deterministic=True))
-        assert model.build_graph().to_onnx().SerializeToString(deterministic=True) == texts[-1]
+        texts.append(to_onnx(graph).SerializeToString(deterministic=True))
+        assert to_onnx(model.build_graph()).SerializeToString(deterministic=True) == texts[-1]
     assert texts[0] == texts[1]
 
 

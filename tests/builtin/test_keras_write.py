@@ -22,6 +22,7 @@ import toolkit_keras
 from toolkit.declarations import ExportRequest
 from toolkit.errors import ProofError, UnreadableInputError, UnsupportedError
 from toolkit.graph import Graph
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Card, Layer, Model
 from toolkit.model.correspondence import signature
 from toolkit.model.saving import save_written
@@ -187,7 +188,7 @@ def test_an_older_dialect_is_written_so_that_todays_keras_loads_it(
     x = np.random.default_rng(0).random((3, 28, 28, 1), dtype=np.float32)
     graph = model.build_graph()
     session = onnxruntime.InferenceSession(
-        graph.bind(model.tensors).SerializeToString(), providers=["CPUExecutionProvider"]
+        to_onnx(graph, model.tensors).SerializeToString(), providers=["CPUExecutionProvider"]
     )
     (result,) = session.run(None, {graph.input: x})
     assert np.abs(np.asarray(loaded(x, training=False)) - result).max() < 1e-5

@@ -9,6 +9,7 @@ import pytest
 
 from toolkit.engine import Network, Session, is_character_network, softmax
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Card
 from toolkit.tensors import OverlaidTensors
 from toolkit.vocabulary import Convention
@@ -115,7 +116,7 @@ def test_what_onnxruntime_refuses_is_our_error():
 
 def test_what_fails_while_running_is_our_error(build):
     network = linear(build)
-    session = Session(network.build_graph().bind(network.tensors), "letters.onnx")
+    session = Session(to_onnx(network.build_graph(), network.tensors), "letters.onnx")
     with pytest.raises(UnsupportedError, match=r"letters\.onnx.*\[2, 9\]"):
         session.run({"image": np.zeros((2, 9), np.float32)})
 

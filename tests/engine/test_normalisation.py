@@ -11,6 +11,7 @@ from toolkit.data.convention import apply_convention
 from toolkit.engine import batch_statistics
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
 from toolkit.graph import Rearrangement, Take
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.tensors import OverlaidTensors, TensorRole
 from toolkit.vocabulary import Convention
 
@@ -19,7 +20,7 @@ def brute_force(model, images, convention=None):
     """Each normalisation measured over all images at once, in NumPy, earlier ones updated before."""
     inputs = apply_convention(images, convention or Convention(), model.input_shape)
     graph = model.build_graph()
-    proto = graph.bind(model.tensors)
+    proto = to_onnx(graph, model.tensors)
     found = {}
     for node in list(proto.graph.node):
         if node.op_type != "BatchNormalization":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from toolkit.engine import Session
 from toolkit.graph import Binding, Graph, Node
 from toolkit.graph.axes import ChannelGroups, Channels, Layout, Segment, channel_groups, regrouped
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.tensors import ArrayTensors, TensorRole
 
 BATCH = 3
@@ -156,8 +157,8 @@ def test_any_order_of_the_channels_keeps_the_function(name: str) -> None:
     changed = [name for name, (array, _) in moved.items() if not np.array_equal(array, tensors.read(name))]
     assert bool(changed) == bool(orders)
     images = rng.normal(size=(BATCH, 1, 8, 8)).astype(np.float32)
-    (before,) = Session(graph.bind(tensors), "before").run({"x": images})
-    (after,) = Session(graph.bind(ArrayTensors(moved)), "after").run({"x": images})
+    (before,) = Session(to_onnx(graph, tensors), "before").run({"x": images})
+    (after,) = Session(to_onnx(graph, ArrayTensors(moved)), "after").run({"x": images})
     np.testing.assert_allclose(after, before, atol=1e-4)
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import IncompatibleModelsError, PluginError
 from toolkit.tensors import TensorRole, Tensors, TensorSpec, weighted_mean
-
-if TYPE_CHECKING:
-    from toolkit.declarations.merging import Ingredient
 
 _BLOCK = 1 << 18  # elements
 _COUNTERS = frozenset({"count", "counter", "iterations", "num_batches_tracked", "seed_counter", "step"})
@@ -25,11 +22,14 @@ class TensorwiseTensors(Tensors):
 
     Reading a tensor reads that tensor of every ingredient and no other, so the memory needed is
     that of the largest tensor, once per ingredient and once for the result.
+
+    Args:
+        ingredients: Name and tensors of each.
     """
 
     def __init__(
         self,
-        ingredients: Sequence[Ingredient],
+        ingredients: Sequence[tuple[str, Tensors]],
         function: Callable[[tuple[NDArray[Any], ...], TensorSpec], NDArray[Any]],
         shares: Sequence[float] | None,
         *,
@@ -43,14 +43,14 @@ class TensorwiseTensors(Tensors):
     @property
     def specs(self) -> Mapping[str, TensorSpec]:
         """Every tensor's specification by name, in layer order."""
-        return self._ingredients[0].model.tensors.specs
+        return self._ingredients[0][1].specs
 
     def read(self, name: str) -> NDArray[Any]:
         """Compute one merged tensor."""
         spec = self.specs[name]
         if not spec.is_float:
             return self._copied(spec)
-        arrays = tuple(item.model.tensors.read(name) for item in self._ingredients)
+        arrays = tuple(tensors.read(name) for _, tensors in self._ingredients)
         if spec.role.is_statistic:
             return weighted_mean(arrays, self._shares)
         if not self._elementwise:
@@ -86,13 +86,14 @@ class TensorwiseTensors(Tensors):
         return cast_back
 
     def _copied(self, spec: TensorSpec) -> NDArray[Any]:
-        first = self._ingredients[0].model.tensors.read(spec.name)
+        (first_name, first_tensors), *others = self._ingredients
+        first = first_tensors.read(spec.name)
         if is_constant(spec):
-            for item in self._ingredients[1:]:
-                if not np.array_equal(item.model.tensors.read(spec.name), first):
+            for name, tensors in others:
+                if not np.array_equal(tensors.read(spec.name), first):
                     raise IncompatibleModelsError(
-                        f"{item.name}: the integers of {spec.name} differ from those of "
-                        f"{self._ingredients[0].name}: they cannot be averaged",
+                        f"{name}: the integers of {spec.name} differ from those of "
+                        f"{first_name}: they cannot be averaged",
                         hint="merge networks with equal integers",
                     )
         return first

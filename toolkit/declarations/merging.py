@@ -171,5 +171,6 @@ def tensorwise(
     """
     from toolkit.declarations.merged_tensors import TensorwiseTensors
 
-    tensors = TensorwiseTensors(ingredients, function, shares, elementwise=elementwise)
+    named = [(item.name, item.model.tensors) for item in ingredients]
+    tensors = TensorwiseTensors(named, function, shares, elementwise=elementwise)
     return ingredients[0].model.with_tensors(tensors)

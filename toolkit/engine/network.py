@@ -12,6 +12,7 @@ from toolkit.data.convention import apply_convention
 from toolkit.engine.session import BATCH, Session
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
 from toolkit.graph import Graph
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
 from toolkit.vocabulary import CHARACTER_SHAPES, Convention
 
@@ -84,7 +85,7 @@ class Network:
             UnreadableInputError: If its file is damaged.
         """
         graph = model.build_graph()
-        return cls(graph.bind(model.tensors), graph, model, threads=threads)
+        return cls(to_onnx(graph, model.tensors), graph, model, threads=threads)
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from toolkit.engine.segments import Cut, Normalisation, SegmentedGraph, moment_n
 from toolkit.engine.session import Session, usable_processors
 from toolkit.errors import UnreadableInputError, UsageError
 from toolkit.graph.onnx_form import initializer as as_initializer
+from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
 from toolkit.vocabulary import Convention, Progress, SilentProgress
 
@@ -68,7 +69,7 @@ def batch_statistics(
     rearrangements = {
         binding.tensor: binding.rearrangement for binding in graph.bindings if binding.tensor not in frozen
     }
-    initializers = {tensor.name: tensor for tensor in graph.bind(model.tensors).graph.initializer}
+    initializers = {tensor.name: tensor for tensor in to_onnx(graph, model.tensors).graph.initializer}
     segmented = SegmentedGraph(graph, model.name, initializers, frozen)
     if not segmented.normalisations:
         return {}

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from toolkit.errors import ToolkitError
 from toolkit.graph.rearrangement import AS_STORED, Rearrangement
-from toolkit.tensors import Tensors
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET = 17
 IR_VERSION = 8
@@ -94,24 +90,3 @@ class Graph:
         """
         if self.refusal is not None:
             raise type(self.refusal)(self.refusal.message, hint=self.refusal.hint)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """The graph in ONNX, without the bound initializers.
-
-        Raises:
-            UnsupportedError: If a layer has no ONNX form; names those layers and what is supported.
-        """
-        from toolkit.graph.onnx_form import to_onnx
-
-        return to_onnx(self)
-
-    def bind(self, tensors: Tensors) -> onnx.ModelProto:
-        """The complete ONNX model: every bound tensor is read, rearranged and added as float32.
-
-        Raises:
-            UnsupportedError: If a layer has no ONNX form.
-            UnreadableInputError: If a tensor cannot be read.
-        """
-        from toolkit.graph.onnx_form import to_onnx
-
-        return to_onnx(self, tensors)

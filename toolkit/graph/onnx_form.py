@@ -22,10 +22,11 @@ def to_onnx(graph: Graph, tensors: Tensors | None = None) -> onnx.ModelProto:
 
     Args:
         graph: Of a network that can be run.
-        tensors: To put in as initializers; None leaves the bound initializers out.
+        tensors: Read, rearranged and added as float32 initializers; None leaves them out.
 
     Raises:
-        UnsupportedError: If a layer has no ONNX form.
+        UnsupportedError: If a layer has no ONNX form; names those layers and what is supported.
+        UnreadableInputError: If a tensor cannot be read.
     """
     graph.require_runnable()
     initializers = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]

@@ -7,7 +7,7 @@ import dataclasses
 import onnx
 
 from toolkit.graph.editing import EditableGraph, EditableNode
-from toolkit.graph.onnx_form import PRODUCER
+from toolkit.graph.onnx_form import PRODUCER, to_onnx
 from toolkit.model import Card
 from toolkit.onnx_export.metadata import write_properties
 
@@ -35,7 +35,7 @@ def keep_promises(graph: EditableGraph, classes: int, *, probabilities: bool) ->
     graph.rename(renamed)
     for node in graph.nodes:
         node.name = node.name or node.outputs[0]
-    return dataclasses.replace(graph.finished(), output_shape=(classes,)).to_onnx()
+    return to_onnx(dataclasses.replace(graph.finished(), output_shape=(classes,)))
 
 
 def sign(model: onnx.ModelProto, card: Card) -> None:

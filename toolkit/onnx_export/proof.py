@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from toolkit.data.convention import apply_convention
 from toolkit.engine import Session, is_character_network, softmax, usable_processors
 from toolkit.errors import ProofError, ToolkitError
-from toolkit.graph.onnx_form import BATCH_AXIS, from_node
+from toolkit.graph.onnx_form import BATCH_AXIS, from_node, to_onnx
 from toolkit.graph.walking import softmax_input
 from toolkit.model import Model
 from toolkit.onnx_export.metadata import read_card
@@ -62,7 +62,7 @@ class Reference:
 def graph_reference(model: Model) -> Reference:
     """The model's own graph, with batch normalisation as it is, in onnxruntime."""
     graph = model.build_graph()
-    proto = graph.bind(model.tensors)
+    proto = to_onnx(graph, model.tensors)
     logits = _softmax_input(proto, graph.output) if graph.outputs_probabilities else graph.output
     shown = _showing(proto, [graph.output, *([logits] if logits else [])])
     session = Session(shown, model.name, threads=usable_processors())
