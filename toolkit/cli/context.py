@@ -63,7 +63,7 @@ def with_common_options(command: click.Command, *, environment: bool = False) ->
     variables: otherwise a variable would replace an option typed before the command's name.
     """
     taken = {name for parameter in command.params for name in (*parameter.opts, parameter.name)}
-    for declarations, settings in COMMON_OPTIONS:
+    for declarations, settings in _COMMON_OPTIONS:
         if taken.isdisjoint({*declarations, declarations[-1].strip("-").replace("-", "_")}):
             command.params.append(click.Option(declarations, **settings, allow_from_autoenv=environment))
     if isinstance(command, click.Group):
@@ -128,11 +128,6 @@ def _request(request_type: type[Any], parameters: Mapping[str, Any]) -> tuple[An
     return options_from_mapping(request_type, given, owner=context.command_path), others
 
 
-def command_line_of(context: click.Context) -> CommandLine:
-    """The context's command line; made where a command runs without the program around it."""
-    return context.ensure_object(CommandLine)
-
-
 def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
     """Read the output settings before Click does, for errors in its parsing."""
     arguments = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -146,47 +141,47 @@ def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
     return Output(json=output.lower() == "json", debug=debug)
 
 
-def _common(
-    apply: str | Callable[[CommandLine, Any], None], *declarations: str, **settings: Any
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """An option that sets an attribute of the output, or calls a function."""
-
-    def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
-        if value not in (None, False):
-            command_line = command_line_of(context)
-            setattr(command_line.output, apply, value) if isinstance(apply, str) else apply(
-                command_line, value
-            )
-
-    return declarations, {"callback": callback, "expose_value": False, "is_eager": True, **settings}
-
-
-def _set_format(command_line: CommandLine, name: str) -> None:
-    command_line.output.json = name == "json"
-
-
 def _set_workspace(command_line: CommandLine, folder: Path) -> None:
     if not folder.is_dir():
         raise MissingInputError(f"{folder}: the workspace is not a folder", hint="create it, or name another")
     command_line.toolkit.folder = folder
 
 
-COMMON_OPTIONS = (
+def _common(
+    apply: Callable[[CommandLine, Any], None], *declarations: str, **settings: Any
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value not in (None, False):
+            apply(context.ensure_object(CommandLine), value)
+
+    return declarations, {"callback": callback, "expose_value": False, "is_eager": True, **settings}
+
+
+def _flag(name: str, *declarations: str, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:  # noqa: A002 - Click's
+    return _common(
+        lambda command_line, value: setattr(command_line.output, name, value),
+        *declarations,
+        is_flag=True,
+        help=help,
+    )
+
+
+_COMMON_OPTIONS = (
     _common(
-        _set_format,
+        lambda command_line, name: setattr(command_line.output, "json", name == "json"),
         "--output",
         type=click.Choice(["text", "json"], case_sensitive=False),
         help="Print the result as text or as one JSON document.",
     ),
-    _common("quiet", "--quiet", is_flag=True, help="Show no progress and no notes."),
-    _common("verbose", "-v", "--verbose", is_flag=True, help="Show all facts and notes."),
+    _flag("quiet", "--quiet", help="Show no progress and no notes."),
+    _flag("verbose", "-v", "--verbose", help="Show all facts and notes."),
     _common(
         lambda command_line, path: command_line.output.log_to(path),
         "--log-file",
         type=OUTPUT_PATH,
         help="Write notes, warnings and errors to the end of this file, too.",
     ),
-    _common("debug", "--debug", is_flag=True, help="Show the traceback of an expected failure, too."),
+    _flag("debug", "--debug", help="Show the traceback of an expected failure, too."),
     _common(
         _set_workspace,
         "--workspace",
@@ -195,4 +190,3 @@ COMMON_OPTIONS = (
         help="Folder with models/, datasets/ and runs/; by default the working directory.",
     ),
 )
-"""Declarations and settings of each common option."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -48,25 +49,34 @@ class Failure:
 
 def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRecord] = ()) -> Failure:
     """How an exception ends the program; a bug is attributed to one of the loaded plugins or to us."""
+    known = _expected(error)
+    if known is None:
+        return _bug(error, plugins)
     shown = "".join(traceback.format_exception(error)) if debug else ""
+    return dataclasses.replace(known, traceback=shown)
+
+
+def _expected(error: BaseException) -> Failure | None:
+    """How an exception that is not a bug ends the program."""
     if isinstance(error, ToolkitError):
-        return Failure(error.code, error.message, error.hint, error.exit_status, shown)
+        return Failure(error.code, error.message, error.hint, error.exit_status)
     if isinstance(error, click.FileError):
-        return Failure("not_found", error.format_message(), "check the name", NOT_FOUND, shown)
+        return Failure("not_found", error.format_message(), "check the name", NOT_FOUND)
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
-        hint = f"see {context.command_path} --help" if context is not None else "see toolkit --help"
-        return Failure("usage", error.format_message(), hint, USAGE, shown)
+        command = "toolkit" if context is None else context.command_path
+        return Failure("usage", error.format_message(), f"see {command} --help", USAGE)
     if isinstance(error, Terminated):
-        return Failure("terminated", "terminated", "", TERMINATED, shown)
+        return Failure("terminated", "terminated", "", TERMINATED)
     if isinstance(error, KeyboardInterrupt | EOFError | click.Abort):
-        return Failure("interrupted", "interrupted", "", INTERRUPTED, shown)
+        return Failure("interrupted", "interrupted", "", INTERRUPTED)
     if isinstance(error, MemoryError):
-        return Failure(
-            "limit", "there is not enough memory", "use smaller inputs or fewer models", LIMIT, shown
-        )
-    known = _system_failure(error, shown) if isinstance(error, OSError) else _nameless(error, shown)
-    return known or _bug(error, plugins)
+        return Failure("limit", "there is not enough memory", "use smaller inputs or fewer models", LIMIT)
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        # A file name that is not UTF-8, where text must be written.
+        name = error.object[max(error.start - _SHOWN_OF_A_NAME, 0) : error.end + _SHOWN_OF_A_NAME]
+        return Failure("usage", f"a file name is not in UTF-8: {name!a}", "rename the file", USAGE)
+    return _system_failure(error) if isinstance(error, OSError) else None
 
 
 def report(failure: Failure, output: Output) -> None:
@@ -112,25 +122,17 @@ def _say(text: str) -> None:
         return
 
 
-def _system_failure(error: OSError, shown: str) -> Failure | None:
+def _system_failure(error: OSError) -> Failure | None:
     """A failure that the operating system reports; None if it is a bug."""
     name, path = errno.errorcode.get(error.errno or 0, ""), error.filename
     message = f"{path}: {error.strerror}" if path else str(error.strerror)
     if name in _NO_PATH:
-        return Failure("usage", message, "choose another path", USAGE, shown)
+        return Failure("usage", message, "choose another path", USAGE)
     if name == "EACCES" and isinstance(path, str) and Path(path).exists() and not os.access(path, os.R_OK):
-        return Failure("unreadable", message, "change its permissions", NOT_FOUND, shown)
+        return Failure("unreadable", message, "change its permissions", NOT_FOUND)
     if name in _DISK:
-        return Failure("storage", message, "check the disk and its permissions", STORAGE, shown)
+        return Failure("storage", message, "check the disk and its permissions", STORAGE)
     return None
-
-
-def _nameless(error: BaseException, shown: str) -> Failure | None:
-    """A file name that is not UTF-8, where text must be written."""
-    if not isinstance(error, UnicodeEncodeError) or error.reason != "surrogates not allowed":
-        return None
-    name = error.object[max(error.start - _SHOWN_OF_A_NAME, 0) : error.end + _SHOWN_OF_A_NAME]
-    return Failure("usage", f"a file name is not in UTF-8: {name!a}", "rename the file", USAGE, shown)
 
 
 def _bug(error: BaseException, plugins: Sequence[PluginRecord]) -> Failure:
@@ -158,21 +160,14 @@ def _for_people(failure: Failure) -> str:
     """One line, or on a terminal paragraphs that fit."""
     paragraphs = [*failure.message.splitlines(), *([f"({failure.hint})"] if failure.hint else [])]
     separate = "\n" in failure.message
-    text = "error: " + ("\n" if separate else " ").join(paragraphs)
-    if not is_terminal(sys.stderr):
-        return text
-    width = max(shutil.get_terminal_size().columns, 40)
-    if separate or len(text) > width:
-        indent = " " * len("error: ")
-        wrapper = textwrap.TextWrapper(
-            width,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        text = "error: " + "\n".join(map(wrapper.fill, paragraphs)).lstrip()
-    colour = None if os.environ.get("NO_COLOR") else "red"
-    return (
-        text if colour is None else click.style("error:", fg=colour, bold=True) + text.removeprefix("error:")
-    )
+    text = ("\n" if separate else " ").join(paragraphs)
+    label = "error:"
+    if is_terminal(sys.stderr):
+        width, indent = max(shutil.get_terminal_size().columns, 40), " " * len("error: ")
+        if separate or len(indent + text) > width:
+            wrapper = textwrap.TextWrapper(
+                width, indent, indent, break_long_words=False, break_on_hyphens=False
+            )
+            text = "\n".join(map(wrapper.fill, paragraphs)).lstrip()
+        label = label if os.environ.get("NO_COLOR") else click.style(label, fg="red", bold=True)
+    return f"{label} {text}"

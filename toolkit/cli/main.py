@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from toolkit.cli.commands import BUILTIN_COMMANDS, BuiltinCommand
+from toolkit.cli.commands import BUILTIN_COMMANDS
 from toolkit.cli.context import (
     CommandLine,
-    command_line_of,
     settings_of,
     with_common_options,
     with_environment,
@@ -38,7 +37,6 @@ from toolkit.host.kinds import COMMANDS
 from toolkit.version import __version__
 
 if TYPE_CHECKING:
-    from toolkit.declarations import Command
     from toolkit.operations.toolkit import Toolkit
 
 
@@ -50,51 +48,40 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The built-in commands in the order of their use, then the plugins'."""
-        return [*BUILTIN_COMMANDS, *_plugin_commands(command_line_of(ctx).toolkit)]
+        return [*BUILTIN_COMMANDS, *_plugin_commands(_toolkit_of(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        """Import a command.
-
-        Raises:
-            UsageError: If there is no such command.
-            PluginError: If a plugin's command cannot be loaded, or two plugins claim it.
-        """
+        """Import a command, and give it the common options and its environment variables."""
         builtin = BUILTIN_COMMANDS.get(cmd_name)
         if builtin is not None:
             command = importlib.import_module(builtin.module).command
             assert isinstance(command, click.Command)
         else:
-            command = _load_plugin_command(command_line_of(ctx).toolkit, cmd_name)
+            command = _load_plugin_command(_toolkit_of(ctx), cmd_name)
         name = cmd_name.rpartition(":")[2].upper().replace("-", "_").replace(".", "_")
         return with_common_options(with_environment(command, f"{ENVIRONMENT_PREFIX}_{name}"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their summaries; loads none of them."""
-        toolkit = command_line_of(ctx).toolkit
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, builtin.summary) for name, builtin in BUILTIN_COMMANDS.items()])
-        added = _plugin_commands(toolkit)
-        if added:
-            with formatter.section("Commands of plugins"):
-                formatter.write_dl([(name, command.summary) for name, command in added.items()])
-        hidden = hidden_commands(toolkit)
-        if hidden:
-            with formatter.section("Hidden by a built-in command"):
-                formatter.write_dl(list(hidden.items()))
+        toolkit = _toolkit_of(ctx)
+        sections = {
+            "Commands": {name: builtin.summary for name, builtin in BUILTIN_COMMANDS.items()},
+            "Commands of plugins": _plugin_commands(toolkit),
+            "Hidden by a built-in command": hidden_commands(toolkit),
+        }
+        for title, summaries in sections.items():
+            if summaries:
+                with formatter.section(title):
+                    formatter.write_dl(list(summaries.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete a command's name from the summaries; loads none of them."""
-        commands: dict[str, BuiltinCommand | Command] = {
-            **BUILTIN_COMMANDS,
-            **_plugin_commands(command_line_of(ctx).toolkit),
-        }
-        items = [
-            CompletionItem(name, help=command.summary)
-            for name, command in commands.items()
-            if name.startswith(incomplete)
+        """Complete a command's name; Click's own completion of groups would load every command."""
+        summaries = {name: builtin.summary for name, builtin in BUILTIN_COMMANDS.items()}
+        summaries |= _plugin_commands(_toolkit_of(ctx))
+        found = [
+            CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)
         ]
-        # The group's own completions would load every command.
-        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def main(
         self,
@@ -114,7 +101,7 @@ class Commands(click.Group):
         command_line = extra.setdefault("obj", CommandLine())
         command_line.output = settings_of(arguments, os.environ)
         try:
-            status, result = self._run(arguments, command_line, prog_name or "toolkit", complete_var, extra)
+            status, result = self._run(arguments, prog_name or "toolkit", complete_var, extra)
             sys.stdout.flush()
         except BrokenPipeError:
             # A reader that does not want the rest is not a failure.
@@ -127,13 +114,11 @@ class Commands(click.Group):
         return result if status == 0 else status
 
     def _run(
-        self,
-        arguments: list[str],
-        command_line: CommandLine,
-        prog_name: str,
-        complete_var: str | None,
-        extra: dict[str, Any],
+        self, arguments: list[str], prog_name: str, complete_var: str | None, extra: dict[str, Any]
     ) -> tuple[int, Any]:
+        """The exit status and the result."""
+        command_line: CommandLine = extra["obj"]
+        output = command_line.output
         try:
             self._main_shell_completion({"obj": command_line}, prog_name, complete_var)
             with self.make_context(prog_name, arguments, **extra) as context:
@@ -141,16 +126,20 @@ class Commands(click.Group):
         except click.exceptions.Exit as request:
             return request.exit_code, None
         except click.exceptions.NoArgsIsHelpError as request:
-            return _show_help(request, command_line), None
+            if not output.json:
+                request.show()
+                return USAGE, None
+            hint = f"see {request.ctx.command_path} --help"
+            failure = Failure("usage", "a command is missing", hint, USAGE)
         except SystemExit:
             raise
         except BaseException as error:
             if isinstance(error, BrokenPipeError) and reader_has_gone():
                 raise
-            command_line.output.close()
-            failure = failure_of(error, debug=command_line.output.debug, plugins=command_line.plugins_seen)
-            report(failure, command_line.output)
-            return failure.exit_status, None
+            output.close()
+            failure = failure_of(error, debug=output.debug, plugins=command_line.plugins_seen)
+        report(failure, output)
+        return failure.exit_status, None
 
 
 @click.command(
@@ -187,12 +176,14 @@ def hidden_commands(toolkit: Toolkit) -> dict[str, str]:
     }
 
 
-def _plugin_commands(toolkit: Toolkit) -> dict[str, Command]:
-    return {
-        name: command
-        for name, command in toolkit.catalog.all(COMMANDS).items()
-        if command.name not in BUILTIN_COMMANDS
-    }
+def _toolkit_of(context: click.Context) -> Toolkit:
+    return context.ensure_object(CommandLine).toolkit
+
+
+def _plugin_commands(toolkit: Toolkit) -> dict[str, str]:
+    """The summary of each command that a plugin adds."""
+    commands = toolkit.catalog.all(COMMANDS).items()
+    return {name: command.summary for name, command in commands if command.name not in BUILTIN_COMMANDS}
 
 
 def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
@@ -207,16 +198,6 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
             hint=f"did you mean {near[0]}?" if near else "`toolkit --help` lists the commands",
         )
     return toolkit.catalog.get(COMMANDS, name).load()
-
-
-def _show_help(request: click.exceptions.NoArgsIsHelpError, command_line: CommandLine) -> int:
-    """Answer a group without a command: with its help, or with an error in JSON."""
-    if command_line.output.json:
-        hint = f"see {request.ctx.command_path} --help"
-        report(Failure("usage", "a command is missing", hint, USAGE), command_line.output)
-    else:
-        request.show()
-    return USAGE
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -31,7 +31,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 def _completed(known: Known, context: click.Context, incomplete: str) -> list[CompletionItem]:
     toolkit = getattr(context.find_root().obj, "toolkit", None)
-    found = known(toolkit) if toolkit is not None else ()
+    found = () if toolkit is None else known(toolkit)
     return [CompletionItem(name, help=summary) for name, summary in found if name.startswith(incomplete)]
 
 
@@ -94,12 +94,8 @@ def _models(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
 
 def _runs(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
     folder = toolkit.workspace.runs
-    names = (
-        sorted((path.name for path in folder.iterdir() if path.is_dir()), reverse=True)
-        if folder.is_dir()
-        else []
-    )
-    return [("latest", "the newest run"), *((name, "") for name in names)]
+    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    return [("latest", "the newest run"), *((name, "") for name in sorted(names, reverse=True))]
 
 
 STRATEGY = Name("strategy", _contributions("MERGE_STRATEGIES"))
@@ -151,19 +147,15 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
 
     def decorate(function: F) -> F:
         for name in reversed([name for name in described if name in {*names, *types}]):
-            settings = _settings(described[name], types.get(name)) | common.get(name, {})
-            settings["help"] = (
-                f"{_sentence(described[name].help)} {common.get(name, {}).get('help', '')}".strip()
-            )
+            field, more = described[name], common.get(name, {})
+            sentence = f"{field.help[:1].upper()}{field.help[1:]}."
+            settings = _settings(field, types.get(name)) | more
+            settings["help"] = f"{sentence} {more.get('help', '')}".strip()
             flags = ["-o", "--option", name] if name == "options" else [f"--{name.replace('_', '-')}"]
-            function = click.option(*flags, required=described[name].required, **settings)(function)
+            function = click.option(*flags, required=field.required, **settings)(function)
         return function
 
     return decorate
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _settings(field: OptionInfo, kind: Any) -> dict[str, Any]:

@@ -44,34 +44,26 @@ class Toolkit(Resources):
     ``progress``. It returns what the command line prints with ``--output json``, as dataclasses.
     """
 
-    list_datasets: Verb[ListDatasets, tuple[datasets.FoundDataset, ...]] = Verb(
-        "datasets.list_datasets", "ListDatasets"
-    )
-    show_dataset: Verb[ShowDataset, datasets.DatasetDetails] = Verb("datasets.show_dataset", "ShowDataset")
-    get_dataset: Verb[GetDataset, datasets.WrittenDataset] = Verb("datasets.get_dataset", "GetDataset")
-    make_dataset: Verb[MakeDataset, datasets.WrittenDataset] = Verb("datasets.make_dataset", "MakeDataset")
-    train: Verb[Train, train.TrainedModel] = Verb("train.train", "Train")
-    list_runs: Verb[ListRuns, tuple[runs.Run, ...]] = Verb("runs.list_runs", "ListRuns")
-    show_run: Verb[ShowRun, runs.RunDetails] = Verb("runs.show_run", "ShowRun")
-    remove_runs: Verb[RemoveRuns, tuple[str, ...]] = Verb("runs.remove_runs", "RemoveRuns")
-    evaluate: Verb[Evaluate, tuple[evaluate.EvaluatedModel, ...]] = Verb("evaluate.evaluate", "Evaluate")
-    demo: Verb[Demo, demo.DemoResult] = Verb("demo.demo", "Demo")
-    find: Verb[FindModels, tuple[models.FoundModel, ...]] = Verb("models.find_models", "FindModels")
-    show: Verb[ShowModel, models.ModelDetails] = Verb("models.show_model", "ShowModel")
-    verify: Verb[VerifyModels, tuple[models.FoundModel, ...]] = Verb("models.verify_models", "VerifyModels")
-    export: Verb[Export, export.Exported] = Verb("export.export", "Export")
-    compare: Verb[CompareModels, tuple[compare.ComparedPair, ...]] = Verb(
-        "compare.compare_models", "CompareModels"
-    )
-    merge: Verb[Merge, merge.Merged] = Verb("merge.merge", "Merge")
-    predict: Verb[Predict, predict.Predictions] = Verb("predict.predict", "Predict")
-    list_plugins: Verb[ListPlugins, tuple[plugins.PluginSummary, ...]] = Verb(
-        "plugins.list_plugins", "ListPlugins"
-    )
-    show_plugin: Verb[ShowPlugin, plugins.PluginDetails] = Verb("plugins.show_plugin", "ShowPlugin")
-    check_plugins: Verb[CheckPlugins, tuple[plugins.PluginCheck, ...]] = Verb(
-        "plugins.check_plugins", "CheckPlugins"
-    )
+    list_datasets: Verb[ListDatasets, tuple[datasets.FoundDataset, ...]] = Verb("datasets.list_datasets")
+    show_dataset: Verb[ShowDataset, datasets.DatasetDetails] = Verb("datasets.show_dataset")
+    get_dataset: Verb[GetDataset, datasets.WrittenDataset] = Verb("datasets.get_dataset")
+    make_dataset: Verb[MakeDataset, datasets.WrittenDataset] = Verb("datasets.make_dataset")
+    train: Verb[Train, train.TrainedModel] = Verb("train.train")
+    list_runs: Verb[ListRuns, tuple[runs.Run, ...]] = Verb("runs.list_runs")
+    show_run: Verb[ShowRun, runs.RunDetails] = Verb("runs.show_run")
+    remove_runs: Verb[RemoveRuns, tuple[str, ...]] = Verb("runs.remove_runs")
+    evaluate: Verb[Evaluate, tuple[evaluate.EvaluatedModel, ...]] = Verb("evaluate.evaluate")
+    demo: Verb[Demo, demo.DemoResult] = Verb("demo.demo")
+    find: Verb[FindModels, tuple[models.FoundModel, ...]] = Verb("models.find_models")
+    show: Verb[ShowModel, models.ModelDetails] = Verb("models.show_model")
+    verify: Verb[VerifyModels, tuple[models.FoundModel, ...]] = Verb("models.verify_models")
+    export: Verb[Export, export.Exported] = Verb("export.export")
+    compare: Verb[CompareModels, tuple[compare.ComparedPair, ...]] = Verb("compare.compare_models")
+    merge: Verb[Merge, merge.Merged] = Verb("merge.merge")
+    predict: Verb[Predict, predict.Predictions] = Verb("predict.predict")
+    list_plugins: Verb[ListPlugins, tuple[plugins.PluginSummary, ...]] = Verb("plugins.list_plugins")
+    show_plugin: Verb[ShowPlugin, plugins.PluginDetails] = Verb("plugins.show_plugin")
+    check_plugins: Verb[CheckPlugins, tuple[plugins.PluginCheck, ...]] = Verb("plugins.check_plugins")
 
     def open_dataset(self, name: str | None, split: SplitName) -> Dataset:
         """Open one split of a data set, through the cache.

@@ -19,29 +19,23 @@ class BoundVerb(Generic[Q, R]):
     """A verb of one toolkit."""
 
     resources: Resources
-    module: str
-    function: str
-    request: str
+    verb: Verb[Q, R]
 
     def __call__(self, request: Q | None = None, *, progress: Progress | None = None, **fields: Any) -> R:
-        """Do it.
-
-        Args:
-            request: What to do; without one, it is made of the fields.
-            progress: Where long work reports its progress; by default nowhere.
-            **fields: Of the request; lists, strings and JSON values are converted.
+        """Do what is requested, by a request or by its fields, which are converted as JSON values are.
 
         Raises:
             UsageError: If a field is unknown, missing or not allowed.
             ToolkitError: See the verb's function in :mod:`toolkit.operations`.
         """
-        operations = importlib.import_module(f"toolkit.operations.{self.module}")
+        module, function = self.verb.module, self.verb.function
+        operations = importlib.import_module(f"toolkit.operations.{module}")
         if request is None:
-            kind = getattr(importlib.import_module(f"toolkit.requests.{self.module}"), self.request)
-            request = options_from_mapping(kind, fields, owner=self.function)
+            kind = getattr(importlib.import_module(f"toolkit.requests.{module}"), self.verb.request)
+            request = options_from_mapping(kind, fields, owner=function)
         elif fields:
             raise TypeError(f"give {type(request).__name__} or its fields, not both: {', '.join(fields)}")
-        result: R = getattr(operations, self.function)(self.resources, request, progress or SilentProgress())
+        result: R = getattr(operations, function)(self.resources, request, progress or SilentProgress())
         return result
 
 
@@ -49,14 +43,13 @@ class Verb(Generic[Q, R]):
     """A method that imports its verb on the first call.
 
     Args:
-        function: ``module.function`` below ``toolkit.operations``; the request is in the module of the
-            same name below ``toolkit.requests``.
-        request: Name of the request's class.
+        name: ``module.function`` below ``toolkit.operations``; the request of ``models.find_models`` is
+            ``toolkit.requests.models.FindModels``.
     """
 
-    def __init__(self, function: str, request: str) -> None:
-        self.module, _, self.function = function.partition(".")
-        self.request = request
+    def __init__(self, name: str) -> None:
+        self.module, _, self.function = name.partition(".")
+        self.request = self.function.title().replace("_", "")
 
     @overload
     def __get__(self, resources: None, owner: type[Resources]) -> Verb[Q, R]: ...
@@ -65,6 +58,4 @@ class Verb(Generic[Q, R]):
     def __get__(self, resources: Resources, owner: type[Resources]) -> BoundVerb[Q, R]: ...
 
     def __get__(self, resources: Resources | None, owner: type[Resources]) -> Verb[Q, R] | BoundVerb[Q, R]:
-        if resources is None:
-            return self
-        return BoundVerb(resources, self.module, self.function, self.request)
+        return self if resources is None else BoundVerb(resources, self)

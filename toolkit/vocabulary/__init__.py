@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from toolkit.vocabulary.convention import CHARACTER_SHAPES, Convention, Ink, Orientation, Scale
 from toolkit.vocabulary.figures import file_size, percent
 from toolkit.vocabulary.progress import Progress, SilentProgress
-from toolkit.vocabulary.splits import SplitName
 
 __all__ = [
     "CHARACTER_SHAPES",
@@ -19,3 +20,5 @@ __all__ = [
     "file_size",
     "percent",
 ]
+
+SplitName = Literal["fit", "validation", "test"]

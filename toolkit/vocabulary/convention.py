@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from toolkit.errors import UsageError
 
@@ -67,8 +67,7 @@ class Convention:
                 hint="write orientation/scale/ink: upright/unit/light, transposed/raw/dark "
                 "or upright/standard(0.1307,0.3081)/light",
             )
-        orientation: Orientation = "transposed" if found["orientation"] == "transposed" else "upright"
-        ink: Ink = "dark" if found["ink"] == "dark" else "light"
+        orientation, ink = cast("Orientation", found["orientation"]), cast("Ink", found["ink"])
         if found["deviation"] is not None:
             return cls(orientation, "standard", ink, float(found["mean"]), float(found["deviation"]))
-        return cls(orientation, "raw" if found["scale"] == "raw" else "unit", ink)
+        return cls(orientation, cast("Scale", found["scale"]), ink)
