@@ -19,8 +19,8 @@ class Catalog:
     """The contributions of plugins.
 
     If two plugins contribute the same name to one kind, only that name fails and the error names
-    both; ``distribution:name`` picks one. Declarations are guarded, except the one that a
-    :class:`Contribution` holds as it was made.
+    both; ``distribution:name`` picks one. Declarations are returned with guarded callables; a
+    :class:`Contribution` also has the plugin's original.
     """
 
     def __init__(self, plugins: PluginManager) -> None:
