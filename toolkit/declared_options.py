@@ -33,7 +33,7 @@ _LEAVES: dict[Any, tuple[str, dict[str, Any]]] = {
 """The types of single values, in words and in a JSON schema."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OptionType:
     """What a field may hold.
 

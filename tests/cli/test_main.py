@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner, Result
 from try_out import reporting, run
 
-from benchmarks.start import measure
 from toolkit import hookimpl
 from toolkit.cli.commands import BUILTIN_COMMANDS
 from toolkit.cli.context import CommandLine
@@ -60,11 +59,6 @@ def test_help_pulls_in_nothing_heavy(tmp_path: Path) -> None:
     assert HEAVY.isdisjoint(modules)
     # A budget that only goes down: every module is paid for at every start.
     assert len(modules) < 260, len(modules)
-
-
-def test_help_takes_at_most_two_and_a_half_times_an_empty_click_program() -> None:
-    empty, ours = measure(7).values()
-    assert ours <= 2.5 * empty, (ours, empty)
 
 
 def test_help_lists_every_command_with_its_summary() -> None:

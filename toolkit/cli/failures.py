@@ -36,7 +36,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM was received; raised like Ctrl-C, so that every clean-up is done."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """How the program ends; the traceback of an expected failure is empty without ``--debug``."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toolkit.data import Dataset
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DatasetSource:
     """A data set that a loader has found and can load.
 
@@ -35,7 +35,7 @@ class DatasetSource:
     rank: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadRequest:
     """Asks for one part of a data set.
 
@@ -49,7 +49,7 @@ class LoadRequest:
     options: Any = field(default_factory=NoOptions)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FetchRequest:
     """Asks for the download of a data set.
 
@@ -66,7 +66,7 @@ class FetchRequest:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MakeRequest:
     """Asks for a computed data set as files.
 

@@ -26,7 +26,7 @@ class Need(Enum):
     IMAGES = "unlabelled images"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ingredient:
     """A model that goes into a merge.
 
@@ -48,7 +48,7 @@ class Ingredient:
     copy_of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MergeStep:
     """One candidate that a strategy tried, for the report.
 
@@ -63,7 +63,7 @@ class MergeStep:
     accepted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MergeResult:
     """The model that a strategy made.
 
@@ -84,7 +84,7 @@ class MergeResult:
     unchanged: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MergeRequest:
     """Asks a strategy for a merge.
 

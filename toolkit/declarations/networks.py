@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.model import Model
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BuildRequest:
     """Asks for an untrained network.
 
@@ -70,7 +70,7 @@ class ModelFormat(Declaration):
     dialects: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExportRequest:
     """Asks for a model as a file.
 
@@ -88,7 +88,7 @@ class ExportRequest:
     keras_model: Callable[[], keras.Model] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExportResult:
     """A file that was written and verified.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import flask
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunEvent:
     """Something that happened in a training.
 

@@ -15,7 +15,7 @@ GROUP = "toolkit"
 _UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InstalledPlugin:
     """One entry point of the group, and its distribution."""
 
@@ -29,7 +29,7 @@ class InstalledPlugin:
         return self.entry_point.name, f"{self.distribution}:{self.entry_point.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PluginSettings:
     """The environment variables about plugins; ``allowed`` is None for all."""
 

@@ -25,7 +25,7 @@ from toolkit.declarations import (
 D = TypeVar("D")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """One callable of a declaration.
 
@@ -43,7 +43,7 @@ class Call:
     probing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kind(Generic[D]):
     """One kind of contribution.
 

@@ -28,7 +28,7 @@ D = TypeVar("D")
 State = Literal["loaded", "broken", "disabled"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PluginRecord:
     """One plugin, by the name of its entry point; nothing of a broken or disabled one is used.
 
@@ -57,7 +57,7 @@ class PluginRecord:
         return f"{self.distribution}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contribution(Generic[D]):
     """A declaration as its plugin made it, and guarded: that is what the host calls."""
 

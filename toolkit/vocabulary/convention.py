@@ -22,7 +22,7 @@ _CONVENTION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Convention:
     """How a model expects its pixels.
 
