@@ -40,6 +40,5 @@ def _print(findings: tuple[Finding, ...], console: Console) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
-        sign, style = _SIGNS[finding.state]
-        table.add_row(finding.subject, Text(sign, style=style), finding.detail)
+        table.add_row(finding.subject, Text(*_SIGNS[finding.state]), finding.detail)
     console.print(table)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.compare import ComparedPair
-    from toolkit.operations.models import FoundModel, Layer, ModelDetails
+    from toolkit.operations.models import FoundModel, ModelDetails
 
 _EXIT_STATUS = {"damaged": 5, "unreadable": 3}
 _SHOWN = 6
@@ -111,12 +111,9 @@ def _print_details(details: ModelDetails, console: Console) -> None:
     table.add_column("kind", no_wrap=True)
     table.add_column("tensors", overflow="fold")
     for layer in details.layers:
-        table.add_row(layer.name, layer.kind, _tensors(layer))
+        tensors = (f"{spec.name.rpartition('/')[2]} {_shape(spec.shape)}" for spec in layer.tensors)
+        table.add_row(layer.name, layer.kind, ", ".join(tensors))
     console.print(table)
-
-
-def _tensors(layer: Layer) -> str:
-    return ", ".join(f"{spec.name.rpartition('/')[2]} {_shape(spec.shape)}" for spec in layer.tensors)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

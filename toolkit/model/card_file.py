@@ -16,8 +16,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -236,16 +236,13 @@ def _file_state(path: Path) -> FileState:
 
 
 def _names(model_path: Path) -> tuple[Path, Path]:
-    return model_path.with_name(model_path.name + CARD_SUFFIX), model_path.with_name(
-        model_path.stem + CARD_SUFFIX
-    )
+    long, short = model_path.name + CARD_SUFFIX, model_path.stem + CARD_SUFFIX
+    return model_path.with_name(long), model_path.with_name(short)
 
 
-@contextmanager
-def _locked(model_path: Path) -> Iterator[None]:
+def _locked(model_path: Path) -> AbstractContextManager[None]:
     """The lock on the card that models of one stem compete for."""
-    with exclusive(_names(model_path)[1], wait_s=_WAIT_S):
-        yield
+    return exclusive(_names(model_path)[1], wait_s=_WAIT_S)
 
 
 def _complete(card: Card, model_path: Path, digest: str) -> Card:

@@ -17,10 +17,7 @@ from toolkit.tensors import RecordedTensors, weights_digest
 def check_output(target: Path, *, is_default: bool, force: bool) -> None:
     """Refuse to save a model in the place of a file of the user's.
 
-    Args:
-        target: The output.
-        is_default: Whether it is the verb's default output, which is replaced if this toolkit wrote it.
-        force: Whether the user allowed replacing.
+    A verb's default output is replaced if this toolkit wrote it, another one only with ``force``.
 
     Raises:
         UsageError: If the file exists and must not be replaced.
@@ -49,8 +46,7 @@ def save_model(
     """Save a model with its card; each tensor is read, or computed, once.
 
     Args:
-        model: Its card is completed and published beside the file. A ``weights_digest`` in it
-            must be that of the tensors.
+        model: Its card is completed. A ``weights_digest`` in it must be that of the tensors.
         target: The model's file; replaced if it exists.
         write: A format's writer.
         read: The same format's reader, which reads the file back before it is published.

@@ -55,13 +55,11 @@ class SandboxLimits:
     memory_by_size: int = 6
     start_seconds: float = 60.0
 
-    def seconds_for(self, size: int) -> float:
-        """Wall time for a file of this many bytes."""
-        return self.seconds + size / self.bytes_a_second
-
-    def memory_for(self, size: int) -> int:
-        """Bytes of data for a file of this many bytes."""
-        return self.memory + self.memory_by_size * size
+    def of(self, path: Path) -> tuple[float, int]:
+        """Seconds and bytes for this file."""
+        state = file_state(path)
+        size = 0 if state is None else state[2]
+        return self.seconds + size / self.bytes_a_second, self.memory + self.memory_by_size * size
 
 
 class Sandbox:
@@ -83,13 +81,12 @@ class Sandbox:
         """Refuse a file that harms the process that reads it."""
         self.check([path])
         _, outcome = self._outcomes.get(path, (None, "harmless"))
+        seconds, memory = self._limits.of(path)
         if outcome == "crash":
             raise UnreadableInputError(f"{path}: reading it crashed a process", hint=_HINT)
         if outcome == "time":
-            seconds = self._limits.seconds_for(_size(path))
             raise LimitReachedError(f"{path}: reading it took longer than {seconds:.0f} s", hint=_HINT)
         if outcome == "memory":
-            memory = self._limits.memory_for(_size(path))
             raise LimitReachedError(f"{path}: reading it took more than {memory >> 20:,} MiB", hint=_HINT)
 
     def check(self, paths: Iterable[Path]) -> None:
@@ -144,8 +141,7 @@ class _Child:
 
     def read(self, path: Path) -> Outcome:
         """Let the child read one file."""
-        size = _size(path)
-        seconds, memory = self._limits.seconds_for(size), self._limits.memory_for(size)
+        seconds, memory = self._limits.of(path)
         request = json.dumps({"path": str(path), "seconds": seconds, "memory": memory})
         with suppress(BrokenPipeError):
             self._requests.write(f"{request}\n".encode())
@@ -160,11 +156,6 @@ class _Child:
         if not select.select([self._answers], [], [], seconds)[0]:
             return None
         return self._answers.readline().decode().strip()
-
-
-def _size(path: Path) -> int:
-    state = file_state(path)
-    return 0 if state is None else state[2]
 
 
 def _main() -> None:

@@ -44,10 +44,7 @@ def errno_of(error: BaseException) -> int | None:
 def storage_error(error: BaseException, path: Path, doing: str = "was not written") -> StorageError:
     """The error to raise for an operating system's error: which file, what failed, what to do.
 
-    Args:
-        error: The caught exception.
-        path: The file as the user knows it, never a staging name.
-        doing: What failed.
+    The path is the file as the user knows it, never a staging name.
     """
     number = errno_of(error)
     # Without a number, the text is a library's own and may name the staging file.

@@ -19,7 +19,6 @@ class ListedModel:
         label: Unique in the list: the file's name, or where two have the same one, the path.
         path: The name that requests use, ``models/emnist_byclass_model.h5``.
         size: In bytes.
-        file: On this machine.
     """
 
     label: str

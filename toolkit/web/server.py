@@ -31,7 +31,8 @@ def serve(app: Flask, settings: WebSettings, ready: Callable[[str], None]) -> No
         dispatcher = server.task_dispatcher
         dispatcher.shutdown = partial(dispatcher.shutdown, timeout=settings.limits.merge_seconds)
         try:
-            ready(_address(listener))
+            host, port = listener.getsockname()[:2]
+            ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
             server.run()
         finally:
             server.close()
@@ -88,8 +89,3 @@ def _refused(error: OSError, host: str, port: int) -> BusyError | ConfigurationE
             f"{host} is not an address of this machine", hint="give an address with --host"
         )
     return StorageError(f"{host}:{port} could not be opened", hint="choose another port with --port")
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -52,8 +52,7 @@ class WebSettings:
         token: Clients send it as ``Authorization: Bearer``; None is allowed on loopback only.
         trusted_hosts: Allowed in the Host header, beside the server's own names.
         limits: Of requests and the server.
-        sandbox: Limits of the child process that reads a model file first; None to read files in
-            the server's own process, if all of them are trusted.
+        sandbox: Limits of the child process that reads a model file first; None if all are trusted.
     """
 
     host: str = "127.0.0.1"

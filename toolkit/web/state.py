@@ -53,10 +53,8 @@ class WebState:
     """The toolkit, the settings and what is kept between requests.
 
     Attributes:
-        toolkit: Plugins and workspace; follows no links, and reads files in the sandbox first.
-        settings: Of the server.
-        gate: Limits heavy jobs.
-        sandbox: Reads model files before this process does; None if that is switched off.
+        toolkit: Follows no links, and reads files in the sandbox first.
+        sandbox: None if it is switched off.
         plugin_problems: Why a plugin's routes are not served, by their name.
     """
 
