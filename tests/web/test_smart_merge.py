@@ -125,7 +125,7 @@ def test_a_merge_that_does_not_help_is_an_error_with_the_verdict(
 
 def test_one_merge_at_a_time(site: Site) -> None:
     state = site.app.extensions["toolkit_web"]
-    with state.gate.enter():
+    with state.heavy_job():
         answer = site.client.post("/smart_merge")
 
     assert answer.status_code == 429

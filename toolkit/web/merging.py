@@ -20,7 +20,7 @@ def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
     """Merge models by their names.
 
     Args:
-        state: Toolkit, settings and the gate.
+        state: Of the app.
         models: From the body: names, or None for the models that belong together.
         output: From the body: a name, or None for ``models/emnist_model.h5``.
 
@@ -35,7 +35,7 @@ def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
     if output is not None and not isinstance(output, str):
         raise refuse(400, "usage", "output_path is not a text")
     out = output_path(output or DEFAULT_OUTPUT, state.roots)
-    with state.gate.enter(), ExitStack() as held:
+    with state.heavy_job(), ExitStack() as held:
         files = [held.enter_context(open_confined(name, state.roots)) for name in names]
         state.check_files(
             [file.path for file in files] if names else [model.file for model in listed_models(state)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from toolkit.operations.toolkit import Toolkit
 from toolkit.sandbox.sandbox import Sandbox
-from toolkit.web.heavy import HeavyGate
+from toolkit.web.problems import refuse
 from toolkit.web.settings import TOKEN_VARIABLE, WebSettings
 
 V = TypeVar("V")
@@ -60,9 +61,9 @@ class WebState:
 
     toolkit: Toolkit
     settings: WebSettings
-    gate: HeavyGate
     sandbox: Sandbox | None = None
     plugin_problems: dict[str, str] = field(default_factory=dict)
+    _heavy: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def of(cls, toolkit: Toolkit | None, settings: WebSettings | None) -> WebState:
@@ -73,7 +74,17 @@ class WebState:
         if chosen.sandbox is not None:
             sandbox = Sandbox(used.workspace, chosen.sandbox, secrets=(TOKEN_VARIABLE,))
         served = Toolkit(used.workspace, lambda: used.catalog, sandbox, follow_links=False)
-        return cls(served, chosen, HeavyGate(chosen.limits.retry_after_s), sandbox)
+        return cls(served, chosen, sandbox)
+
+    @contextmanager
+    def heavy_job(self) -> Iterator[None]:
+        """Refuse the request with 429 if another heavy job is running."""
+        if not self._heavy.acquire(blocking=False):
+            raise refuse(429, "too_many_requests", Retry_After=str(self.settings.limits.retry_after_s))
+        try:
+            yield
+        finally:
+            self._heavy.release()
 
     def check_files(self, files: Iterable[Path]) -> None:
         """Let one child process read all these files, instead of one child for each."""
