@@ -68,6 +68,7 @@ class Job:
     convention: Convention | None = option(None, help="input format")
     shares: Mapping[str, float] = option({}, help="share of each data set")
     options: Mapping[str, Any] = option({}, help="of the plugins")
+    given: tuple[str, ...] | Mapping[str, int] = option((), help="texts or a table")
 
 
 @dataclass(frozen=True)
@@ -296,6 +297,13 @@ def test_a_convention_may_be_a_table() -> None:
         options_from_mapping(Job, {"convention": {"orientation": "x"}}, owner="merge")
 
 
+def test_texts_or_a_table_may_be_given() -> None:
+    assert options_from_mapping(Job, {"given": ["a"]}, owner="merge").given == ("a",)
+    assert options_from_mapping(Job, {"given": {"a": 1}}, owner="merge").given == {"a": 1}
+    with pytest.raises(UsageError, match=r"given\.a must be a whole number, received 'x'"):
+        options_from_mapping(Job, {"given": {"a": "x"}}, owner="merge")
+
+
 def test_values_that_are_ready_pass() -> None:
     ready = options_from_mapping(Job, {"out": Path("x"), "convention": Convention()}, owner="merge")
     assert (ready.out, ready.convention) == (Path("x"), Convention())
@@ -325,6 +333,20 @@ def test_an_error_in_a_nested_value_names_its_place(mapping: dict[str, Any], sai
     with pytest.raises(UsageError) as caught:
         options_from_mapping(Job, mapping, owner="merge")
     assert caught.value.message == said
+
+
+def test_values_that_are_nested_too_deep_are_refused() -> None:
+    deep: Any = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(UsageError, match="options of merge: nested too deep"):
+        options_from_mapping(Job, {"options": {"a": deep}}, owner="merge")
+
+
+@pytest.mark.parametrize("pairs", [["schedule=x", "schedule.steps=1"], ["schedule.steps=1", "schedule=x"]])
+def test_a_table_and_one_of_its_keys_are_not_given_together(pairs: list[str]) -> None:
+    with pytest.raises(UsageError, match="given twice"):
+        parse_options(Job, pairs, owner="merge")
 
 
 def test_the_nearest_key_of_a_nested_dataclass_is_suggested() -> None:

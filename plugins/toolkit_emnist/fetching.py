@@ -12,8 +12,8 @@ from pathlib import Path
 from toolkit.errors import DamagedFileError, UsageError
 from toolkit.store import publish
 from toolkit.types import FetchRequest
-from toolkit_emnist import VARIANTS
 from toolkit_emnist.download import Archive, download
+from toolkit_emnist.mapping import STANDARD
 
 NIST = Archive(
     url="https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
@@ -38,8 +38,8 @@ def fetch(request: FetchRequest, *, archive: Archive = NIST) -> Sequence[Path]:
     The archive stays in the folder, so that the next variant needs no download. The request's
     ``url`` overrides the archive's address, never its size or digest.
     """
-    if request.name not in VARIANTS:
-        raise UsageError(f"expected one of {', '.join(VARIANTS)}, received {request.name!r}")
+    if request.name not in STANDARD:
+        raise UsageError(f"expected one of {', '.join(STANDARD)}, received {request.name!r}")
     files = [request.folder / f"emnist-{request.name}-{member}" for member in _MEMBERS]
     if all(file.is_file() for file in files):
         request.progress.note(f"emnist-{request.name} is already in {request.folder}")
