@@ -36,12 +36,7 @@ class StoredTensors(Tensors):
         self._source = source
         self._where = where
         self._tensors = dict(tensors)
-        self._specs = {name: spec for name, (spec, _, _) in tensors.items()}
-
-    @property
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
-        return self._specs
+        self.specs = {name: spec for name, (spec, _, _) in tensors.items()}
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor, little endian and contiguous."""

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
+from toolkit.options import option
 from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
-from toolkit_onnx.options import DirectOptions
 
 if TYPE_CHECKING:
     from toolkit.model import Model
+
+
+@dataclass(frozen=True)
+class DirectOptions:
+    """Of the direct exporter."""
+
+    fold: bool = option(default=True, help="Fold batch normalisation into its neighbours if that is exact.")
+    opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=21)
 
 
 def _read(path: Path) -> Model:

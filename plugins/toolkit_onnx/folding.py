@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.graph.axes import Channels, Layout, Segment, regrouped
+from toolkit.graph.channels import Channels, Layout, Segment, regrouped
 from toolkit.graph.editing import EditableGraph, EditableNode
 from toolkit_onnx.simplifying import is_dense
 
 _Vector = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Folding:
-    """How many of a graph's batch normalisations were folded.
-
-    Attributes:
-        folded: How many.
-        left: How many remain: those between a nonlinearity and a padded convolution.
-    """
-
-    folded: int
-    left: int
-
-
-def fold_batch_normalisation(graph: EditableGraph) -> Folding:
+def fold_batch_normalisation(graph: EditableGraph) -> int:
     """Fold every batch normalisation that has a linear operation before it, or one after it.
 
     A normalisation is x·scale + shift for each channel. Directly after a convolution or a dense layer
     it becomes a part of kernel and bias. Otherwise it may move forward, through pooling and flattening,
     into a dense layer, or into a convolution without padding (padding adds zeros after the
     normalisation, so its shift would be missing at the border). Computed in float64, cast to float32 once.
+
+    Returns:
+        How many were folded; those between a nonlinearity and a padded convolution remain.
     """
-    folded = left = 0
+    folded = 0
     for node in list(graph.nodes):
-        if node.operator != "BatchNormalization":
-            continue
-        found = _scale_and_shift(graph, node)
+        found = _scale_and_shift(graph, node) if node.operator == "BatchNormalization" else None
         if found is not None and (_fold_back(graph, node, *found) or _fold_forward(graph, node, *found)):
             folded += 1
-        else:
-            left += 1
     graph.drop_unused()
-    return Folding(folded, left)
+    return folded
 
 
 def _scale_and_shift(graph: EditableGraph, node: EditableNode) -> tuple[_Vector, _Vector] | None:
@@ -59,26 +43,21 @@ def _scale_and_shift(graph: EditableGraph, node: EditableNode) -> tuple[_Vector,
 
 
 def _fold_back(graph: EditableGraph, node: EditableNode, scale: _Vector, shift: _Vector) -> bool:
-    value = node.inputs[0]
-    before = graph.producer(value)
-    if before is None or graph.only_user(value) is not node:
-        return False
-    if not _has_constant_weights(graph, before):
+    before = graph.producer(node.inputs[0])
+    if (
+        before is None
+        or graph.only_user(node.inputs[0]) is not node
+        or not _has_constant_weights(graph, before)
+    ):
         return False
     kernel = graph.constants[before.inputs[1]].astype(np.float64)
-    if before.operator == "Conv":
-        scaled = kernel * scale.reshape(-1, *(1,) * (kernel.ndim - 1))
-    elif before.operator == "ConvTranspose":
-        if before.attributes.get("group", 1) != 1:
-            return False
-        scaled = kernel * scale.reshape(1, -1, *(1,) * (kernel.ndim - 2))
-    elif before.operator == "MatMul" or not before.attributes.get("transB", 0):
-        scaled = kernel * scale
-    else:
-        scaled = kernel * scale[:, np.newaxis]
+    if before.operator == "ConvTranspose" and before.attributes.get("group", 1) != 1:
+        return False
+    outputs = 0 if before.operator == "Conv" or before.attributes.get("transB", 0) else 1
+    scaled = kernel * scale.reshape([-1 if axis == outputs else 1 for axis in range(kernel.ndim)])
     _set_weights(graph, before, scaled, _bias(graph, before, len(scale)) * scale + shift)
     before.outputs[0] = node.outputs[0]
-    graph.remove(node)
+    graph.nodes.remove(node)
     return True
 
 
@@ -99,20 +78,18 @@ def _fold_forward(graph: EditableGraph, node: EditableNode, scale: _Vector, shif
         if np.any(shift) and not _is_unpadded(after):
             return False
         groups = after.attributes.get("group", 1)
-        taken = scale.reshape(groups, -1)[np.repeat(np.arange(groups), kernel.shape[0] // groups)]
-        added = shift.reshape(groups, -1)[np.repeat(np.arange(groups), kernel.shape[0] // groups)]
+        group_of = np.repeat(np.arange(groups), kernel.shape[0] // groups)
         beyond = (1,) * (kernel.ndim - 2)
-        scaled = kernel * taken.reshape(*taken.shape, *beyond)
-        extra = (kernel * added.reshape(*added.shape, *beyond)).reshape(kernel.shape[0], -1).sum(axis=1)
+        taken, added = (each.reshape(groups, -1, *beyond)[group_of] for each in (scale, shift))
+        scaled = kernel * taken
+        extra = (kernel * added).reshape(kernel.shape[0], -1).sum(axis=1)
     elif after.operator in ("Gemm", "MatMul"):
-        turned = after.operator == "Gemm" and bool(after.attributes.get("transB", 0))
+        turned = after.attributes.get("transB", 0)
         rows = kernel.T if turned else kernel
         if len(scale) != len(rows):
             return False
-        alpha = after.attributes.get("alpha", 1.0) if after.operator == "Gemm" else 1.0
-        extra = alpha * (shift @ rows)
-        scaled = rows * scale[:, np.newaxis]
-        scaled = scaled.T if turned else scaled
+        extra = after.attributes.get("alpha", 1.0) * (shift @ rows)
+        scaled = kernel * (scale if turned else scale[:, np.newaxis])
     else:
         return False
     _set_weights(graph, after, scaled, _bias(graph, after, len(extra)) + extra)
@@ -120,7 +97,7 @@ def _fold_forward(graph: EditableGraph, node: EditableNode, scale: _Vector, shif
     return True
 
 
-_PASSABLE = frozenset({"AveragePool", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "Reshape"})
+_PASSABLE = {"AveragePool", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "Reshape"}
 
 
 def _pass_through(
@@ -129,9 +106,7 @@ def _pass_through(
     """Scale and shift after an operation that they may be swapped with; None if they may not."""
     if node.operator in ("MaxPool", "GlobalMaxPool"):
         return (scale, shift) if len(node.outputs) == 1 and not np.any(scale < 0) else None
-    if node.operator == "GlobalAveragePool":
-        return scale, shift
-    if node.operator == "AveragePool":
+    if node.operator in ("AveragePool", "GlobalAveragePool"):
         return None if node.attributes.get("count_include_pad", 0) else (scale, shift)
     before, after = graph.shape(node.inputs[0]), graph.shape(node.outputs[0])
     if before is None or after is None or before[1] != len(scale):
@@ -178,16 +153,12 @@ def _set_weights(
         graph.replace_constant(node, 2, bias.astype(np.float32))
     else:
         layer = kernel_name.rpartition("/")[0] or kernel_name
-        name = graph.unused_name(f"{layer}/bias")
-        graph.constants[name] = bias.astype(np.float32)
-        del node.inputs[2:]
-        node.inputs.append(name)
+        node.inputs[2:] = [graph.add_constant(f"{layer}/bias", bias.astype(np.float32))]
     if node.operator in ("Gemm", "MatMul"):
         node.operator = "Gemm"
         node.attributes["beta"] = 1.0
 
 
 def _is_unpadded(node: EditableNode) -> bool:
-    if node.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return False
-    return node.attributes.get("auto_pad", "NOTSET") == "VALID" or not any(node.attributes.get("pads", ()))
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    return auto == "VALID" or (auto == "NOTSET" and not any(node.attributes.get("pads", ())))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -15,8 +16,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnsupportedError
 from toolkit.graph import Binding, Graph
-from toolkit.graph.onnx_form import from_node
-from toolkit.graph.walking import softmax_input
+from toolkit.graph.onnx_form import from_node, from_onnx
 from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card
 from toolkit.tensors import Tensors, TensorSpec
@@ -24,19 +24,13 @@ from toolkit_onnx.canonical import canonical
 from toolkit_onnx.limits import DOMAINS, checked, read_checked
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
+_OTHER_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+
 
 def read(path: Path) -> Model:
     """Read an ONNX file without running it.
 
-    Returns:
-        A model of the dialect ``onnx``. Weights are its tensors; shapes, axes, bounds and other
-        constants are constants of its graph.
-
-    Raises:
-        UnreadableInputError: If the file is damaged or not an ONNX model.
-        UnsupportedError: If it needs what is not supported: external data, control flow, functions,
-            other domains, several inputs, weights that are not float32.
-        LimitReachedError: If it exceeds a limit.
+    Weights are tensors of the model; shapes, axes, bounds and other constants are constants of its graph.
     """
     return _model(read_checked(path), str(path), path)
 
@@ -47,39 +41,22 @@ def from_bytes(content: bytes, where: str) -> Model:
 
 
 class ProtoTensors(Tensors):
-    """Tensors in an ONNX graph.
-
-    Args:
-        specs: In layer order.
-        protos: By tensor name.
-    """
+    """Tensors in an ONNX graph."""
 
     def __init__(self, specs: Mapping[str, TensorSpec], protos: Mapping[str, TensorProto]) -> None:
-        self._specs = specs
+        self.specs = specs
         self._protos = protos
-
-    @property
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
-        return self._specs
 
     def read(self, name: str) -> NDArray[Any]:
         """One tensor, out of the file's bytes."""
         return numpy_helper.to_array(self._protos[name])
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A tensor's place in the graph.
-
-    Attributes:
-        initializer: Its name in the file.
-        layer: Index of the first node that uses it.
-        spec: Under its new name.
-    """
+class _Place(NamedTuple):
+    """A tensor's place in the graph: its name in the file, the first node that uses it, its new spec."""
 
     initializer: str
-    layer: int
+    node: int
     spec: TensorSpec
 
 
@@ -94,40 +71,43 @@ def _model(model: onnx.ModelProto, where: str, path: Path | None) -> Model:
         for tensor in proto.graph.initializer
         if tensor.name not in unused
     }
-    layers = _layer_names(proto.graph, places)
+    of_node: dict[int, list[TensorSpec]] = {}
+    for place in places:
+        of_node.setdefault(place.node, []).append(place.spec)
+    names = _layer_names(proto.graph, of_node)
+    layers = (
+        Layer(name, node.op_type, tuple(of_node.get(index, ())))
+        for index, (node, name) in enumerate(zip(proto.graph.node, names, strict=True))
+    )
+    input_shape, output_shape = _axes(proto.graph.input[0]), _axes(proto.graph.output[0])
 
     @cache
     def describe_graph() -> Graph:
-        nodes = tuple(
+        nodes = (
             replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
-            for node in map(from_node, proto.graph.node, layers)
+            for node in map(from_node, proto.graph.node, names)
         )
         bound = {name for name in specs if initializers[name].data_type == TensorProto.FLOAT}
-        return Graph(
-            nodes=nodes,
+        graph = from_onnx(proto, nodes)
+        return replace(
+            graph,
             constants={
                 name: numpy_helper.to_array(tensor)
                 for name, tensor in initializers.items()
                 if name not in bound
             },
             bindings=tuple(Binding(name) for name in specs if name in bound),
-            input=proto.graph.input[0].name,
-            output=proto.graph.output[0].name,
-            input_shape=_axes(proto.graph.input[0]),
-            output_shape=_axes(proto.graph.output[0]),
-            outputs_probabilities=softmax_input(nodes, proto.graph.output[0].name) is not None,
-            opsets={entry.domain: entry.version for entry in proto.opset_import if entry.domain in DOMAINS},
-            ir_version=proto.ir_version,
+            opsets={domain: version for domain, version in graph.opsets.items() if domain in DOMAINS},
         )
 
     return Model(
         tensors=ProtoTensors(specs, initializers),
         card=card,
         describe_graph=describe_graph,
-        input_shape=_axes(proto.graph.input[0]),
-        output_shape=_axes(proto.graph.output[0]),
+        input_shape=input_shape,
+        output_shape=output_shape,
         dialect="onnx",
-        layers=(Layer(proto.graph.input[0].name, "Input"), *_layers(proto.graph, places, layers)),
+        layers=(Layer(proto.graph.input[0].name, "Input"), *layers),
         path=path,
         dropped=(*dropped, *(f"unused tensor {name}" for name in sorted(unused))),
     )
@@ -150,14 +130,11 @@ def _places(graph: onnx.GraphProto, where: str) -> tuple[list[_Place], set[str]]
             if tensor is None or initializer in places:
                 continue
             _refuse_other_floats(tensor, node, where)
-            size = int(np.prod(tensor.dims, dtype=np.int64))
-            known = slot(node, place, size, is_float=tensor.data_type == TensorProto.FLOAT)
+            known = slot(node, place, math.prod(tensor.dims), is_float=tensor.data_type == TensorProto.FLOAT)
             if known is None:
                 continue
-            layer, weight = given_name(initializer) or (
-                layer_name(node) or f"{node.op_type.lower()}_{index}",
-                known[0],
-            )
+            own_name = layer_name(node) or f"{node.op_type.lower()}_{index}"
+            layer, weight = given_name(initializer) or (own_name, known[0])
             name = _unused(f"{layer}/{weight}", taken)
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
             spec = TensorSpec(name, tuple(int(axis) for axis in tensor.dims), dtype, known[1])
@@ -166,11 +143,7 @@ def _places(graph: onnx.GraphProto, where: str) -> tuple[list[_Place], set[str]]
 
 
 def _refuse_other_floats(tensor: TensorProto, node: NodeProto, where: str) -> None:
-    if len(tensor.dims) >= 2 and tensor.data_type in (
-        TensorProto.FLOAT16,
-        TensorProto.BFLOAT16,
-        TensorProto.DOUBLE,
-    ):
+    if len(tensor.dims) >= 2 and tensor.data_type in _OTHER_FLOATS:
         kind = TensorProto.DataType.Name(tensor.data_type)
         raise UnsupportedError(
             f"{where}: weights {tensor.name!r} of {node.op_type} are of type {kind}",
@@ -186,20 +159,12 @@ def _unused(name: str, taken: set[str]) -> str:
     return chosen
 
 
-def _layer_names(graph: onnx.GraphProto, places: list[_Place]) -> list[str]:
+def _layer_names(graph: onnx.GraphProto, of_node: Mapping[int, list[TensorSpec]]) -> list[str]:
     """A name for each node's layer: that of its tensors, or its own."""
-    of_tensors: dict[int, set[str]] = {}
-    for place in places:
-        of_tensors.setdefault(place.layer, set()).add(place.spec.name.rpartition("/")[0])
     taken = {graph.input[0].name}
     names = []
     for index, node in enumerate(graph.node):
-        own = of_tensors.get(index, set())
+        own = {spec.name.rpartition("/")[0] for spec in of_node.get(index, ())}
         wanted = own.pop() if len(own) == 1 else layer_name(node)
         names.append(_unused(wanted or f"{node.op_type.lower()}_{index}", taken))
     return names
-
-
-def _layers(graph: onnx.GraphProto, places: list[_Place], names: list[str]) -> Iterator[Layer]:
-    for index, (node, name) in enumerate(zip(graph.node, names, strict=True)):
-        yield Layer(name, node.op_type, tuple(place.spec for place in places if place.layer == index))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 from onnx import helper
 
 from toolkit.errors import UnsupportedError
 from toolkit.graph.editing import EditableGraph, EditableNode
+from toolkit.graph.onnx_form import first_line
 from toolkit_onnx.transposing import sink_transpositions
 
 
@@ -17,7 +17,7 @@ def simplify(graph: EditableGraph) -> None:
         if node.operator == "Identity" or _is_idle_dropout(graph, node):
             graph.bypass(node)
     for node in list(graph.nodes):
-        if node.operator == "Transpose" and not _moves_anything(graph, node):
+        if node.operator == "Transpose":
             _reshape_instead(graph, node)
     sink_transpositions(graph)
     for node in list(graph.nodes):
@@ -31,55 +31,38 @@ def _is_idle_dropout(graph: EditableGraph, node: EditableNode) -> bool:
     return node.operator == "Dropout" and not mask_is_used
 
 
-def _moves_anything(graph: EditableGraph, node: EditableNode) -> bool:
-    shape = graph.shape(node.inputs[0])
-    order = node.attributes.get("perm", None)
-    if shape is None or order is None or order[0] != 0 or None in shape[1:]:
-        return True
-    moved = [axis for axis in order[1:] if shape[axis] != 1]
-    return moved != sorted(moved)
-
-
 def _reshape_instead(graph: EditableGraph, node: EditableNode) -> None:
-    """A transposition that moves only axes of length 1, such as that of a grey image."""
-    shape = graph.shape(node.inputs[0])
-    assert shape is not None
-    target = [0, *(shape[axis] for axis in node.attributes["perm"][1:])]
-    name = graph.unused_name(f"{node.outputs[0]}/shape")
-    graph.constants[name] = np.asarray(target, np.int64)
-    made = EditableNode("Reshape", [node.inputs[0], name], list(node.outputs), name=node.name)
-    graph.nodes[graph.place(node)] = made
+    """Replace a transposition that moves only axes of length 1, such as that of a grey image."""
+    shape, order = graph.shape(node.inputs[0]), node.attributes.get("perm")
+    if shape is None or order is None or order[0] != 0 or None in shape[1:]:
+        return
+    moved = [axis for axis in order[1:] if shape[axis] != 1]
+    if moved == sorted(moved):
+        name = graph.add_constant(f"{node.outputs[0]}/shape", [0, *(shape[axis] for axis in order[1:])])
+        made = EditableNode("Reshape", [node.inputs[0], name], list(node.outputs), name=node.name)
+        graph.nodes[graph.nodes.index(node)] = made
 
 
 def _take_in_bias(graph: EditableGraph, node: EditableNode) -> None:
-    constants = [place for place in (0, 1) if node.inputs[place] in graph.constants]
-    if len(constants) != 1:
+    constants = [name for name in node.inputs if name in graph.constants]
+    values = [name for name in node.inputs if name not in graph.constants]
+    maker = graph.producer(values[0]) if values else None
+    if maker is None or len(constants) != 1 or graph.only_user(values[0]) is not node:
         return
-    value = node.inputs[1 - constants[0]]
-    maker = graph.producer(value)
-    if maker is None or graph.only_user(value) is not node:
-        return
-    name = node.inputs[constants[0]]
-    bias = graph.constants[name]
+    bias = graph.constants[constants[0]]
     if maker.operator == "MatMul" and is_dense(graph, maker):
-        width = graph.constants[maker.inputs[1]].shape[1]
-        if bias.shape in ((width,), (1, width)):
-            if bias.ndim == 2:
-                name = graph.unused_name(f"{name}/flat")
-                graph.constants[name] = bias.reshape(-1)
-            maker.operator = "Gemm"
-            maker.inputs.append(name)
-            maker.outputs[0] = node.outputs[0]
-            graph.remove(node)
+        per_channel: tuple[int, ...] = graph.constants[maker.inputs[1]].shape[1:]
     elif maker.operator == "Conv" and len(maker.inputs) == 2 and maker.inputs[1] in graph.constants:
         kernel = graph.constants[maker.inputs[1]]
         per_channel = (kernel.shape[0], *(1,) * (kernel.ndim - 2))
-        if bias.shape in (per_channel, (1, *per_channel)):
-            flat = graph.unused_name(f"{name}/flat")
-            graph.constants[flat] = bias.reshape(-1)
-            maker.inputs.append(flat)
-            maker.outputs[0] = node.outputs[0]
-            graph.remove(node)
+    else:
+        return
+    if bias.shape in (per_channel, (1, *per_channel)):
+        flat = constants[0] if bias.ndim == 1 else graph.add_constant(f"{constants[0]}/flat", bias.ravel())
+        maker.operator = "Gemm" if maker.operator == "MatMul" else "Conv"
+        maker.inputs.append(flat)
+        maker.outputs[0] = node.outputs[0]
+        graph.nodes.remove(node)
 
 
 def is_dense(graph: EditableGraph, node: EditableNode) -> bool:
@@ -101,11 +84,7 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
 
 
 def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProto:
-    """The model in another version of ONNX' operators.
-
-    Raises:
-        UnsupportedError: If an operator cannot be converted.
-    """
+    """The model in another version of ONNX' operators."""
     present = {entry.domain: entry.version for entry in model.opset_import}
     converted = model
     if present.get("", present.get("ai.onnx", 0)) != opset:
@@ -113,7 +92,7 @@ def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProt
             converted = onnx.version_converter.convert_version(model, opset)
         except (RuntimeError, ValueError, onnx.shape_inference.InferenceError) as error:
             raise UnsupportedError(
-                f"{where}: cannot be written in opset {opset}: {str(error).strip().splitlines()[0]}",
+                f"{where}: cannot be written in opset {opset}: {first_line(error)}",
                 hint="choose another one with -o opset=N",
             ) from error
     result = onnx.ModelProto()

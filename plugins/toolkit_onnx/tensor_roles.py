@@ -31,33 +31,22 @@ _SLOTS: Mapping[str, Mapping[int, tuple[str, TensorRole]]] = {
     **{kind: {1: _KERNEL, 2: _RECURRENT, 3: _BIAS} for kind in ("GRU", "LSTM", "RNN")},
 }
 _ELEMENTWISE = {"Add": _BIAS, "Sub": _BIAS, "Mul": _SCALE, "Div": _SCALE}
-_LEARNT_TABLES = frozenset({"Concat", "Einsum", "Gather"})
-_QUANTISED = frozenset(
-    {
-        *("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"),
-        *("QLinearConv", "QLinearMatMul", "QuantizeLinear"),
-    }
-)
-_WEIGHT_WORDS = frozenset(
-    {
-        *("alpha", "beta", "bias", "depthwise_kernel", "embeddings", "gamma", "kernel"),
-        *("moving_mean", "moving_variance", "pointwise_kernel", "recurrent_kernel"),
-        *("running_mean", "running_var", "scale", "weight"),
-    }
-)
+_LEARNT_TABLES = {"Concat", "Einsum", "Gather"}
+_QUANTISED = {
+    *("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"),
+    *("QLinearConv", "QLinearMatMul", "QuantizeLinear"),
+}
+_WEIGHT_WORDS = {
+    *("alpha", "beta", "bias", "depthwise_kernel", "embeddings", "gamma", "kernel", "moving_mean"),
+    *("moving_variance", "pointwise_kernel", "recurrent_kernel", "running_mean", "running_var"),
+    *("scale", "weight"),
+}
 
 
 def slot(node: NodeProto, place: int, size: int, *, is_float: bool) -> tuple[str, TensorRole] | None:
-    """Name and role of a constant that a node takes as one of its inputs.
+    """Name and role of a constant that a node takes as the input ``place``.
 
-    Args:
-        node: That uses it.
-        place: Which of the node's inputs it is.
-        size: Number of elements.
-        is_float: Whether it holds float32 numbers.
-
-    Returns:
-        None if the constant is no weight, such as a shape, an axis or a bound.
+    None if it is no weight, such as a shape, an axis or a bound.
     """
     if node.op_type in _QUANTISED:
         return f"input_{place}", TensorRole.OTHER
@@ -66,11 +55,9 @@ def slot(node: NodeProto, place: int, size: int, *, is_float: bool) -> tuple[str
     known = _SLOTS.get(node.op_type, {}).get(place)
     if known is not None:
         return known
-    if node.op_type in _ELEMENTWISE and size > 1:
-        return _ELEMENTWISE[node.op_type]
-    if node.op_type in _LEARNT_TABLES and size > 1:
+    if size > 1 and node.op_type in _LEARNT_TABLES:
         return f"table_{place}", TensorRole.OTHER
-    return None
+    return _ELEMENTWISE.get(node.op_type) if size > 1 else None
 
 
 def given_name(initializer: str) -> tuple[str, str] | None:
@@ -82,10 +69,7 @@ def given_name(initializer: str) -> tuple[str, str] | None:
 
 
 def layer_name(node: NodeProto) -> str:
-    """A node's name as a layer's; empty if it has none.
-
-    PyTorch's ``/conv1/Conv`` is ``conv1``; characters that a name cannot contain become ``_``.
-    """
+    """A node's name as a layer's, ``conv1`` for PyTorch's ``/conv1/Conv``; empty if it has none."""
     parts = [re.sub(r"[^\w.\-]", "_", part) for part in node.name.split("/") if part]
     if len(parts) > 1 and re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):
         parts.pop()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from toolkit.graph.channels import Shape
 from toolkit.graph.editing import EditableGraph, EditableNode
 
-_EACH_ELEMENT = frozenset(
-    {
-        *("Abs", "Celu", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish"),
-        *("Neg", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"),
-    }
-)
+_EACH_ELEMENT = {
+    *("Abs", "Celu", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish"),
+    *("Neg", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"),
+}
 
 
 def sink_transpositions(graph: EditableGraph) -> None:
@@ -23,51 +24,39 @@ def sink_transpositions(graph: EditableGraph) -> None:
     """
     moving = True
     while moving:
-        moving = any(_sink(graph, node) for node in list(graph.nodes) if _is_to_channels_last(graph, node))
-
-
-def _is_to_channels_last(graph: EditableGraph, node: EditableNode) -> bool:
-    shape = graph.shape(node.inputs[0])
-    if node.operator != "Transpose" or shape is None or len(shape) < 3:
-        return False
-    return list(node.attributes.get("perm", ())) == [0, *range(2, len(shape)), 1]
+        moving = any(_sink(graph, node) for node in list(graph.nodes) if node.operator == "Transpose")
 
 
 def _sink(graph: EditableGraph, node: EditableNode) -> bool:
-    """Move a transposition after the node that uses it, or into it; returns whether it did."""
+    """Move a transposition to channels last after the node that uses it, or into it, if possible."""
+    shape = graph.shape(node.inputs[0])
+    if shape is None or len(shape) < 3:
+        return False
+    if list(node.attributes.get("perm", ())) != [0, *range(2, len(shape)), 1]:
+        return False
     user = graph.only_user(node.outputs[0])
     if user is None or user.inputs[0] != node.outputs[0]:
         return False
     if user.operator in _EACH_ELEMENT:
-        _swap(graph, node, user)
+        user.inputs[0] = node.inputs[0]
+        _transpose_after(graph, node, user, shape)
         return True
     if user.operator == "Transpose":
         return _cancel(graph, node, user)
     if user.operator == "MatMul":
-        return _convolve_instead(graph, node, user)
+        return _convolve_instead(graph, node, user, shape)
     if user.operator in ("Flatten", "Reshape"):
-        return _reorder_rows(graph, node, user)
+        return _reorder_rows(graph, node, user, shape)
     return False
 
 
-def _swap(graph: EditableGraph, node: EditableNode, user: EditableNode) -> None:
-    shape = graph.shape(node.inputs[0])
-    assert shape is not None
-    user.inputs[0] = node.inputs[0]
-    _transpose_after(graph, node, user, shape)
-
-
-def _transpose_after(
-    graph: EditableGraph, node: EditableNode, maker: EditableNode, shape: tuple[int | None, ...]
-) -> None:
+def _transpose_after(graph: EditableGraph, node: EditableNode, maker: EditableNode, shape: Shape) -> None:
     """Put a transposition after a node whose own output has the given shape."""
     value = graph.unused_name(f"{maker.outputs[0]}/channels first")
     graph.set_shape(value, shape)
-    node.inputs[0] = value
-    node.outputs[0] = maker.outputs[0]
-    maker.outputs[0] = value
-    graph.remove(node)
-    graph.nodes.insert(graph.place(maker) + 1, node)
+    node.inputs[0], node.outputs[0], maker.outputs[0] = value, maker.outputs[0], value
+    graph.nodes.remove(node)
+    graph.nodes.insert(graph.nodes.index(maker) + 1, node)
 
 
 def _cancel(graph: EditableGraph, node: EditableNode, user: EditableNode) -> bool:
@@ -75,15 +64,14 @@ def _cancel(graph: EditableGraph, node: EditableNode, user: EditableNode) -> boo
     if [first[axis] for axis in second] != list(range(len(first))):
         return False
     user.inputs[0] = node.inputs[0]
-    graph.remove(node)
+    graph.nodes.remove(node)
     graph.bypass(user)
     return True
 
 
-def _convolve_instead(graph: EditableGraph, node: EditableNode, user: EditableNode) -> bool:
+def _convolve_instead(graph: EditableGraph, node: EditableNode, user: EditableNode, shape: Shape) -> bool:
     kernel = graph.constants.get(user.inputs[1])
-    shape = graph.shape(node.inputs[0])
-    if kernel is None or kernel.ndim != 2 or kernel.dtype != np.float32 or shape is None:
+    if kernel is None or kernel.ndim != 2 or kernel.dtype != np.float32:
         return False
     inputs = [node.inputs[0], user.inputs[1]]
     ones = (1,) * (len(shape) - 2)
@@ -96,21 +84,21 @@ def _convolve_instead(graph: EditableGraph, node: EditableNode, user: EditableNo
             last = adding
     kernel_shape = {"kernel_shape": ones or (1,)}
     made = EditableNode("Conv", inputs, [last.outputs[0]], kernel_shape, user.name, user.layer)
-    graph.nodes[graph.place(last)] = made
+    graph.nodes[graph.nodes.index(last)] = made
     if last is not user:
-        graph.remove(user)
+        graph.nodes.remove(user)
     graph.replace_constant(made, 1, kernel.T.reshape(*kernel.T.shape, *ones))
     _transpose_after(graph, node, made, (shape[0], kernel.shape[1], *shape[2:]))
     return True
 
 
-def _reorder_rows(graph: EditableGraph, node: EditableNode, user: EditableNode) -> bool:
-    shape, flat = graph.shape(node.inputs[0]), graph.shape(user.outputs[0])
+def _reorder_rows(graph: EditableGraph, node: EditableNode, user: EditableNode, shape: Shape) -> bool:
+    flat = graph.shape(user.outputs[0])
     dense = graph.only_user(user.outputs[0])
-    if shape is None or flat is None or len(flat) != 2 or dense is None or dense.inputs[0] != user.outputs[0]:
+    if flat is None or len(flat) != 2 or dense is None or dense.inputs[0] != user.outputs[0]:
         return False
     lengths = [axis for axis in shape[1:] if axis is not None]
-    size = int(np.prod(lengths))
+    size = math.prod(lengths)
     if len(lengths) != len(shape) - 1 or flat[1] != size:
         return False
     if dense.operator not in ("Gemm", "MatMul") or dense.attributes.get("transA", 0):
@@ -123,5 +111,5 @@ def _reorder_rows(graph: EditableGraph, node: EditableNode, user: EditableNode) 
     order = np.moveaxis(np.arange(size).reshape(*beyond, channels), -1, 0).reshape(-1)
     graph.replace_constant(dense, 1, kernel[:, order] if turned else kernel[order])
     user.inputs[0] = node.inputs[0]
-    graph.remove(node)
+    graph.nodes.remove(node)
     return True

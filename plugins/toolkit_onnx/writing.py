@@ -7,24 +7,14 @@ from pathlib import Path
 from toolkit.errors import UnsupportedError
 from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
-from toolkit.onnx_export import as_bytes, sign
+from toolkit.onnx_export import signed
 
 
 def write(model: Model, path: Path) -> None:
-    """Write a model that was read from an ONNX file; its graph stays as it is.
-
-    Args:
-        model: Of the dialect ``onnx``.
-        path: Does not exist yet.
-
-    Raises:
-        UnsupportedError: If the model was read from another format.
-    """
+    """Write a model that was read from an ONNX file; its graph stays as it is."""
     if model.dialect != "onnx":
         raise UnsupportedError(
             f"{model.name}: a {model.dialect} network cannot be saved as ONNX without changing it",
             hint="convert it with `toolkit export MODEL --to onnx`",
         )
-    proto = to_onnx(model.build_graph(), model.tensors)
-    sign(proto, model.card)
-    path.write_bytes(as_bytes(proto))
+    path.write_bytes(signed(to_onnx(model.build_graph(), model.tensors), model.card))

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from toolkit import hookimpl
+from toolkit.options import option
 from toolkit.types import Exporter, ExportRequest, ExportResult
-from toolkit_tf2onnx.options import ConvertOptions
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Of the exporter through tf2onnx."""
+
+    opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=18)
 
 
 def _export(request: ExportRequest) -> ExportResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +15,19 @@ from onnx import numpy_helper
 
 from toolkit.engine import softmax
 from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
-from toolkit.graph import Graph
 from toolkit.graph.editing import EditableGraph
-from toolkit.graph.onnx_form import from_node
-from toolkit.graph.walking import softmax_input
+from toolkit.graph.onnx_form import from_node, from_onnx
 from toolkit.onnx_export import (
     INPUT,
     Predictions,
     Reference,
-    as_bytes,
     graph_reference,
     keep_promises,
-    prove,
-    sign,
-    verified_by,
+    save_proved,
 )
 from toolkit.tensors import ArrayTensors
 from toolkit.types import ExportRequest, ExportResult
-from toolkit_tf2onnx.options import ConvertOptions
+from toolkit_tf2onnx import ConvertOptions
 
 if TYPE_CHECKING:
     import keras
@@ -41,14 +37,6 @@ def export(request: ExportRequest) -> ExportResult:
     """Write a Keras model as ONNX through ``tf2onnx.convert.from_function``, and verify it.
 
     The file is compared with Keras itself, and with the model's own graph if that can be run.
-
-    Args:
-        request: With ``keras_model``; its options are :class:`~toolkit_tf2onnx.options.ConvertOptions`.
-
-    Raises:
-        ConfigurationError: If TensorFlow or tf2onnx is not installed.
-        UnsupportedError: If the model is no Keras model.
-        ProofError: If the file does not do what the model does; nothing is written then.
     """
     options = request.options if isinstance(request.options, ConvertOptions) else ConvertOptions()
     model = request.model
@@ -59,18 +47,20 @@ def export(request: ExportRequest) -> ExportResult:
         )
     _require_packages(model.name)
     network = request.keras_model()
-    graph, probabilities = _editable(_convert(network, model.input_shape, options.opset, model.name))
+    converted = _convert(network, model.input_shape, options.opset, model.name)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in converted.graph.initializer}
+    opsets = {entry.domain: entry.version for entry in converted.opset_import if not entry.domain}
+    plain = replace(
+        from_onnx(converted, map(from_node, converted.graph.node)), constants=constants, opsets=opsets
+    )
+    probabilities = plain.outputs_probabilities
+    graph = EditableGraph(plain, ArrayTensors({}))
     _name_by_place(graph)
     proto = keep_promises(graph, model.classes, probabilities=probabilities)
-    sign(proto, model.card)
-    content = as_bytes(proto)
     references = [_keras_reference(network, probabilities=probabilities)]
     with suppress(UnsupportedError):  # a layer that only this exporter supports
         references.append(graph_reference(model))
-    facts = prove(content, model, references, request.probe)
-    request.path.write_bytes(content)
-    facts = {**facts, "softmax_added": not probabilities}
-    return ExportResult(request.path, facts, verified_by(facts))
+    return save_proved(request, proto, references, softmax_added=not probabilities)
 
 
 def _require_packages(name: str) -> None:
@@ -108,45 +98,21 @@ def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, nam
             logger.setLevel(level)
     if external:
         raise UnsupportedError(f"{name}: tf2onnx would write tensors into other files")
-    _refuse_foreign_operators(converted, name)
-    model: onnx.ModelProto = converted
-    return model
-
-
-def _refuse_foreign_operators(converted: onnx.ModelProto, name: str) -> None:
-    """tf2onnx leaves operations that it does not support in the graph, under TensorFlow's names."""
+    # tf2onnx leaves operations that it does not support in the graph, under TensorFlow's names.
     unknown = sorted({node.op_type for node in converted.graph.node if not onnx.defs.has(node.op_type)})
     if unknown:
         raise UnsupportedError(
             f"{name}: tf2onnx does not support TensorFlow's {', '.join(unknown)}",
             hint="`--to onnx` does not need tf2onnx",
         )
-
-
-def _editable(converted: onnx.ModelProto) -> tuple[EditableGraph, bool]:
-    """The converted network, and whether it ends in a softmax."""
-    (image,), (scores,) = converted.graph.input, converted.graph.output
-    nodes = tuple(map(from_node, converted.graph.node))
-    graph = Graph(
-        nodes=nodes,
-        constants={tensor.name: numpy_helper.to_array(tensor) for tensor in converted.graph.initializer},
-        bindings=(),
-        input=image.name,
-        output=scores.name,
-        input_shape=tuple(axis.dim_value for axis in image.type.tensor_type.shape.dim[1:]),
-        output_shape=tuple(axis.dim_value for axis in scores.type.tensor_type.shape.dim[1:]),
-        opsets={entry.domain: entry.version for entry in converted.opset_import if not entry.domain},
-        ir_version=converted.ir_version,
-    )
-    return EditableGraph(graph, ArrayTensors({})), softmax_input(nodes, scores.name) is not None
+    model: onnx.ModelProto = converted
+    return model
 
 
 def _keras_reference(network: keras.Model, *, probabilities: bool) -> Reference:
     def predict(inputs: NDArray[np.float32]) -> Predictions:
         found = np.asarray(network(inputs, training=False))
-        if probabilities:
-            return Predictions(found, None)
-        return Predictions(softmax(found), found)
+        return Predictions(found, None) if probabilities else Predictions(softmax(found), found)
 
     return Reference("Keras", predict)
 

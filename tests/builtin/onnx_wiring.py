@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from toolkit.declarations import ExportRequest
 from toolkit.model import Card, Parent
 from toolkit.vocabulary import Convention
-from toolkit_onnx.options import DirectOptions
+from toolkit_onnx import DirectOptions
 from toolkit_onnx.reading import from_bytes
 
 CARD = Card(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from onnx import numpy_helper
 from onnx_wiring import emnist_like, request
 
 from toolkit.errors import ProofError
-from toolkit.onnx_export import graph_reference, prove, sign
+from toolkit.onnx_export import graph_reference, prove, signed
 from toolkit.tensors import OverlaidTensors
-from toolkit_onnx import direct
+from toolkit_onnx import DirectOptions, direct
 from toolkit_onnx.direct import export
-from toolkit_onnx.options import DirectOptions
 
 
 def test_a_wrong_folding_is_not_written(tmp_path, monkeypatch):
@@ -35,8 +35,8 @@ def test_a_wrong_folding_is_not_written(tmp_path, monkeypatch):
 def broken(change):
     """A good export that something has been done to, and what it is compared with."""
     model = emnist_like(relu_first=False)
-    damaged, _ = direct.exportable(model, DirectOptions())
-    sign(damaged, model.card)
+    made, *_ = direct.exportable(model, DirectOptions())
+    damaged = onnx.load_from_string(signed(made, model.card))
     change(damaged)
     return damaged.SerializeToString(), model, [graph_reference(model)]
 

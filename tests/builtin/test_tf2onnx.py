@@ -15,9 +15,8 @@ from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
 from toolkit.model import Card
 from toolkit.vocabulary import Convention
 from toolkit_onnx.direct import export as export_directly
-from toolkit_tf2onnx import conversion
+from toolkit_tf2onnx import ConvertOptions, conversion
 from toolkit_tf2onnx.conversion import export
-from toolkit_tf2onnx.options import ConvertOptions
 
 CARD = Card(name="five", classes=tuple("abcde"), convention=Convention())
 

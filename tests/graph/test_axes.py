@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from toolkit.engine import Session
 from toolkit.graph import Binding, Graph, Node
-from toolkit.graph.axes import ChannelGroups, Channels, Layout, Segment, channel_groups, regrouped
+from toolkit.graph.axes import channel_groups
+from toolkit.graph.channels import ChannelGroups, Channels, Layout, Segment, regrouped
 from toolkit.graph.onnx_form import to_onnx
 from toolkit.tensors import ArrayTensors, TensorRole
 

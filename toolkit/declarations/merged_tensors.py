@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,14 +36,10 @@ class TensorwiseTensors(Tensors):
         elementwise: bool,
     ) -> None:
         self._ingredients = tuple(ingredients)
+        self.specs = self._ingredients[0][1].specs
         self._function = function
         self._elementwise = elementwise
         self._shares = check_shares(shares or (), len(self._ingredients))
-
-    @property
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
-        return self._ingredients[0][1].specs
 
     def read(self, name: str) -> NDArray[Any]:
         """Compute one merged tensor."""

@@ -23,10 +23,8 @@ class Evaluation:
     """Metrics of one network on labelled images.
 
     Attributes:
-        images: Number of images.
-        accuracy: Share of correct predictions, 0 to 1.
-        low: Lower end of the accuracy's 95 % Wilson interval.
-        high: Upper end of it.
+        accuracy: Share of correct predictions, 0 to 1; ``low`` and ``high`` are the ends of its
+            95 % Wilson interval.
         log_loss: Mean negative natural logarithm of the true class's probability; probabilities
             are clipped at the smallest step of a float32 (1.2e-7).
         confusion: (classes, classes) int64: rows are true classes, columns predicted ones, both in
@@ -73,8 +71,8 @@ def evaluate(
     Args:
         network: Any network for characters.
         dataset: One image or more.
-        convention: How the network expects its pixels; by default what its card says.
-        progress: Told of images done and the accuracy so far.
+        convention: The network's input format; by default that of its card.
+        progress: Receives the number of images done and the accuracy so far.
 
     Raises:
         IncompatibleModelsError: If a class that occurs in the data set is unknown to the network.
@@ -108,12 +106,7 @@ def evaluate(
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """95 % confidence interval of a share (Wilson 1927, without continuity correction).
-
-    Args:
-        right: Number of successes, 0 to ``total``.
-        total: Number of trials, 1 or above.
-    """
+    """95 % confidence interval of the share ``right / total`` (Wilson 1927, no continuity correction)."""
     share = right / total
     spread = _NORMAL_95**2 / total
     middle = share + spread / 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from toolkit.data.convention import apply_convention
@@ -25,11 +24,8 @@ def is_character_network(model: Model) -> bool:
 def require_character_network(model: Model) -> None:
     """Refuse a network that does not read single glyphs of 28×28.
 
-    Args:
-        model: Any network.
-
     Raises:
-        UnsupportedError: Naming its input or output, and what is supported.
+        UnsupportedError: Names its input or output, and what is supported.
     """
     if model.input_shape not in CHARACTER_SHAPES:
         supported = ", ".join(_axes(shape) for shape in CHARACTER_SHAPES)
@@ -54,63 +50,40 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 class Network:
-    """One model in onnxruntime; safe to use from several threads.
+    """One model in onnxruntime, made by :meth:`of`; safe to use from several threads.
 
-    Args:
-        proto: The complete graph of the model.
-        graph: Names its input and output.
-        model: What it was made from.
-        threads: That one operation is spread over.
+    Attributes:
+        name: Name of the model.
+        classes: Number of outputs.
+        labels: Characters by output; empty if the card does not name them.
+        input_shape: Shape of one image, without the batch axis.
+        convention: The network's input format from its card; None if unknown.
     """
 
-    def __init__(self, proto: onnx.ModelProto, graph: Graph, model: Model, *, threads: int) -> None:
-        self._session = Session(proto, model.name, threads=threads)
+    def __init__(self, session: Session, graph: Graph, model: Model) -> None:
+        self._session = session
         self._graph = graph
         self._model = model
-        self._name = model.name
-        self._labels = model.card.classes
-        self._convention = model.card.convention
+        self.name = model.name
+        self.classes = model.classes
+        self.labels = model.card.classes
+        self.input_shape = model.input_shape
+        self.convention = model.card.convention
 
     @classmethod
     def of(cls, model: Model, *, threads: int = 1) -> Network:
-        """Bind a model's tensors to its graph and load it.
+        """Bind a model's tensors to its graph and load it; reads every tensor once.
 
         Args:
-            model: Its tensors are read once, here.
-            threads: That one operation is spread over, 1 or above: 1 where several callers run
-                at once, :func:`toolkit.engine.session.usable_processors` for a single long job.
+            threads: Number of threads for one operation: 1 if several callers run at once,
+                :func:`toolkit.engine.usable_processors` for a single long job.
 
         Raises:
             UnsupportedError: If the network has a layer that is not known.
             UnreadableInputError: If its file is damaged.
         """
         graph = model.build_graph()
-        return cls(to_onnx(graph, model.tensors), graph, model, threads=threads)
-
-    @property
-    def name(self) -> str:
-        """Of the model."""
-        return self._name
-
-    @property
-    def classes(self) -> int:
-        """Number of outputs."""
-        return self._model.classes
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Characters by output; empty if the card does not name them."""
-        return self._labels
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Of one image, without the batch axis."""
-        return self._model.input_shape
-
-    @property
-    def convention(self) -> Convention | None:
-        """The network's input format from its card; None if unknown."""
-        return self._convention
+        return cls(Session(to_onnx(graph, model.tensors), model.name, threads=threads), graph, model)
 
     def probabilities(
         self, images: NDArray[np.uint8], convention: Convention | None = None
@@ -119,8 +92,7 @@ class Network:
 
         Args:
             images: (n, 28, 28) uint8, upright, light ink on a dark ground; perhaps memory-mapped.
-            convention: The network's input format; by default that of its card, or
-                upright/unit/light.
+            convention: The network's input format; by default that of its card, or upright/unit/light.
 
         Returns:
             (n, classes); each row sums to 1 if the network ends in a softmax or in logits.
@@ -132,13 +104,13 @@ class Network:
         """
         require_character_network(self._model)
         out = np.empty((len(images), self.classes), dtype=np.float32)
-        for part, inputs in input_batches(images, convention or self._convention, self.input_shape):
+        for part, inputs in input_batches(images, convention or self.convention, self.input_shape):
             answers = self._answer(inputs)
             out[part] = answers if self._graph.outputs_probabilities else softmax(answers)
         bad = len(out) - int(np.isfinite(out).all(axis=1).sum())
         if bad:
             raise UnreadableInputError(
-                f"{self._name}: the outputs for {bad} of {len(out)} images are NaN or infinite",
+                f"{self.name}: the outputs for {bad} of {len(out)} images are NaN or infinite",
                 hint="its weights are damaged, or its training diverged",
             )
         return out
@@ -154,7 +126,7 @@ class Network:
         """
         if inputs.shape[1:] != self.input_shape:
             raise UsageError(
-                f"{self._name}: got inputs of {_axes(inputs.shape[1:])}, "
+                f"{self.name}: got inputs of {_axes(inputs.shape[1:])}, "
                 f"the network takes {_axes(self.input_shape)}"
             )
         out = np.empty((len(inputs), *self._model.output_shape), dtype=np.float32)
@@ -164,13 +136,12 @@ class Network:
         return out
 
     def _answer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        answers: NDArray[np.float32] = self._session.run({self._graph.input: inputs}, (self._graph.output,))[
-            0
-        ]
+        answers: NDArray[np.float32]
+        (answers,) = self._session.run({self._graph.input: inputs})
         expected = (len(inputs), *self._model.output_shape)
         if answers.shape != expected:
             raise UnreadableInputError(
-                f"{self._name}: the network's output is {_axes(answers.shape)}, expected {_axes(expected)}",
+                f"{self.name}: the network's output is {_axes(answers.shape)}, expected {_axes(expected)}",
                 hint="the output shape in its file is wrong",
             )
         return answers
@@ -183,23 +154,12 @@ def input_batches(
     *,
     batch: int = BATCH,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Convert images to a network's inputs, some at a time.
-
-    Args:
-        images: (n, 28, 28) uint8, upright, light ink; perhaps memory-mapped.
-        convention: The network's input format; upright/unit/light if None.
-        input_shape: One of :data:`toolkit.vocabulary.CHARACTER_SHAPES`.
-        batch: How many at a time.
-
-    Yields:
-        The place of the batch in ``images``, and its inputs (n, *input_shape) float32.
-    """
+    """Convert (n, 28, 28) images to a network's (batch, *input_shape) float32 inputs, some at a time."""
     if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
         raise UsageError(f"got images of {images.dtype} {_axes(images.shape)}, expected uint8 n×28×28")
-    wanted = convention or Convention()
     for start in range(0, len(images), batch):
         part = slice(start, min(start + batch, len(images)))
-        inputs = apply_convention(np.asarray(images[part]), wanted, input_shape)
+        inputs = apply_convention(np.asarray(images[part]), convention or Convention(), input_shape)
         yield part, np.ascontiguousarray(inputs, dtype=np.float32)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,6 @@ CACHE_BYTES = 256 << 20
 """Memory for activations that are kept between passes; half of it for each of two neighbouring cuts."""
 
 _BATCH = 32  # fits the processor's caches; measured in benchmarks/recalibrate.py
-
-Batches = Callable[[], Iterator[tuple[slice, NDArray[np.float32]]]]
 
 
 def batch_statistics(
@@ -48,12 +45,12 @@ def batch_statistics(
 
     Args:
         model: Its tensors are read once.
-        images: (n, 28, 28) uint8, upright, light ink on a dark ground, one or more; labels are not needed.
+        images: (n, 28, 28) uint8, upright, light ink on a dark ground, one or more.
         convention: The network's input format; by default that of its card.
         frozen: Tensors that keep their values.
-        threads: That one operation is spread over; by default all processors.
-        cache_bytes: For activations kept between passes; 0 keeps none.
-        progress: Told of images done.
+        threads: Number of threads for one operation; by default one per processor.
+        cache_bytes: Memory for activations kept between passes; 0 keeps none.
+        progress: Receives the number of images done.
 
     Returns:
         New running means and variances by tensor name, in the shapes of the model's tensors; empty
@@ -81,14 +78,12 @@ def batch_statistics(
     def batches() -> Iterator[tuple[slice, NDArray[np.float32]]]:
         return input_batches(images, convention or model.card.convention, model.input_shape, batch=_BATCH)
 
-    passes = _Passes(segmented, batches, len(images), threads or usable_processors(), cache_bytes // 2)
     told = progress or SilentProgress()
     told.begin(f"recalibrating {model.name}", segmented.depths * len(images), "images")
+    passes = _Passes(segmented, batches, len(images), threads or usable_processors(), cache_bytes // 2, told)
     result: dict[str, NDArray[np.float32]] = {}
     for depth in range(segmented.depths):
-        done = depth * len(images)
-        measured = passes.measure(depth, partial(_advance, told, done))
-        for name, initializer in measured.items():
+        for name, initializer in passes.measure(depth).items():
             if name not in rearrangements:
                 continue
             if not np.isfinite(initializer).all():
@@ -96,17 +91,12 @@ def batch_statistics(
                     f"{model.name}: the activations that {name} is measured from are NaN or infinite",
                     hint="its weights are damaged, or its training diverged",
                 )
-            measured_tensor = rearrangements[name].inverse(initializer.astype(np.float32))
-            result[name] = np.ascontiguousarray(measured_tensor)
+            result[name] = np.ascontiguousarray(rearrangements[name].inverse(initializer.astype(np.float32)))
             # What the network will use once the tensor is stored in the model's own type.
             stored = result[name].astype(model.tensors.specs[name].dtype)
             passes.replace(name, rearrangements[name].apply(stored))
     told.end()
     return result
-
-
-def _advance(told: Progress, before: int, count: int) -> None:
-    told.advance(before + count)
 
 
 @dataclass
@@ -133,13 +123,20 @@ class _Passes:
     """Runs a graph depth by depth, from the activations that the pass before it kept."""
 
     def __init__(
-        self, graph: SegmentedGraph, batches: Batches, images: int, threads: int, cut_bytes: int
+        self,
+        graph: SegmentedGraph,
+        batches: Callable[[], Iterator[tuple[slice, NDArray[np.float32]]]],
+        images: int,
+        threads: int,
+        cut_bytes: int,
+        progress: Progress,
     ) -> None:
         self._graph = graph
         self._batches = batches
         self._images = images
         self._threads = threads
         self._cut_bytes = cut_bytes
+        self._progress = progress
         self._shapes = graph.shapes()
         self._position = 0
         self._kept: dict[str, NDArray[np.float32]] = {}
@@ -149,10 +146,10 @@ class _Passes:
         """Use these statistics from the next pass on."""
         self._replaced[name] = as_initializer(name, initializer)
 
-    def measure(self, depth: int, tell: Callable[[int], None]) -> dict[str, NDArray[np.float64]]:
+    def measure(self, depth: int) -> dict[str, NDArray[np.float64]]:
         """New statistics of the normalisations of one depth, by initializer."""
         found = self._graph.at(depth)
-        moments = {source: _Moments() for source in dict.fromkeys(one.source for one in found)}
+        moments = {one.source: _Moments() for one in found}
         spatial = [source for source in moments if len(self._shapes[source]) > 1]
         flat = [source for source in moments if len(self._shapes[source]) <= 1]
         cut = self._next_cut(depth)
@@ -161,10 +158,11 @@ class _Passes:
         outputs = [name for name in dict.fromkeys([*flat, *keep]) if name != self._graph.input]
         model = self._graph.segment(outputs, feeds, self._replaced, spatial)
         kept = {name: np.empty((self._images, *self._shapes[name]), np.float32) for name in keep}
+        # Without an output, only the graph's input is measured.
         session = (
             Session(model, "a part of the network", threads=self._threads) if model.graph.output else None
         )
-        inputs = set(session.inputs) if session else set()
+        inputs = session.inputs if session else ()
         for part, images in self._batches():
             batch = {name: array[part] for name, array in self._kept.items() if name in inputs}
             if self._graph.input in inputs:
@@ -180,20 +178,19 @@ class _Passes:
                 moments[source].add(means, variances)
             for name, array in kept.items():
                 array[part] = answers[name]
-            tell(part.stop)
+            self._progress.advance(depth * self._images + part.stop)
         if cut is not None:
             self._position, self._kept = cut.position, kept
         return _by_initializer(found, moments)
 
     def _next_cut(self, depth: int) -> Cut | None:
         """The last place whose values fit; None if no later place than the current one does."""
-        if depth + 1 == self._graph.depths:
-            return None
-        for cut in self._graph.cuts(depth, self._shapes):
-            if cut.position <= self._position:
-                return None
-            if cut.bytes_per_image * self._images <= self._cut_bytes:
-                return cut
+        if depth + 1 < self._graph.depths:
+            for cut in self._graph.cuts(depth, self._shapes):
+                if cut.position <= self._position:
+                    break
+                if cut.bytes_per_image * self._images <= self._cut_bytes:
+                    return cut
         return None
 
 

@@ -17,12 +17,9 @@ from toolkit.graph.onnx_form import model_of
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """One batch normalisation of a graph.
+    """One batch normalisation of a graph: the value it normalises, and initializers of its statistics.
 
     Attributes:
-        source: Value that it normalises.
-        mean: Initializer of its running mean.
-        variance: Initializer of its running variance.
         depth: Number of normalisations on the longest path from the input to it.
     """
 
@@ -39,7 +36,6 @@ class Cut:
     Attributes:
         position: Number of nodes before it.
         values: Those made before it and used after it, without the graph's input.
-        bytes_per_image: Of those values.
     """
 
     position: int
@@ -50,10 +46,10 @@ class Cut:
 class SegmentedGraph:
     """A graph's nodes in the order of the normalisations that they depend on.
 
+    Normalisations whose statistics are tensors of the model can be measured, others are part of the
+    network.
+
     Args:
-        graph: Of a network that can be run; the statistics that are tensors of the model can be measured,
-            other normalisations are part of the network.
-        name: Of the model, for messages.
         initializers: Of every tensor of the model; needed to run segments.
         frozen: Statistics that are not measured.
 
@@ -73,9 +69,8 @@ class SegmentedGraph:
         self._initializers = initializers or {}
         self.input = graph.input
         self.normalisations, stages = _stages(graph, name, frozen)
-        self._constants = [
-            node for node in graph.nodes if node_key(node) not in stages
-        ]  # do not depend on the images: part of every segment
+        # Nodes that do not depend on the images are part of every segment.
+        self._constants = [node for node in graph.nodes if node_key(node) not in stages]
         needed = ancestors(graph.nodes, {found.source for found in self.normalisations})
         staged = [(stages[node_key(node)], node) for node in needed if node_key(node) in stages]
         staged.sort(key=itemgetter(0))
@@ -97,32 +92,20 @@ class SegmentedGraph:
         Runs the network on two and on three blank images: no inference of shapes is as certain.
         """
         outputs = [output for node in self._nodes for output in node.outputs if output]
-        session = Session(self._extract(outputs, {}), self._name)
-        two, three = (
-            dict(
-                zip(
-                    outputs,
-                    session.run({self.input: np.zeros((n, *self._graph.input_shape), np.float32)}),
-                    strict=True,
-                )
-            )
-            for n in (2, 3)
-        )
+        session = Session(self.segment(outputs), self._name)
+        shape = self._graph.input_shape
+        two, three = (session.run({self.input: np.zeros((n, *shape), np.float32)}) for n in (2, 3))
         found = {
-            name: value.shape[1:]
-            for name, value in two.items()
-            if value.dtype == np.float32
-            and value.shape[:1] == (2,)
-            and three[name].shape == (3, *value.shape[1:])
+            name: a.shape[1:]
+            for name, a, b in zip(outputs, two, three, strict=True)
+            if a.dtype == np.float32 and a.shape[:1] == (2,) and b.shape == (3, *a.shape[1:])
         }
-        return {**found, self.input: self._graph.input_shape}
+        return {**found, self.input: shape}
 
     def cuts(self, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Cut]:
         """Places before which every node depends on normalisations above ``depth`` only, last first.
 
-        Args:
-            depth: Of the normalisations whose sources are to be known.
-            shapes: As :meth:`shapes` returned them; a place whose values are not all in it is left out.
+        A place with a value that is not in ``shapes`` is left out.
         """
         end = sum(stage <= depth for stage in self._stages)
         used = {name for node in self._nodes[end:] for name in node.inputs}
@@ -138,41 +121,30 @@ class SegmentedGraph:
     def segment(
         self,
         outputs: Sequence[str],
-        feeds: Mapping[str, tuple[int, ...]],
-        statistics: Mapping[str, onnx.TensorProto],
-        moments_of: Sequence[str],
+        feeds: Mapping[str, tuple[int, ...]] | None = None,
+        statistics: Mapping[str, onnx.TensorProto] | None = None,
+        moments_of: Sequence[str] = (),
     ) -> onnx.ModelProto:
         """A model that computes some values from others.
 
         Args:
             outputs: Values to return as they are.
-            feeds: Values to start from, beside the graph's input, with their shapes.
+            feeds: Values to start from, in addition to the graph's input, with their shapes.
             statistics: Initializers that replace the model's.
             moments_of: Values of which the mean and the population variance over all axes but
-                the first two are returned too, named ``<value>/mean`` and ``<value>/variance``.
+                the first two are returned too, named by :func:`moment_names`.
         """
-        extra = [node for value in moments_of for node in _moment_nodes(value)]
-        names = [*outputs, *(moment for value in moments_of for moment in moment_names(value))]
-        return self._extract(names, feeds, statistics, extra, roots=[*outputs, *moments_of])
-
-    def _extract(
-        self,
-        outputs: Sequence[str],
-        feeds: Mapping[str, tuple[int, ...]],
-        statistics: Mapping[str, onnx.TensorProto] | None = None,
-        extra: Sequence[Node] = (),
-        roots: Sequence[str] | None = None,
-    ) -> onnx.ModelProto:
-        wanted = set(outputs if roots is None else roots)
-        kept = ancestors([*self._constants, *self._nodes], wanted, stop_at=feeds)
-        used = wanted.union(*(node.inputs for node in kept))
-        shapes = {**feeds, self.input: self._graph.input_shape}
+        shapes = {**(feeds or {}), self.input: self._graph.input_shape}
         initializers = {**self._initializers, **(statistics or {})}
+        wanted = {*outputs, *moments_of}
+        kept = ancestors([*self._constants, *self._nodes], wanted, stop_at=feeds or ())
+        used = wanted.union(*(node.inputs for node in kept))
+        names = [*outputs, *(moment for value in moments_of for moment in moment_names(value))]
         return model_of(
             self._graph,
-            [*kept, *extra],
+            [*kept, *(node for value in moments_of for node in _moment_nodes(value))],
             {name: shape for name, shape in shapes.items() if name in used},
-            [onnx.ValueInfoProto(name=name) for name in outputs],
+            [onnx.ValueInfoProto(name=name) for name in names],
             [tensor for name, tensor in initializers.items() if name in used],
         )
 

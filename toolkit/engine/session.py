@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from toolkit.errors import LimitReachedError, UnsupportedError
+from toolkit.graph.onnx_form import first_line
 
 BATCH = 256
 """Images per run; larger batches need more memory and are not faster."""
@@ -46,8 +46,12 @@ class Session:
 
     Args:
         model: A complete ONNX model, or its bytes; never a path, so that no file beside it is read.
-        name: Of the model, for error messages.
-        threads: That one operation is spread over; 1 or above.
+        name: Name of the model, for error messages.
+        threads: Number of threads for one operation, 1 or above.
+
+    Attributes:
+        inputs: Names of the inputs, in order.
+        outputs: Names of the outputs, in order.
 
     Raises:
         UnsupportedError: If onnxruntime refuses the network.
@@ -67,56 +71,37 @@ class Session:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except _REFUSED as error:
             raise UnsupportedError(
-                f"{name}: onnxruntime {onnxruntime.__version__} refuses the network: {_first_line(error)}",
+                f"{name}: onnxruntime {onnxruntime.__version__} refuses the network: {first_line(error)}",
                 hint="export it again with an exporter that checks its output",
             ) from error
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the inputs, in order."""
-        return tuple(value.name for value in self._session.get_inputs())
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the outputs, in order."""
-        return tuple(value.name for value in self._session.get_outputs())
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._values = {value.name: value for value in (*inputs, *outputs)}
+        self.inputs: tuple[str, ...] = tuple(value.name for value in inputs)
+        self.outputs: tuple[str, ...] = tuple(value.name for value in outputs)
 
     def shape(self, name: str) -> tuple[int | str | None, ...]:
         """Axes of an input or output: a number, a name, or None if the file does not say."""
-        for value in (*self._session.get_inputs(), *self._session.get_outputs()):
-            if value.name == name:
-                return tuple(value.shape)
-        raise KeyError(name)
+        return tuple(self._values[name].shape)
 
     def type(self, name: str) -> str:
         """Type of an input or output as onnxruntime calls it, such as ``tensor(float)``."""
-        for value in (*self._session.get_inputs(), *self._session.get_outputs()):
-            if value.name == name:
-                return str(value.type)
-        raise KeyError(name)
+        return str(self._values[name].type)
 
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The file's metadata properties."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
-
-    def run(self, feeds: dict[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:
+    def run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the network once.
 
         Args:
             feeds: An array for each input.
-            outputs: Names of those wanted; all where None.
 
         Returns:
-            The outputs, in the order asked for.
+            The outputs, in order.
 
         Raises:
             UnsupportedError: If onnxruntime refuses the inputs or fails.
             LimitReachedError: If memory runs out.
         """
-        wanted = None if outputs is None else list(outputs)
         try:
-            return [np.asarray(value) for value in self._session.run(wanted, feeds)]
+            return [np.asarray(value) for value in self._session.run(None, feeds)]
         except MemoryError as error:
             raise LimitReachedError(
                 f"{self._name}: not enough memory to run the network", hint="run fewer images at once"
@@ -124,12 +109,6 @@ class Session:
         except _REFUSED as error:
             shapes = ", ".join(f"{name} {feed.dtype}{list(feed.shape)}" for name, feed in feeds.items())
             raise UnsupportedError(
-                f"{self._name}: onnxruntime cannot run the network on {shapes}: {_first_line(error)}",
+                f"{self._name}: onnxruntime cannot run the network on {shapes}: {first_line(error)}",
                 hint="the file's graph contradicts itself; export it again",
             ) from error
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    line = text.splitlines()[0] if text else type(error).__name__
-    return line if len(line) <= 300 else line[:300] + "…"

@@ -1,161 +1,29 @@
 """Which axes of a network's tensors belong to the same channels.
 
 The channels of a hidden layer can be put in another order without changing the network's function,
-if every tensor that produces or uses them is put in the same order. Which axes of which tensors
-these are follows from the graph: :func:`channel_groups` derives it for any network.
+if every tensor that produces or uses them is put in the same order.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toolkit.graph.channels import ChannelAxis, ChannelGroups, Channels, Layout, Segment, Shape, regrouped
 from toolkit.graph.graph import Graph, Node
 from toolkit.tensors import TensorSpec
 
-Shape = tuple[int | None, ...]
 
+def channel_groups(graph: Graph, specs: Mapping[str, TensorSpec]) -> ChannelGroups:
+    """Which axes of which initializers of a network that can be run must be reordered together."""
+    from toolkit.graph.onnx_form import inferred_shapes
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Consecutive entries of an axis that belong to one group of channels.
-
-    Attributes:
-        group: Number of the group.
-        channels: How many.
-        expand: Consecutive entries for each channel, as after a depthwise convolution.
-    """
-
-    group: int
-    channels: int
-    expand: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How an axis is made of channels: ``outer`` times all segments, each entry ``inner`` times.
-
-    A map of c channels and h×w pixels is flattened to ``inner=h*w`` with channels first, and to
-    ``outer=h*w`` with channels last.
-    """
-
-    segments: tuple[Segment, ...]
-    outer: int = 1
-    inner: int = 1
-
-    @property
-    def length(self) -> int:
-        """Number of entries of the axis."""
-        return self.outer * self.inner * sum(part.channels * part.expand for part in self.segments)
-
-    def order(self, orders: Mapping[int, NDArray[np.intp]]) -> NDArray[np.intp]:
-        """The order of the axis' entries, from an order of each group's channels.
-
-        Args:
-            orders: By group; a group that is missing keeps its order.
-        """
-        parts, start = [], 0
-        for part in self.segments:
-            channels = orders.get(part.group, np.arange(part.channels))
-            entries = np.arange(part.channels * part.expand).reshape(part.channels, part.expand)
-            parts.append(start + entries[channels].ravel())
-            start += entries.size
-        places = np.arange(self.length).reshape(self.outer, start, self.inner)
-        return places[:, np.concatenate(parts)].ravel()
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelAxis:
-    """One axis of an initializer that is made of channels."""
-
-    tensor: str
-    axis: int
-    layout: Layout
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelGroups:
-    """The channels of a network that can be reordered.
-
-    Attributes:
-        sizes: Number of channels by group.
-        axes: Every axis that has channels of these groups.
-        frozen: Operations that fix the order of the channels they take, and why.
-    """
-
-    sizes: Mapping[int, int]
-    axes: tuple[ChannelAxis, ...]
-    frozen: tuple[str, ...]
-
-    def reorder(
-        self, name: str, initializer: NDArray[np.generic], orders: Mapping[int, NDArray[np.intp]]
-    ) -> NDArray[np.generic]:
-        """An initializer with its channels in another order; the network's function stays the same.
-
-        Args:
-            name: Of the initializer.
-            initializer: As the graph takes it.
-            orders: A permutation for each group that changes, used for all initializers alike.
-        """
-        for found in self.axes:
-            if found.tensor == name:
-                initializer = np.take(initializer, found.layout.order(orders), axis=found.axis)
-        return initializer
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """Where a value has its channels: the axis, batch included, and its layout."""
-
-    axis: int
-    layout: Layout
-
-
-def regrouped(channels: Channels, before: Shape, after: Shape) -> Channels | None:
-    """Where the channels are after a reshape; None if they are cut up.
-
-    Args:
-        before: Shape with the batch axis, which stays.
-        after: The same, of the result.
-    """
-    if None in before[1:] or None in after[1:]:
-        return None
-    old = [int(size or 0) for size in before[1:]]
-    new = [int(size or 0) for size in after[1:]]
-    place, layout = channels.axis - 1, channels.layout
-    outer = math.prod(old[:place]) * layout.outer
-    inner = math.prod(old[place + 1 :]) * layout.inner
-    length = layout.length // (layout.outer * layout.inner)
-    for axis, size in enumerate(new):
-        own_outer, rest = divmod(outer, math.prod(new[:axis]))
-        own_inner, rest_inner = divmod(inner, math.prod(new[axis + 1 :]))
-        if not rest and not rest_inner and size == own_outer * length * own_inner:
-            return Channels(axis + 1, replace(layout, outer=own_outer, inner=own_inner))
-    return None
-
-
-def channel_groups(
-    graph: Graph, specs: Mapping[str, TensorSpec], shapes: Mapping[str, Shape] | None = None
-) -> ChannelGroups:
-    """Derive which axes of which initializers must be reordered together.
-
-    Args:
-        graph: Of a network that can be run.
-        specs: Of the model's tensors.
-        shapes: Of all values, batch included; inferred by ONNX if None.
-    """
     initializers = {
         binding.tensor: binding.rearrangement.shape(specs[binding.tensor].shape) for binding in graph.bindings
     }
-    if shapes is None:
-        from toolkit.graph.onnx_form import inferred_shapes
-
-        shapes = inferred_shapes(graph, initializers)
-    walk = _Walk(graph, initializers, shapes)
+    walk = _Walk(graph, initializers, inferred_shapes(graph, initializers))
     for node in graph.nodes:
         walk.visit(node)
     if graph.output in walk.channels:
@@ -163,27 +31,20 @@ def channel_groups(
     return walk.result()
 
 
-_SAME_PLACE = frozenset(  # element by element, or alike for every order of the channels
-    {
-        *("Abs", "Cast", "Celu", "Clip", "Dropout", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish"),
-        *("Identity", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Reciprocal", "Relu", "Selu"),
-        *("Sigmoid", "Softmax", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu"),
-    }
-)
-_BROADCAST = frozenset(
-    {
-        *("Add", "Div", "Greater", "Less", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum"),
-        "Where",
-    }
-)
-_SPATIAL = frozenset(
-    {
-        *("AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool"),
-        *("Pad", "Resize", "Upsample"),
-    }
-)
-_RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
-_NORMALISATIONS = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
+_SAME_PLACE = {  # element by element, or alike for every order of the channels
+    *("Abs", "Cast", "Celu", "Clip", "Dropout", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish"),
+    *("Identity", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Reciprocal", "Relu", "Selu"),
+    *("Sigmoid", "Softmax", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu"),
+}
+_BROADCAST = {
+    *("Add", "Div", "Greater", "Less", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "Where"),
+}
+_SPATIAL = {
+    *("AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool"),
+    *("Pad", "Resize", "Upsample"),
+}
+_RESHAPES = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
+_NORMALISATIONS = {"BatchNormalization", "InstanceNormalization", "LayerNormalization"}
 
 
 class _NotFollowedError(Exception):
@@ -196,7 +57,7 @@ class _Walk:
 
     graph: Graph
     initializers: Mapping[str, tuple[int, ...]]
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, Shape]  # of initializers too
     channels: dict[str, Channels] = field(default_factory=dict)
     axes: dict[tuple[str, int], Layout] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
@@ -206,7 +67,7 @@ class _Walk:
     _fixed_tensors: set[str] = field(default_factory=set)
 
     def visit(self, node: Node) -> None:
-        """Follow the channels through one node; one that is not known fixes those that it takes."""
+        """Follow the channels through one node; an unknown operation fixes the order of its inputs."""
         try:
             found = self._follow(node)
         except _NotFollowedError:
@@ -302,8 +163,9 @@ class _Walk:
             placed = replace(own, axis=own.axis + rank - len(self._shape(value)))
             found = found or placed
             self._unite(found, placed)
-        for value in others if found is not None else ():
-            assert found is not None
+        if found is None:
+            return None
+        for value in others:
             shape = self._shape(value)
             axis = found.axis - rank + len(shape)
             if axis >= 0 and shape[axis] != 1:
@@ -323,12 +185,12 @@ class _Walk:
             return parts[0]
         if any(part.layout.outer != 1 for part in parts):
             raise _NotFollowedError
-        segments = tuple(
+        segments = [
             replace(segment, expand=segment.expand * part.layout.inner)
             for part in parts
             for segment in part.layout.segments
-        )
-        return Channels(axis, Layout(segments))
+        ]
+        return Channels(axis, Layout(tuple(segments)))
 
     def _normalisation(self, node: Node, source: Channels, rank: int) -> Channels:
         layers = node.operator == "LayerNormalization"
@@ -409,4 +271,4 @@ class _Walk:
         return group
 
     def _shape(self, value: str) -> Shape:
-        return self.initializers.get(value) or self.shapes.get(value, ())
+        return self.shapes.get(value, ())

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from toolkit.graph.graph import Graph, Node
 from toolkit.graph.walking import ancestors
 from toolkit.tensors import Tensors
-
-_SHOWN = 1 << 10  # elements; constants that shapes are computed from are shorter
 
 
 @dataclass(slots=True, eq=False)
@@ -39,19 +38,9 @@ class EditableNode:
         parts = tuple(self.inputs), tuple(self.outputs), dict(self.attributes)
         return Node(self.operator, *parts, self.name, self.layer, self.domain)
 
-    def rename(self, names: dict[str, str]) -> None:
-        """Give inputs and outputs other names."""
-        self.inputs = [names.get(name, name) for name in self.inputs]
-        self.outputs = [names.get(name, name) for name in self.outputs]
-
 
 class EditableGraph:
-    """The nodes and constants of a network, with every tensor of the model as a constant.
-
-    Args:
-        graph: Of a network that can be run; not changed.
-        tensors: Read once, rearranged and made float32.
-    """
+    """The nodes and constants of a network, with every tensor of the model as a float32 constant."""
 
     def __init__(self, graph: Graph, tensors: Tensors) -> None:
         graph.require_runnable()
@@ -63,35 +52,20 @@ class EditableGraph:
             self.constants[binding.tensor] = np.ascontiguousarray(array, dtype=np.float32)
         self.input = graph.input
         self.output = graph.output
-        self._shapes: dict[str, tuple[int | None, ...]] | None = None
-        self._added_shapes: dict[str, tuple[int | None, ...]] = {}
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int | None, ...]]:
+        from toolkit.graph.onnx_form import inferred_shapes
+
+        return inferred_shapes(self.finished(), {})
 
     def shape(self, value: str) -> tuple[int | None, ...] | None:
         """Axes of a value, batch included; None if they do not follow from the graph."""
-        if self._shapes is None:
-            from toolkit.graph.onnx_form import inferred_shapes
-
-            self._shapes = inferred_shapes(*self._without_weights())
-        return self._added_shapes.get(value, self._shapes.get(value))
-
-    def _without_weights(self) -> tuple[Graph, dict[str, tuple[int, ...]]]:
-        # ONNX' inference of shapes serializes everything that it is given.
-        graph = self.finished()
-        weights = {
-            name: array.shape
-            for name, array in self.constants.items()
-            if array.dtype == np.float32 and array.size > _SHOWN
-        }
-        shown = {name: array for name, array in graph.constants.items() if name not in weights}
-        return dataclasses.replace(graph, constants=shown), weights
+        return self._shapes.get(value)
 
     def set_shape(self, value: str, shape: tuple[int | None, ...]) -> None:
-        """Tell the axes of a value that the graph did not have before."""
-        self._added_shapes[value] = shape
-
-    def place(self, node: EditableNode) -> int:
-        """Index of a node in the order of nodes."""
-        return self.nodes.index(node)
+        """Set the axes of a value that the graph did not have before."""
+        self._shapes[value] = shape
 
     def producer(self, value: str) -> EditableNode | None:
         """The node that makes a value; None for the input and constants."""
@@ -106,14 +80,10 @@ class EditableGraph:
         users = self.users(value)
         return users[0] if len(users) == 1 and value != self.output else None
 
-    def remove(self, node: EditableNode) -> None:
-        """Remove a node that nothing uses any more."""
-        self.nodes.remove(node)
-
     def bypass(self, node: EditableNode) -> None:
         """Remove a node whose first output equals its first input."""
         source, value = node.inputs[0], node.outputs[0]
-        self.remove(node)
+        self.nodes.remove(node)
         if value != self.output:
             self._rename_uses({value: source})
             return
@@ -130,8 +100,9 @@ class EditableGraph:
 
     def rename(self, names: dict[str, str]) -> None:
         """Give values and constants other names."""
+        self._rename_uses(names)
         for node in self.nodes:
-            node.rename(names)
+            node.outputs = [names.get(name, name) for name in node.outputs]
         self.constants = {names.get(name, name): array for name, array in self.constants.items()}
         self.input, self.output = names.get(self.input, self.input), names.get(self.output, self.output)
 
@@ -139,9 +110,14 @@ class EditableGraph:
         """Give one node another constant; other nodes that use the old one keep it."""
         name = node.inputs[place]
         if len(self.users(name)) > 1 or name == self.output:
-            name = self.unused_name(f"{name}/folded")
-            node.inputs[place] = name
+            name = node.inputs[place] = self.unused_name(f"{name}/folded")
         self.constants[name] = np.ascontiguousarray(array)
+
+    def add_constant(self, wanted: str, array: ArrayLike) -> str:
+        """Add a constant, and return the name that it has."""
+        name = self.unused_name(wanted)
+        self.constants[name] = np.asarray(array)
+        return name
 
     def unused_name(self, wanted: str) -> str:
         """A name that no value has."""

@@ -25,9 +25,9 @@ class Node:
         inputs: Names of values, constants and bound tensors; empty for an optional input left out.
         outputs: Names of the values it makes, each made once in a graph.
         attributes: Numbers, texts, arrays and tuples of these.
-        name: In the file that the graph came from.
+        name: Name in the file that the graph came from.
         layer: Name of the layer that it belongs to.
-        domain: Of the operator; empty for ONNX's own.
+        domain: Domain of the operator; empty for ONNX's own.
     """
 
     operator: str
@@ -62,8 +62,7 @@ class Graph:
         bindings: One for each tensor that takes part in inference.
         input: Name of the one input, float32, (batch, *input_shape).
         output: Name of the one output, float32, (batch, *output_shape).
-        input_shape: Without the batch axis; -1 for a length that is not fixed.
-        output_shape: Without the batch axis.
+        input_shape: -1 for a length that is not fixed.
         outputs_probabilities: Whether the network ends in a softmax; otherwise its output is logits.
         opsets: Version of the operators by domain.
         ir_version: Of the ONNX format.
@@ -83,10 +82,6 @@ class Graph:
     refusal: ToolkitError | None = None
 
     def require_runnable(self) -> None:
-        """Refuse a network with a layer that has no ONNX form.
-
-        Raises:
-            UnsupportedError: Naming those layers and what is supported.
-        """
+        """Raise UnsupportedError if a layer has no ONNX form; it names all of them and what is supported."""
         if self.refusal is not None:
             raise type(self.refusal)(self.refusal.message, hint=self.refusal.hint)

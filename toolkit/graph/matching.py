@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ class Slot(NamedTuple):
     Attributes:
         kind: ``value``, ``tensor``, ``constant``, ``input`` (the graph's), or ``none`` if it is left out.
         what: The key of the node that makes the value, the tensor's name, or the constant as JSON.
-        output: Which of that node's outputs the value is.
+        output: The number of the value among that node's outputs.
     """
 
     kind: str
@@ -59,15 +59,11 @@ class Wiring:
     nodes: Mapping[str, Node]
     slots: Mapping[str, tuple[Slot, ...]]
     tensors: Mapping[str, tuple[TensorSpec, Rearrangement]]
-    users: Mapping[str, tuple[tuple[int, str], ...]]
+    users: Mapping[str, Sequence[tuple[int, str]]]
 
     @classmethod
     def of(cls, graph: Graph, specs: Mapping[str, TensorSpec]) -> Wiring:
-        """Prepare a graph.
-
-        Args:
-            specs: Of the model's tensors; integer tensors are constants of the graph too.
-        """
+        """Prepare a graph; tensors of integers are among its constants."""
         ordered = topological_order(graph.nodes)
         same_as: dict[str, str] = {}  # what passes through a node that does nothing
         for node in ordered:
@@ -95,23 +91,14 @@ class Wiring:
                 if taken.kind in ("value", "tensor"):
                     place = 0 if nodes[key].operator in COMMUTATIVE else place
                     users.setdefault(taken.what, []).append((place, key))
-        output = same_as.get(graph.output, graph.output)
-        if output in made_by:
-            users.setdefault(node_key(made_by[output]), []).append((0, _OUTPUT))
-        return cls(
-            nodes,
-            slots,
-            {
-                name: (specs[name], rearrangement)
-                for name, rearrangement in rearrangements.items()
-                if name in users
-            },
-            {key: tuple(found) for key, found in users.items()},
-        )
+        output = slot(graph.output)
+        if output.kind == "value":
+            users.setdefault(output.what, []).append((0, _OUTPUT))
+        tensors = {name: (specs[name], moved) for name, moved in rearrangements.items() if name in users}
+        return cls(nodes, slots, tensors, users)
 
 
 Colors = dict[str, str]
-Label = Callable[[Wiring], Colors]
 
 
 def exact(wiring: Wiring) -> Colors:
@@ -161,15 +148,12 @@ def refined(wiring: Wiring, colors: Colors) -> Colors:
             return current
 
 
-def pair(ours: Wiring, theirs: Wiring, label: Label) -> dict[str, str] | None:
-    """Match every node and tensor, ours to theirs; None if the graphs differ.
+def pair(ours: Wiring, theirs: Wiring, label: Callable[[Wiring], Colors]) -> dict[str, str] | None:
+    """Match every node and tensor, ours to theirs, labelled by :func:`exact` or :func:`rough`.
 
-    Args:
-        label: :func:`exact` or :func:`rough`.
+    None if the graphs differ.
     """
     mine, other = label(ours), label(theirs)
-    if Counter(mine.values()) != Counter(other.values()):
-        return None
     while True:
         # Both sides go the same number of rounds, since their colour classes are of equal sizes.
         mine, other = refined(ours, mine), refined(theirs, other)

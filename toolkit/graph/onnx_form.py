@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,29 +13,24 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.graph.graph import Graph, Node
+from toolkit.graph.walking import softmax_input
 from toolkit.tensors import Tensors
+
+_SMALL = 1 << 10  # elements; constants that shapes are computed from are shorter
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 BATCH_AXIS = "batch"
 PRODUCER = "modelops-toolkit"
 
 
 def to_onnx(graph: Graph, tensors: Tensors | None = None) -> onnx.ModelProto:
-    """A graph as an ONNX model.
-
-    Args:
-        graph: Of a network that can be run.
-        tensors: Read, rearranged and added as float32 initializers; None leaves them out.
-
-    Raises:
-        UnsupportedError: If a layer has no ONNX form; names those layers and what is supported.
-        UnreadableInputError: If a tensor cannot be read.
-    """
+    """A graph as an ONNX model; without tensors, the bound initializers are missing."""
     graph.require_runnable()
     initializers = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
-    for binding in graph.bindings if tensors is not None else ():
-        assert tensors is not None
-        array = binding.rearrangement.apply(tensors.read(binding.tensor))
-        initializers.append(initializer(binding.tensor, array))
+    if tensors is not None:
+        for binding in graph.bindings:
+            array = binding.rearrangement.apply(tensors.read(binding.tensor))
+            initializers.append(initializer(binding.tensor, array))
     return model_of(
         graph,
         graph.nodes,
@@ -101,12 +98,29 @@ def from_node(node: NodeProto, layer: str = "") -> Node:
     )
 
 
+def from_onnx(model: onnx.ModelProto, nodes: Iterable[Node]) -> Graph:
+    """A graph of some nodes, without constants and bindings, of a model with one input and one output."""
+    (image,), (scores,) = model.graph.input, model.graph.output
+    nodes = tuple(nodes)
+    return Graph(
+        nodes=nodes,
+        constants={},
+        bindings=(),
+        input=image.name,
+        output=scores.name,
+        input_shape=tuple(axis.dim_value for axis in image.type.tensor_type.shape.dim[1:]),
+        output_shape=tuple(axis.dim_value for axis in scores.type.tensor_type.shape.dim[1:]),
+        outputs_probabilities=softmax_input(nodes, scores.name) is not None,
+        opsets={entry.domain: entry.version for entry in model.opset_import},
+        ir_version=model.ir_version,
+    )
+
+
 def _value(value: Any) -> Any:
     if isinstance(value, bytes):
-        try:
+        with suppress(UnicodeDecodeError):
             return value.decode()
-        except UnicodeDecodeError:
-            return value
+        return value
     if isinstance(value, TensorProto):
         return numpy_helper.to_array(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
@@ -114,32 +128,76 @@ def _value(value: Any) -> Any:
     return value
 
 
+def complaint(model: onnx.ModelProto | bytes) -> str:
+    """The first objection of the ONNX checker, in one line; empty if it has none."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        return first_line(error)
+    return ""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, shortened; its type if there is no message."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= 300 else line[:300] + "…"
+
+
+def value_shapes(model: onnx.ModelProto, batch: int | None = None) -> dict[str, tuple[int | str | None, ...]]:
+    """The shape of every value but constants, as far as ONNX infers it.
+
+    Args:
+        model: Not changed; shapes that it declares for values other than inputs are not used.
+        batch: Length of the inputs' first axis; as in the model if None.
+
+    Returns:
+        By name, an axis as its length, its name, or None if neither is known.
+
+    Raises:
+        onnx.shape_inference.InferenceError: If the shapes contradict each other.
+    """
+    bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    bare.graph.name = model.graph.name
+    bare.graph.node.extend(model.graph.node)
+    bare.graph.output.extend(onnx.ValueInfoProto(name=value.name) for value in model.graph.output)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name not in constants:
+            bare.graph.input.append(value)
+            axes = bare.graph.input[-1].type.tensor_type.shape.dim
+            if batch is not None and axes:
+                axes[0].dim_value = batch
+    for name, tensor in constants.items():
+        # The inference serializes what it is given: large weights are declared as inputs instead.
+        if tensor.data_type in _FLOATS and math.prod(tensor.dims) > _SMALL:
+            bare.graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
+        else:
+            bare.graph.initializer.append(tensor)
+    inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+    return {
+        value.name: tuple(
+            axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None
+            for axis in value.type.tensor_type.shape.dim
+        )
+        for value in (*inferred.value_info, *inferred.input, *inferred.output)
+        if value.name not in constants and value.type.tensor_type.HasField("shape")
+    }
+
+
 def inferred_shapes(
     graph: Graph, initializers: Mapping[str, tuple[int, ...]]
 ) -> dict[str, tuple[int | None, ...]]:
-    """The shape of every value, batch included, as far as ONNX infers it; None for an unknown length.
+    """The shape of every value and constant of a graph, batch included; None for an unknown length.
 
     Args:
         graph: Of a network that can be run.
         initializers: Shapes of the bound initializers.
-
-    Raises:
-        onnx.shape_inference.InferenceError: If the shapes contradict each other.
     """
     model = to_onnx(graph)
     model.graph.input.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in initializers.items()
     )
-    del model.graph.output[:]
-    model.graph.output.append(onnx.ValueInfoProto(name=graph.output))
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes: dict[str, tuple[int | None, ...]] = {
-        name: tuple(array.shape) for name, array in graph.constants.items()
+    return {name: tuple(array.shape) for name, array in graph.constants.items()} | {
+        name: tuple(axis if isinstance(axis, int) else None for axis in axes)
+        for name, axes in value_shapes(model).items()
     }
-    for value in (*inferred.value_info, *inferred.input, *inferred.output):
-        if value.type.tensor_type.HasField("shape"):
-            axes = value.type.tensor_type.shape.dim
-            shapes[value.name] = tuple(
-                axis.dim_value if axis.HasField("dim_value") else None for axis in axes
-            )
-    return shapes

@@ -16,7 +16,7 @@ class Permute:
     axes: tuple[int, ...]
 
     def apply(self, array: NDArray[Any]) -> NDArray[Any]:
-        """From the stored order of axes."""
+        """From the stored order."""
         return array.transpose(*self.axes, *range(len(self.axes), array.ndim))
 
     def inverse(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -58,11 +58,7 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Rearrangement:
-    """Moves the elements of a tensor without changing any of them.
-
-    Attributes:
-        steps: In order, from the tensor as the file has it to the initializer; empty if they are equal.
-    """
+    """Moves the elements of a tensor, in steps from the file's form to the initializer's."""
 
     steps: tuple[Permute | Reshape | Take, ...] = ()
 

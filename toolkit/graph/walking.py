@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from toolkit.graph.graph import Node
@@ -38,38 +38,33 @@ def topological_order(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """
     made_by = producers(nodes)
     done: dict[str, Node] = {}
-    for start in nodes:
-        stack = [start]
-        on_path: set[str] = set()
-        while stack:
-            node = stack[-1]
-            key = node_key(node)
-            missing = [
-                made_by[value]
-                for value in node.inputs
-                if value in made_by and node_key(made_by[value]) not in done
-            ]
-            if key in done or not missing:
-                done.setdefault(key, node)
-                on_path.discard(key)
-                stack.pop()
-            elif key in on_path:
-                raise ValueError(f"node {key} depends on its own output")
-            else:
-                on_path.add(key)
-                stack += reversed(missing)
+    on_path: set[str] = set()
+    stack = list(reversed(nodes))
+    while stack:
+        node = stack[-1]
+        key = node_key(node)
+        needed = [made_by[value] for value in node.inputs if value in made_by]
+        missing = [each for each in needed if node_key(each) not in done]
+        if key in done or not missing:
+            done.setdefault(key, node)
+            stack.pop()
+        elif key in on_path:
+            raise ValueError(f"node {key} depends on its own output")
+        else:
+            on_path.add(key)
+            stack += reversed(missing)
     return tuple(done.values())
 
 
 def ancestors(
     nodes: Sequence[Node], values: Collection[str], stop_at: Collection[str] = ()
 ) -> tuple[Node, ...]:
-    """The nodes that values depend on, in the order given, those that make the values included.
+    """The nodes that values depend on, those that make the values included, in the order of ``nodes``.
 
     Args:
         nodes: In topological order.
-        values: To start from.
-        stop_at: Values that are given, so that what makes them does not count.
+        values: Values to start from.
+        stop_at: Values that are given, so that the nodes that make them do not count.
     """
     wanted = set(values).difference(stop_at)
     found = []
@@ -87,7 +82,7 @@ def node_key(node: Node) -> str:
 
 def softmax_input(nodes: Iterable[Node], output: str) -> str | None:
     """The value that a final softmax is applied to, seen through identities; None without a softmax."""
-    made_by: Mapping[str, Node] = producers(nodes)
+    made_by = producers(nodes)
     node = made_by.get(output)
     while node is not None and node.operator == "Identity":
         node = made_by.get(node.inputs[0])

@@ -17,11 +17,9 @@ from toolkit.tensors import TensorRole
 
 @dataclass(frozen=True, slots=True)
 class Correspondence:
-    """How the layers and tensors of another network correspond to those of the first.
+    """Names in the first network to names in the other one.
 
-    Attributes:
-        layers: Name in the first network to name in the other, of layers that compute something.
-        tensors: The same for every tensor but random generator states, which are no weights.
+    Layers that compute nothing and random generator states, which are no weights, are left out.
     """
 
     layers: Mapping[str, str]
@@ -31,11 +29,9 @@ class Correspondence:
 def correspondence(first: Model, other: Model) -> Correspondence | None:
     """Find the one way in which another network is the first one under other names.
 
-    Layers that do nothing at inference (dropout, noise, augmentation) are not in the graph and do not
-    count. A Keras and an ONNX network correspond if every tensor is stored in the same form.
-
-    Returns:
-        None if the networks differ in an operation, an attribute, a shape or a connection.
+    None if they differ in an operation, an attribute, a shape or a connection. Layers that do nothing
+    at inference (dropout, noise, augmentation) are not in the graph and do not count. A Keras and an
+    ONNX network correspond if every tensor is stored in the same form.
     """
     if first.input_shape != other.input_shape:
         return None
@@ -44,14 +40,13 @@ def correspondence(first: Model, other: Model) -> Correspondence | None:
     if pairs is None:
         return None
     layers: dict[str, str] = {}
-    for name, answer in pairs.items():
-        if name in ours.nodes and ours.nodes[name].layer:
-            layers.setdefault(ours.nodes[name].layer, theirs.nodes[answer].layer)
-    tensors = {name: answer for name, answer in pairs.items() if name in ours.tensors}
-    unused = _unused(first, ours, layers)
-    if unused.keys() != _unused(other, theirs).keys():
+    for name in ours.nodes:
+        if ours.nodes[name].layer:
+            layers.setdefault(ours.nodes[name].layer, theirs.nodes[pairs[name]].layer)
+    unused, answers = _unused(first, ours, layers), _unused(other, theirs)
+    if unused.keys() != answers.keys():
         return None
-    answers = _unused(other, theirs)
+    tensors = {name: pairs[name] for name in ours.tensors}
     tensors |= {name: answers[key] for key, name in unused.items()}
     return Correspondence(layers, {name: tensors[name] for name in first.tensors if name in tensors})
 
@@ -74,11 +69,7 @@ def _unused(
 
 
 def signature(model: Model) -> str:
-    """A digest that two networks share if one is the other under other names.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """A digest, 64 hexadecimal digits, that two networks share if one is the other under other names."""
     wiring = _wiring(model)
     colors = refined(wiring, exact(wiring))
     unused = sorted((part, shape) for _, part, shape in _unused(model, wiring))
@@ -89,9 +80,7 @@ def differences(first: Model, other: Model, called: str = "the first one") -> li
     """What distinguishes another network from the first, in sentences that name layer and tensor.
 
     Args:
-        first: The network to compare with.
-        other: The network that the sentences are about.
-        called: What the sentences call the first one.
+        called: What the sentences call the first network.
 
     Returns:
         An empty list if :func:`correspondence` finds one.
@@ -108,16 +97,14 @@ def differences(first: Model, other: Model, called: str = "the first one") -> li
     ours, theirs = _Described(first), _Described(other)
     pairs = pair(ours.wiring, theirs.wiring, rough)
     if pairs is not None:
-        for name, answer in pairs.items():
-            if name in ours.wiring.nodes:
-                found += _unlike(ours, name, theirs, answer, called)
-        found = list(dict.fromkeys(found))
-        return found or [f"has the layers of {called}, but connects them in another way"]
-    counts = len(ours.wiring.nodes), len(theirs.wiring.nodes)
-    if counts[0] != counts[1]:
-        found.append(f"has {counts[1]} operations, {called} has {counts[0]}")
-    found += dict.fromkeys(_missing(ours, theirs, called))
-    return found or [f"has the layers of {called}, but connects them in another way"]
+        for name in ours.wiring.nodes:
+            found += _unlike(ours, name, theirs, pairs[name], called)
+    else:
+        counts = len(ours.wiring.nodes), len(theirs.wiring.nodes)
+        if counts[0] != counts[1]:
+            found.append(f"has {counts[1]} operations, {called} has {counts[0]}")
+        found += _missing(ours, theirs, called)
+    return list(dict.fromkeys(found)) or [f"has the layers of {called}, but connects them in another way"]
 
 
 class _Described:
@@ -127,12 +114,16 @@ class _Described:
         self.wiring = _wiring(model)
         self._kinds = {layer.name: layer.kind for layer in model.layers}
 
+    def name(self, node: Node) -> str:
+        """The name of a node's layer."""
+        return node.layer or node.name or node.outputs[0]
+
     def layer(self, node: Node) -> str:
         """Name and kind of a node's layer."""
         return f"{self.name(node)} ({self._kinds.get(node.layer, node.operator)})"
 
     def computation(self, node: Node) -> str:
-        """A node's operator and what it takes from the model."""
+        """A node's operator and the tensors that it uses."""
         parts = [value.rpartition("/")[2] for value in node.inputs if value in self.wiring.tensors]
         return f"{node.operator} with {', '.join(parts)}" if parts else node.operator
 
@@ -144,16 +135,12 @@ class _Described:
             operators = ", ".join(node.operator for node in found)
             yield self.layer(found[0]), "" if len(found) == whole else f"{operators} in "
 
-    def name(self, node: Node) -> str:
-        """The name of a node's layer."""
-        return node.layer or node.name or node.outputs[0]
-
 
 def _unlike(ours: _Described, mine: str, theirs: _Described, other: str, called: str) -> Iterator[str]:
     """How two nodes of one operator differ."""
     a_node, b_node = ours.wiring.nodes[mine], theirs.wiring.nodes[other]
     shapes_differ = False
-    constants: dict[str, list[Any]] = {}
+    values: dict[str, tuple[Any, Any]] = {}
     for place, (a, b) in enumerate(zip(ours.wiring.slots[mine], theirs.wiring.slots[other], strict=False)):
         if a.kind == b.kind == "tensor":
             (a_spec, a_order), (b_spec, b_order) = ours.wiring.tensors[a.what], theirs.wiring.tensors[b.what]
@@ -163,12 +150,12 @@ def _unlike(ours: _Described, mine: str, theirs: _Described, other: str, called:
             elif a_order != b_order:
                 yield f"{b.what} is used in another order of elements than {called}'s {a.what}"
         elif a.kind == b.kind == "constant":
-            constants[f"input {place}"] = [a.what, b.what]
+            values[f"input {place}"] = a.what, b.what
     if shapes_differ:  # attributes would repeat it: a kernel's size, the number of groups
         return
     for key in sorted({*a_node.attributes, *b_node.attributes}):
-        constants[key] = [as_json(a_node.attributes.get(key)), as_json(b_node.attributes.get(key))]
-    for key, (a_value, b_value) in constants.items():
+        values[key] = as_json(a_node.attributes.get(key)), as_json(b_node.attributes.get(key))
+    for key, (a_value, b_value) in values.items():
         if color(a_value) != color(b_value):
             yield (
                 f"layer {theirs.layer(b_node)} has {key} {_value(b_value)}, "
@@ -179,26 +166,25 @@ def _unlike(ours: _Described, mine: str, theirs: _Described, other: str, called:
 def _missing(ours: _Described, theirs: _Described, called: str) -> Iterator[str]:
     """Which nodes only one of two networks has, compared in topological order."""
     a_colors, b_colors = rough(ours.wiring), rough(theirs.wiring)
-    a_keys, b_keys = list(ours.wiring.nodes), list(theirs.wiring.nodes)
+    a_nodes, b_nodes = list(ours.wiring.nodes.items()), list(theirs.wiring.nodes.items())
     matcher = difflib.SequenceMatcher(
-        None, [a_colors[key] for key in a_keys], [b_colors[key] for key in b_keys], autojunk=False
+        None, [a_colors[key] for key, _ in a_nodes], [b_colors[key] for key, _ in b_nodes], autojunk=False
     )
     for verb, i1, i2, j1, j2 in matcher.get_opcodes():
-        mine = [ours.wiring.nodes[key] for key in a_keys[i1:i2]]
-        other = [theirs.wiring.nodes[key] for key in b_keys[j1:j2]]
-        if verb == "equal":
-            for a, b in zip(a_keys[i1:i2], b_keys[j1:j2], strict=True):
-                yield from _unlike(ours, a, theirs, b, called)
-        elif len(mine) == len(other):
-            for a_node, b_node in zip(mine, other, strict=True):
+        mine, other = a_nodes[i1:i2], b_nodes[j1:j2]
+        if len(mine) == len(other):
+            for (a, a_node), (b, b_node) in zip(mine, other, strict=True):
+                if verb == "equal":
+                    yield from _unlike(ours, a, theirs, b, called)
+                    continue
                 yield (
                     f"layer {theirs.layer(b_node)} computes {theirs.computation(b_node)}, "
                     f"{called}'s {ours.name(a_node)} computes {ours.computation(a_node)}"
                 )
         else:
-            for layer, operators in theirs.by_layer(other):
+            for layer, operators in theirs.by_layer([node for _, node in other]):
                 yield f"has {operators}layer {layer}, which {called} does not have"
-            for layer, operators in ours.by_layer(mine):
+            for layer, operators in ours.by_layer([node for _, node in mine]):
                 yield f"lacks {operators}{called}'s layer {layer}"
 
 

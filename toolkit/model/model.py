@@ -15,12 +15,11 @@ from toolkit.tensors import Tensors, TensorSpec
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer, for lists that people read; how layers are connected is the graph's.
+    """One layer, for lists that people read; the graph says how layers are connected.
 
     Attributes:
         name: Unique in its model; a nested model's name comes before its layers' names.
         kind: The framework's name of the operation, such as ``Conv2D``.
-        tensors: In the framework's order.
     """
 
     name: str
@@ -33,18 +32,16 @@ class Model:
     """Tensors, graph and card of one network.
 
     Attributes:
-        tensors: Read when they are asked for.
-        card: What is known of it; an empty card where nothing is.
         describe_graph: Makes the graph; reads no tensor. Layers without an ONNX form are nodes of it
             too, so that models can be compared that cannot be run.
-        input_shape: Of one input, without the batch axis, as the file has it: (28, 28, 1) or (1, 28, 28).
-        output_shape: Of one output, without the batch axis: (62,).
-        dialect: Whose description of the network the model keeps: ``keras`` or ``onnx``.
+        input_shape: Without the batch axis, as the file has it: (28, 28, 1) or (1, 28, 28).
+        output_shape: Without the batch axis: (62,).
+        dialect: Which description of the network the model keeps: ``keras`` or ``onnx``.
         description: The dialect's own description, as JSON values, to write the model back: a Keras
             model's config ``{"class_name", "config", …}``; empty for ONNX.
         layers: In the file's order.
-        path: Where it was read from; None for a model that is only in memory.
-        dropped: What the file holds that the model leaves out, such as the optimizer's state.
+        path: The file that it was read from; None for a model that is only in memory.
+        dropped: Parts of the file that the model leaves out, such as the optimizer's state.
     """
 
     tensors: Tensors
@@ -74,11 +71,7 @@ class Model:
         return sum(spec.size for spec in self.tensors.specs.values() if spec.is_float)
 
     def build_graph(self) -> Graph:
-        """The graph, to run it.
-
-        Raises:
-            UnsupportedError: If a layer has no ONNX form; names those layers and what is supported.
-        """
+        """The graph, to run it; UnsupportedError if a layer has no ONNX form."""
         graph = self.describe_graph()
         graph.require_runnable()
         return graph

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from toolkit.onnx_export.metadata import read_card, write_properties
-from toolkit.onnx_export.promises import INPUT, OUTPUT, as_bytes, keep_promises, sign
-from toolkit.onnx_export.proof import Predictions, Reference, graph_reference, prove, verified_by
+from toolkit.onnx_export.metadata import read_card
+from toolkit.onnx_export.promises import INPUT, OUTPUT, keep_promises, signed
+from toolkit.onnx_export.proof import Predictions, Reference, graph_reference, prove, save_proved
 
 __all__ = [
     "INPUT",
     "OUTPUT",
     "Predictions",
     "Reference",
-    "as_bytes",
     "graph_reference",
     "keep_promises",
     "prove",
     "read_card",
-    "sign",
-    "verified_by",
-    "write_properties",
+    "save_proved",
+    "signed",
 ]

@@ -7,23 +7,16 @@ import json
 import onnx
 
 from toolkit.model import Card, parse_card
-from toolkit.vocabulary import Convention
 
 CARD = "toolkit_card"
 LABELS = "labels"
 
 
-def properties(card: Card) -> dict[str, str]:
-    """A card as metadata properties, under ONNX's names and under ours.
+def write_properties(model: onnx.ModelProto, card: Card) -> None:
+    """Replace a file's metadata properties by those of a card, sorted by key.
 
-    Args:
-        card: What is known of the model.
-
-    Returns:
-        Sorted by key: ``labels``, a JSON list of the classes by output; ``convention.orientation``,
-        ``.scale``, ``.ink``, ``.mean`` and ``.deviation``; ``toolkit_card``, the card as JSON;
-        and ONNX's own ``Image.BitmapPixelFormat`` and ``Image.NominalPixelRange``.
-        What is unknown is left out.
+    ``labels`` is a JSON list of the classes by output, ``toolkit_card`` the card as JSON,
+    ``convention.*`` the input format, also under ONNX's names ``Image.*``. What is unknown is left out.
     """
     found = {CARD: json.dumps(json.loads(card.embedded().to_json()), ensure_ascii=False, sort_keys=True)}
     if card.classes:
@@ -31,32 +24,19 @@ def properties(card: Card) -> dict[str, str]:
     convention = card.convention
     if convention is not None:
         found["Image.BitmapPixelFormat"] = "Gray8"
-        pixel_range = _nominal_range(convention)
-        if pixel_range:
-            found["Image.NominalPixelRange"] = pixel_range
         found["convention.orientation"] = convention.orientation
         found["convention.scale"] = convention.scale
         found["convention.ink"] = convention.ink
         if convention.scale == "standard":
             found["convention.mean"] = repr(convention.mean)
             found["convention.deviation"] = repr(convention.deviation)
-    return dict(sorted(found.items()))
-
-
-def _nominal_range(convention: Convention) -> str:
-    if convention.scale == "raw":
-        return "NominalRange_0_255"
-    if convention.scale == "unit":
-        return "Normalized_0_1"
-    if convention.mean == convention.deviation == 0.5:
-        return "Normalized_1_1"
-    return ""  # ONNX has no name for other standardisations
-
-
-def write_properties(model: onnx.ModelProto, card: Card) -> None:
-    """Replace a file's metadata properties by those of a card."""
+            if convention.mean == convention.deviation == 0.5:  # ONNX has no name for others
+                found["Image.NominalPixelRange"] = "Normalized_1_1"
+        else:
+            ranges = {"raw": "NominalRange_0_255", "unit": "Normalized_0_1"}
+            found["Image.NominalPixelRange"] = ranges[convention.scale]
     del model.metadata_props[:]
-    for key, value in properties(card).items():
+    for key, value in sorted(found.items()):
         model.metadata_props.add(key=key, value=value)
 
 

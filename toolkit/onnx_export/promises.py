@@ -38,16 +38,12 @@ def keep_promises(graph: EditableGraph, classes: int, *, probabilities: bool) ->
     return to_onnx(dataclasses.replace(graph.finished(), output_shape=(classes,)))
 
 
-def sign(model: onnx.ModelProto, card: Card) -> None:
-    """Say in a file's metadata which program wrote it, and what is known of the model."""
+def signed(model: onnx.ModelProto, card: Card) -> bytes:
+    """The file's bytes, with the program and the card in its metadata; equal models give equal bytes."""
     from toolkit.version import __version__
 
     model.producer_name = PRODUCER
     model.producer_version = __version__
     write_properties(model, card)
-
-
-def as_bytes(model: onnx.ModelProto) -> bytes:
-    """The file's bytes; equal models give equal bytes."""
     content: bytes = model.SerializeToString(deterministic=True)
     return content

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -13,17 +14,18 @@ from numpy.typing import NDArray
 from toolkit.data.convention import apply_convention
 from toolkit.engine import Session, is_character_network, softmax, usable_processors
 from toolkit.errors import ProofError, ToolkitError
-from toolkit.graph.onnx_form import BATCH_AXIS, from_node, to_onnx
+from toolkit.graph.onnx_form import BATCH_AXIS, complaint, from_node, to_onnx
 from toolkit.graph.walking import softmax_input
 from toolkit.model import Model
 from toolkit.onnx_export.metadata import read_card
-from toolkit.onnx_export.promises import INPUT, OUTPUT
+from toolkit.onnx_export.promises import INPUT, OUTPUT, signed
+from toolkit.types import ExportRequest, ExportResult
 from toolkit.vocabulary import Convention
 
 PROBABILITY_TOLERANCE = 1e-5
 LOGIT_TOLERANCE = 1e-4
 ROUNDING = 2e-6
-"""Of the largest logit: what float32 loses on the way. More than the tolerance only where logits pass
+"""Of the largest logit: what float32 loses on the way. More than the tolerance only if logits exceed
 50, as on raw pixels; half of it may then come through the softmax, whose slope is at most a half."""
 MARGIN = 1e-4
 """The order of two classes closer than this may depend on rounding."""
@@ -33,27 +35,15 @@ _RANDOM = 12
 _REAL = 48
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a network predicts for some images.
-
-    Attributes:
-        probabilities: (n, classes).
-        logits: (n, classes) the input of the softmax; None if it is not known.
-    """
+class Predictions(NamedTuple):
+    """(n, classes) probabilities, and (n, classes) logits, the input of the softmax, if they are known."""
 
     probabilities: NDArray[np.float32]
     logits: NDArray[np.float32] | None
 
 
-@dataclass(frozen=True)
-class Reference:
-    """What an export is compared with.
-
-    Attributes:
-        name: For people: ``graph``, ``Keras``.
-        predict: From (n, *input_shape) float32 to predictions.
-    """
+class Reference(NamedTuple):
+    """What an export is compared with: its name, and a function of (n, *input_shape) float32."""
 
     name: str
     predict: Callable[[NDArray[np.float32]], Predictions]
@@ -63,16 +53,14 @@ def graph_reference(model: Model) -> Reference:
     """The model's own graph, with batch normalisation as it is, in onnxruntime."""
     graph = model.build_graph()
     proto = to_onnx(graph, model.tensors)
-    logits = _softmax_input(proto, graph.output) if graph.outputs_probabilities else graph.output
-    shown = _showing(proto, [graph.output, *([logits] if logits else [])])
-    session = Session(shown, model.name, threads=usable_processors())
+    logits = softmax_input(graph.nodes, graph.output) if graph.outputs_probabilities else graph.output
+    session = _session(_showing(proto, [graph.output, *([logits] if logits else [])]), model.name)
 
     def predict(inputs: NDArray[np.float32]) -> Predictions:
         found = dict(zip(session.outputs, session.run({graph.input: inputs}), strict=True))
         raw = found[graph.output]
-        return Predictions(
-            raw if graph.outputs_probabilities else softmax(raw), found[logits] if logits else None
-        )
+        probabilities = raw if graph.outputs_probabilities else softmax(raw)
+        return Predictions(probabilities, found[logits] if logits else None)
 
     return Reference("the model's graph", predict)
 
@@ -83,75 +71,71 @@ def prove(
     """Verify that an exported file does what its source does.
 
     Args:
-        content: The file.
-        model: That it was made from.
-        references: One or more to compare with.
+        content: The exported file.
         probe: (n, 28, 28) uint8 real images, upright, light ink; some of them are used.
 
     Returns:
-        What was found: nodes, bytes, numbers of images, the largest differences.
+        Facts: nodes, bytes, numbers of images, the largest differences.
 
     Raises:
         ProofError: If anything differs.
     """
     proto = _check_form(content, model)
     exported = _exported(content, proto, model)
-    differences = _Differences()
     batches = _images(model, probe)
-    for images in batches.values():
-        for reference in references:
-            for size in BATCHES:
-                for start in range(0, len(images), size):
-                    part = images[start : start + size]
-                    differences.compare(exported.predict(part), reference, reference.predict(part), size)
+    probabilities, logits = [0.0], list[float]()
+    for images, reference, size in product(batches.values(), references, BATCHES):
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            where = f"at batch {size}, against {reference.name}"
+            difference, of_logits = _differences(exported(part), reference.predict(part), where)
+            probabilities.append(difference)
+            logits += [] if of_logits is None else [of_logits]
     return {
         "compared_with": " and ".join(reference.name for reference in references),
         "random_images": len(batches["random"]),
         "real_images": len(batches.get("real", ())),
         "batches": " and ".join(str(size) for size in BATCHES),
-        "largest_probability_difference": differences.probabilities,
-        "largest_logit_difference": differences.logits,
+        "largest_probability_difference": max(probabilities),
+        "largest_logit_difference": max(logits, default=None),
         "opset": max(entry.version for entry in proto.opset_import if not entry.domain),
         "nodes": len(proto.graph.node),
         "bytes": len(content),
     }
 
 
-def verified_by(facts: Mapping[str, Any]) -> str:
-    """The figures of :func:`prove` as a phrase."""
-    images = facts["random_images"] + facts["real_images"]
-    difference = facts["largest_probability_difference"]
-    return f"same predictions as {facts['compared_with']} on {images} images, within {difference:.1e}"
+def save_proved(
+    request: ExportRequest, model: onnx.ModelProto, references: Sequence[Reference], **facts: Any
+) -> ExportResult:
+    """Add the card to an exported model, :func:`prove` it, and only then write the file."""
+    content = signed(model, request.model.card)
+    found = prove(content, request.model, references, request.probe)
+    request.path.write_bytes(content)
+    images = found["random_images"] + found["real_images"]
+    return ExportResult(
+        request.path,
+        {**found, **facts},
+        f"same predictions as {found['compared_with']} on {images} images, "
+        f"within {found['largest_probability_difference']:.1e}",
+    )
 
 
-class _Differences:
-    """The largest differences so far; raises at the first that is too large."""
-
-    def __init__(self) -> None:
-        self.probabilities = 0.0
-        self.logits: float | None = None
-
-    def compare(self, found: Predictions, reference: Reference, expected: Predictions, batch: int) -> None:
-        """Compare the predictions for one batch."""
-        where = f"at batch {batch}, against {reference.name}"
-        allowed, allowed_logits = _tolerances(expected)
-        difference = _largest(found.probabilities, expected.probabilities)
-        if not difference <= allowed:
-            raise _refused(f"probabilities differ by {difference:.2g} {where}, {allowed:.2g} is allowed")
-        self.probabilities = max(self.probabilities, difference)
-        if found.logits is not None and expected.logits is not None:
-            difference = _largest(found.logits, expected.logits)
-            if not difference <= allowed_logits:
-                raise _refused(f"logits differ by {difference:.2g} {where}, {allowed_logits:.2g} is allowed")
-            self.logits = max(self.logits or 0.0, difference)
-        ordered = np.sort(expected.probabilities, axis=1)
-        margin = max(MARGIN, 2 * allowed)
-        clear = (
-            ordered[:, -1] - ordered[:, -2] > margin if ordered.shape[1] > 1 else np.ones(len(ordered), bool)
-        )
-        same = found.probabilities.argmax(axis=1) == expected.probabilities.argmax(axis=1)
-        if not same[clear].all():
-            raise _refused(f"another class is predicted for {int((~same & clear).sum())} images {where}")
+def _differences(found: Predictions, expected: Predictions, where: str) -> tuple[float, float | None]:
+    """The largest differences of probabilities and logits; refuses any that is too large."""
+    allowed, allowed_logits = _tolerances(expected)
+    difference, of_logits = _largest(found.probabilities, expected.probabilities), None
+    if not difference <= allowed:
+        raise _refused(f"probabilities differ by {difference:.2g} {where}, {allowed:.2g} is allowed")
+    if found.logits is not None and expected.logits is not None:
+        of_logits = _largest(found.logits, expected.logits)
+        if not of_logits <= allowed_logits:
+            raise _refused(f"logits differ by {of_logits:.2g} {where}, {allowed_logits:.2g} is allowed")
+    ordered = np.sort(expected.probabilities, axis=1)
+    clear = np.diff(ordered[:, -2:]).min(axis=1, initial=np.inf) > max(MARGIN, 2 * allowed)
+    differs = found.probabilities.argmax(axis=1) != expected.probabilities.argmax(axis=1)
+    if (differs & clear).any():
+        raise _refused(f"another class is predicted for {int((differs & clear).sum())} images {where}")
+    return difference, of_logits
 
 
 def _tolerances(expected: Predictions) -> tuple[float, float]:
@@ -178,12 +162,8 @@ def _refused(what: str) -> ProofError:
 
 def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
     """The file passes the checker, and its metadata describes the model."""
-    try:
-        onnx.checker.check_model(content, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
-        raise _refused(
-            f"the ONNX checker does not accept it: {str(error).strip().splitlines()[0]}"
-        ) from error
+    if objection := complaint(content):
+        raise _refused(f"the ONNX checker does not accept it: {objection}")
     found = onnx.load_model_from_string(content)
     card = read_card(found, "the export")
     if card.classes != model.card.classes or card.convention != model.card.convention:
@@ -191,40 +171,42 @@ def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
     return found
 
 
-def _exported(content: bytes, proto: onnx.ModelProto, model: Model) -> Reference:
-    """The file, and a copy of it that also outputs its logits."""
-    try:
-        session = Session(content, "the export", threads=usable_processors())
-        logits = _softmax_input(proto, OUTPUT)
-        with_logits = (
-            Session(_showing(proto, [logits]), "the export", threads=usable_processors()) if logits else None
-        )
-    except ToolkitError as error:
-        raise _refused(error.message) from error
-    for names, promised, name, shape in (
-        (session.inputs, INPUT, "input", model.input_shape),
-        (session.outputs, OUTPUT, "output", model.output_shape),
+def _exported(
+    content: bytes, proto: onnx.ModelProto, model: Model
+) -> Callable[[NDArray[np.float32]], Predictions]:
+    """Predictions of the file, and logits of a copy of it that outputs them."""
+    logits = softmax_input(map(from_node, proto.graph.node), OUTPUT)
+    with _refusing():
+        session = _session(content, "the export")
+        with_logits = _session(_showing(proto, [logits]), "the export") if logits else None
+    for kind, names, promised, shape in (
+        ("input", session.inputs, INPUT, (BATCH_AXIS, *model.input_shape)),
+        ("output", session.outputs, OUTPUT, (BATCH_AXIS, *model.output_shape)),
     ):
         if names != (promised,):
-            raise _refused(f"its {name}s are {', '.join(names)}; {promised} is expected")
-        if session.type(promised) != "tensor(float)" or session.shape(promised) != (BATCH_AXIS, *shape):
-            raise _refused(
-                f"{promised} is {session.type(promised)} {session.shape(promised)}; "
-                f"float32 {(BATCH_AXIS, *shape)} is expected"
-            )
+            raise _refused(f"its {kind}s are {', '.join(names)}; {promised} is expected")
+        found = session.type(promised), session.shape(promised)
+        if found != ("tensor(float)", shape):
+            raise _refused(f"{promised} is {found[0]} {found[1]}; float32 {shape} is expected")
 
     def predict(inputs: NDArray[np.float32]) -> Predictions:
-        try:
+        with _refusing():
             (probabilities,) = session.run({INPUT: inputs})
             return Predictions(probabilities, with_logits.run({INPUT: inputs})[0] if with_logits else None)
-        except ToolkitError as error:
-            raise _refused(error.message) from error
 
-    return Reference("export", predict)
+    return predict
 
 
-def _softmax_input(proto: onnx.ModelProto, output: str) -> str | None:
-    return softmax_input(map(from_node, proto.graph.node), output)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except ToolkitError as error:
+        raise _refused(error.message) from error
+
+
+def _session(model: onnx.ModelProto | bytes, name: str) -> Session:
+    return Session(model, name, threads=usable_processors())
 
 
 def _showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
@@ -238,12 +220,10 @@ def _showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
 def _images(model: Model, probe: NDArray[np.uint8] | None) -> dict[str, NDArray[np.float32]]:
     """Noise, and real images if there are any, in the network's input format."""
     rng = np.random.default_rng(0)
-    shape = model.input_shape
     if not is_character_network(model):
-        return {"random": rng.random((_RANDOM, *shape), dtype=np.float32)}
-    convention = model.card.convention or Convention()
-    noise = rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)
-    found = {"random": apply_convention(noise, convention, shape)}
+        return {"random": rng.random((_RANDOM, *model.input_shape), dtype=np.float32)}
+    found = {"random": rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)}
     if probe is not None and len(probe):
-        found["real"] = apply_convention(np.asarray(probe[:_REAL]), convention, shape)
-    return found
+        found["real"] = np.asarray(probe[:_REAL])
+    convention = model.card.convention or Convention()
+    return {kind: apply_convention(images, convention, model.input_shape) for kind, images in found.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,12 @@ class RecordedTensors(Tensors):
 
     Give them to a writer in place of the originals: the digest of what it wrote is then known
     without reading, or computing, any tensor a second time.
-
-    Args:
-        tensors: Those to read from.
     """
 
     def __init__(self, tensors: Tensors) -> None:
         self._tensors = tensors
+        self.specs = tensors.specs
         self._digests: dict[str, bytes] = {}
-
-    @property
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
-        return self._tensors.specs
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor and record its digest."""
@@ -39,11 +31,7 @@ class RecordedTensors(Tensors):
         return array
 
     def weights_digest(self) -> str:
-        """The digest of all tensors; those that were not read yet are read now.
-
-        Returns:
-            64 hexadecimal digits, as :func:`weights_digest` gives them.
-        """
+        """The :func:`weights_digest`; tensors that were not read yet are read now."""
         digest = hashlib.sha256()
         for name in sorted(self.specs):
             if self.specs[name].role is TensorRole.GENERATOR_STATE:
@@ -55,11 +43,7 @@ class RecordedTensors(Tensors):
 
 
 def tensor_digest(spec: TensorSpec, array: NDArray[Any]) -> bytes:
-    """SHA-256 over a tensor's name, type, shape and little-endian bytes.
-
-    Returns:
-        32 bytes.
-    """
+    """SHA-256, 32 bytes, over a tensor's name, type, shape and little-endian bytes."""
     dtype = spec.dtype.newbyteorder("<")
     digest = hashlib.sha256(f"{spec.name}\0{dtype.str}\0{spec.shape}\0".encode())
     digest.update(np.ascontiguousarray(array, dtype=dtype).data)
@@ -67,11 +51,8 @@ def tensor_digest(spec: TensorSpec, array: NDArray[Any]) -> bytes:
 
 
 def weights_digest(tensors: Tensors) -> str:
-    """SHA-256 over the tensors' digests, sorted by name.
+    """SHA-256, as 64 hexadecimal digits, over the tensors' digests, sorted by name.
 
     Random generator states are left out: they change with every run of a network.
-
-    Returns:
-        64 hexadecimal digits.
     """
     return RecordedTensors(tensors).weights_digest()

@@ -39,8 +39,7 @@ class TensorSpec:
     Attributes:
         name: ``layer/weight``; a nested model's name comes before its layers' names.
         shape: As the file has it.
-        dtype: NumPy's, little endian.
-        role: What it is for.
+        dtype: Little endian.
     """
 
     name: str
@@ -60,20 +59,17 @@ class TensorSpec:
 
 
 class Tensors(ABC):
-    """A model's tensors, in layer order, read one at a time."""
+    """A model's tensors, in layer order, read one at a time.
 
-    @property
-    @abstractmethod
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
+    Attributes:
+        specs: Every tensor's specification by name, in layer order.
+    """
+
+    specs: Mapping[str, TensorSpec]
 
     @abstractmethod
     def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor.
-
-        Raises:
-            UnreadableInputError: If the file does not hold what its header promises.
-        """
+        """Read one tensor; UnreadableInputError if the file does not hold what its header promises."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.specs)
@@ -91,15 +87,10 @@ class ArrayTensors(Tensors):
 
     def __init__(self, arrays: Mapping[str, tuple[NDArray[Any], TensorRole]]) -> None:
         self._arrays = {name: array for name, (array, _) in arrays.items()}
-        self._specs = {
+        self.specs = {
             name: TensorSpec(name, tuple(array.shape), array.dtype, role)
             for name, (array, role) in arrays.items()
         }
-
-    @property
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
-        return self._specs
 
     def read(self, name: str) -> NDArray[Any]:
         """The array itself, not a copy."""
@@ -119,14 +110,10 @@ class OverlaidTensors(Tensors):
             if array.shape != below.specs[name].shape:
                 raise ValueError(f"{name}: shape {array.shape} in place of {below.specs[name].shape}")
         self._below = below
+        self.specs = below.specs
         self._arrays = {
             name: np.asarray(array, dtype=below.specs[name].dtype) for name, array in arrays.items()
         }
-
-    @property
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
-        return self._below.specs
 
     def read(self, name: str) -> NDArray[Any]:
         """The replacement if there is one, otherwise the original."""
@@ -144,9 +131,6 @@ def weighted_mean(
     Args:
         arrays: One or more, of one shape and float type.
         weights: One per array, summing to 1; an array of weight 0 is ignored.
-
-    Returns:
-        An array of the same shape and type.
     """
     used = [
         (np.ascontiguousarray(array).reshape(-1), weight)

@@ -18,7 +18,7 @@ from toolkit.merging.problems import Problem
 from toolkit.merging.state import MergeState, Stage
 from toolkit.model import Model
 from toolkit.model.correspondence import Correspondence, correspondence, differences, signature
-from toolkit.tensors import TensorRole, Tensors, TensorSpec
+from toolkit.tensors import TensorRole, Tensors
 
 
 class RenamedTensors(Tensors):
@@ -35,11 +35,7 @@ class RenamedTensors(Tensors):
         self._below = below
         self._names = dict(names)
         self._reference = reference
-
-    @property
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """Every tensor's specification by name, in layer order."""
-        return self._reference.specs
+        self.specs = reference.specs
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor, by its new name."""
