@@ -113,7 +113,7 @@ def test_a_merge_that_does_not_help_is_an_error_with_the_verdict(
     assert answer.status_code == 422
     assert "nothing in common" in answer.json["message"]
 
-    def worse(*_: object) -> None:
+    def worse(*_: object, **__: object) -> None:
         raise WorseMergeError("The merge is NOT better than the best ingredient, other.h5: 2 against 86.")
 
     monkeypatch.setattr("toolkit.operations.merge.merge", worse)
