@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from html.parser import HTMLParser
 
 import pytest
 
 from toolkit.declarations import MergeStep
-from toolkit.merging.chart import ChartRow, accuracy_chart
 from toolkit.merging.report import IngredientScores, MergeReport, Score
 from toolkit.merging.report_html import page
 from toolkit.merging.state import StageReport
@@ -142,21 +142,26 @@ def test_the_document_is_json_and_holds_no_absolute_path() -> None:
 @pytest.mark.parametrize(
     "accuracies", [[0.86], [0.0, 0.0], [1.0, 1.0], [0.86, 0.02], [0.8672, 0.8671, 0.867], [0.5, 0.1, 0.99]]
 )
-@pytest.mark.parametrize(("narrow", "start", "end"), [(False, 249.0, 711.0), (True, 19.0, 341.0)])
+@pytest.mark.parametrize(("kind", "start", "end"), [("wide", 249.0, 711.0), ("narrow", 19.0, 341.0)])
 def test_every_mark_lies_inside_the_chart(
-    accuracies: list[float], *, narrow: bool, start: float, end: float
+    accuracies: list[float], kind: str, start: float, end: float
 ) -> None:
-    rows = [
-        ChartRow(str(place), accuracy, max(0.0, accuracy - 0.005), min(1.0, accuracy + 0.005), place == 0)
-        for place, accuracy in enumerate(accuracies)
+    found = [
+        Score("validation", 8499, accuracy, max(0.0, accuracy - 0.005), min(1.0, accuracy + 0.005), 0.4)
+        for accuracy in accuracies
     ]
+    ingredients = tuple(
+        IngredientScores(f"{place}.h5", "ab" * 32, 0.5, None, (one,)) for place, one in enumerate(found[1:])
+    )
+    merged = dataclasses.replace(report(), scores=(found[0],), ingredients=ingredients, plain_mean=())
+    chart = page(merged).split(f'<svg class="{kind}"')[1].split("</svg>")[0]
     places: list[float] = []
 
     class Marks(HTMLParser):
         def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             places.extend(float(value or 0) for key, value in attrs if key in ("cx", "x1", "x2"))
 
-    Marks().feed(accuracy_chart(rows, "a title", narrow=narrow))
+    Marks().feed(f"<svg{chart}</svg>")
     assert places
     assert all(start <= place <= end for place in places)
 

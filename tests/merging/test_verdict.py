@@ -27,7 +27,12 @@ def first(count: int, of: int = 1000) -> Evaluation:
 
 def test_a_significant_gain() -> None:
     verdict = judge(first(900), first(860), "b.h5", "validation")
-    assert (verdict.outcome, verdict.best, verdict.helped, verdict.hurt) == ("better", "b.h5", True, False)
+    assert (verdict.outcome, verdict.best, "better" in verdict.outcome, verdict.hurt) == (
+        "better",
+        "b.h5",
+        True,
+        False,
+    )
     assert verdict.sentence == (
         "The merge is better than the best ingredient, b.h5: 90.00 % against 86.00 % "
         "on 1,000 validation images (+4.00 points, p < 0.001)."
@@ -36,13 +41,13 @@ def test_a_significant_gain() -> None:
 
 def test_a_gain_that_is_not_significant() -> None:
     verdict = judge(first(862), first(860), "a.h5", "validation")
-    assert (verdict.outcome, verdict.helped) == ("perhaps better", True)
+    assert verdict.outcome == "perhaps better"
     assert verdict.sentence.endswith("(+0.20 points, not significant, p = 0.50).")
 
 
 def test_losses_have_p_values_as_gains_have() -> None:
     verdict = judge(first(20), first(860), "a.h5", "test")
-    assert (verdict.outcome, verdict.helped, verdict.hurt) == ("worse", False, True)
+    assert (verdict.outcome, verdict.hurt) == ("worse", True)
     assert verdict.sentence == (
         "The merge is NOT better than the best ingredient, a.h5: 2.00 % against 86.00 % "
         "on 1,000 test images (-84.00 points, p < 0.001)."

@@ -66,6 +66,19 @@ def test_merges_the_models_that_are_named(site: Site) -> None:
     assert len(card.parents) == 3
 
 
+def test_an_earlier_merge_is_replaced_and_any_other_file_refused(site: Site) -> None:
+    body = {"model_paths": ["other.h5", "emnist_byclass_model.h5"], "output_path": "models/again.h5"}
+    for _ in range(2):
+        assert site.client.post("/smart_merge", json=body).status_code == 200
+    add_model(site.models, "trained.h5")
+    before = (site.models / "trained.h5").read_bytes()
+
+    answer = site.client.post("/smart_merge", json=body | {"output_path": "models/trained.h5"})
+
+    assert answer.status_code == 400
+    assert (site.models / "trained.h5").read_bytes() == before
+
+
 def test_merges_what_belongs_together_when_nothing_is_named(site: Site) -> None:
     answer = site.client.post("/smart_merge")
 

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.output import shown_path
-from toolkit.cli.parameters import (
-    DATASET,
-    INPUT_PATH,
-    MODEL,
-    STRATEGY,
-    request_options,
-)
+from toolkit.cli.parameters import DATASET, INPUT_PATH, MODEL, STRATEGY, request_options
 from toolkit.errors import StorageError
 from toolkit.requests.merge import Merge
 from toolkit.vocabulary import percent
 
 if TYPE_CHECKING:
     from toolkit.operations.merge import Merged, MergeReport
-
-Line = tuple[str, Mapping[str, Any]]
-"""Text and style of a line, for ``click.secho``."""
 
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     "better": {"fg": "green"},
@@ -71,8 +62,10 @@ def command(command_line: CommandLine, request: Merge) -> None:
     output.close()
     if output.json:
         output.result(_document(merged), lambda _: None)
+    elif merged.report is None:
+        _print_plan(merged)
     else:
-        _print(merged)
+        _print_report(merged, merged.report)
     if merged.problems:
         click.get_current_context().exit(refusal(merged.problems).exit_status)
     if merged.failure:
@@ -82,8 +75,7 @@ def command(command_line: CommandLine, request: Merge) -> None:
 
 def _document(merged: Merged) -> dict[str, Any]:
     if merged.report is None:
-        plan = {name: getattr(merged, name) for name in ("recipe", "problems", "choices", "notes")}
-        return {"plan": plan}
+        return {"plan": {name: getattr(merged, name) for name in ("recipe", "problems", "choices", "notes")}}
     return {
         "status": merged.status,
         "failure": merged.failure,
@@ -95,29 +87,27 @@ def _document(merged: Merged) -> dict[str, Any]:
     }
 
 
-def _print(merged: Merged) -> None:
-    """Plain lines: rich would take as long to import as the merge of two small models takes."""
-    report = merged.report
-    color = False if os.environ.get("NO_COLOR") else None
-    for text, style in _plan_lines(merged) if report is None else _lines(merged, report):
-        click.secho(text, color=color, **style)
+def _echo(text: str = "", **style: Any) -> None:
+    """A plain line: rich would take as long to import as the merge of two small models takes."""
+    click.secho(text, color=False if os.environ.get("NO_COLOR") else None, **style)
 
 
-def _lines(merged: Merged, report: MergeReport) -> Iterator[Line]:
-    yield from _table(report)
-    yield "", {}
+def _print_report(merged: Merged, report: MergeReport) -> None:
+    _print_table(report)
+    _echo()
     for verdict in (report.verdict, report.test_verdict):
         if verdict is not None:
-            yield verdict.sentence, _STYLES.get(verdict.outcome, {})
-    for sentence in (*(stage.sentence for stage in report.stages if stage.stage != "conform"), *report.notes):
-        yield f"- {sentence}", {}
-    yield "", {}
+            _echo(verdict.sentence, **_STYLES.get(verdict.outcome, {}))
+    stages = (stage.sentence for stage in report.stages if stage.stage != "conform")
+    for sentence in (*stages, *report.notes):
+        _echo(f"- {sentence}")
+    _echo()
     for name, path in (("model", merged.path), ("report", merged.page), ("recipe", merged.recipe_file)):
         if path is not None and (name == "model" or not merged.failure):
-            yield f"{name:7} {shown_path(path)}", {}
+            _echo(f"{name:7} {shown_path(path)}")
 
 
-def _table(report: MergeReport) -> Iterator[Line]:
+def _print_table(report: MergeReport) -> None:
     splits: list[str] = [score.split for score in report.scores]
     rows = [["model", "share", *(splits or ["in its card"])]]
     for item in report.ingredients:
@@ -126,24 +116,20 @@ def _table(report: MergeReport) -> Iterator[Line]:
     for name, scores in (("plain mean", report.plain_mean), (report.output, report.scores)):
         if scores:
             rows.append([name, "", *(percent(score.accuracy) for score in scores)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    name_width, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
     for row in rows:
-        name, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        yield (
-            "   ".join([name.strip().ljust(widths[0]), *others]),
-            {"bold": row is rows[-1]} if splits else {},
-        )
+        figures = (cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True))
+        _echo("   ".join([row[0].ljust(name_width), *figures]), bold=bool(splits) and row is rows[-1])
 
 
-def _plan_lines(merged: Merged) -> Iterator[Line]:
+def _print_plan(merged: Merged) -> None:
     from toolkit.operations.merge import listing
 
-    yield merged.recipe.to_toml(), {}
+    _echo(merged.recipe.to_toml())
     for title, sentences in (("Choices", merged.choices), ("Warnings and assumptions", merged.notes)):
         if sentences:
-            yield f"# {title}", {"bold": True}
-            yield from ((f"# - {sentence}", {}) for sentence in sentences)
-            yield "", {}
+            _echo(f"# {title}", bold=True)
+            _echo("\n".join(f"# - {sentence}" for sentence in sentences) + "\n")
     if merged.problems:
-        yield f"# Problems: {len(merged.problems)}", {"bold": True, "fg": "red"}
-        yield from ((f"# {line}", {}) for line in listing(merged.problems))
+        _echo(f"# Problems: {len(merged.problems)}", bold=True, fg="red")
+        _echo("\n".join(f"# {line}" for line in listing(merged.problems)))

@@ -31,11 +31,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def small_model(seed: int) -> Model:
-    """A convolution, a normalisation and a dense layer, filled at random; it has no graph.
-
-    Args:
-        seed: 0 or above; the same gives the same weights.
-    """
+    """A convolution, a normalisation and a dense layer, filled at random; it has no graph."""
     random = np.random.default_rng(seed)
     arrays = {}
     for name, (shape, role) in _SHAPES.items():
@@ -75,9 +71,6 @@ def strategy_problems(strategy: MergeStrategy) -> Iterator[str]:
     """Try a strategy with its default options.
 
     A strategy that needs images is not tried: the small models cannot be run.
-
-    Returns:
-        One sentence for each broken promise.
     """
     if Need.IMAGES in strategy.needs_with(strategy.options()):
         return

@@ -18,13 +18,7 @@ _UNTRAINED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Related models of one architecture, with the same classes and convention.
-
-    Attributes:
-        members: The most accurate first; fewer than two if no family was found.
-        reason: Why these, as a sentence.
-        left_out: Name of each model that was skipped, and why.
-    """
+    """Related models of one architecture, with the same classes and convention."""
 
     members: tuple[Ingredient, ...]
     reason: str
@@ -37,9 +31,6 @@ def best_family(models: Sequence[Ingredient]) -> Family:
     Merged models are skipped, because a merge of a merge counts its ingredients twice; so are
     copies, models with nothing in common, and models that gained less than half as much over
     chance as the family's best one.
-
-    Args:
-        models: All that were found; the accuracies come from their cards.
     """
     left_out: list[tuple[str, str]] = []
     groups: dict[tuple[object, ...], list[Ingredient]] = {}

@@ -15,11 +15,7 @@ from toolkit.tensors import RecordedTensors
 
 
 def ingredient(name: str, model: Model, position: int) -> Ingredient:
-    """Read every tensor of a model once, for its digest and to check that its numbers are finite.
-
-    Raises:
-        UnreadableInputError: If the file cannot be read to its end, or has NaN or infinities.
-    """
+    """Read every tensor of a model once, for its digest and to check that its numbers are finite."""
     tensors = RecordedTensors(model.tensors)
     for tensor in tensors:
         array = tensors.read(tensor)
@@ -41,9 +37,6 @@ def unique_names(models: Sequence[Sequence[str]]) -> list[str]:
     """Short names for files: the file's own name, with folders where that is not unique.
 
     A file that is given twice gets a number.
-
-    Args:
-        models: The parts of each path.
     """
     paths = [tuple(part for part in parts if not part.startswith("/")) for parts in models]
     names = {path: "/".join(path[-1:]) for path in paths}

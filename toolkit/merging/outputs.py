@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import ToolkitError, UsageError
-from toolkit.merging.recipe import Recipe, recipe_path
+from toolkit.merging.recipe import Recipe
 from toolkit.merging.report import MergeReport
 from toolkit.model.card_file import card_path, checked_card, read_card
 from toolkit.store import publish_text
@@ -18,39 +18,35 @@ from toolkit.store.opening import read_file
 _GENERATOR = b'<meta name="generator" content="modelops-toolkit merge report">'
 
 
+def is_earlier_merge(path: Path) -> bool:
+    """Whether this toolkit wrote the file as a merge.
+
+    Raises:
+        DamagedFileError: If it was changed since it was written.
+    """
+    card = checked_card(path) if path.is_file() else None
+    return card is not None and card.made_by == "merge"
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where a merge writes.
-
-    Attributes:
-        model: The merged model.
-        replaceable: Whether an earlier merge there may be replaced.
-    """
+    """Where a merge writes: the model, and beside it the report as HTML and JSON, and the recipe."""
 
     model: Path
-    replaceable: bool
+    page: Path
+    document: Path
+    recipe: Path
 
-    @property
-    def page(self) -> Path:
-        """The report as HTML."""
-        return self.model.with_name(f"{self.model.stem}.report.html")
+    @classmethod
+    def of(cls, model: Path) -> Outputs:
+        """The files of a merge to ``model``."""
+        endings = ("report.html", "report.json", "recipe.toml")
+        return cls(model, *(model.with_name(f"{model.stem}.{ending}") for ending in endings))
 
-    @property
-    def document(self) -> Path:
-        """The report as JSON."""
-        return self.model.with_name(f"{self.model.stem}.report.json")
-
-    @property
-    def recipe(self) -> Path:
-        """The recipe."""
-        return recipe_path(self.model)
-
-    def check(self, ingredients: Sequence[Path], *, force: bool) -> None:
+    def check(self, ingredients: Sequence[Path], *, replaceable: bool, force: bool) -> None:
         """Refuse to replace anything that the user made.
 
-        Args:
-            ingredients: Paths of the models.
-            force: Whether everything may be replaced but an ingredient.
+        ``replaceable`` allows to replace an earlier merge, ``force`` everything but an ingredient.
 
         Raises:
             UsageError: Naming the file.
@@ -64,66 +60,49 @@ class Outputs:
         if force:
             return
         if self.model.exists():
-            self._check_model()
+            self._check_model(replaceable=replaceable)
         else:
             self._check_card()
-        for path, mine in (
-            (self.page, self._is_page),
-            (self.document, self._names_model),
-            (self.recipe, self._names_model),
-        ):
-            if path.exists() and not mine(path):
+        for path in (self.page, self.document, self.recipe):
+            if path.exists() and not self._is_mine(path):
                 raise UsageError(
                     f"{path}: exists and is not of an earlier merge to {self.model.name}",
                     hint="move it away, choose another --out, or use --force",
                 )
 
     def write(self, report: MergeReport, recipe: Recipe) -> None:
-        """Write report and recipe; the model is there already.
-
-        Raises:
-            StorageError: If the disk refuses.
-        """
+        """Write report and recipe; the model is there already."""
         from toolkit.merging.report_html import page
 
         publish_text(self.recipe, recipe.to_toml())
         publish_text(self.document, report.to_json())
         publish_text(self.page, page(report))
 
-    def _check_model(self) -> None:
-        if not self.replaceable:
+    def _check_model(self, *, replaceable: bool) -> None:
+        if not replaceable:
             raise UsageError(f"{self.model}: exists already", hint="choose another --out, or use --force")
-        card = read_card(self.model) if self.model.is_file() else None
-        if card is None or card.made_by != "merge":
+        if not is_earlier_merge(self.model):
             raise UsageError(
                 f"{self.model}: exists and is not a merge of this toolkit",
                 hint="move it away, choose another --out, or use --force",
             )
-        checked_card(self.model)
 
     def _check_card(self) -> None:
         """A card that its model has left behind must not stop the merge after its work."""
-        path = card_path(self.model)
-        if not path.exists():
-            return
         try:
             read_card(self.model)
         except ToolkitError as error:
             raise UsageError(
-                f"{path}: a card without its model that cannot be replaced: {error.message}",
+                f"{card_path(self.model)}: a card without its model that cannot be replaced: {error.message}",
                 hint="delete it, or choose another --out",
             ) from error
 
-    def _is_page(self, path: Path) -> bool:
+    def _is_mine(self, path: Path) -> bool:
         try:
-            return _GENERATOR in read_file(path)
-        except ToolkitError:
-            return False
-
-    def _names_model(self, path: Path) -> bool:
-        try:
-            text = read_file(path).decode()
-            data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+            content = read_file(path)
+            if path == self.page:
+                return _GENERATOR in content
+            data = json.loads(content) if path == self.document else tomllib.loads(content.decode())
         except (ToolkitError, ValueError, RecursionError):
             return False
         return isinstance(data, dict) and "schema" in data and data.get("output") == self.model.name

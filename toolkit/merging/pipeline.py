@@ -11,13 +11,11 @@ from toolkit.declarations import Ingredient, MergeResult, tensorwise
 from toolkit.errors import WorseMergeError
 from toolkit.merging.problems import Problem
 from toolkit.merging.relatedness import unrelated
-from toolkit.merging.stages import STAGES, conform
-from toolkit.merging.stages.conform import same_weights
-from toolkit.merging.stages.recalibrate import has_batch_statistics
-from toolkit.merging.state import MergeState, Stage, StageReport
+from toolkit.merging.stages import combine, conform, recalibrate
+from toolkit.merging.state import MergeState, StageReport
 from toolkit.merging.verdict import Verdict, best_of, judge, unmeasured
 from toolkit.model import Model
-from toolkit.tensors import weighted_mean
+from toolkit.tensors import weighted_mean, weights_digest
 from toolkit.vocabulary import Convention, Orientation, SplitName
 
 if TYPE_CHECKING:
@@ -29,16 +27,7 @@ _NEAR_CHANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A merge that was carried out, before it is saved.
-
-    Attributes:
-        state: After the last stage.
-        verdicts: By split; on validation in any case, measured or not.
-        ingredients: By split, in the order of the merge.
-        merged: By split.
-        plain_mean: Of the plain mean without recalibration, unless the merge is that; by split.
-        notes: Remarks on the measurements.
-    """
+    """A merge that was carried out, before it is saved."""
 
     state: MergeState
     verdicts: Mapping[SplitName, Verdict]
@@ -55,34 +44,20 @@ class Outcome:
 
 
 def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple[Problem, ...]]:
-    """Check a merge before any work.
-
-    Args:
-        state: With ingredients as they were opened.
-        known: Problems of the ingredients, those of the stage conform included.
-
-    Returns:
-        The state with its unrelated pairs, conformed already if no measurement can change the order
-        of the ingredients, and every problem of every stage.
-    """
+    """Check a merge before any work."""
     found = list(known)
     conformed = state
     if not found:
         conformed = conform.run(state)
         state = dataclasses.replace(state, unrelated=tuple(unrelated(conformed.ingredients)))
         conformed = dataclasses.replace(conformed, unrelated=state.unrelated)
-    for stage in STAGES[1:] if state.ingredients else ():
-        found += stage.problems(conformed)
+    if state.ingredients:
+        found += [*combine.problems(conformed), *recalibrate.problems(conformed)]
     return (conformed if state.images.open is None else state), tuple(found)
 
 
 def run(state: MergeState) -> Outcome:
-    """Carry out a merge that has no problems.
-
-    Raises:
-        WorseMergeError: If the result is less accurate on validation than its best ingredient,
-            and the recipe neither keeps it nor takes the ingredient instead.
-    """
+    """Carry out a merge that has no problems."""
     return _Run(state).outcome()
 
 
@@ -91,14 +66,14 @@ class _Run:
         self._state = state
         self._convention = state.convention or Convention()
         self._evaluations: dict[tuple[int, SplitName], tuple[Model, Evaluation]] = {}
-        self._finished: dict[tuple[str, int], tuple[Model, Model, StageReport]] = {}
+        self._finished: dict[int, tuple[Model, Model, StageReport]] = {}
         self._known: dict[str, Evaluation] = {}
 
     def outcome(self) -> Outcome:
         state = self._state
         if state.images.open is None:
             state = self._staged(state)
-            averaged = has_batch_statistics(state.model) and _result(state).unchanged is None
+            averaged = recalibrate.has_batch_statistics(state.model) and _result(state).unchanged is None
             verdict = unmeasured(state.images.reason, statistics_averaged=averaged)
             return Outcome(state, {"validation": verdict}, {}, {}, {}, ())
         self._known = self._measure(state.ingredients, "validation")
@@ -121,46 +96,38 @@ class _Run:
             unchanged = _result(state).unchanged or ""
             verdicts["test"] = judge(merged["test"], known["test"][best], best, "test", unchanged=unchanged)
         mean = _plain_mean(state.ingredients)
-        same = same_weights(state.model.tensors, mean.tensors) if _comparable(state.model, mean) else False
+        same = weights_digest(state.model.tensors) == weights_digest(mean.tensors)
         plain = {} if same else {split: self._evaluate(mean, split) for split in splits}
         found = {split: tuple(known[split][item.name] for item in state.ingredients) for split in splits}
         remarks = tuple(_remarks(state, self._known, self._convention))
         return Outcome(state, verdicts, found, merged, plain, remarks)
 
     def _staged(self, state: MergeState) -> MergeState:
-        done = {report.stage for report in state.reports}
-        for index, stage in enumerate(STAGES):
-            if stage.name in done:
-                continue
-            if state.images.open is not None:
-                state = dataclasses.replace(state, evaluate=self._scorer(state, STAGES[index + 1 :]))
-            state = self._apply(stage, state)
-        return state
+        if not state.reports:
+            state = conform.run(state)
+        if state.images.open is not None:
+            state = dataclasses.replace(state, evaluate=self._scorer(state))
+        return self._recalibrated(combine.run(state))
 
-    def _apply(self, stage: Stage, state: MergeState) -> MergeState:
-        """Run a stage, or take what it made of the same model before."""
-        reason = stage.skip(state)
+    def _recalibrated(self, state: MergeState) -> MergeState:
+        """Run the stage, or take what it made of the same model before."""
+        reason = recalibrate.skip(state)
         if reason:
-            return state.after(stage.name, reason, ran=False)
-        key = stage.name, id(state.model)
-        if key in self._finished:
-            _, model, report = self._finished[key]
-            return state.after(stage.name, report.sentence, model, **report.figures)
-        done = stage.run(state)
-        if stage.finishes_candidates:
+            return state.after("recalibrate", reason, ran=False)
+        key = id(state.model)
+        if key not in self._finished:
+            done = recalibrate.run(state)
             # Holding the model keeps its id from being used again.
             self._finished[key] = state.model, done.model, done.reports[-1]
-        return done
+        _, model, report = self._finished[key]
+        return state.after("recalibrate", report.sentence, model, **report.figures)
 
-    def _scorer(self, state: MergeState, later: Sequence[Stage]) -> Callable[[Model], float]:
+    def _scorer(self, state: MergeState) -> Callable[[Model], float]:
         def score(model: Model) -> float:
             own = next((item.name for item in state.ingredients if item.model is model), None)
             if own is not None:
                 return self._known[own].accuracy
-            candidate = dataclasses.replace(state, result=MergeResult(model))
-            for stage in later:
-                if stage.finishes_candidates:
-                    candidate = self._apply(stage, candidate)
+            candidate = self._recalibrated(dataclasses.replace(state, result=MergeResult(model)))
             accuracy = self._evaluate(candidate.model, "validation").accuracy
             state.progress.note(f"candidate: {100 * accuracy:.2f} % on validation")
             return accuracy
@@ -229,10 +196,6 @@ def _result(state: MergeState) -> MergeResult:
 def _plain_mean(ingredients: Sequence[Ingredient]) -> Model:
     shares = (1.0 / len(ingredients),) * len(ingredients)
     return tensorwise(ingredients, lambda arrays, _: weighted_mean(arrays, shares), elementwise=True)
-
-
-def _comparable(model: Model, other: Model) -> bool:
-    return model.tensors.specs.keys() == other.tensors.specs.keys()
 
 
 def _remarks(state: MergeState, known: Mapping[str, Evaluation], used: Convention) -> Iterator[str]:

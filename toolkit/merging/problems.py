@@ -14,14 +14,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason why a model cannot take part.
-
-    Attributes:
-        model: Name of the ingredient.
-        text: What is wrong, where, and what was received.
-        hint: What to do about it; may be empty.
-        code: Of the error that it would be if it stood alone.
-    """
+    """One reason why a model cannot take part."""
 
     model: str
     text: str
@@ -35,15 +28,7 @@ class Problem:
 
 
 def refusal(problems: Sequence[Problem]) -> ToolkitError:
-    """One error that lists every problem, at most six a model, for an 80-column terminal.
-
-    Args:
-        problems: One or more.
-
-    Returns:
-        An error of the problems' kind where they all have one, so that a merge which fails on a
-        damaged file alone exits as damaged; otherwise an IncompatibleModelsError.
-    """
+    """One error that lists every problem, at most six a model, for an 80-column terminal."""
     codes = {problem.code for problem in problems}
     kind = _error_with(codes.pop()) if len(codes) == 1 else IncompatibleModelsError
     hints = (part for problem in problems for part in problem.hint.split("; ") if part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -51,15 +50,6 @@ class Recipe:
 
         return tomli_w.dumps(_without_none(options_as_json(self)))
 
-    def to_json(self) -> str:
-        """The same fields as JSON."""
-        return json.dumps(options_as_json(self), ensure_ascii=False, indent=2) + "\n"
-
-
-def recipe_path(model: Path) -> Path:
-    """Where the recipe of a merged model is: beside it."""
-    return model.with_name(f"{model.stem}.recipe.toml")
-
 
 def relative(path: Path, folder: Path) -> str:
     """A path relative to a recipe's folder, with ``/``."""
@@ -67,13 +57,7 @@ def relative(path: Path, folder: Path) -> str:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe, TOML or JSON.
-
-    Raises:
-        MissingInputError: If there is no such file.
-        UnreadableInputError: If it is no recipe, or of a newer schema.
-        UsageError: If a key is unknown or a value does not fit.
-    """
+    """Read a recipe, TOML or JSON."""
     content = read_file(path, most=_LARGEST)
     if path.suffix == ".json":
         return parse_recipe(parse_json(content, str(path)), str(path))
@@ -84,12 +68,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def parse_recipe(data: Any, where: str) -> Recipe:
-    """Check a recipe's fields.
-
-    Args:
-        data: As read from TOML or JSON.
-        where: The file, for error messages.
-    """
+    """Check a recipe's fields."""
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UnreadableInputError(
@@ -100,15 +79,7 @@ def parse_recipe(data: Any, where: str) -> Recipe:
 
 
 def check_digests(recipe: Recipe, found: Sequence[str]) -> None:
-    """Refuse ingredients that are not those the recipe was written for.
-
-    Args:
-        recipe: With ingredients in the order of ``found``.
-        found: Weights digests of the files.
-
-    Raises:
-        DamagedFileError: Naming each file that changed.
-    """
+    """Refuse ingredients that are not those the recipe was written for."""
     changed = [
         item.path
         for item, digest in zip(recipe.ingredients, found, strict=True)

@@ -35,14 +35,7 @@ class UnrelatedPair:
 
 
 def products(models: Sequence[Tensors]) -> NDArray[np.float64]:
-    """Inner products of the learnt weights of models with the same tensor names.
-
-    Args:
-        models: One or more; one tensor of each is in memory at a time.
-
-    Returns:
-        (n, n) float64, over all float tensors but running means and variances.
-    """
+    """Inner products of the learnt weights of n models with the same tensor names: (n, n) float64."""
     total = np.zeros((len(models), len(models)))
     for name, spec in models[0].specs.items():
         if not spec.is_float or spec.role.is_statistic:
@@ -55,11 +48,9 @@ def products(models: Sequence[Tensors]) -> NDArray[np.float64]:
 
 
 def cosine_and_distance(product: NDArray[np.float64], i: int, j: int) -> tuple[float | None, float | None]:
-    """Of two models in the result of :func:`products`.
+    """Of two models in the result of :func:`products`; None for a model of zeros.
 
-    Returns:
-        The cosine, -1 to 1, and the length of the difference over the mean of the two lengths, 0
-        for copies and about 1.4 for unrelated models; None for a model of zeros.
+    The distance is relative to the mean length: 0 for copies, about 1.4 for unrelated models.
     """
     ours, theirs = math.sqrt(product[i, i]), math.sqrt(product[j, j])
     if ours == 0 or theirs == 0:
@@ -69,11 +60,7 @@ def cosine_and_distance(product: NDArray[np.float64], i: int, j: int) -> tuple[f
 
 
 def unrelated(ingredients: Sequence[Ingredient]) -> Iterator[UnrelatedPair]:
-    """Each ingredient that has nothing in common with the first.
-
-    Args:
-        ingredients: With the tensor names of the first.
-    """
+    """Each ingredient that has nothing in common with the first."""
     product = products([item.model.tensors for item in ingredients])
     first = ingredients[0]
     for index, item in enumerate(ingredients[1:], start=1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -129,15 +129,7 @@ class MergeReport:
 def make_report(
     outcome: Outcome, weights_digest: str, choices: Sequence[str], notes: Sequence[str], seconds: float
 ) -> MergeReport:
-    """The report of a merge that was saved.
-
-    Args:
-        outcome: What was done and measured.
-        weights_digest: Of the saved model.
-        choices: What was chosen for the user, and why.
-        notes: Remarks from the plan.
-        seconds: From the first file opened to the model published.
-    """
+    """The report of a merge that was saved."""
     state, result = outcome.state, outcome.result
     recipe = state.recipe
     ingredients = tuple(
@@ -198,7 +190,7 @@ def _remarks(outcome: Outcome) -> list[str]:
 
 def _versions(*, measured: bool) -> dict[str, str]:
     """What computed the merge, onnxruntime included if it was measured."""
-    found = {"toolkit": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    found = {"toolkit": __version__, "python": sys.version.split()[0], "numpy": np.__version__}
     if measured:
         import onnxruntime
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from toolkit.merging.chart import ChartRow, accuracy_chart
 from toolkit.merging.report import MergeReport, Score
-from toolkit.vocabulary import SplitName, percent
+from toolkit.vocabulary import percent
+
+_AXIS_STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+_MOST_TICKS = 5
 
 
 def page(report: MergeReport) -> str:
     """The report as one HTML document."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("toolkit.merging", "."),
-        autoescape=select_autoescape(default=True, default_for_string=True),
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -24,26 +27,49 @@ def page(report: MergeReport) -> str:
     environment.filters |= {
         "percent": percent, "signed": _signed, "plain": _plain, "capital": _capital, "steps": _steps
     }  # fmt: skip
-    charts = [_chart(report, score) for score in report.scores]
+    charts = [_chart(report, index) for index in range(len(report.scores))]
     return environment.get_template("report.html.j2").render(report=report, charts=charts)
 
 
-def _chart(report: MergeReport, score: Score) -> dict[str, Any]:
-    split = score.split
-    rows = [
-        _row(report.output, report.scores, split, merged=True),
-        *(_row(item.name, item.scores, split) for item in report.ingredients),
-        _row(f"plain mean of all {len(report.ingredients)}", report.plain_mean, split),
+def _chart(report: MergeReport, split: int) -> dict[str, Any]:
+    """Dots with intervals, as places on an axis from 0 to 1.
+
+    The axis does not start at accuracy 0, so there are no bars, whose length would mislead. A network
+    far below the others has no place: it is an arrow at the left edge.
+    """
+    scores = [
+        (report.output, report.scores[split]),
+        *((item.name, item.scores[split]) for item in report.ingredients),
+        *((f"plain mean of all {len(report.ingredients)}", score) for score in report.plain_mean[split:][:1]),
     ]
-    shown = [row for row in rows if row is not None]
-    title = f"Accuracy on {score.images:,} {split} images of {report.dataset}, with 95 % intervals"
-    svg = [accuracy_chart(shown, title, narrow=narrow) for narrow in (False, True)]
-    return {"title": title, "svg": svg}
+    start, stop, step = _axis([score for _, score in scores])
+
+    def place(share: float) -> float:
+        return (max(share, start) - start) / (stop - start)
+
+    digits = 0 if step >= 0.01 else 1 if step >= 0.001 else 2
+    ticks = (min(start + index * step, stop) for index in range(round((stop - start) / step) + 1))
+    first = report.scores[split]
+    return {
+        "title": f"Accuracy on {first.images:,} {first.split} images of {report.dataset}, "
+        "with 95 % intervals",
+        "ticks": [(place(tick), percent(tick, digits)) for tick in ticks],
+        "rows": [
+            (name, one.accuracy, *map(place, (one.low, one.accuracy, one.high)), one.accuracy < start)
+            for name, one in scores
+        ],
+    }
 
 
-def _row(name: str, scores: Sequence[Score], split: SplitName, *, merged: bool = False) -> ChartRow | None:
-    found = next((score for score in scores if score.split == split), None)
-    return None if found is None else ChartRow(name, found.accuracy, found.low, found.high, merged)
+def _axis(scores: Sequence[Score]) -> tuple[float, float, float]:
+    """Start, end and step of the axis, 0 to 1: around the networks near the best one."""
+    best = max(score.accuracy for score in scores)
+    near = [score for score in scores if score.accuracy >= best - 0.2]
+    low, high = min(score.low for score in near), max(score.high for score in near)
+    step = next((step for step in _AXIS_STEPS if (high - low) / step <= _MOST_TICKS), _AXIS_STEPS[-1])
+    start = max(0.0, math.floor(low / step) * step)
+    stop = min(1.0, math.ceil(high / step) * step)
+    return (start, stop, step) if stop > start else (max(0.0, start - step), min(1.0, start + step), step)
 
 
 def _steps(report: MergeReport) -> list[tuple[str, str, float | None, bool]]:

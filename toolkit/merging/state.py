@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.data import Dataset
 from toolkit.declarations import Ingredient, MergeResult, MergeStrategy
-from toolkit.declarations.options import NoOptions
-from toolkit.merging.problems import Problem
 from toolkit.merging.recipe import Recipe
 from toolkit.merging.relatedness import UnrelatedPair
 from toolkit.model import Model
@@ -21,10 +19,8 @@ from toolkit.vocabulary import Convention, Progress, SilentProgress, SplitName
 class Images:
     """The data set of a merge.
 
-    Attributes:
-        reason: Why this one, or why none, as part of a sentence.
-        name: Name of the data set; empty if there is none.
-        open: Loads a split with labels in the order of the networks' outputs; None without a data set.
+    ``reason`` says why this one, or why none. ``open`` loads a split with labels in the order of the
+    networks' outputs; None without a data set.
     """
 
     reason: str
@@ -53,17 +49,9 @@ class StageReport:
 class MergeState:
     """A merge between two stages.
 
-    Attributes:
-        recipe: The whole request.
-        strategy: As declared by its plugin.
-        options: An instance of its options.
-        ingredients: As opened; from the stage conform on with the names and shapes of the first.
-        images: The data set.
-        unrelated: Pairs of ingredients with nothing in common.
-        evaluate: Validation accuracy of a candidate, finished by the later stages; None without images.
-        result: From the stage combine on; later stages replace its model.
-        reports: What the stages did so far.
-        progress: Receives messages.
+    From the stage conform on, the ingredients have the names and shapes of the first. ``evaluate``
+    is the validation accuracy of a recalibrated candidate; None without images. ``result`` is there
+    from the stage combine on.
     """
 
     recipe: Recipe
@@ -102,28 +90,3 @@ class MergeState:
             result = dataclasses.replace(result, model=model)
         report = StageReport(stage, ran, sentence, figures)
         return dataclasses.replace(self, result=result, reports=(*self.reports, report))
-
-
-def _nothing_to_skip(_: MergeState) -> str:
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step of a merge: a file in ``toolkit/merging/stages`` and an entry in its list.
-
-    Attributes:
-        name: The table ``[stages.NAME]`` of a recipe has its options.
-        problems: Everything that prevents the stage, found before any work.
-        run: From the state before the stage to the state after it.
-        skip: Why there is nothing to do; empty to run.
-        options: A dataclass of options.
-        finishes_candidates: Whether candidates of a strategy pass through it before they are scored.
-    """
-
-    name: str
-    problems: Callable[[MergeState], Iterable[Problem]]
-    run: Callable[[MergeState], MergeState]
-    skip: Callable[[MergeState], str] = _nothing_to_skip
-    options: type = NoOptions
-    finishes_candidates: bool = False

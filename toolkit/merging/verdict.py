@@ -56,11 +56,6 @@ class Verdict:
     comparison: Comparison | None = None
 
     @property
-    def helped(self) -> bool:
-        """Whether the merge is more accurate than its best ingredient."""
-        return self.outcome in ("better", "perhaps better")
-
-    @property
     def hurt(self) -> bool:
         """Whether the merge is less accurate than its best ingredient."""
         return self.outcome in ("worse", "perhaps worse")
@@ -74,15 +69,7 @@ def best_of(ingredients: Mapping[str, Evaluation]) -> str:
 def judge(
     merged: Evaluation, opponent: Evaluation, best: str, split: SplitName, *, unchanged: str = ""
 ) -> Verdict:
-    """Compare the merged model with the best ingredient on the same images.
-
-    Args:
-        merged: Of the merged model.
-        opponent: Of the ingredient.
-        best: Name of the ingredient.
-        split: What was measured on.
-        unchanged: Name of the ingredient that the merged model is, if it is one.
-    """
+    """Compare the merged model with the best ingredient on the same images."""
     comparison = compare(merged, opponent)
     gain = merged.accuracy - opponent.accuracy
     on = f"on {merged.images:,} {split} images"
@@ -109,12 +96,7 @@ def judge(
 
 
 def unmeasured(reason: str, *, statistics_averaged: bool) -> Verdict:
-    """The verdict if there were no images.
-
-    Args:
-        reason: Why there were none.
-        statistics_averaged: Whether the network has batch statistics that were only averaged.
-    """
+    """The verdict if there were no images."""
     sentence = f"Not measured, so it is unknown whether this merge helped: {reason}."
     if statistics_averaged:
         sentence += " Its batch statistics are averaged, not recalibrated."
@@ -129,12 +111,7 @@ def compare(new: Evaluation, old: Evaluation) -> Comparison:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """The exact two-sided p-value of McNemar's test.
-
-    Args:
-        gained: Images that only the one network predicts correctly, 0 or above.
-        lost: Images that only the other one predicts correctly, 0 or above.
-    """
+    """The exact two-sided p-value of McNemar's test."""
     total, fewer = gained + lost, min(gained, lost)
     if total == 0:
         return 1.0

@@ -192,9 +192,10 @@ def _announcement(target: Path, card: Card) -> str:
     except (MissingInputError, UnreadableInputError):
         return card.to_json()  # new, or in the place of a link to nothing
     try:
-        state, old = _match(target)
+        _, written = _read(target)
     except UnreadableInputError:
-        state, old = "unknown", None
+        written = None
+    state, old = ("unknown", None) if written is None else written.of(digest)
     first: dict[str, Any] = (
         {"schema": card.schema, "unknown": True} if old is None else json.loads(old.to_json())
     )
@@ -211,8 +212,11 @@ def _match(model_path: Path) -> tuple[State, Card | None]:
     """
     before, record = _read(model_path)
     for _ in range(_ATTEMPTS):
-        digest = file_sha256(model_path)
-        found: tuple[State, Card | None] = ("unknown", None) if record is None else record.of(digest)
+        found: tuple[State, Card | None] = ("unknown", None)
+        if record is None:
+            _file_state(model_path)  # raises if there is no such file
+        else:
+            found = record.of(file_sha256(model_path))
         if found[0] == "ok":
             return found
         after, record = _read(model_path)

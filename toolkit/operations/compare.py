@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import UsageError
 from toolkit.merging.relatedness import cosine_and_distance, products
-from toolkit.merging.stages.conform import conform, same_weights
+from toolkit.merging.stages.conform import conform
 from toolkit.model import Model
 from toolkit.model.correspondence import correspondence, differences
 from toolkit.operations.opening import open_model
@@ -23,8 +23,6 @@ class ComparedPair:
     """Two models beside each other.
 
     Attributes:
-        first: Path of the one file.
-        second: Path of the other file.
         same_topology: Whether the networks are equal but for the names of their layers.
         same_weights: Whether they are the same model, whatever the names of their layers.
         differences: What prevents a merge, as sentences about the second.
@@ -50,11 +48,6 @@ def compare_models(
     Equal shapes prove nothing, a cosine near 1 suggests related models, and only images show
     whether a merge helps.
 
-    Args:
-        toolkit: Where formats come from.
-        request: Names the models.
-        progress: Receives messages.
-
     Raises:
         UsageError: If fewer than two are given.
         ToolkitError: As for :func:`toolkit.operations.opening.open_model`.
@@ -63,30 +56,18 @@ def compare_models(
         raise UsageError(f"{len(request.models)} model given to compare", hint="name two or more")
     progress.note("reading the models")
     models = [(path, open_model(toolkit, path)) for path in request.models]
-    digests = {path: weights_digest(model.tensors) for path, model in models}
-    return tuple(
-        _compared(first, second, same=digests[first[0]] == digests[second[0]])
-        for first, second in itertools.combinations(models, 2)
-    )
+    return tuple(_compared(*first, *second) for first, second in itertools.combinations(models, 2))
 
 
-def _compared(first: tuple[Path, Model], second: tuple[Path, Model], *, same: bool) -> ComparedPair:
-    (path, model), (other_path, other) = first, second
-    found = correspondence(model, other)
+def _compared(path: Path, model: Model, other_path: Path, other: Model) -> ComparedPair:
     unlike = (*differences(model, other, path.name), *_cards_differ(model, other))
+    found = correspondence(model, other)
+    tensors = other.tensors if found is None else conform(other, model, found).tensors
+    same = weights_digest(model.tensors) == weights_digest(tensors)
     if found is None:
         return ComparedPair(path, other_path, same_topology=False, same_weights=same, differences=unlike)
-    tensors = conform(other, model, found).tensors
     cosine, distance = cosine_and_distance(products([model.tensors, tensors]), 0, 1)
-    return ComparedPair(
-        path,
-        other_path,
-        same_topology=True,
-        same_weights=same or same_weights(model.tensors, tensors),
-        differences=unlike,
-        cosine=cosine,
-        distance=distance,
-    )
+    return ComparedPair(path, other_path, True, same, unlike, cosine, distance)  # noqa: FBT003
 
 
 def _cards_differ(model: Model, other: Model) -> list[str]:

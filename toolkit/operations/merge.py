@@ -15,6 +15,7 @@ from toolkit.errors import PluginError, StorageError, UnsupportedError, UsageErr
 from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
 from toolkit.merging.ingredients import printable
 from toolkit.merging.outputs import Outputs
+from toolkit.merging.outputs import is_earlier_merge as is_earlier_merge  # for the server
 from toolkit.merging.pipeline import Outcome, plan, run
 from toolkit.merging.problems import Problem
 from toolkit.merging.problems import listing as listing  # these three are for the command line
@@ -22,13 +23,13 @@ from toolkit.merging.problems import refusal as refusal
 from toolkit.merging.recipe import Recipe, RecipeIngredient, check_digests, read_recipe, relative
 from toolkit.merging.report import MergeReport as MergeReport
 from toolkit.merging.report import make_report
-from toolkit.merging.stages import STAGES, conform, recalibrate
+from toolkit.merging.stages import conform, recalibrate
 from toolkit.merging.state import Images, MergeState
 from toolkit.model import Card, Parent
 from toolkit.model.saving import save_written
 from toolkit.operations.merge_inputs import Models, choose_images, choose_models, default_output
 from toolkit.operations.resources import Resources
-from toolkit.options import options_as_json, options_from_mapping, route_options
+from toolkit.options import options_as_json, route_options
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.store import exclusive
 from toolkit.tensors import RecordedTensors
@@ -41,16 +42,9 @@ MergeStatus = Literal["planned", "published", "published, report failed"]
 class Merged:
     """A merge that was planned or carried out.
 
-    Attributes:
-        status: How far it went. A model that is published without its report is a state of its own.
-        recipe: The whole request with every default resolved.
-        problems: Everything that prevents it; only a plan has any.
-        choices: What was chosen for the user, and why.
-        notes: Warnings and assumptions.
-        report: What was done; None for a plan, like the files.
-        path: The merged model.
-        page: Its report as HTML; ``document`` is the same as JSON.
-        failure: Why the report could not be written; empty if it was.
+    A plan has no ``report`` and no files, and is the only one with ``problems``. ``recipe`` is the whole
+    request with every default resolved, ``path`` the merged model, ``page`` and ``document`` the report
+    as HTML and JSON, ``failure`` why the report could not be written.
     """
 
     status: MergeStatus
@@ -90,8 +84,9 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
         request = _from_recipe(request, recipe)
     out = default_output(toolkit) if request.out is None else request.out
     model_format = _writer(toolkit, out)
-    outputs = Outputs(out, replaceable=request.force or out.resolve() == default_output(toolkit).resolve())
-    outputs.check(request.models, force=request.force)
+    outputs = Outputs.of(out)
+    is_default = out.resolve() == default_output(toolkit).resolve()
+    outputs.check(request.models, replaceable=is_default, force=request.force)
     progress.note("reading the models")
     models = choose_models(toolkit, request, out)
     if recipe is not None and not models.problems:
@@ -112,20 +107,15 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
         report = make_report(
             outcome, card.weights_digest, planned.choices, planned.notes, time.monotonic() - started
         )
-        done = dataclasses.replace(
-            planned,
-            status="published",
-            report=report,
-            path=out,
-            page=outputs.page,
-            document=outputs.document,
-            recipe_file=outputs.recipe,
-        )
+        status: MergeStatus = "published"
+        failure = ""
         try:
             outputs.write(report, planned.recipe)
         except StorageError as error:
-            return dataclasses.replace(done, status="published, report failed", failure=error.message)
-    return done
+            status, failure = "published, report failed", error.message
+    files = (out, outputs.page, outputs.document, outputs.recipe)
+    shown = planned.problems, planned.choices, planned.notes
+    return Merged(status, planned.recipe, *shown, report, *files, failure)
 
 
 def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
@@ -221,8 +211,7 @@ def _recipe(
     else:
         count = request.recalibrate
         if count is None:
-            usable = bool(state.images.name)
-            count = recalibrate.default_images(state.model, state.images) if usable else 0
+            count = recalibrate.default_images(state.model, state.images)
         stages = {"recalibrate": {"images": count, "seed": request.seed}}
     return Recipe(
         strategy=state.strategy.name,
@@ -247,14 +236,10 @@ def _recipe(
 
 
 def _checked_stages(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    known = {stage.name: stage for stage in STAGES}
-    unknown = [name for name in recipe.stages if name not in known]
+    unknown = [name for name in recipe.stages if name != "recalibrate"]
     if unknown:
-        raise UsageError(f"the recipe has no stage {unknown[0]!r}", hint=f"the stages are {', '.join(known)}")
-    return {
-        name: options_as_json(options_from_mapping(known[name].options, given, owner=f"stage {name}"))
-        for name, given in recipe.stages.items()
-    }
+        raise UsageError(f"the recipe has no stage {unknown[0]!r}", hint="the stage is recalibrate")
+    return {name: options_as_json(recalibrate.options_of(recipe)) for name in recipe.stages}
 
 
 def _writer(toolkit: Resources, out: Path) -> ModelFormat:

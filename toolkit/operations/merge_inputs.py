@@ -23,12 +23,7 @@ from toolkit.vocabulary import Convention, SplitName
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Models:
-    """The models of a merge: those that could be opened, and why others could not.
-
-    Attributes:
-        choices: What was chosen, and why; empty if the user named the models.
-        notes: Which models were skipped, and why.
-    """
+    """The models of a merge: those that could be opened, and why others could not."""
 
     ingredients: tuple[Ingredient, ...]
     problems: tuple[Problem, ...] = ()
@@ -42,17 +37,7 @@ def default_output(toolkit: Resources) -> Path:
 
 
 def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
-    """Open the models that the user names, or else the family of the best ones.
-
-    Args:
-        toolkit: Where formats come from.
-        request: Names models and conventions.
-        out: The output, which is only taken if it is named.
-
-    Raises:
-        UsageError: If one model alone is named, or a convention for a model that is not there.
-        MissingInputError: If no models are named and no two belong together.
-    """
+    """Open the models that the user names, or else the family of the best ones."""
     paths = request.models
     if len(paths) == 1:
         raise UsageError(
@@ -82,16 +67,6 @@ def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[
 
     By default it is the data set that the models were trained on; if their cards do not say, the
     first that is found in files and has their classes.
-
-    Args:
-        toolkit: Where data sets come from.
-        wanted: Name or path; ``none`` for no images; None to find them.
-        ingredients: With the networks' outputs and classes.
-
-    Raises:
-        MissingInputError: If the data set that was named does not exist.
-        UnsupportedError: If the networks cannot be run on its images.
-        UsageError: If its classes are not the networks'.
     """
     if wanted == WITHOUT_DATASET:
         return Images("no data set, as asked for")

@@ -27,14 +27,6 @@ def add_smart_merge_routes(
 
     The two routes have their own checks: the Host header, the token if one is set, and that the
     request comes from no other site. Other routes of the app are not checked.
-
-    Args:
-        app: Any Flask app.
-        toolkit: Plugins and workspace; the installed ones and the working directory by default.
-        settings: Of the server that runs the app; by default loopback, with the environment's token.
-
-    Raises:
-        ConfigurationError: If the settings' address needs a token.
     """
     state = WebState.of(toolkit, settings)
     routes = blueprint(state)

@@ -17,20 +17,9 @@ DEFAULT_OUTPUT = "models/emnist_model.h5"
 
 
 def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
-    """Merge models by their names.
+    """Merge models by their names; returns the result's name and a sentence about the merge."""
+    from toolkit.operations.merge import is_earlier_merge
 
-    Args:
-        state: Of the app.
-        models: From the body: names, or None for the models that belong together.
-        output: From the body: a name, or None for ``models/emnist_model.h5``.
-
-    Returns:
-        The name of the merged model, and what was merged and whether it helped.
-
-    Raises:
-        RefusedError: If the body is not valid, or another merge is running.
-        ToolkitError: As for :func:`toolkit.operations.merge.merge`.
-    """
     names = _checked_names(state, models)
     if output is not None and not isinstance(output, str):
         raise refuse(400, "usage", "output_path is not a text")
@@ -40,7 +29,8 @@ def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
         state.check_files(
             [file.path for file in files] if names else [model.file for model in listed_models(state)]
         )
-        request = Merge(models=tuple(file.path for file in files), out=out)
+        paths = tuple(file.path for file in files)
+        request = Merge(models=paths, out=out, force=is_earlier_merge(out))
         merged = state.toolkit.merge(request, progress=Deadline(state.settings.limits.merge_seconds))
         _check_unchanged(files)
     name = name_of(out, state.roots) or out.name

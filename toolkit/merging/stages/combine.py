@@ -10,7 +10,7 @@ from toolkit.declarations.merged_tensors import TensorwiseTensors, check_shares
 from toolkit.errors import PlanRefusedError, PluginError, ToolkitError
 from toolkit.merging.problems import Problem
 from toolkit.merging.stages.recalibrate import draw_images
-from toolkit.merging.state import MergeState, Stage
+from toolkit.merging.state import MergeState
 
 
 def problems(state: MergeState) -> Iterator[Problem]:
@@ -74,11 +74,7 @@ def _refusals(state: MergeState) -> Iterator[Problem]:
 
 
 def run(state: MergeState) -> MergeState:
-    """Call the strategy and check what it says about its result.
-
-    Raises:
-        PluginError: If the strategy's shares or the name of an unchanged ingredient are wrong.
-    """
+    """Call the strategy and check what it says about its result."""
     needs, seed = state.strategy.needs_with(state.options), state.recipe.seed
     images = state.images
     request = MergeRequest(
@@ -106,6 +102,3 @@ def run(state: MergeState) -> MergeState:
         sentence = f"{state.strategy.name}: the result is {result.unchanged} unchanged"
     result = dataclasses.replace(result, shares=shares)
     return dataclasses.replace(state, result=result).after("combine", sentence)
-
-
-STAGE = Stage("combine", problems, run)

@@ -15,21 +15,14 @@ from toolkit.declarations import Ingredient
 from toolkit.declarations.merged_tensors import is_constant
 from toolkit.merging.ingredients import listed
 from toolkit.merging.problems import Problem
-from toolkit.merging.state import MergeState, Stage
+from toolkit.merging.state import MergeState
 from toolkit.model import Model
 from toolkit.model.correspondence import Correspondence, correspondence, differences, signature
-from toolkit.tensors import TensorRole, Tensors
+from toolkit.tensors import Tensors, weights_digest
 
 
 class RenamedTensors(Tensors):
-    """The tensors of one network under the names of another one; nothing is read or copied.
-
-    Args:
-        below: The tensors with their own names.
-        names: New name to own name.
-        reference: The other network's tensors: they give the specifications, and the arrays that
-            ``names`` leaves out (random generator states).
-    """
+    """The tensors of one network under the names of another one; nothing is read or copied."""
 
     def __init__(self, below: Tensors, names: Mapping[str, str], reference: Tensors) -> None:
         self._below = below
@@ -44,13 +37,7 @@ class RenamedTensors(Tensors):
 
 
 def conform(model: Model, reference: Model, found: Correspondence) -> Model:
-    """The model with the reference's names and graph, and its own card and path.
-
-    Args:
-        model: A network that corresponds to the reference.
-        reference: Gives names, shapes and graph.
-        found: How the two correspond.
-    """
+    """The model with the reference's names and graph, and its own card and path."""
     if all(name == own for name, own in found.tensors.items()) and model.tensors.specs.keys() == (
         reference.tensors.specs.keys()
     ):
@@ -59,23 +46,6 @@ def conform(model: Model, reference: Model, found: Correspondence) -> Model:
     return dataclasses.replace(
         reference, tensors=renamed, card=model.card, path=model.path, dropped=model.dropped
     )
-
-
-def same_weights(first: Tensors, other: Tensors) -> bool:
-    """Whether two sets of tensors of the same names are equal, bit for bit.
-
-    Random generator states are left out, as in the weights digest. Small tensors are compared
-    first, so that different models are found out by reading little of them.
-    """
-    specs = [spec for spec in first.specs.values() if spec.role is not TensorRole.GENERATOR_STATE]
-    return all(
-        _bits(first.read(spec.name)) == _bits(other.read(spec.name))
-        for spec in sorted(specs, key=lambda spec: spec.size)
-    )
-
-
-def _bits(array: NDArray[Any]) -> memoryview:
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
 
 
 def problems(state: MergeState) -> Iterator[Problem]:
@@ -110,9 +80,12 @@ def run(state: MergeState) -> MergeState:
         renamed += model is not item.model
         conformed.append(dataclasses.replace(item, model=model))
     ingredients: list[Ingredient] = []
+    originals: dict[str, str] = {}
     for item in conformed:
         card = dataclasses.replace(item.model.card, convention=state.convention, classes=state.classes)
-        copy_of = next((one.name for one in ingredients if not one.copy_of and _same(one, item)), "")
+        digest = weights_digest(item.model.tensors) if renamed else item.digest
+        copy_of = originals.setdefault(digest, item.name)
+        copy_of = "" if copy_of == item.name else copy_of
         ingredients.append(dataclasses.replace(item, model=item.model.with_card(card), copy_of=copy_of))
     sentence = f"tensor names are those of {first.name}" if renamed else "tensor names are equal"
     return dataclasses.replace(state, ingredients=tuple(ingredients)).after("conform", sentence)
@@ -202,13 +175,6 @@ def _few(values: Sequence[str]) -> str:
     return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"
 
 
-def _same(first: Ingredient, other: Ingredient) -> bool:
-    ours, theirs = first.model.tensors, other.model.tensors
-    if isinstance(ours, RenamedTensors) or isinstance(theirs, RenamedTensors):
-        return same_weights(ours, theirs)
-    return first.digest == other.digest
-
-
 def _dropped(ordered: Sequence[Ingredient]) -> Iterator[str]:
     """What the files have that no merge keeps, such as the optimizer's state."""
     owners: dict[str, list[str]] = {}
@@ -222,6 +188,3 @@ def _dropped(ordered: Sequence[Ingredient]) -> Iterator[str]:
         whose = "every model" if len(holders) == len(ordered) else listed(holders)
         verb = "is" if len(own) == 1 else "are"
         yield f"{' and '.join(own)} of {whose} {verb} left out: a merge keeps only the network"
-
-
-STAGE = Stage("conform", problems, run)

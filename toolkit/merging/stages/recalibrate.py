@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from toolkit.data import Dataset
 from toolkit.errors import UnsupportedError, UsageError
 from toolkit.merging.problems import Problem
-from toolkit.merging.state import Images, MergeState, Stage
+from toolkit.merging.recipe import Recipe
+from toolkit.merging.state import Images, MergeState
 from toolkit.model import Model
 from toolkit.options import option, options_from_mapping
 from toolkit.tensors import OverlaidTensors
@@ -56,16 +57,7 @@ def obstacle(model: Model) -> UnsupportedError | None:
 
 
 def calibration_images(fit: Dataset, count: int, seed: int) -> NDArray[np.uint8]:
-    """Draw images from the fit split, without their labels.
-
-    Args:
-        fit: Never the validation or the test split.
-        count: How many; all if there are fewer.
-        seed: The same seed draws the same images, in the order of the data set.
-
-    Returns:
-        (count, 28, 28) uint8, in memory.
-    """
+    """Draw images from the fit split, in its order: (count, 28, 28) uint8, all if there are fewer."""
     if count >= len(fit):
         return np.asarray(fit.images)
     chosen = np.random.default_rng([seed, count]).choice(len(fit), size=count, replace=False)
@@ -80,7 +72,7 @@ def draw_images(images: Images, count: int, seed: int) -> NDArray[np.uint8]:
 
 def problems(state: MergeState) -> Iterator[Problem]:
     """Images were asked for, and there are none or the network cannot be recalibrated on them."""
-    options = _options(state)
+    options = options_of(state.recipe)
     if not options.images or not has_batch_statistics(state.model):
         return
     if state.images.open is None:
@@ -102,7 +94,7 @@ def skip(state: MergeState) -> str:
         return "nothing to recalibrate: the network has no batch normalisation"
     if state.result is not None and state.result.unchanged is not None:
         return "not recalibrated: the result is one ingredient with its own batch statistics"
-    if _options(state).images:
+    if options_of(state.recipe).images:
         return ""
     if state.images.open is None:
         return "batch statistics are averaged: there are no images to recalibrate them on"
@@ -114,7 +106,7 @@ def run(state: MergeState) -> MergeState:
     """Measure every batch normalisation's input, layer by layer from the input on."""
     from toolkit.engine import batch_statistics
 
-    options, name = _options(state), state.images.name
+    options, name = options_of(state.recipe), state.images.name
     images = draw_images(state.images, options.images, options.seed)
     statistics = batch_statistics(state.model, images, state.convention or Convention())
     model = state.model.with_tensors(OverlaidTensors(state.model.tensors, statistics))
@@ -129,9 +121,7 @@ def run(state: MergeState) -> MergeState:
     )
 
 
-def _options(state: MergeState) -> RecalibrateOptions:
-    given = state.recipe.stages.get("recalibrate", {})
+def options_of(recipe: Recipe) -> RecalibrateOptions:
+    """The stage's options in a recipe."""
+    given = recipe.stages.get("recalibrate", {})
     return options_from_mapping(RecalibrateOptions, given, owner="stage recalibrate")
-
-
-STAGE = Stage("recalibrate", problems, run, skip, RecalibrateOptions, finishes_candidates=True)
