@@ -39,20 +39,20 @@ def small_model(seed: int) -> Model:
         array = np.abs(array) if role is TensorRole.RUNNING_VARIANCE else array
         array.flags.writeable = False
         arrays[name] = (array, role)
-    tensors = ArrayTensors(arrays)
-    return Model(tensors, Card(name=f"small-{seed}"), _no_graph, (4, 4, 1), (CLASSES,))
+    return Model(ArrayTensors(arrays), Card(name=f"small-{seed}"), _no_graph, (4, 4, 1), (CLASSES,))
 
 
 def small_ingredients(seeds: tuple[int, ...]) -> tuple[Ingredient, ...]:
     """One ingredient per seed, with accuracies 0.90, 0.89, …; equal seeds make copies."""
-    found: dict[str, Ingredient] = {}
+    originals: dict[str, str] = {}
+    found = []
     for position, seed in enumerate(seeds):
-        model = small_model(seed)
+        model, name = small_model(seed), f"small-{position}"
         digest = weights_digest(model.tensors)
-        first = next((item.name for item in found.values() if item.digest == digest), "")
-        name = f"small-{position}"
-        found[name] = Ingredient(name, model, 0.9 - position / 100, digest, position, copy_of=first)
-    return tuple(found.values())
+        first = originals.setdefault(digest, name)
+        copy_of = "" if first == name else first
+        found.append(Ingredient(name, model, 0.9 - position / 100, digest, position, copy_of))
+    return tuple(found)
 
 
 def small_request(strategy: MergeStrategy, ingredients: Sequence[Ingredient]) -> MergeRequest:

@@ -60,15 +60,14 @@ class TensorwiseTensors(Tensors):
 
     def _merged(self, arrays: tuple[NDArray[Any], ...], spec: TensorSpec) -> NDArray[Any]:
         merged: object = self._function(arrays, spec)
+        wrong = ""
         if not isinstance(merged, np.ndarray):
+            wrong = type(merged).__name__
+        elif merged.shape != arrays[0].shape or merged.dtype not in (np.float64, spec.dtype):
+            wrong = f"{merged.dtype} {merged.shape}"
+        if wrong:
             raise PluginError(
-                f"the strategy's function returned {type(merged).__name__} for tensor {spec.name}, "
-                "expected a NumPy array",
-                hint=_TELL,
-            )
-        if merged.shape != arrays[0].shape or merged.dtype not in (np.float64, spec.dtype):
-            raise PluginError(
-                f"the strategy's function returned {merged.dtype} {merged.shape} for tensor {spec.name}, "
+                f"the strategy's function returned {wrong} for tensor {spec.name}, "
                 f"expected float64 or {spec.dtype} {arrays[0].shape}",
                 hint=_TELL,
             )

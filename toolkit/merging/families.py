@@ -38,7 +38,7 @@ def best_family(models: Sequence[Ingredient]) -> Family:
         groups.setdefault(_kind(item), []).append(item)
     trained = [_trained(group, left_out) for group in groups.values()]
     families = [family for group in trained for family in _related(group, left_out)]
-    families.sort(key=_rank, reverse=True)
+    families.sort(key=lambda family: (len(family) > 1, _accuracy(family[0]), len(family)), reverse=True)
     why = "no related model with its architecture, classes and convention"
     told = {name for name, _ in left_out}
     left_out += [
@@ -50,7 +50,8 @@ def best_family(models: Sequence[Ingredient]) -> Family:
         return Family((), reason, tuple(sorted(left_out)))
     chosen, *others = several
     for head, *rest in others:
-        left_out.append((head.name, f"belongs to another family, with {_listed(rest)}"))
+        more = f" and {len(rest) - 1} more" if rest[1:] else ""
+        left_out.append((head.name, f"belongs to another family, with {rest[0].name}{more}"))
         left_out += [(item.name, f"belongs to the family of {head.name}") for item in rest]
     return Family(tuple(chosen), _reason(chosen, others), tuple(sorted(left_out)))
 
@@ -108,15 +109,6 @@ def _related(group: list[Ingredient], left_out: list[tuple[str, str]]) -> Iterat
         if len(part) > 1:
             left_out += [(pair.other, pair.sentence) for pair in apart.values() if len(group) == 1]
         yield part
-
-
-def _rank(family: Sequence[Ingredient]) -> tuple[bool, float, int]:
-    return len(family) > 1, _accuracy(family[0]), len(family)
-
-
-def _listed(items: Sequence[Ingredient]) -> str:
-    first = items[0].name
-    return first if len(items) == 1 else f"{first} and {len(items) - 1} more"
 
 
 def _accuracy(item: Ingredient) -> float:

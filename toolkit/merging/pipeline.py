@@ -36,12 +36,6 @@ class Outcome:
     plain_mean: Mapping[SplitName, Evaluation]
     notes: tuple[str, ...]
 
-    @property
-    def result(self) -> MergeResult:
-        """What the strategy made, its model finished by the later stages."""
-        assert self.state.result is not None  # the stage combine sets it
-        return self.state.result
-
 
 def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple[Problem, ...]]:
     """Check a merge before any work."""
@@ -73,7 +67,7 @@ class _Run:
         state = self._state
         if state.images.open is None:
             state = self._staged(state)
-            averaged = recalibrate.has_batch_statistics(state.model) and _result(state).unchanged is None
+            averaged = recalibrate.has_batch_statistics(state.model) and state.made.unchanged is None
             verdict = unmeasured(state.images.reason, statistics_averaged=averaged)
             return Outcome(state, {"validation": verdict}, {}, {}, {}, ())
         self._known = self._measure(state.ingredients, "validation")
@@ -93,7 +87,7 @@ class _Run:
         merged = {split: self._merged(state, split, known[split]) for split in splits}
         verdicts: dict[SplitName, Verdict] = {"validation": verdict}
         if state.recipe.test:
-            unchanged = _result(state).unchanged or ""
+            unchanged = state.made.unchanged or ""
             verdicts["test"] = judge(merged["test"], known["test"][best], best, "test", unchanged=unchanged)
         mean = _plain_mean(state.ingredients)
         same = weights_digest(state.model.tensors) == weights_digest(mean.tensors)
@@ -136,7 +130,7 @@ class _Run:
 
     def _judged(self, state: MergeState, best: str) -> tuple[MergeState, Verdict]:
         """The verdict on validation; with `or_best` perhaps on the best ingredient instead."""
-        opponent, result = self._known[best], _result(state)
+        opponent, result = self._known[best], state.made
         merged = self._merged(state, "validation", self._known)
         verdict = judge(merged, opponent, best, "validation", unchanged=result.unchanged or "")
         if not verdict.hurt or state.recipe.keep_worse:
@@ -170,7 +164,7 @@ class _Run:
         return found
 
     def _merged(self, state: MergeState, split: SplitName, known: Mapping[str, Evaluation]) -> Evaluation:
-        unchanged = _result(state).unchanged
+        unchanged = state.made.unchanged
         return self._evaluate(state.model, split) if unchanged is None else known[unchanged]
 
     def _evaluate(self, model: Model, split: SplitName) -> Evaluation:
@@ -186,11 +180,6 @@ class _Run:
             images = self._state.images.open(split)
             self._evaluations[key] = model, evaluate(network, images, self._convention)
         return self._evaluations[key][1]
-
-
-def _result(state: MergeState) -> MergeResult:
-    assert state.result is not None  # the stage combine sets it
-    return state.result
 
 
 def _plain_mean(ingredients: Sequence[Ingredient]) -> Model:

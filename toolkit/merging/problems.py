@@ -34,7 +34,8 @@ def refusal(problems: Sequence[Problem]) -> ToolkitError:
     hints = (part for problem in problems for part in problem.hint.split("; ") if part)
     hint = "; ".join(dict.fromkeys(hints))
     if len(problems) == 1:
-        return kind(_sentence(problems[0]), hint=hint)
+        model, text = problems[0].model, problems[0].text
+        return kind(text if text.startswith(model) else f"{model}: {text}", hint=hint)
     lines = [f"{len(problems)} problems keep these models from being merged:", *listing(problems)]
     return kind("\n".join(lines), hint=hint)
 
@@ -46,7 +47,7 @@ def listing(problems: Sequence[Problem]) -> list[str]:
         by_model.setdefault(problem.model, []).append(problem)
     lines: list[str] = []
     for model, own in by_model.items():
-        lines += _wrapped(model, "  ")
+        lines += _wrapped(model, "  ", "  ")
         for problem in own[:_SHOWN]:
             lines += _wrapped(problem.text.removeprefix(f"{model}: "), "    - ", "      ")
         if len(own) > _SHOWN:
@@ -54,13 +55,8 @@ def listing(problems: Sequence[Problem]) -> list[str]:
     return lines
 
 
-def _sentence(problem: Problem) -> str:
-    return problem.text if problem.text.startswith(problem.model) else f"{problem.model}: {problem.text}"
-
-
-def _wrapped(text: str, first: str, later: str | None = None) -> list[str]:
-    indent = first if later is None else later
-    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
+def _wrapped(text: str, first: str, later: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
 
 
 def _error_with(code: str) -> type[ToolkitError]:

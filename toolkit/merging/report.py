@@ -130,7 +130,7 @@ def make_report(
     outcome: Outcome, weights_digest: str, choices: Sequence[str], notes: Sequence[str], seconds: float
 ) -> MergeReport:
     """The report of a merge that was saved."""
-    state, result = outcome.state, outcome.result
+    state, result = outcome.state, outcome.state.made
     recipe = state.recipe
     ingredients = tuple(
         IngredientScores(
@@ -181,7 +181,7 @@ def _remarks(outcome: Outcome) -> list[str]:
         )
     if len({item.copy_of or item.name for item in outcome.state.ingredients}) == 1:
         remarks.append("all ingredients are copies of one model, and so is the result")
-    if outcome.result.steps and "test" not in outcome.verdicts:
+    if outcome.state.made.steps and "test" not in outcome.verdicts:
         remarks.append(
             "the merge was selected on these validation images, so its score is optimistic; use --test"
         )

@@ -71,6 +71,12 @@ class MergeState:
         return self.ingredients[0].model if self.result is None else self.result.model
 
     @property
+    def made(self) -> MergeResult:
+        """What the strategy made, its model finished by the later stages."""
+        assert self.result is not None  # the stage combine sets it
+        return self.result
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Characters by output index; empty if no card names them."""
         return next((item.model.card.classes for item in self.ingredients if item.model.card.classes), ())

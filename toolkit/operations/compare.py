@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import UsageError
 from toolkit.merging.relatedness import cosine_and_distance, products
-from toolkit.merging.stages.conform import conform
+from toolkit.merging.stages.conform import card_differences, conform
 from toolkit.model import Model
 from toolkit.model.correspondence import correspondence, differences
 from toolkit.operations.opening import open_model
@@ -60,7 +60,8 @@ def compare_models(
 
 
 def _compared(path: Path, model: Model, other_path: Path, other: Model) -> ComparedPair:
-    unlike = (*differences(model, other, path.name), *_cards_differ(model, other))
+    cards = card_differences(other.card, model.card, path.name)
+    unlike = (*differences(model, other, path.name), *cards)
     found = correspondence(model, other)
     tensors = other.tensors if found is None else conform(other, model, found).tensors
     same = weights_digest(model.tensors) == weights_digest(tensors)
@@ -68,14 +69,3 @@ def _compared(path: Path, model: Model, other_path: Path, other: Model) -> Compa
         return ComparedPair(path, other_path, same_topology=False, same_weights=same, differences=unlike)
     cosine, distance = cosine_and_distance(products([model.tensors, tensors]), 0, 1)
     return ComparedPair(path, other_path, True, same, unlike, cosine, distance)  # noqa: FBT003
-
-
-def _cards_differ(model: Model, other: Model) -> list[str]:
-    unlike = []
-    if model.card.classes and other.card.classes and model.card.classes != other.card.classes:
-        reordered = sorted(model.card.classes) == sorted(other.card.classes)
-        unlike.append("has the same classes in another order" if reordered else "has other classes")
-    ours, theirs = model.card.convention, other.card.convention
-    if ours is not None and theirs is not None and ours != theirs:
-        unlike.append(f"expects {theirs} input, {model.name} expects {ours}")
-    return unlike

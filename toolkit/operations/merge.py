@@ -188,13 +188,9 @@ def _plan(
     state, found = plan(dataclasses.replace(state, recipe=resolved), problems)
     notes += [f"{pair.sentence}: a mean of their weights is useless" for pair in state.unrelated]
     if request.plan and not found:
-        choices.append(recalibrate.skip(state) or _recalibrated(resolved))
+        number = f"{recalibrate.options_of(resolved).images:,} images of {resolved.dataset}'s fit split"
+        choices.append(recalibrate.skip(state) or f"batch statistics: recalibrated on {number}")
     return state, Merged("planned", resolved, found, tuple(choices), tuple(notes))
-
-
-def _recalibrated(recipe: Recipe) -> str:
-    images = recipe.stages["recalibrate"]["images"]
-    return f"batch statistics: recalibrated on {images:,} images of {recipe.dataset}'s fit split"
 
 
 def _recipe(
@@ -286,7 +282,7 @@ def _default_strategy(toolkit: Resources, *, with_images: bool) -> MergeStrategy
 
 
 def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
-    state, result = outcome.state, outcome.result
+    state, result = outcome.state, outcome.state.made
     model, write = state.model, model_format.write
     assert write is not None  # the plan refused a read-only format
     metrics: dict[str, float] = {}

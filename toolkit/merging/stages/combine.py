@@ -16,37 +16,26 @@ from toolkit.merging.state import MergeState
 def problems(state: MergeState) -> Iterator[Problem]:
     """Needs that are not met, and what the strategy itself refuses of conformed ingredients."""
     needs, count = state.strategy.needs_with(state.options), len(state.ingredients)
-    about = f"strategy {state.strategy.name}"
-    unmet = [need for need in (Need.EVALUATOR, Need.IMAGES) if need in needs and state.images.open is None]
-    unscored = [item.name for item in state.ingredients if item.validation_accuracy is None]
+    about, code = f"strategy {state.strategy.name}", PlanRefusedError.code
+    without_images = state.images.open is None
     found = [
         Problem(
             about,
             f"{about} needs {need.value}: {state.images.reason}",
             "name a data set with --dataset, or choose --strategy mean",
-            PlanRefusedError.code,
+            code,
         )
-        for need in unmet
+        for need in (Need.EVALUATOR, Need.IMAGES)
+        if need in needs and without_images
     ]
-    if Need.SCORES in needs and not unmet and state.images.open is None:
-        found += [
-            Problem(
-                name,
-                f"has no validation accuracy in its card, which {about} needs",
-                "name a data set with --dataset to measure it",
-                PlanRefusedError.code,
-            )
-            for name in unscored
-        ]
+    if Need.SCORES in needs and not found and without_images:
+        text = f"has no validation accuracy in its card, which {about} needs"
+        hint = "name a data set with --dataset to measure it"
+        unscored = [item.name for item in state.ingredients if item.validation_accuracy is None]
+        found += [Problem(name, text, hint, code) for name in unscored]
     if state.strategy.exactly not in (None, count):
-        found.append(
-            Problem(
-                about,
-                f"{about} merges exactly {state.strategy.exactly} models, {count} were given",
-                "name that many",
-                PlanRefusedError.code,
-            )
-        )
+        text = f"{about} merges exactly {state.strategy.exactly} models, {count} were given"
+        found.append(Problem(about, text, "name that many", code))
     yield from found
     if not found and state.reports:
         yield from _refusals(state)
@@ -58,11 +47,10 @@ def _refusals(state: MergeState) -> Iterator[Problem]:
     if needs and (state.images.open is not None or needs != {Need.SCORES}):
         return
     try:
-        result = run(state).result
+        result = run(state).made
     except ToolkitError as error:
         yield Problem.of(f"strategy {state.strategy.name}", error)
         return
-    assert result is not None  # `run` sets it
     mean_of_weights = isinstance(result.model.tensors, TensorwiseTensors)
     if state.images.open is None and mean_of_weights and not state.recipe.keep_worse:
         for pair in state.unrelated:

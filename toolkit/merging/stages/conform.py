@@ -16,7 +16,7 @@ from toolkit.declarations.merged_tensors import is_constant
 from toolkit.merging.ingredients import listed
 from toolkit.merging.problems import Problem
 from toolkit.merging.state import MergeState
-from toolkit.model import Model
+from toolkit.model import Card, Model
 from toolkit.model.correspondence import Correspondence, correspondence, differences, signature
 from toolkit.tensors import Tensors, weights_digest
 
@@ -65,7 +65,8 @@ def problems(state: MergeState) -> Iterator[Problem]:
                 continue
         else:
             yield from _unlike_tensors(item, reference, found)
-        yield from _unlike_cards(item, reference)
+        for text in card_differences(item.model.card, reference.model.card, reference.name):
+            yield Problem(item.name, text, "merge networks of the same classes and input format")
 
 
 def run(state: MergeState) -> MergeState:
@@ -146,16 +147,12 @@ def _unlike_tensors(item: Ingredient, reference: Ingredient, found: Corresponden
             )
 
 
-def _unlike_cards(item: Ingredient, reference: Ingredient) -> Iterator[Problem]:
-    ours, theirs = reference.model.card, item.model.card
+def card_differences(theirs: Card, ours: Card, first: str) -> Iterator[str]:
+    """What prevents a merge with the model ``first``, whose card is ``ours``."""
     if ours.classes and theirs.classes and ours.classes != theirs.classes:
-        yield Problem(item.name, _unlike_classes(theirs.classes, ours.classes, reference.name))
+        yield _unlike_classes(theirs.classes, ours.classes, first)
     if ours.convention is not None and theirs.convention not in (None, ours.convention):
-        yield Problem(
-            item.name,
-            f"expects {theirs.convention} input, {reference.name} expects {ours.convention}",
-            "merge networks of one input format",
-        )
+        yield f"expects {theirs.convention} input, {first} expects {ours.convention}"
 
 
 def _unlike_classes(theirs: Sequence[str], ours: Sequence[str], first: str) -> str:
