@@ -51,9 +51,6 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
 
     Returns:
         Images (n, 28, 28) uint8, upright; class indices (n,) int32.
-
-    Raises:
-        UnreadableInputError: The content is not as expected; names row and column.
     """
     np.empty(_REUSED_BY_GLIBC, np.uint8)
     collected = _CollectedRows(path, mapping)

@@ -28,12 +28,7 @@ def separator_of(line: bytes) -> bytes | None:
 
 
 def parse_odd_rows(text: bytes, separator: bytes | None = b",") -> Rows:
-    """Parse lines of 785 whole numbers, with quotes, blanks, decimal points or powers of ten.
-
-    Raises:
-        BadCellError: The first cell that is not a number from 0 to 255, or the end of the first
-            row of another length.
-    """
+    """Parse lines of 785 whole numbers, with quotes, blanks, decimal points or powers of ten."""
     import pandas as pd
 
     rows = [line.split(separator) for line in text.removesuffix(b"\n").split(b"\n")]

@@ -77,12 +77,7 @@ class Architecture:
 
 
 def architecture_of(description: Mapping[str, Any]) -> Architecture:
-    """Parse a configuration and run shapes through its network.
-
-    Raises:
-        UnreadableInputError: If it contradicts itself.
-        UnsupportedError: If it has more inputs than one, or none.
-    """
+    """Parse a configuration and run shapes through its network."""
     network = parse_network(description)
     inputs: dict[str, Inputs] = {}
 

@@ -53,12 +53,7 @@ def refuse_code(config: Any) -> None:
 
 
 def parse_network(description: Mapping[str, Any]) -> KerasNetwork:
-    """The network that a model's configuration, ``{"class_name", "config", …}``, describes.
-
-    Raises:
-        UnreadableInputError: If it contradicts itself.
-        UnsupportedError: If it is no Sequential or Functional model.
-    """
+    """The network that a model's configuration, ``{"class_name", "config", …}``, describes."""
     kind = description.get("class_name")
     if kind not in MODEL_CLASSES:
         raise UnsupportedError(

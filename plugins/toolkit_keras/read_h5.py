@@ -39,12 +39,7 @@ class _Entry:
 
 
 def read_h5(path: Path) -> Model:
-    """Read a whole model from an ``.h5`` or ``.hdf5`` file.
-
-    Raises:
-        UnreadableInputError: If it is not one, or damaged.
-        UnsupportedError: If it holds weights only, Python code, or a model of a custom class.
-    """
+    """Read a whole model from an ``.h5`` or ``.hdf5`` file."""
     with naming(path.name):
         source = FileBytes(path)
         require_hdf5(source)

@@ -34,12 +34,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Runtim
 
 
 def read_keras(path: Path) -> Model:
-    """Read a ``.keras`` archive.
-
-    Raises:
-        UnreadableInputError: If it is not one, or damaged.
-        UnsupportedError: If it holds Python code, or a model of a custom class.
-    """
+    """Read a ``.keras`` archive."""
     with naming(path.name):
         source = FileBytes(path)
         require_zip(source)

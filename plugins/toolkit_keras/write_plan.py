@@ -35,12 +35,7 @@ class PlannedLayer(Expected):
 
 
 def plan_of(model: Model) -> tuple[KerasNetwork, tuple[PlannedLayer, ...]]:
-    """Prepare a model for writing.
-
-    Raises:
-        UnsupportedError: If it is no Keras model, or has no equivalent in today's Keras.
-        UnreadableInputError: If its tensors do not fit its description.
-    """
+    """Prepare a model for writing."""
     name = model.name or "the model"
     if model.dialect != "keras":
         raise UnsupportedError(

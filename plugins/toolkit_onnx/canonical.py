@@ -31,10 +31,6 @@ def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
 
     Returns:
         The copy, and what was left out.
-
-    Raises:
-        UnsupportedError: If it has several inputs, no single output of scores, inputs that are not
-            float32 of a fixed size, or a batch size that cannot be made variable.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)

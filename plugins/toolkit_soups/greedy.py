@@ -16,9 +16,6 @@ def merge(request: MergeRequest) -> MergeResult:
 
     Ingredients of equal accuracy are tried in the order of the request. The paper's text keeps a
     candidate of equal score, its published code only a better one: the option ``tie`` decides.
-
-    Raises:
-        UsageError: If there are no images to score candidates on.
     """
     options: GreedyOptions = request.options
     names = [item.name for item in request.ingredients]

@@ -31,11 +31,7 @@ def soup(ingredients: Sequence[Ingredient], shares: tuple[float, ...]) -> MergeR
 
 
 def known_accuracy(item: Ingredient) -> float:
-    """The validation accuracy of an ingredient.
-
-    Raises:
-        UsageError: If it is unknown.
-    """
+    """The validation accuracy of an ingredient."""
     if item.validation_accuracy is None:
         raise UsageError(
             f"{item.name}: its validation accuracy is unknown", hint="name a data set with --dataset"

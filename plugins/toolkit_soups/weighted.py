@@ -14,11 +14,7 @@ _NEARLY_EQUAL = 0.98
 
 
 def merge(request: MergeRequest) -> MergeResult:
-    """Weight each ingredient by max(accuracy - floor, 0) ** power, or by the weights in the options.
-
-    Raises:
-        UsageError: If the weights do not fit the ingredients, or all of them are 0.
-    """
+    """Weight each ingredient by max(accuracy - floor, 0) ** power, or by the weights in the options."""
     options: WeightedOptions = request.options
     ingredients = request.ingredients
     if options.weights:

@@ -54,11 +54,6 @@ def fingerprint(source: DatasetSource, part: Part, loader: DatasetLoader, option
     64 KiB and 32 pieces of 4 KiB evenly between. For the files below a folder, and for more than
     100 files, it covers only names, sizes and times. It also covers the loader's own code, so that
     a corrected loader reads its files again.
-
-    Raises:
-        MissingInputError: A file is no longer there.
-        UnreadableInputError: A file cannot be read.
-        LimitReachedError: More than ``MAX_FILES`` files in a folder.
     """
     other = "test" if part == "train" else "train"
     files = {role: path for role, path in sorted(source.files.items()) if role.partition("-")[0] != other}

@@ -43,12 +43,7 @@ class DataLibrary:
         return _best_first(found.values())
 
     def find(self, name_or_path: str | Path | None) -> DatasetSource:
-        """Find a data set: ``byclass``, ``emnist-byclass``, a folder or a file of it; None for the best.
-
-        Raises:
-            MissingInputError: There is no such data set; lists all data sets.
-            UsageError: Several loaders have a data set of this name.
-        """
+        """Find a data set: ``byclass``, ``emnist-byclass``, a folder or a file of it; None for the best."""
         sources = self.sources()
         if name_or_path is None:
             if not sources or sources[0].rank < 0:
@@ -91,11 +86,6 @@ class DataLibrary:
             source: As ``find`` returned it, or what ``find`` takes.
             split: ``fit`` and ``validation`` divide the train file, ``test`` is the test file.
             options: An instance of the loader's options; its defaults if None.
-
-        Raises:
-            MissingInputError: There is no such data set, or it has no such part.
-            UnreadableInputError: A file is damaged.
-            UsageError: The options are not the loader's.
         """
         if not isinstance(source, DatasetSource):
             source = self.find(source)

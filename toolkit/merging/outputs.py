@@ -19,11 +19,7 @@ _GENERATOR = b'<meta name="generator" content="modelops-toolkit merge report">'
 
 
 def is_earlier_merge(path: Path) -> bool:
-    """Whether this toolkit wrote the file as a merge.
-
-    Raises:
-        DamagedFileError: If it was changed since it was written.
-    """
+    """Whether this toolkit wrote the file as a merge."""
     card = checked_card(path) if path.is_file() else None
     return card is not None and card.made_by == "merge"
 
@@ -47,10 +43,6 @@ class Outputs:
         """Refuse to replace anything that the user made.
 
         ``replaceable`` allows to replace an earlier merge, ``force`` everything but an ingredient.
-
-        Raises:
-            UsageError: Naming the file.
-            DamagedFileError: If the model that would be replaced was changed since it was written.
         """
         if any(path.resolve() == self.model.resolve() for path in ingredients):
             raise UsageError(

@@ -41,11 +41,7 @@ def write_properties(model: onnx.ModelProto, card: Card) -> None:
 
 
 def read_card(model: onnx.ModelProto, where: str) -> Card:
-    """The card in a file; without one, the classes that it names, if any.
-
-    Raises:
-        UnreadableInputError: If it holds a card that cannot be read.
-    """
+    """The card in a file; without one, the classes that it names, if any."""
     found = {entry.key: entry.value for entry in model.metadata_props}
     if CARD in found:
         return parse_card(found[CARD], where)

@@ -76,9 +76,6 @@ def prove(
 
     Returns:
         Facts: nodes, bytes, numbers of images, the largest differences.
-
-    Raises:
-        ProofError: If anything differs.
     """
     proto = _check_form(content, model)
     exported = _exported(content, proto, model)

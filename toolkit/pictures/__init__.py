@@ -22,12 +22,6 @@ def prepare_picture(
 
     Returns:
         (28, 28) uint8, upright, light ink, its brightest pixel 255.
-
-    Raises:
-        MissingInputError: No such file.
-        LimitReachedError: Too large, or too slow to decode.
-        UnsupportedError: A picture that is neither PNG nor JPEG.
-        UnreadableInputError: Not a picture, a damaged one, or one without ink.
     """
     # Pillow and OpenCV take a quarter of a second to load; only pictures need them.
     from toolkit.pictures.fit import fit_ink
