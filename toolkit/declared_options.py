@@ -1,108 +1,35 @@
-"""How options are declared, and what each field of a declaration may hold."""
+"""How options are declared, and the msgspec type and the JSON schema of a declaration."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import functools
-import math
+import operator
 import re
-import sys
 import typing
+from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, field
+from enum import Enum
 from pathlib import Path, PurePath
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, Union
+from typing import Annotated, Any, Literal, Union
 
-from toolkit.errors import ConfigurationError, UsageError
+from toolkit.errors import ConfigurationError
 from toolkit.vocabulary import Convention
 
+# msgspec is imported where it is used: it takes 20 ms, and `toolkit --help` imports this module.
+
 _METADATA = "toolkit.option"
-_LONGEST_SHOWN = 100
-_LEAVES: dict[Any, tuple[str, dict[str, Any]]] = {
-    int: ("whole number", {"type": "integer"}),
-    float: ("number", {"type": "number"}),
-    str: ("text", {"type": "string"}),
-    bool: ("true or false", {"type": "boolean"}),
-    Path: ("path", {"type": "string", "format": "path"}),
-    Convention: ("convention", {"format": "convention", "anyOf": [{"type": "string"}, {"type": "object"}]}),
-    Any: ("text", {}),
-}
-"""The types of single values, in words and in a JSON schema."""
+_IN_ORDER = "x-in-order"
 
 
-@dataclass(frozen=True)
-class OptionType:
-    """What a field may hold.
+class ConventionText(ABC):  # noqa: B024 - what msgspec takes a Convention for
+    """A convention, written as text or as a table."""
 
-    Attributes:
-        type: A type of ``_LEAVES``, or ``tuple`` or ``dict``.
-        part: Of the parts of a tuple or a mapping.
-        table: The dataclass that is written as a table.
-        other: A mapping that may be given instead.
-        default: As a JSON value.
-    """
 
-    type: Any = Any
-    part: OptionType | None = None
-    table: Any = None
-    other: OptionType | None = None
-    nullable: bool = False
-    choices: tuple[Any, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    help: str = ""
-    required: bool = False
-    default: Any = None
-
-    def words(self, plural: str = "", *, sentence: bool = False) -> str:
-        """The type in words; in a sentence, with its article and its range."""
-        if self.choices:
-            words = "one of " + ", ".join(map(str, self.choices)) + (", several" if plural else "")
-        elif self.type is tuple and self.part is not None:
-            words = self.part.words("s")
-            words += " separated by commas" if words.endswith("several") else ", separated by commas"
-        elif self.type is dict:
-            words = "a table" if sentence else "table"
-        else:
-            words = _LEAVES[self.type][0]
-            if words not in ("text", "true or false"):
-                words = f"a {words}" if sentence else f"{words}{plural}"
-            if sentence and self.range:
-                words += f" {self.range}" if self.range.startswith("from") else f" of {self.range}"
-        return f"{words}, or none" if self.nullable else words
-
-    @property
-    def range(self) -> str:
-        """The range in words; empty without one."""
-        low, high = (
-            "" if limit is None else f"{limit:,.0f}" if float(limit).is_integer() else f"{limit:g}"
-            for limit in (self.minimum, self.maximum)
-        )
-        if low and high:
-            return f"from {low} to {high}"
-        return f"{low} or above" if low else f"{high} or below" if high else ""
-
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema."""
-        others = [self.other.schema()] if self.other else []
-        if self.nullable or others:
-            single = dataclasses.replace(self, nullable=False, other=None)
-            return {"anyOf": [single.schema(), *others, *([{"type": "null"}] if self.nullable else [])]}
-        if self.choices:
-            return {"enum": list(self.choices)}
-        if self.type is dict:
-            return (
-                table_schema(self.table)
-                if self.part is None
-                else {"type": "object", "additionalProperties": self.part.schema()}
-            )
-        if self.part is not None:
-            return {"type": "array", "items": self.part.schema()}
-        limits = {"minimum": self.minimum, "maximum": self.maximum}
-        return _LEAVES[self.type][1] | {key: limit for key, limit in limits.items() if limit is not None}
+ConventionText.register(Convention)
 
 
 def option(
@@ -122,15 +49,30 @@ def option(
         maximum: Highest allowed value, for numbers.
         choices: The allowed values; a ``Literal`` annotation says the same.
     """
-    rules = OptionType(help=help, choices=tuple(choices), minimum=minimum, maximum=maximum)
-    metadata = {_METADATA: rules}
+    limits = {key: value for key, value in (("ge", minimum), ("le", maximum)) if value is not None}
+    metadata = {_METADATA: (help, tuple(choices), limits)}
     if isinstance(default, dict | list):
-        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
-def _types_of(options_type: Any) -> dict[str, OptionType]:
-    """The type of each field of a dataclass."""
+def as_json(value: Any) -> Any:
+    """A value of an options dataclass as a JSON value."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Convention):
+        return {item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [as_json(part) for part in value]
+    if isinstance(value, Mapping):
+        return {str(key): as_json(part) for key, part in value.items()}
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Convention) else value
+
+
+def _struct_of(options_type: Any) -> Any:
+    """The msgspec struct that validates a dataclass: the same fields with their rules, no other key."""
+    import msgspec
+
     if not (isinstance(options_type, type) and dataclasses.is_dataclass(options_type)):
         raise ConfigurationError(f"options are declared by a dataclass, received {options_type!r}")
     name = options_type.__name__
@@ -142,24 +84,21 @@ def _types_of(options_type: Any) -> dict[str, OptionType]:
             hint="import the names outside TYPE_CHECKING, or write plain types",
         ) from error
     documented = _documented(options_type.__doc__ or "")
-    found = {}
+    fields: list[Any] = []
     for item in dataclasses.fields(options_type):
-        where = f"{name}.{item.name}"
         if not item.init:
-            raise ConfigurationError(f"{where} cannot be set: init is False")
-        rules = item.metadata.get(_METADATA, OptionType(help=documented.get(item.name, "")))
+            raise ConfigurationError(f"{name}.{item.name} cannot be set: init is False")
+        text, choices, limits = item.metadata.get(_METADATA, (documented.get(item.name), (), {}))
+        kind = _validated(annotations[item.name], choices, limits, f"{name}.{item.name}")
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        required = default is MISSING
-        found[item.name] = dataclasses.replace(
-            _type_of(annotations[item.name], rules, where),
-            help=rules.help,
-            required=required,
-            default=None if required else as_json(default),
-        )
-    return found
-
-
-types_of: Callable[[Any], dict[str, OptionType]] = functools.cache(_types_of)
+        if default is MISSING:
+            fields.append((item.name, Annotated[kind, msgspec.Meta(description=text)]))
+        else:
+            meta = msgspec.Meta(description=text, extra_json_schema={"default": as_json(default)})
+            fields.append((item.name, Annotated[kind | msgspec.UnsetType, meta], msgspec.UNSET))
+    struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
+    struct.__original__ = options_type
+    return struct
 
 
 def _documented(docstring: str) -> dict[str, str]:
@@ -169,139 +108,111 @@ def _documented(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.replace("``", "").split()) for name, text in found}
 
 
-def _type_of(annotation: Any, rules: OptionType, where: str) -> OptionType:
-    """The type of an annotation with the rules of its field."""
+def _validated(annotation: Any, choices: Sequence[Any], limits: Mapping[str, float], where: str) -> Any:
+    """An annotation with the rules of its field, as msgspec reads them."""
+    import msgspec
+
+    def inner(part: Any) -> Any:
+        return _validated(part, choices, limits, where)
+
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
-    choices = parts if origin is Literal else rules.choices
+    if annotation in (NoneType, Any):
+        return annotation
+    if annotation is Convention:
+        return ConventionText
+    if dataclasses.is_dataclass(annotation):
+        return struct_of(annotation)
     if origin in (Union, UnionType):
-        first, *others = [_type_of(part, rules, where) for part in parts if part is not NoneType]
-        if not others or [other.type for other in others] == [dict]:
-            return dataclasses.replace(first, nullable=NoneType in parts, other=others[0] if others else None)
-    elif origin is tuple and parts[1:] == (Ellipsis,):
-        return OptionType(tuple, _type_of(parts[0], rules, where))
-    elif origin in (dict, Mapping) and parts[0] is str:
-        return OptionType(dict, _type_of(parts[1], rules, where))
-    elif annotation is Convention:
-        return OptionType(Convention, table=Convention)
-    elif dataclasses.is_dataclass(annotation):
-        return OptionType(dict, table=annotation)
-    elif choices and {type(choice) for choice in choices} in ({int}, {str}):
-        return dataclasses.replace(rules, type=type(choices[0]), choices=choices)
-    elif annotation in _LEAVES and not choices:
-        if (rules.minimum, rules.maximum) != (None, None) and annotation not in (int, float):
-            raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
-        return dataclasses.replace(rules, type=annotation)
-    named = getattr(annotation, "__name__", annotation)
+        return functools.reduce(operator.or_, map(inner, parts))
+    if origin is tuple and parts[1:] == (Ellipsis,):
+        return tuple[inner(parts[0]), ...]  # type: ignore[misc]
+    if origin in (dict, Mapping):
+        return dict[parts[0], inner(parts[1])]  # type: ignore[misc,valid-type]
+    if origin is Literal or choices:
+        values = parts or tuple(choices)
+        # msgspec sorts the values; people read them in the order of the declaration.
+        return Annotated[Literal[values], msgspec.Meta(extra_json_schema={_IN_ORDER: list(values)})]
+    if limits and annotation not in (int, float):
+        raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
+    if limits:
+        return Annotated[
+            annotation, msgspec.Meta(**{key: annotation(value) for key, value in limits.items()})
+        ]
+    if annotation in (int, float, str, bool, Path):
+        return annotation
     raise ConfigurationError(
-        f"{where} has the type {named}{' and choices' if choices else ''}, which options cannot have",
-        hint="int, float, str, bool, Path, Convention, Literal and choices of texts or whole numbers, "
-        "dataclasses, tuple[X, ...], Mapping[str, X] and X | None are supported",
+        f"{where} has the type {getattr(annotation, '__name__', annotation)}, which options cannot have",
+        hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
+        "Mapping[str, X] and X | None are supported",
     )
 
 
-def table_schema(options_type: Any) -> dict[str, Any]:
-    """The JSON schema of a dataclass."""
-    properties = {}
-    for name, kind in types_of(options_type).items():
-        default = {} if kind.required else {"default": kind.default}
-        properties[name] = {"description": kind.help, **default, **kind.schema()}
-    return {
-        "title": options_type.__name__,
-        "type": "object",
-        "properties": properties,
-        "required": [name for name, kind in types_of(options_type).items() if kind.required],
-        "additionalProperties": False,
-    }
+def _schema_of(options_type: Any) -> dict[str, Any]:
+    """The JSON schema of a dataclass, in one piece; do not change it."""
+    import msgspec
+
+    def custom(kind: type) -> dict[str, Any]:
+        if kind is Path:
+            return {"type": "string", "format": "path"}
+        return {"format": "convention", "anyOf": [{"type": "string"}, {"type": "object"}]}
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inlined(part) for part in node]
+        if not isinstance(node, dict):
+            return node
+        node = dict(node)
+        if "$ref" in node:
+            node = {**definitions[node.pop("$ref").rpartition("/")[2]], **node}
+        if _IN_ORDER in node:
+            node["enum"] = node.pop(_IN_ORDER)
+        return {key: value if key == "default" else inlined(value) for key, value in node.items()}
+
+    try:
+        whole = msgspec.json.schema(struct_of(options_type), schema_hook=custom)
+    except TypeError as error:
+        raise ConfigurationError(f"{options_type.__name__}: {error}") from error
+    definitions = whole.pop("$defs")
+    return typing.cast("dict[str, Any]", inlined(whole))
 
 
-class Place(NamedTuple):
-    """Where a value is, for errors, and the help of its field."""
-
-    owner: str
-    path: str = ""
-    help: str = ""
-
-    def below(self, step: str, text: str = "") -> Place:
-        """The place of a part."""
-        return Place(self.owner, f"{self.path}{step}".lstrip("."), text or self.help)
+struct_of: Callable[[Any], Any] = functools.cache(_struct_of)
+schema_of: Callable[[Any], dict[str, Any]] = functools.cache(_schema_of)
 
 
-def converted(value: Any, kind: OptionType, place: Place) -> Any:
-    """A JSON value, or one that is ready, as the value of a field."""
-    if kind.other is not None and isinstance(value, Mapping):
-        kind = kind.other
-    if (value is None and kind.nullable) or (kind.table and isinstance(value, kind.table)):
-        return value
-    if isinstance(value, str) and kind.type is Convention:
-        return Convention.parse(value)
-    if isinstance(value, str | Path) and kind.type is Path:
-        return Path(value)
-    if isinstance(value, Mapping) and kind.table:
-        return _filled(kind.table, value, place)
-    part_of = kind.part or kind
-    if isinstance(value, Mapping) and kind.type in (dict, Any):
-        return {key: converted(part, part_of, place.below(f".{key}")) for key, part in value.items()}
-    if isinstance(value, list | tuple) and kind.type in (tuple, Any):
-        parts = [converted(part, part_of, place.below(f"[{index}]")) for index, part in enumerate(value)]
-        return type(value)(parts) if kind.type is Any else tuple(parts)
-    return _single(value, kind, place)
+def without_null(node: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """A schema without null, and whether null is allowed."""
+    others = [part for part in node.get("anyOf", ()) if part != {"type": "null"}]
+    return ({**node, "anyOf": (), **others[0]}, True) if len(others) == 1 else (node, False)
 
 
-def _single(value: Any, kind: OptionType, place: Place) -> Any:
-    # JSON has one kind of number, and writers may give a whole one a point.
-    given = value
-    if isinstance(value, float) and kind.type is int and value.is_integer():
-        value = int(value)
-    elif type(value) is int and kind.type is float and abs(value) <= sys.float_info.max:
-        value = float(value)
-    fits = kind.type is Any or (
-        isinstance(value, kind.type) and isinstance(value, bool) == (kind.type is bool)
+def type_words(declared: Mapping[str, Any], plural: str = "", *, sentence: bool = False) -> str:
+    """The type of a schema in words; in a sentence, with its article and its range."""
+    node, nullable = without_null(declared)
+    kind = node.get("type", "")
+    if "enum" in node:
+        words = "one of " + ", ".join(map(str, node["enum"])) + (", several" if plural else "")
+    elif kind == "array":
+        words = type_words(node["items"], "s")
+        words += " separated by commas" if words.endswith("several") else ", separated by commas"
+    elif kind in ("object", "boolean"):
+        words = "table" if kind == "object" else "true or false"
+    else:
+        words = node.get("format") or {"integer": "whole number", "number": "number"}.get(kind, "text")
+        if words != "text":
+            words = f"a {words}" if sentence else f"{words}{plural}"
+        allowed = range_words(node) if sentence else ""
+        if allowed:
+            words += f" {allowed}" if allowed.startswith("from") else f" of {allowed}"
+    return f"{words}, or none" if nullable else words
+
+
+def range_words(node: Mapping[str, Any]) -> str:
+    """The range of a schema in words; empty without one."""
+    low, high = (
+        "" if limit is None else f"{limit:,.0f}" if float(limit).is_integer() else f"{limit:g}"
+        for limit in (node.get("minimum"), node.get("maximum"))
     )
-    allowed = kind.range if fits else ""
-    if fits and isinstance(value, int | float):
-        low = -math.inf if kind.minimum is None else kind.minimum
-        high = math.inf if kind.maximum is None else kind.maximum
-        fits = low <= value <= high and abs(value) != math.inf
-    if fits and (not kind.choices or value in kind.choices):
-        return value
-    shown = repr(given)
-    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
-    allowed = allowed or ("a finite number" if kind.type is Any else kind.words(sentence=True))
-    raise UsageError(
-        f"{place.path or place.owner} must be {allowed}, received {shown}",
-        hint=f"{place.owner}: {place.help}".rstrip(": "),
-    )
-
-
-def _filled(options_type: Any, mapping: Mapping[str, Any], place: Place) -> Any:
-    """An instance of a dataclass; what is not given has its default."""
-    types = types_of(options_type)
-    for key in map(str, mapping):
-        if key not in types:
-            near = difflib.get_close_matches(key, types, n=1)
-            hint = f"its options are {', '.join(types)}" if types else "it has no options"
-            raise UsageError(
-                f"{place.owner} has no option {place.below(f'.{key}').path!r}",
-                hint=f"{hint}; did you mean {near[0]}?" if near else hint,
-            )
-    for name, kind in types.items():
-        if kind.required and name not in mapping:
-            raise UsageError(f"{place.owner} needs {place.below(f'.{name}').path}", hint=kind.help)
-    values = {
-        name: converted(value, types[name], place.below(f".{name}", types[name].help))
-        for name, value in mapping.items()
-    }
-    return options_type(**values)
-
-
-def as_json(value: Any) -> Any:
-    """A value of an options dataclass as a JSON value."""
-    if isinstance(value, Convention):
-        return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [as_json(part) for part in value]
-    if isinstance(value, Mapping):
-        return {str(key): as_json(part) for key, part in value.items()}
-    return value.as_posix() if isinstance(value, PurePath) else value
+    if low and high:
+        return f"from {low} to {high}"
+    return f"{low} or above" if low else f"{high} or below" if high else ""

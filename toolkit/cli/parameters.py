@@ -127,9 +127,10 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
         *names: Fields; ``options`` adds ``-o KEY=VALUE``, ``convention`` adds ``--convention``.
         **types: Fields with a Click type of their own, such as :data:`DATASET`.
     """
-    from toolkit.options import describe_fields
+    from toolkit.options import describe_fields, json_schema
 
     described = {field.name: field for field in describe_fields(request_type)}
+    required = json_schema(request_type)["required"]
     by_model = "conventions" in described
     common = {
         "options": {
@@ -152,7 +153,7 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
             settings = _settings(field, types.get(name)) | more
             settings["help"] = f"{sentence} {more.get('help', '')}".strip()
             flags = ["-o", "--option", name] if name == "options" else [f"--{name.replace('_', '-')}"]
-            function = click.option(*flags, required=field.required, **settings)(function)
+            function = click.option(*flags, required=name in required, **settings)(function)
         return function
 
     return decorate
