@@ -151,7 +151,7 @@ def test_recalibrated_statistics_are_those_of_the_calibration_images(
     count = len(toolkit.data.open("quarters", "fit"))
     assert recalibrated(outcome.report).figures["images"] == count
     assert recalibrated(outcome.report).sentence == (
-        f"batch statistics are recalibrated on all {count:,} unlabelled images of quarters's fit split"
+        f"batch statistics are recalibrated on all {count:,} unlabelled images of the fit split of quarters"
     )
     assert open_model(toolkit, outcome.path).card.settings["recalibrated_on"] == count
     merged = open_model(toolkit, outcome.path)

@@ -188,7 +188,7 @@ def _plan(
     state, found = plan(dataclasses.replace(state, recipe=resolved), problems)
     notes += [f"{pair.sentence}: a mean of their weights is useless" for pair in state.unrelated]
     if request.plan and not found:
-        number = f"{recalibrate.options_of(resolved).images:,} images of {resolved.dataset}'s fit split"
+        number = f"{recalibrate.options_of(resolved).images:,} images of the fit split of {resolved.dataset}"
         choices.append(recalibrate.skip(state) or f"batch statistics: recalibrated on {number}")
     return state, Merged("planned", resolved, found, tuple(choices), tuple(notes))
 

@@ -114,7 +114,7 @@ def run(state: MergeState) -> MergeState:
     every = "all " if len(images) < options.images else ""
     return state.after(
         "recalibrate",
-        f"batch statistics are recalibrated on {every}{number} of {name}'s fit split",
+        f"batch statistics are recalibrated on {every}{number} of the fit split of {name}",
         model,
         images=len(images),
         dataset=name,
