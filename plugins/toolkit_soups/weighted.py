@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from toolkit.errors import UsageError
 from toolkit.types import Ingredient, MergeRequest, MergeResult
+from toolkit.vocabulary import percent
 from toolkit_soups.mean import known_accuracy, soup
 from toolkit_soups.options import WeightedOptions
 
@@ -24,7 +25,7 @@ def merge(request: MergeRequest) -> MergeResult:
         floor = 1.0 / ingredients[0].model.classes if options.floor is None else options.floor
         raw = _from_accuracies(ingredients, floor, options.power)
         notes = [
-            f"{item.name} is not above the floor of {100 * floor:.2f} %: weight 0"
+            f"{item.name} is not above the floor of {percent(floor)}: weight 0"
             for item, weight in zip(ingredients, raw, strict=True)
             if weight == 0.0
         ]
@@ -56,7 +57,7 @@ def _from_accuracies(ingredients: Sequence[Ingredient], floor: float, power: flo
     best = max(above)
     if best == 0.0:
         raise UsageError(
-            f"no ingredient's validation accuracy is above the floor of {100 * floor:.2f} %",
+            f"no ingredient's validation accuracy is above the floor of {percent(floor)}",
             hint="lower -o floor, or use other models",
         )
     # Relative to the best: a large power of a small number underflows.

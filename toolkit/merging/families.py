@@ -12,6 +12,7 @@ from toolkit.merging.relatedness import unrelated
 from toolkit.merging.stages.conform import conform
 from toolkit.model.correspondence import correspondence, signature
 from toolkit.tensors import TensorRole
+from toolkit.vocabulary import percent
 
 _UNTRAINED = 0.5
 
@@ -90,7 +91,7 @@ def _trained(group: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> li
         if item.validation_accuracy is None:
             left_out.append((item.name, "no validation accuracy in its card"))
         elif item.validation_accuracy < least:
-            left_out.append((item.name, f"its accuracy is only {100 * item.validation_accuracy:.2f} %"))
+            left_out.append((item.name, f"its accuracy is only {percent(item.validation_accuracy)}"))
     return [item for item in known if _accuracy(item) >= least]
 
 
@@ -119,7 +120,7 @@ def _reason(chosen: Sequence[Ingredient], others: Sequence[Sequence[Ingredient]]
     count = f"{len(chosen)} related models share architecture, classes and convention"
     if chosen[0].validation_accuracy is None:
         return f"{count}; no card has an accuracy"
-    best = f"{chosen[0].name} with {100 * chosen[0].validation_accuracy:.2f} % on validation"
+    best = f"{chosen[0].name} with {percent(chosen[0].validation_accuracy)} on validation"
     if others:
         rest = "another family" if len(others) == 1 else f"{len(others)} other families"
         return f"{count}; the best, {best}, is ahead of {rest}"

@@ -16,7 +16,7 @@ from toolkit.merging.state import MergeState, StageReport
 from toolkit.merging.verdict import Verdict, best_of, judge, unmeasured
 from toolkit.model import Model
 from toolkit.tensors import weighted_mean, weights_digest
-from toolkit.vocabulary import Convention, Orientation, SplitName
+from toolkit.vocabulary import Convention, Orientation, SplitName, percent
 
 if TYPE_CHECKING:
     from toolkit.engine import Evaluation
@@ -123,7 +123,7 @@ class _Run:
                 return self._known[own].accuracy
             candidate = self._recalibrated(dataclasses.replace(state, result=MergeResult(model)))
             accuracy = self._evaluate(candidate.model, "validation").accuracy
-            state.progress.note(f"candidate: {100 * accuracy:.2f} % on validation")
+            state.progress.note(f"candidate: {percent(accuracy)} on validation")
             return accuracy
 
         return score
@@ -159,7 +159,7 @@ class _Run:
         progress.begin(f"scoring on {split}", len(ingredients), "models")
         for number, item in enumerate(ingredients, start=1):
             found[item.name] = self._evaluate(item.model, split)
-            progress.advance(number, f"{item.name} {100 * found[item.name].accuracy:.2f} %")
+            progress.advance(number, f"{item.name} {percent(found[item.name].accuracy)}")
         progress.end()
         return found
 
@@ -195,7 +195,7 @@ def _remarks(state: MergeState, known: Mapping[str, Evaluation], used: Conventio
     for item in state.ingredients:
         accuracy, recorded = known[item.name].accuracy, item.model.card.validation_accuracy
         if recorded is not None and abs(accuracy - recorded) > _FAR_FROM_CARD:
-            yield f"{item.name} scores {100 * accuracy:.2f} % here, {100 * recorded:.2f} % in its card"
+            yield f"{item.name} scores {percent(accuracy)} here, {percent(recorded)} in its card"
         if accuracy <= chance + min(chance, _NEAR_CHANCE):
             yield (
                 f"{item.name} is no better than chance: it is untrained, or its input format is not {used}; "

@@ -16,7 +16,7 @@ from toolkit.merging.pipeline import Outcome
 from toolkit.merging.state import StageReport
 from toolkit.merging.verdict import Verdict
 from toolkit.version import __version__
-from toolkit.vocabulary import Convention, SplitName
+from toolkit.vocabulary import Convention, SplitName, percent
 
 if TYPE_CHECKING:
     from toolkit.engine import Evaluation
@@ -176,7 +176,7 @@ def _remarks(outcome: Outcome) -> list[str]:
     plain, merged = outcome.plain_mean.get("validation"), outcome.merged.get("validation")
     if plain and merged and plain.accuracy > merged.accuracy:
         remarks.append(
-            f"the plain mean, not recalibrated, scores higher: {100 * plain.accuracy:.2f} % "
+            f"the plain mean, not recalibrated, scores higher: {percent(plain.accuracy)} "
             "(--strategy mean --recalibrate off)"
         )
     if len({item.copy_of or item.name for item in outcome.state.ingredients}) == 1:
