@@ -24,7 +24,7 @@ _WITH_CASE = re.compile(r"(upper|lower)_(.)|(.)_(upper|lower)")
 
 
 def class_of(name: str) -> str | None:
-    """The character that a folder's name stands for; None if it is not the name of a class.
+    """The character that a folder's name means; None if it is not the name of a class.
 
     ``A``, ``upper_A``, ``A_upper`` and ``U+0041`` are A. The longer names are for characters that a
     file system cannot distinguish or does not allow.

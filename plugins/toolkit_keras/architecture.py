@@ -11,7 +11,7 @@ from toolkit.tensors import TensorRole
 from toolkit_keras import kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape
 from toolkit_keras.configuration import parse_network
 from toolkit_keras.file_errors import damaged_config
-from toolkit_keras.keras_network import Call, KerasNetwork, LayerNode, evaluate, leaves
+from toolkit_keras.keras_network import KerasNetwork, LayerCall, LayerNode, evaluate, leaves
 from toolkit_keras.layer_config import is_keras
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight
 
@@ -59,7 +59,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
+class KerasArchitecture:
     """What is known of a model before any tensor is read.
 
     Attributes:
@@ -76,12 +76,12 @@ class Architecture:
     output_shape: tuple[int, ...]
 
 
-def architecture_of(description: Mapping[str, Any]) -> Architecture:
+def architecture_of(description: Mapping[str, Any]) -> KerasArchitecture:
     """Parse a configuration and run shapes through its network."""
     network = parse_network(description)
     inputs: dict[str, Inputs] = {}
 
-    def apply(layer: LayerNode, call: Call, shapes: Inputs) -> MaybeShape:
+    def apply(layer: LayerNode, call: LayerCall, shapes: Inputs) -> MaybeShape:
         inputs.setdefault(layer.name, shapes)
         kind = kind_of(layer)
         if kind is None:
@@ -98,7 +98,9 @@ def architecture_of(description: Mapping[str, Any]) -> Architecture:
     start: tuple[MaybeShape, ...] = (None,) * len(network.inputs)
     output = evaluate(network, start, apply)[0]
     expected = tuple(Expected(layer, _weights(layer, inputs.get(layer.name))) for layer in leaves(network))
-    return Architecture(description, network, expected, _known(_input_shape(network, inputs)), _known(output))
+    return KerasArchitecture(
+        description, network, expected, _known(_input_shape(network, inputs)), _known(output)
+    )
 
 
 def _weights(layer: LayerNode, inputs: Inputs | None) -> tuple[Weight, ...] | None:

@@ -15,7 +15,7 @@ from toolkit.errors import UnreadableInputError
 from toolkit.graph import Graph
 from toolkit.model import Card, Layer, Model, parse_card
 from toolkit.tensors import TensorRole, Tensors, TensorSpec
-from toolkit_keras.architecture import Architecture
+from toolkit_keras.architecture import KerasArchitecture
 from toolkit_keras.byte_source import ByteSource
 from toolkit_keras.file_errors import named, naming
 from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
@@ -59,7 +59,7 @@ class StoredTensors(Tensors):
 def build_model(
     path: Path,
     source: ByteSource,
-    architecture: Architecture,
+    architecture: KerasArchitecture,
     placed: Mapping[str, Iterable[Placed]],
     card: str | bytes | None,
     dropped: list[str],

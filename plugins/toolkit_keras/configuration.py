@@ -10,7 +10,7 @@ from typing import Any
 
 from toolkit.errors import LimitReachedError, UnsupportedError
 from toolkit_keras.file_errors import damaged_config
-from toolkit_keras.keras_network import Call, KerasNetwork, LayerNode, LayerOutput
+from toolkit_keras.keras_network import KerasNetwork, LayerCall, LayerNode, LayerOutput
 from toolkit_keras.layer_config import LayerConfig, is_keras
 
 MODEL_CLASSES = ("Sequential", "Functional", "Model")
@@ -103,7 +103,9 @@ def _network(
 
     if legacy:
         layers = [
-            replace(layer, calls=tuple(Call(from_zero(call.sources), call.options) for call in layer.calls))
+            replace(
+                layer, calls=tuple(LayerCall(from_zero(call.sources), call.options) for call in layer.calls)
+            )
             for layer in layers
         ]
     inputs = tuple(_sources(config.get("input_layers"), name))
@@ -122,7 +124,7 @@ def _sequential(name: str, layers: list[LayerNode]) -> KerasNetwork:
     first = previous = LayerOutput(layers[0].path[-1] if start else "")
     chained = layers[:start]
     for layer in layers[start:]:
-        chained.append(replace(layer, calls=(Call((previous,)),)))
+        chained.append(replace(layer, calls=(LayerCall((previous,)),)))
         previous = LayerOutput(layer.path[-1])
     return KerasNetwork(name, sequential=True, layers=tuple(chained), inputs=(first,), outputs=(previous,))
 
@@ -158,7 +160,7 @@ def _layer(
     return LayerNode(path, kind, module, settings, calls, network, trainable, repeated)
 
 
-def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
+def _calls(nodes: Any, layer: str) -> tuple[LayerCall, ...]:
     if nodes is None:
         return ()
     if not isinstance(nodes, list) or len(nodes) > MAX_LAYERS:
@@ -173,7 +175,7 @@ def _calls(nodes: Any, layer: str) -> tuple[Call, ...]:
     )
 
 
-def _today_call(node: Mapping[str, Any], layer: str) -> Call:
+def _today_call(node: Mapping[str, Any], layer: str) -> LayerCall:
     """Keras 3: arguments as they were given, tensors as objects with their history."""
     sources: list[LayerOutput] = []
     options: dict[str, Any] = {}
@@ -189,7 +191,7 @@ def _today_call(node: Mapping[str, Any], layer: str) -> Call:
             options[key] = value if not isinstance(value, dict | list) else "given"
     if options.get("training") is False:  # as at inference
         del options["training"]
-    return Call(tuple(sources), options)
+    return LayerCall(tuple(sources), options)
 
 
 def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
@@ -208,7 +210,7 @@ def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
     return [value]
 
 
-def _legacy_call(node: list[Any], layer: str) -> Call:
+def _legacy_call(node: list[Any], layer: str) -> LayerCall:
     """Keras 2: a list of ``[layer, call, output, options]``, or one of them alone under a TFOpLambda."""
     if isinstance(node[0], str):
         node = [node]
@@ -222,7 +224,7 @@ def _legacy_call(node: list[Any], layer: str) -> Call:
             options |= {key: value for key, value in entry[3].items() if value is not None}
     if options.get("training") is False:  # as at inference
         del options["training"]
-    return Call(tuple(sources), options)
+    return LayerCall(tuple(sources), options)
 
 
 def _sources(value: Any, model: str) -> Iterable[LayerOutput]:

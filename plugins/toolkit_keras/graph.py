@@ -9,9 +9,9 @@ from dataclasses import replace
 from toolkit.errors import LimitReachedError, ToolkitError, UnsupportedError
 from toolkit.graph import Graph, Node
 from toolkit.tensors import TensorSpec
-from toolkit_keras.architecture import Architecture, kind_of, supported_layers
+from toolkit_keras.architecture import KerasArchitecture, kind_of, supported_layers
 from toolkit_keras.graph_builder import KERAS_DOMAIN, GraphBuilder, LayerBuilder, Value, as_keras, plain
-from toolkit_keras.keras_network import Call, LayerNode, evaluate
+from toolkit_keras.keras_network import LayerCall, LayerNode, evaluate
 from toolkit_keras.kinds_shape import pass_through
 from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import MaybeShape
@@ -22,7 +22,7 @@ _FIXED = "supported: inputs such as 28×28×1"
 _NOT_AT_INFERENCE = ("_initializer", "_regularizer", "_constraint", "name", "trainable", "dtype", "seed")
 
 
-def build_graph(architecture: Architecture, tensors: Mapping[str, tuple[TensorSpec, ...]]) -> Graph:
+def build_graph(architecture: KerasArchitecture, tensors: Mapping[str, tuple[TensorSpec, ...]]) -> Graph:
     """The graph of a network, from every layer's tensors by the layer's path; reads no tensor.
 
     A layer without an ONNX form becomes a node of Keras' own, and so does every layer after it whose
@@ -54,7 +54,7 @@ def build_graph(architecture: Architecture, tensors: Mapping[str, tuple[TensorSp
     )
 
 
-def _refusal(architecture: Architecture, *, known: bool) -> ToolkitError | None:
+def _refusal(architecture: KerasArchitecture, *, known: bool) -> ToolkitError | None:
     """Why the network as a whole cannot be run."""
     layers = [expected.node for expected in architecture.expected]
     unknown = sorted({f"{layer.name} ({layer.kind})" for layer in layers if kind_of(layer) is None})
@@ -82,7 +82,7 @@ class _NetworkBuilder:
             layer: {spec.name[len(layer) + 1 :]: spec for spec in specs} for layer, specs in tensors.items()
         }
 
-    def add(self, layer: LayerNode, call: Call, inputs: tuple[Value, ...]) -> Value:
+    def add(self, layer: LayerNode, call: LayerCall, inputs: tuple[Value, ...]) -> Value:
         """Add one call of a layer; what has no ONNX form becomes a node of Keras' own."""
         kind = kind_of(layer)
         if kind is not None and kind.build is pass_through and not call.options:
@@ -110,7 +110,7 @@ class _NetworkBuilder:
         return replace(plain(name, sizes if known else ()), known=known)
 
 
-def _require_buildable(layer: LayerNode, call: Call, shape: MaybeShape) -> None:
+def _require_buildable(layer: LayerNode, call: LayerCall, shape: MaybeShape) -> None:
     if call.options:
         given = ", ".join(f"{key}={value!r}" for key, value in call.options.items())
         raise UnsupportedError(
@@ -126,7 +126,7 @@ def _require_buildable(layer: LayerNode, call: Call, shape: MaybeShape) -> None:
         )
 
 
-def _add_keras_layer(builder: LayerBuilder, layer: LayerNode, call: Call) -> str:
+def _add_keras_layer(builder: LayerBuilder, layer: LayerNode, call: LayerCall) -> str:
     """A node that says what the file says of the layer, so that two models can be compared."""
     inputs = [as_keras(builder, value) if value.known else value for value in builder.inputs]
     attributes = {

@@ -26,7 +26,7 @@ class LayerOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class LayerCall:
     """One use of a layer: what it is called on, and other arguments such as ``training``."""
 
     sources: tuple[LayerOutput, ...]
@@ -50,7 +50,7 @@ class LayerNode:
     kind: str
     module: str
     config: LayerConfig
-    calls: tuple[Call, ...]
+    calls: tuple[LayerCall, ...]
     network: KerasNetwork | None
     trainable: bool
     repeated: bool
@@ -87,7 +87,7 @@ def leaves(network: KerasNetwork) -> Iterator[LayerNode]:
 def evaluate(
     network: KerasNetwork,
     inputs: Sequence[T],
-    apply: Callable[[LayerNode, Call, tuple[T, ...]], T],
+    apply: Callable[[LayerNode, LayerCall, tuple[T, ...]], T],
     calls: Iterator[int] | None = None,
 ) -> tuple[T, ...]:
     """Run a network over values of any kind: shapes, or values of a graph.
@@ -109,7 +109,7 @@ def evaluate(
     by_name = {layer.path[-1]: layer for layer in network.layers}
     for source, value in zip(network.inputs, inputs, strict=True):
         layer = by_name.get(source.layer)
-        done[source.layer, 0] = (value if layer is None else apply(layer, Call(()), (value,)),)
+        done[source.layer, 0] = (value if layer is None else apply(layer, LayerCall(()), (value,)),)
     waiting = [
         (name, index)
         for name, layer in by_name.items()

@@ -19,7 +19,7 @@ from toolkit.graph.editing import EditableGraph
 from toolkit.graph.onnx_form import from_node, from_onnx
 from toolkit.onnx_export import (
     INPUT,
-    Predictions,
+    NetworkOutputs,
     Reference,
     graph_reference,
     keep_promises,
@@ -110,9 +110,9 @@ def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, nam
 
 
 def _keras_reference(network: keras.Model, *, probabilities: bool) -> Reference:
-    def predict(inputs: NDArray[np.float32]) -> Predictions:
+    def predict(inputs: NDArray[np.float32]) -> NetworkOutputs:
         found = np.asarray(network(inputs, training=False))
-        return Predictions(found, None) if probabilities else Predictions(softmax(found), found)
+        return NetworkOutputs(found, None) if probabilities else NetworkOutputs(softmax(found), found)
 
     return Reference("Keras", predict)
 

@@ -11,7 +11,7 @@ from toolkit.cli.context import CommandLine, pass_command_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from toolkit.operations.doctor import Finding
+    from toolkit.operations.doctor import Diagnosis
 
 _SIGNS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("PROBLEM", "bold red")}
 
@@ -31,7 +31,7 @@ def command(command_line: CommandLine) -> None:
         raise click.exceptions.Exit(2)
 
 
-def _print(findings: tuple[Finding, ...], console: Console) -> None:
+def _print(findings: tuple[Diagnosis, ...], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from toolkit.onnx_export.metadata import read_card
 from toolkit.onnx_export.promises import INPUT, OUTPUT, keep_promises, signed
-from toolkit.onnx_export.proof import Predictions, Reference, graph_reference, prove, save_proved
+from toolkit.onnx_export.proof import NetworkOutputs, Reference, graph_reference, prove, save_proved
 
 __all__ = [
     "INPUT",
     "OUTPUT",
-    "Predictions",
+    "NetworkOutputs",
     "Reference",
     "graph_reference",
     "keep_promises",

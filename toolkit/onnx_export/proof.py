@@ -35,7 +35,7 @@ _RANDOM = 12
 _REAL = 48
 
 
-class Predictions(NamedTuple):
+class NetworkOutputs(NamedTuple):
     """(n, classes) probabilities, and (n, classes) logits, the input of the softmax, if they are known."""
 
     probabilities: NDArray[np.float32]
@@ -46,7 +46,7 @@ class Reference(NamedTuple):
     """What an export is compared with: its name, and a function of (n, *input_shape) float32."""
 
     name: str
-    predict: Callable[[NDArray[np.float32]], Predictions]
+    predict: Callable[[NDArray[np.float32]], NetworkOutputs]
 
 
 def graph_reference(model: Model) -> Reference:
@@ -56,11 +56,11 @@ def graph_reference(model: Model) -> Reference:
     logits = softmax_input(graph.nodes, graph.output) if graph.outputs_probabilities else graph.output
     session = _session(_showing(proto, [graph.output, *([logits] if logits else [])]), model.name)
 
-    def predict(inputs: NDArray[np.float32]) -> Predictions:
+    def predict(inputs: NDArray[np.float32]) -> NetworkOutputs:
         found = dict(zip(session.outputs, session.run({graph.input: inputs}), strict=True))
         raw = found[graph.output]
         probabilities = raw if graph.outputs_probabilities else softmax(raw)
-        return Predictions(probabilities, found[logits] if logits else None)
+        return NetworkOutputs(probabilities, found[logits] if logits else None)
 
     return Reference("the model's graph", predict)
 
@@ -117,7 +117,7 @@ def save_proved(
     )
 
 
-def _differences(found: Predictions, expected: Predictions, where: str) -> tuple[float, float | None]:
+def _differences(found: NetworkOutputs, expected: NetworkOutputs, where: str) -> tuple[float, float | None]:
     """The largest differences of probabilities and logits; refuses any that is too large."""
     allowed, allowed_logits = _tolerances(expected)
     difference, of_logits = _largest(found.probabilities, expected.probabilities), None
@@ -135,7 +135,7 @@ def _differences(found: Predictions, expected: Predictions, where: str) -> tuple
     return difference, of_logits
 
 
-def _tolerances(expected: Predictions) -> tuple[float, float]:
+def _tolerances(expected: NetworkOutputs) -> tuple[float, float]:
     """How far probabilities and logits may be from what is expected."""
     largest = 0.0 if expected.logits is None else float(np.abs(expected.logits).max(initial=0.0))
     rounding = ROUNDING * largest
@@ -170,7 +170,7 @@ def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
 
 def _exported(
     content: bytes, proto: onnx.ModelProto, model: Model
-) -> Callable[[NDArray[np.float32]], Predictions]:
+) -> Callable[[NDArray[np.float32]], NetworkOutputs]:
     """Predictions of the file, and logits of a copy of it that outputs them."""
     logits = softmax_input(map(from_node, proto.graph.node), OUTPUT)
     with _refusing():
@@ -186,10 +186,10 @@ def _exported(
         if found != ("tensor(float)", shape):
             raise _refused(f"{promised} is {found[0]} {found[1]}; float32 {shape} is expected")
 
-    def predict(inputs: NDArray[np.float32]) -> Predictions:
+    def predict(inputs: NDArray[np.float32]) -> NetworkOutputs:
         with _refusing():
             (probabilities,) = session.run({INPUT: inputs})
-            return Predictions(probabilities, with_logits.run({INPUT: inputs})[0] if with_logits else None)
+            return NetworkOutputs(probabilities, with_logits.run({INPUT: inputs})[0] if with_logits else None)
 
     return predict
 

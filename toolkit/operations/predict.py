@@ -161,7 +161,7 @@ def _targets(images: Sequence[Path], request: Predict) -> list[Path | None]:
 
 def _prepared(image: Path, request: Predict) -> NDArray[np.uint8]:
     if image == STANDARD_INPUT:
-        from toolkit.pictures.page import MAX_BYTES
+        from toolkit.pictures.decoding import MAX_BYTES
 
         return prepare_picture(sys.stdin.buffer.read(MAX_BYTES + 1), ink=request.ink, name="standard input")
     if os.path.isdir(image):  # noqa: PTH112 - Path.is_dir raises if a parent cannot be read

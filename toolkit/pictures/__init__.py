@@ -24,9 +24,9 @@ def prepare_picture(
         (28, 28) uint8, upright, light ink, its brightest pixel 255.
     """
     # Pillow and OpenCV take a quarter of a second to load; only pictures need them.
+    from toolkit.pictures.decoding import decode_page
     from toolkit.pictures.fit import fit_ink
     from toolkit.pictures.ink import find_ink
-    from toolkit.pictures.page import decode_page
 
     known = None if ink == "auto" else ink
     name = name or ("the picture" if isinstance(source, bytes) else str(source))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import UnreadableInputError
 from toolkit.pictures.clutter import without_clutter
-from toolkit.pictures.page import Page, border
+from toolkit.pictures.decoding import Page, border
 from toolkit.vocabulary import Ink
 
 # Ink must differ from the paper by this share of the range between paper and black (or white),

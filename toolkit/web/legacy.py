@@ -13,7 +13,7 @@ from toolkit.web.access import Access, harden
 from toolkit.web.body import json_object
 from toolkit.web.listing import ListedModel, listed_models
 from toolkit.web.merging import merge_named
-from toolkit.web.problems import Problem, problem_of
+from toolkit.web.problems import HttpProblem, problem_of
 from toolkit.web.settings import WebSettings
 from toolkit.web.state import WebState
 
@@ -63,7 +63,7 @@ def blueprint(state: WebState) -> Blueprint:
     return routes
 
 
-def answer(problem: Problem) -> Response:
+def answer(problem: HttpProblem) -> Response:
     """An error in the JSON of the original project."""
     response = flask.jsonify(status="error", message=problem.message)
     response.status_code = problem.status

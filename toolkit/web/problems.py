@@ -66,7 +66,7 @@ _ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class HttpProblem:
     """One error as a client sees it; without ``detail`` if that would reveal too much."""
 
     status: int
@@ -83,7 +83,7 @@ class Problem:
 class RefusedError(Exception):
     """A refused request; answered by its problem."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: HttpProblem) -> None:
         super().__init__(problem.code)
         self.problem = problem
 
@@ -91,7 +91,7 @@ class RefusedError(Exception):
 def refuse(status: int, code: str, detail: str = "", **headers: str) -> RefusedError:
     """A refusal to raise; ``_`` in the names of headers means ``-``."""
     return RefusedError(
-        Problem(status, code, detail, {name.replace("_", "-"): value for name, value in headers.items()})
+        HttpProblem(status, code, detail, {name.replace("_", "-"): value for name, value in headers.items()})
     )
 
 
@@ -103,7 +103,7 @@ def request_id() -> str:
     return str(request.environ.setdefault(REQUEST_ID, secrets.token_hex(8)))
 
 
-def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> Problem:
+def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> HttpProblem:
     """What a client may know of an exception, without the names of these folders; the rest is logged."""
     if isinstance(error, RefusedError):
         return error.problem
@@ -112,17 +112,17 @@ def problem_of(error: Exception, folders: tuple[Path, ...] = ()) -> Problem:
         headers = {"Allow": ", ".join(sorted(methods))} if methods else {}
         status = error.code or 500
         code = _OF_HTTP.get(status, "usage" if status < 500 else "bug")
-        return Problem(status, code, headers=headers)
+        return HttpProblem(status, code, headers=headers)
     if isinstance(error, ToolkitError):
         # Without the hint, which is for the command line; quoted, since a message may repeat text of
         # an untrusted file with its line breaks.
         logger.warning("request %s: %s: %r", request_id(), error.code, error.message)
-        return Problem(_kind(error.code).status, error.code, _detail(error, folders))
+        return HttpProblem(_kind(error.code).status, error.code, _detail(error, folders))
     logger.error("request %s failed", request_id(), exc_info=error)
-    return Problem(500, "bug")
+    return HttpProblem(500, "bug")
 
 
-def answer(problem: Problem) -> Response:
+def answer(problem: HttpProblem) -> Response:
     """An error as problem+json."""
     document = {
         "type": "about:blank",
