@@ -12,7 +12,7 @@ help:
 	@echo "make test        lint, types, import rules and tests"
 	@echo "make test-long   the tests that take minutes as well"
 	@echo "make bench       measure what docs/benchmarks.md reports"
-	@echo "make docs        write the generated parts of docs/ anew"
+	@echo "make docs        generate the parts of docs/ that are made from the code"
 
 $(INSTALLED): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

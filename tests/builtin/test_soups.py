@@ -252,7 +252,7 @@ def test_greedy_is_the_published_algorithm(points: list[list[float]]) -> None:
 
 
 def test_greedy_equals_an_exhaustive_search_on_a_small_family() -> None:
-    """Four relatives, each off in a direction of its own, and a stranger: of all 31 means the best."""
+    """Four relatives, each off in a direction of its own, and an unrelated one: of all 31 means the best."""
     points = [*(np.eye(4) * [[1.0], [1.1], [1.2], [1.3]]).tolist(), [9.0, -9.0, 9.0, 9.0]]
     result, judge = greedy(points, [0.0] * 4)
     sizes = range(1, len(points) + 1)

@@ -64,10 +64,10 @@ def test_an_input_without_permission_is_unreadable(tmp_path: Path, monkeypatch: 
 
 def test_an_expected_failure_is_one_line_on_stderr() -> None:
     result = run(
-        raising(errors.DamagedFileError("a.h5: its digest differs", hint="train it anew")), "try-out"
+        raising(errors.DamagedFileError("a.h5: its digest differs", hint="train it again")), "try-out"
     )
     assert result.stdout == ""
-    assert result.stderr == "error: a.h5: its digest differs (train it anew)\n"
+    assert result.stderr == "error: a.h5: its digest differs (train it again)\n"
 
 
 def test_debug_adds_the_traceback() -> None:

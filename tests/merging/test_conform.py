@@ -141,10 +141,10 @@ def test_what_a_merge_does_not_keep_is_said(nets: Any) -> None:
     assert not any("left out" in note for note in noted)
 
 
-def test_one_stranger_among_many_is_the_one_that_is_reported(nets: Any) -> None:
-    stranger = nets.chain(["dense"], [weights(1.0, outputs=5)])
+def test_one_odd_model_among_many_is_the_one_that_is_reported(nets: Any) -> None:
+    other = nets.chain(["dense"], [weights(1.0, outputs=5)])
     others = [nets.chain(["dense"], [weights(value)]) for value in (2.0, 3.0, 4.0)]
-    problems = list(conform.problems(nets.state(stranger, *others, accuracies=[0.99, 0.7, 0.6, 0.5])))
+    problems = list(conform.problems(nets.state(other, *others, accuracies=[0.99, 0.7, 0.6, 0.5])))
     assert {problem.model for problem in problems} == {"a"}
 
 

@@ -1,4 +1,4 @@
-"""Which models belong together, when nobody says."""
+"""Which models belong together, when none are named."""
 
 from __future__ import annotations
 

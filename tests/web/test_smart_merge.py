@@ -107,7 +107,7 @@ def test_merges_what_belongs_together_when_nothing_is_named(site: Site) -> None:
     ],
 )
 def test_what_cannot_be_done_is_an_error_with_a_status(site: Site, body: Any, status: int) -> None:
-    (site.models / "strange.h5").write_bytes(b"a stranger's")
+    (site.models / "strange.h5").write_bytes(b"another program's")
 
     answer = site.client.post("/smart_merge", json=body)
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_done_is_an_error_with_a_status(site: Site, body: Any, st
     assert set(answer.json) == {"status", "message"}
     assert answer.json["status"] == "error"
     assert str(site.root) not in answer.text
-    assert (site.models / "strange.h5").read_bytes() == b"a stranger's"
+    assert (site.models / "strange.h5").read_bytes() == b"another program's"
 
 
 def test_a_merge_that_does_not_help_is_an_error_with_the_verdict(

@@ -1,4 +1,4 @@
-"""Everything that keeps models from being merged, told at once."""
+"""Every reason why models cannot be merged, reported together."""
 
 from __future__ import annotations
 
