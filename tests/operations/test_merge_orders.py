@@ -16,6 +16,7 @@ from toolkit.errors import (
     MissingInputError,
     PlanRefusedError,
     PluginError,
+    ToolkitError,
     UnsupportedError,
     UsageError,
 )
@@ -55,6 +56,14 @@ def test_every_problem_is_told_at_once_and_nothing_is_written(
     assert {problem.model for problem in plan.problems} == {
         "damaged.h5", "other.h5", "diverged.h5", "transposed.h5", "missing.h5",
     }  # fmt: skip
+
+
+def test_models_of_which_none_can_be_read_are_all_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.h5").write_bytes(b"text")
+    named = [tmp_path / "text.h5", tmp_path / "missing.h5"]
+    with pytest.raises(ToolkitError, match=r"(?s)text\.h5.*wrong file signature.*no such model file"):
+        run(*named)
+    assert [problem.model for problem in run(*named, plan=True).problems] == ["text.h5", "missing.h5"]
 
 
 def test_a_plan_writes_nothing_and_says_what_it_would_do(

@@ -207,7 +207,7 @@ def _recipe(
     else:
         count = request.recalibrate
         if count is None:
-            count = recalibrate.default_images(state.model, state.images)
+            count = recalibrate.default_images(state.model, state.images) if state.ingredients else 0
         stages = {"recalibrate": {"images": count, "seed": request.seed}}
     return Recipe(
         strategy=state.strategy.name,
