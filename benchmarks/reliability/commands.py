@@ -79,6 +79,7 @@ def end_command(name: str, kind: str, times: int, *, broken: bool = False) -> Fi
             process = _start(folder, command, broken=broken)
             time.sleep(generator.uniform(0.3, 1.0) * needed)
             if process.poll() is not None:
+                process.communicate()
                 continue
             os.killpg(process.pid, SIGNALS[kind])
             _, said = process.communicate()
