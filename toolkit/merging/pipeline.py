@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from toolkit.declarations import Ingredient, MergeResult, tensorwise
 from toolkit.errors import WorseMergeError
+from toolkit.merging import stages
 from toolkit.merging.problems import Problem
 from toolkit.merging.relatedness import unrelated
-from toolkit.merging.stages import combine, conform, recalibrate
-from toolkit.merging.state import MergeState, StageReport
+from toolkit.merging.stages import conform, recalibrate
+from toolkit.merging.state import MergeState, Stage, StageReport
 from toolkit.merging.verdict import Verdict, best_of, judge, unmeasured
 from toolkit.model import Model
 from toolkit.tensors import weighted_mean, weights_digest
@@ -45,8 +46,8 @@ def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple
         conformed = conform.run(state)
         state = dataclasses.replace(state, unrelated=tuple(unrelated(conformed.ingredients)))
         conformed = dataclasses.replace(conformed, unrelated=state.unrelated)
-    if state.ingredients:
-        found += [*combine.problems(conformed), *recalibrate.problems(conformed)]
+    for stage in stages.STAGES[1:] if state.ingredients else ():
+        found += stage.problems(conformed)
     return (conformed if state.images.open is None else state), tuple(found)
 
 
@@ -60,7 +61,7 @@ class _Run:
         self._state = state
         self._convention = state.convention or Convention()
         self._evaluations: dict[tuple[int, SplitName], tuple[Model, Evaluation]] = {}
-        self._finished: dict[int, tuple[Model, Model, StageReport]] = {}
+        self._finished: dict[tuple[str, int], tuple[Model, Model, StageReport]] = {}
         self._known: dict[str, Evaluation] = {}
 
     def outcome(self) -> Outcome:
@@ -97,31 +98,37 @@ class _Run:
         return Outcome(state, verdicts, found, merged, plain, remarks)
 
     def _staged(self, state: MergeState) -> MergeState:
-        if not state.reports:
-            state = conform.run(state)
-        if state.images.open is not None:
-            state = dataclasses.replace(state, evaluate=self._scorer(state))
-        return self._recalibrated(combine.run(state))
+        for index, stage in enumerate(stages.STAGES):
+            if stage.name in {report.stage for report in state.reports}:
+                continue
+            if state.images.open is not None:
+                state = dataclasses.replace(state, evaluate=self._scorer(state, stages.STAGES[index + 1 :]))
+            state = self._apply(stage, state)
+        return state
 
-    def _recalibrated(self, state: MergeState) -> MergeState:
-        """Run the stage, or take what it made of the same model before."""
-        reason = recalibrate.skip(state)
+    def _apply(self, stage: Stage, state: MergeState) -> MergeState:
+        """Run a stage, or take what it made of the same model before."""
+        reason = stage.skip(state)
         if reason:
-            return state.after("recalibrate", reason, ran=False)
-        key = id(state.model)
+            return state.after(stage.name, reason, ran=False)
+        if not stage.finishes_candidates:
+            return stage.run(state)
+        key = stage.name, id(state.model)
         if key not in self._finished:
-            done = recalibrate.run(state)
+            done = stage.run(state)
             # Holding the model keeps its id from being used again.
             self._finished[key] = state.model, done.model, done.reports[-1]
         _, model, report = self._finished[key]
-        return state.after("recalibrate", report.sentence, model, **report.figures)
+        return state.after(stage.name, report.sentence, model, **report.figures)
 
-    def _scorer(self, state: MergeState) -> Callable[[Model], float]:
+    def _scorer(self, state: MergeState, later: Sequence[Stage]) -> Callable[[Model], float]:
         def score(model: Model) -> float:
             own = next((item.name for item in state.ingredients if item.model is model), None)
             if own is not None:
                 return self._known[own].accuracy
-            candidate = self._recalibrated(dataclasses.replace(state, result=MergeResult(model)))
+            candidate = dataclasses.replace(state, result=MergeResult(model))
+            for stage in later:
+                candidate = self._apply(stage, candidate) if stage.finishes_candidates else candidate
             accuracy = self._evaluate(candidate.model, "validation").accuracy
             state.progress.note(f"candidate: {percent(accuracy)} on validation")
             return accuracy

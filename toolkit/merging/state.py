@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.data import Dataset
 from toolkit.declarations import Ingredient, MergeResult, MergeStrategy
+from toolkit.merging.problems import Problem
 from toolkit.merging.recipe import Recipe
 from toolkit.merging.relatedness import UnrelatedPair
 from toolkit.model import Model
@@ -96,3 +97,23 @@ class MergeState:
             result = dataclasses.replace(result, model=model)
         report = StageReport(stage, ran, sentence, figures)
         return dataclasses.replace(self, result=result, reports=(*self.reports, report))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a merge: a file in ``toolkit/merging/stages`` and an entry in its list.
+
+    Attributes:
+        name: The table ``[stages.NAME]`` of a recipe has its options.
+        problems: Everything that prevents the stage, found before any work.
+        skip: Why there is nothing to do; empty to run.
+        options: A dataclass of options.
+        finishes_candidates: Whether candidates of a strategy pass through it before they are scored.
+    """
+
+    name: str
+    problems: Callable[[MergeState], Iterable[Problem]]
+    run: Callable[[MergeState], MergeState]
+    skip: Callable[[MergeState], str] = lambda _: ""
+    options: type | None = None
+    finishes_candidates: bool = False

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from toolkit.declarations import MergeStrategy, ModelFormat, Need
 from toolkit.errors import PluginError, StorageError, UnsupportedError, UsageError
 from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
+from toolkit.merging import stages
 from toolkit.merging.ingredients import printable
 from toolkit.merging.outputs import Outputs
 from toolkit.merging.outputs import is_earlier_merge as is_earlier_merge  # for the server
@@ -29,7 +30,7 @@ from toolkit.model import Card, Parent
 from toolkit.model.saving import save_written
 from toolkit.operations.merge_inputs import Models, choose_images, choose_models, default_output
 from toolkit.operations.resources import Resources
-from toolkit.options import options_as_json, route_options
+from toolkit.options import options_as_json, options_from_mapping, route_options
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.store import exclusive
 from toolkit.tensors import RecordedTensors
@@ -203,12 +204,12 @@ def _recipe(
         names = {source.name for source in toolkit.data.sources()}
         dataset = f"./{relative(Path(request.dataset), folder)}" if dataset not in names else dataset
     if recipe is not None:
-        stages = _checked_stages(recipe)
+        options = _checked_stages(recipe)
     else:
         count = request.recalibrate
         if count is None:
             count = recalibrate.default_images(state.model, state.images) if state.ingredients else 0
-        stages = {"recalibrate": {"images": count, "seed": request.seed}}
+        options = {"recalibrate": {"images": count, "seed": request.seed}}
     return Recipe(
         strategy=state.strategy.name,
         dataset=dataset,
@@ -227,15 +228,20 @@ def _recipe(
             for item in sorted(state.ingredients, key=lambda item: item.position)
         ),
         options=options_as_json(state.options),
-        stages=stages,
+        stages=options,
     )
 
 
 def _checked_stages(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    unknown = [name for name in recipe.stages if name != "recalibrate"]
-    if unknown:
-        raise UsageError(f"the recipe has no stage {unknown[0]!r}", hint="the stage is recalibrate")
-    return {name: options_as_json(recalibrate.options_of(recipe)) for name in recipe.stages}
+    known = {stage.name: stage.options for stage in stages.STAGES if stage.options}
+    checked = {}
+    for name, given in recipe.stages.items():
+        if name not in known:
+            raise UsageError(
+                f"a merge has no stage {name!r} with options", hint=f"stages with options: {', '.join(known)}"
+            )
+        checked[name] = options_as_json(options_from_mapping(known[name], given, owner=f"stage {name}"))
+    return checked
 
 
 def _writer(toolkit: Resources, out: Path) -> ModelFormat:

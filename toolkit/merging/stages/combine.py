@@ -10,7 +10,7 @@ from toolkit.declarations.merged_tensors import TensorwiseTensors, check_shares
 from toolkit.errors import PlanRefusedError, PluginError, ToolkitError
 from toolkit.merging.problems import Problem
 from toolkit.merging.stages.recalibrate import draw_images
-from toolkit.merging.state import MergeState
+from toolkit.merging.state import MergeState, Stage
 
 
 def problems(state: MergeState) -> Iterator[Problem]:
@@ -90,3 +90,6 @@ def run(state: MergeState) -> MergeState:
         sentence = f"{state.strategy.name}: the result is {result.unchanged} unchanged"
     result = dataclasses.replace(result, shares=shares)
     return dataclasses.replace(state, result=result).after("combine", sentence)
+
+
+STAGE = Stage("combine", problems, run)

@@ -15,7 +15,7 @@ from toolkit.declarations import Ingredient
 from toolkit.declarations.merged_tensors import is_constant
 from toolkit.merging.ingredients import listed
 from toolkit.merging.problems import Problem
-from toolkit.merging.state import MergeState
+from toolkit.merging.state import MergeState, Stage
 from toolkit.model import Card, Model
 from toolkit.model.correspondence import Correspondence, correspondence, differences, signature
 from toolkit.tensors import Tensors, weights_digest
@@ -185,3 +185,6 @@ def _dropped(ordered: Sequence[Ingredient]) -> Iterator[str]:
         whose = "every model" if len(holders) == len(ordered) else listed(holders)
         verb = "is" if len(own) == 1 else "are"
         yield f"{' and '.join(own)} of {whose} {verb} left out: a merge keeps only the network"
+
+
+STAGE = Stage("conform", problems, run)

@@ -16,7 +16,7 @@ from toolkit.data import Dataset
 from toolkit.errors import UnsupportedError, UsageError
 from toolkit.merging.problems import Problem
 from toolkit.merging.recipe import Recipe
-from toolkit.merging.state import Images, MergeState
+from toolkit.merging.state import Images, MergeState, Stage
 from toolkit.model import Model
 from toolkit.options import option, options_from_mapping
 from toolkit.tensors import OverlaidTensors
@@ -125,3 +125,6 @@ def options_of(recipe: Recipe) -> RecalibrateOptions:
     """The stage's options in a recipe."""
     given = recipe.stages.get("recalibrate", {})
     return options_from_mapping(RecalibrateOptions, given, owner="stage recalibrate")
+
+
+STAGE = Stage("recalibrate", problems, run, skip, RecalibrateOptions, finishes_candidates=True)
