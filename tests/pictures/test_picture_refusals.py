@@ -19,8 +19,7 @@ from toolkit.errors import (
     UnreadableInputError,
     UnsupportedError,
 )
-from toolkit.pictures import page as picture_page
-from toolkit.pictures import prepare_picture
+from toolkit.pictures import decoding, prepare_picture
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_a_truncated_picture(format: str, share: float) -> None:  # noqa: A002
 def test_pixels_are_counted_before_they_are_decoded(
     width: int, height: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture_page, "_decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding, "_decode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(LimitReachedError, match=f"{width} x {height} pixels"):
         prepare_picture(png_declaring(width, height))
 
@@ -87,7 +86,7 @@ def test_pixels_are_counted_before_they_are_decoded(
 def test_the_aspect_is_checked_before_decoding(
     width: int, height: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture_page, "_decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding, "_decode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(LimitReachedError, match="more than 100 times the other"):
         prepare_picture(png_declaring(width, height))
 
@@ -99,7 +98,7 @@ def png_declaring(width: int, height: int) -> bytes:
 
 def test_bytes_are_counted_before_anything(tmp_path: Path) -> None:
     path = tmp_path / "long.png"
-    path.write_bytes(encoded(draw()) + bytes(picture_page.MAX_BYTES))
+    path.write_bytes(encoded(draw()) + bytes(decoding.MAX_BYTES))
     with pytest.raises(LimitReachedError, match="more than 10 MB"):
         prepare_picture(path)
 
