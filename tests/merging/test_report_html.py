@@ -10,7 +10,7 @@ import pytest
 
 from toolkit.declarations import MergeStep
 from toolkit.merging.report import IngredientScores, MergeReport, Score
-from toolkit.merging.report_html import page
+from toolkit.merging.report_html import report_html
 from toolkit.merging.state import StageReport
 from toolkit.merging.verdict import Comparison, Verdict
 from toolkit.vocabulary import Convention
@@ -103,7 +103,7 @@ def read(text: str) -> Reader:
 
 @pytest.mark.parametrize("measured", [True, False])
 def test_the_page_needs_nothing_beside_itself(measured: bool) -> None:
-    text = page(report(measured=measured))
+    text = report_html(report(measured=measured))
     reader = read(text)
     assert reader.tags.isdisjoint({"script", "link", "img", "iframe", "object"})
     assert reader.addresses == []
@@ -114,7 +114,7 @@ def test_the_page_needs_nothing_beside_itself(measured: bool) -> None:
 
 
 def test_the_page_says_what_matters() -> None:
-    text = read(page(report())).text
+    text = read(report_html(report())).text
     for wanted in (
         "better than the best ingredient",
         "86.72 %",
@@ -127,7 +127,7 @@ def test_the_page_says_what_matters() -> None:
 
 
 def test_names_are_text_and_never_markup() -> None:
-    text = page(report(name="<script>alert(1)</script>.h5"))
+    text = report_html(report(name="<script>alert(1)</script>.h5"))
     assert "script" not in read(text).tags
     assert "&lt;script&gt;" in text
 
@@ -154,7 +154,7 @@ def test_every_mark_lies_inside_the_chart(
         IngredientScores(f"{place}.h5", "ab" * 32, 0.5, None, (one,)) for place, one in enumerate(found[1:])
     )
     merged = dataclasses.replace(report(), scores=(found[0],), ingredients=ingredients, plain_mean=())
-    chart = page(merged).split(f'<svg class="{kind}"')[1].split("</svg>")[0]
+    chart = report_html(merged).split(f'<svg class="{kind}"')[1].split("</svg>")[0]
     places: list[float] = []
 
     class Marks(HTMLParser):
@@ -167,6 +167,6 @@ def test_every_mark_lies_inside_the_chart(
 
 
 def test_every_chart_is_there_for_a_phone_too() -> None:
-    text = page(report())
+    text = report_html(report())
     assert text.count('<svg class="wide"') == text.count('<svg class="narrow"') == 1
     assert "svg.wide, .bar, .digest { display: none; } svg.narrow { display: block; }" in text

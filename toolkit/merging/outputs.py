@@ -64,11 +64,11 @@ class Outputs:
 
     def write(self, report: MergeReport, recipe: Recipe) -> None:
         """Write report and recipe; the model is there already."""
-        from toolkit.merging.report_html import page
+        from toolkit.merging.report_html import report_html
 
         publish_text(self.recipe, recipe.to_toml())
         publish_text(self.document, report.to_json())
-        publish_text(self.page, page(report))
+        publish_text(self.page, report_html(report))
 
     def _check_model(self, *, replaceable: bool) -> None:
         if not replaceable:

@@ -13,7 +13,7 @@ _AXIS_STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _MOST_TICKS = 5
 
 
-def page(report: MergeReport) -> str:
+def report_html(report: MergeReport) -> str:
     """The report as one HTML document."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
