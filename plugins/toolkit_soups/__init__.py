@@ -24,7 +24,7 @@ def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
         summary="A mean weighted by validation accuracy, or by weights of your own",
         merge=_lazy("weighted"),
         options=WeightedOptions,
-        needs=_needs_of_weighted,
+        needs=lambda options: frozenset() if options.weights else frozenset({Need.SCORES}),
     )
     yield MergeStrategy(
         name="greedy",
@@ -36,15 +36,9 @@ def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
     )
 
 
-def _needs_of_weighted(options: WeightedOptions) -> frozenset[Need]:
-    return frozenset() if options.weights else frozenset({Need.SCORES})
-
-
-def _lazy(module: str) -> Callable[[MergeRequest], MergeResult]:
-    """The module's ``merge``, imported when it is called: it needs NumPy."""
-
+def _lazy(strategy: str) -> Callable[[MergeRequest], MergeResult]:
     def merge(request: MergeRequest) -> MergeResult:
-        result: MergeResult = import_module(f"toolkit_soups.{module}").merge(request)
+        result: MergeResult = getattr(import_module("toolkit_soups.soups"), strategy)(request)
         return result
 
     return merge

@@ -18,13 +18,9 @@ from toolkit.vocabulary import percent
 if TYPE_CHECKING:
     from toolkit.operations.merge import Merged, MergeReport
 
-_STYLES: Mapping[str, Mapping[str, Any]] = {
-    "better": {"fg": "green"},
-    "perhaps better": {"fg": "yellow"},
-    "equal": {"fg": "yellow"},
-    "perhaps worse": {"fg": "red", "bold": True},
-    "worse": {"fg": "red", "bold": True},
-}
+_COLORS: Mapping[str, str] = {
+    "better": "green", "perhaps better": "yellow", "equal": "yellow", "perhaps worse": "red", "worse": "red"
+}  # fmt: skip
 
 
 class _Images(click.IntRange):
@@ -65,7 +61,7 @@ def command(command_line: CommandLine, request: Merge) -> None:
     elif merged.report is None:
         _print_plan(merged)
     else:
-        _print_report(merged, merged.report)
+        _print_report(merged, merged.report, verbose=output.verbose)
     if merged.problems:
         click.get_current_context().exit(refusal(merged.problems).exit_status)
     if merged.failure:
@@ -76,15 +72,9 @@ def command(command_line: CommandLine, request: Merge) -> None:
 def _document(merged: Merged) -> dict[str, Any]:
     if merged.report is None:
         return {"plan": {name: getattr(merged, name) for name in ("recipe", "problems", "choices", "notes")}}
-    return {
-        "status": merged.status,
-        "failure": merged.failure,
-        "merged": merged.path,
-        "report_html": merged.page,
-        "report_json": merged.document,
-        "recipe": merged.recipe_file,
-        "report": merged.report,
-    }
+    files = {"merged": merged.path, "report_html": merged.page, "report_json": merged.document}
+    outcome = {"status": merged.status, "failure": merged.failure, "report": merged.report}
+    return {**outcome, **files, "recipe": merged.recipe_file}
 
 
 def _echo(text: str = "", **style: Any) -> None:
@@ -92,14 +82,18 @@ def _echo(text: str = "", **style: Any) -> None:
     click.secho(text, color=False if os.environ.get("NO_COLOR") else None, **style)
 
 
-def _print_report(merged: Merged, report: MergeReport) -> None:
+def _print_report(merged: Merged, report: MergeReport, *, verbose: bool) -> None:
+    """The table, the verdict, at most three sentences (all of them with ``--verbose``), the files."""
     _print_table(report)
     _echo()
     for verdict in (report.verdict, report.test_verdict):
         if verdict is not None:
-            _echo(verdict.sentence, **_STYLES.get(verdict.outcome, {}))
-    stages = (stage.sentence for stage in report.stages if stage.stage != "conform")
-    for sentence in (*stages, *report.notes):
+            _echo(verdict.sentence, fg=_COLORS.get(verdict.outcome), bold=verdict.hurt)
+    stages = [stage.sentence for stage in report.stages if stage.stage != "conform"]
+    sentences = [*stages, *report.notes]
+    if not verbose:  # the last notes are about this merge, the first about files that were skipped
+        sentences = [*stages[-1:], *report.notes[::-1]][:3]
+    for sentence in sentences:
         _echo(f"- {sentence}")
     _echo()
     for name, path in (("model", merged.path), ("report", merged.page), ("recipe", merged.recipe_file)):

@@ -40,26 +40,31 @@ class Outputs:
         return cls(model, *(model.with_name(f"{model.stem}.{ending}") for ending in endings))
 
     def check(self, ingredients: Sequence[Path], *, replaceable: bool, force: bool) -> None:
-        """Refuse to replace anything that the user made.
+        """Refuse to replace a file of the user's.
 
         ``replaceable`` allows to replace an earlier merge, ``force`` everything but an ingredient.
         """
-        if any(path.resolve() == self.model.resolve() for path in ingredients):
+        name = self.model
+        if any(path.resolve() == name.resolve() for path in ingredients):
             raise UsageError(
-                f"{self.model}: the merge would replace one of its own ingredients",
-                hint="choose another --out",
+                f"{name}: the merge would replace one of its own ingredients", hint="choose another --out"
             )
         if force:
             return
-        if self.model.exists():
-            self._check_model(replaceable=replaceable)
-        else:
+        hint = "choose another --out, or use --force"
+        if not name.exists():
             self._check_card()
+        elif not replaceable:
+            raise UsageError(f"{name}: exists already", hint=hint)
+        elif not is_earlier_merge(name):
+            raise UsageError(
+                f"{name}: exists and is not a merge of this toolkit", hint=f"move it away, {hint}"
+            )
         for path in (self.page, self.document, self.recipe):
             if path.exists() and not self._is_mine(path):
                 raise UsageError(
-                    f"{path}: exists and is not of an earlier merge to {self.model.name}",
-                    hint="move it away, choose another --out, or use --force",
+                    f"{path}: exists and is not of an earlier merge to {name.name}",
+                    hint=f"move it away, {hint}",
                 )
 
     def write(self, report: MergeReport, recipe: Recipe) -> None:
@@ -69,15 +74,6 @@ class Outputs:
         publish_text(self.recipe, recipe.to_toml())
         publish_text(self.document, report.to_json())
         publish_text(self.page, report_html(report))
-
-    def _check_model(self, *, replaceable: bool) -> None:
-        if not replaceable:
-            raise UsageError(f"{self.model}: exists already", hint="choose another --out, or use --force")
-        if not is_earlier_merge(self.model):
-            raise UsageError(
-                f"{self.model}: exists and is not a merge of this toolkit",
-                hint="move it away, choose another --out, or use --force",
-            )
 
     def _check_card(self) -> None:
         """A card that its model has left behind must not stop the merge after its work."""

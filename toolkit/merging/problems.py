@@ -42,14 +42,12 @@ def refusal(problems: Sequence[Problem]) -> ToolkitError:
 
 def listing(problems: Sequence[Problem]) -> list[str]:
     """The problems as lines of at most 72 columns, model by model."""
-    by_model: dict[str, list[Problem]] = {}
-    for problem in problems:
-        by_model.setdefault(problem.model, []).append(problem)
     lines: list[str] = []
-    for model, own in by_model.items():
+    for model in dict.fromkeys(problem.model for problem in problems):
+        own = [problem.text.removeprefix(f"{model}: ") for problem in problems if problem.model == model]
         lines += _wrapped(model, "  ", "  ")
-        for problem in own[:_SHOWN]:
-            lines += _wrapped(problem.text.removeprefix(f"{model}: "), "    - ", "      ")
+        for text in own[:_SHOWN]:
+            lines += _wrapped(text, "    - ", "      ")
         if len(own) > _SHOWN:
             lines.append(f"    - and {len(own) - _SHOWN} more")
     return lines

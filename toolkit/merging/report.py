@@ -21,20 +21,13 @@ from toolkit.vocabulary import Convention, SplitName, percent
 if TYPE_CHECKING:
     from toolkit.engine import Evaluation
 
-SCHEMA = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """How accurate one network is on one split.
 
-    Attributes:
-        split: ``validation`` or ``test``.
-        images: Number of images.
-        accuracy: 0 to 1.
-        low: Lower end of the accuracy's 95 % Wilson interval.
-        high: Upper end of it.
-        log_loss: Mean negative natural logarithm of the true class's probability.
+    ``accuracy`` is 0 to 1, ``low`` and ``high`` are the ends of its 95 % Wilson interval, ``log_loss`` is
+    the mean negative natural logarithm of the true class's probability.
     """
 
     split: SplitName
@@ -44,23 +37,10 @@ class Score:
     high: float
     log_loss: float
 
-    @classmethod
-    def of(cls, split: SplitName, found: Evaluation) -> Score:
-        """The figures of an evaluation."""
-        return cls(split, found.images, found.accuracy, found.low, found.high, found.log_loss)
-
 
 @dataclass(frozen=True, slots=True)
 class IngredientScores:
-    """One ingredient's row in the report.
-
-    Attributes:
-        name: Of its file, with folders if needed to tell it apart.
-        digest: Its weights digest.
-        share: Its share of the merge, 0 to 1.
-        recorded_accuracy: The validation accuracy in its card, 0 to 1; None if there is none.
-        scores: As measured in this merge, validation before test; empty without a data set.
-    """
+    """One ingredient: its share and the validation accuracy in its card, 0 to 1, and its measured scores."""
 
     name: str
     digest: str
@@ -73,29 +53,10 @@ class IngredientScores:
 class MergeReport:
     """A merge that was done.
 
-    Attributes:
-        output: The merged model's file, without folders.
-        weights_digest: Of the merged model.
-        strategy: Name of the strategy.
-        options: Its options, as JSON values.
-        classes: Number of outputs.
-        parameters: Number of float elements.
-        convention: How the model expects its pixels; None if unknown.
-        dataset: What everything was measured on, or empty.
-        ingredients: In the order of the merge, the most accurate one first.
-        effective_number: Number of equally weighted ingredients with the same Σshare².
-        steps: Candidates that the strategy tried, in order.
-        stages: What each stage did.
-        scores: Of the merged model, validation before test; empty without a data set.
-        plain_mean: Of the plain mean without recalibration, for comparison; may be empty.
-        verdict: On the validation split.
-        test_verdict: On the test split, if that was asked for; against the same ingredient.
-        choices: What was chosen for the user, and why.
-        notes: Remarks.
-        seed: Random seed.
-        seconds: From the first file opened to the model published.
-        versions: Of the toolkit, Python and the libraries that computed.
-        schema: Version of this layout.
+    ``ingredients`` are in the order of the merge, ``scores`` have validation before test and are empty
+    without a data set. ``parameters`` counts float elements, ``effective_number`` is the number of equally
+    weighted ingredients with the same Σshare². ``plain_mean`` is that of all ingredients, not
+    recalibrated; empty if it is the merge itself. ``seconds`` end when the model is saved.
     """
 
     output: str
@@ -119,7 +80,7 @@ class MergeReport:
     seed: int
     seconds: float
     versions: Mapping[str, str]
-    schema: int = SCHEMA
+    schema: int = 2
 
     def to_json(self) -> str:
         """The report as text, without any absolute path."""
@@ -130,18 +91,22 @@ def make_report(
     outcome: Outcome, weights_digest: str, choices: Sequence[str], notes: Sequence[str], seconds: float
 ) -> MergeReport:
     """The report of a merge that was saved."""
-    state, result = outcome.state, outcome.state.made
-    recipe = state.recipe
+    state, result, recipe = outcome.state, outcome.state.made, outcome.state.recipe
     ingredients = tuple(
         IngredientScores(
             item.name,
             item.digest,
             share,
             item.model.card.validation_accuracy,
-            tuple(Score.of(split, found[index]) for split, found in outcome.ingredients.items()),
+            _scores({split: found[index] for split, found in outcome.ingredients.items()}),
         )
         for index, (item, share) in enumerate(zip(state.ingredients, result.shares, strict=True))
     )
+    versions = {"toolkit": __version__, "python": sys.version.split()[0], "numpy": np.__version__}
+    if outcome.merged:
+        import onnxruntime
+
+        versions["onnxruntime"] = onnxruntime.__version__
     return MergeReport(
         output=recipe.output.rpartition("/")[2],
         weights_digest=weights_digest,
@@ -155,15 +120,22 @@ def make_report(
         effective_number=1.0 / sum(share * share for share in result.shares),
         steps=result.steps,
         stages=state.reports,
-        scores=tuple(Score.of(split, found) for split, found in outcome.merged.items()),
-        plain_mean=tuple(Score.of(split, found) for split, found in outcome.plain_mean.items()),
+        scores=_scores(outcome.merged),
+        plain_mean=_scores(outcome.plain_mean),
         verdict=outcome.verdicts["validation"],
         test_verdict=outcome.verdicts.get("test"),
         choices=tuple(choices),
         notes=(*notes, *result.notes, *outcome.notes, *_remarks(outcome)),
         seed=recipe.seed,
         seconds=seconds,
-        versions=_versions(measured=bool(outcome.merged)),
+        versions=versions,
+    )
+
+
+def _scores(found: Mapping[SplitName, Evaluation]) -> tuple[Score, ...]:
+    return tuple(
+        Score(split, one.images, one.accuracy, one.low, one.high, one.log_loss)
+        for split, one in found.items()
     )
 
 
@@ -186,13 +158,3 @@ def _remarks(outcome: Outcome) -> list[str]:
             "the merge was selected on these validation images, so its score is optimistic; use --test"
         )
     return remarks
-
-
-def _versions(*, measured: bool) -> dict[str, str]:
-    """What computed the merge, onnxruntime included if it was measured."""
-    found = {"toolkit": __version__, "python": sys.version.split()[0], "numpy": np.__version__}
-    if measured:
-        import onnxruntime
-
-        found["onnxruntime"] = onnxruntime.__version__
-    return found

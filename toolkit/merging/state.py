@@ -18,11 +18,7 @@ from toolkit.vocabulary import Convention, Progress, SilentProgress, SplitName
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The data set of a merge.
-
-    ``reason`` says why this one, or why none. ``open`` loads a split with labels in the order of the
-    networks' outputs; None without a data set.
-    """
+    """The data set of a merge, ``reason`` why this one or none; without one ``open`` is None."""
 
     reason: str
     name: str = ""
@@ -31,14 +27,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """What one stage did.
-
-    Attributes:
-        stage: Its name.
-        ran: False if it was skipped.
-        sentence: What it did, or why it was skipped.
-        figures: The same for programs.
-    """
+    """What one stage did, or why it was skipped: a sentence, and figures for programs."""
 
     stage: str
     ran: bool
@@ -50,9 +39,8 @@ class StageReport:
 class MergeState:
     """A merge between two stages.
 
-    From the stage conform on, the ingredients have the names and shapes of the first. ``evaluate``
-    is the validation accuracy of a recalibrated candidate; None without images. ``result`` is there
-    from the stage combine on.
+    The stage conform gives all ingredients the names and shapes of the first, combine sets ``result``.
+    ``evaluate`` is the validation accuracy of a recalibrated candidate; None without images.
     """
 
     recipe: Recipe
@@ -92,9 +80,7 @@ class MergeState:
         self, stage: str, sentence: str, model: Model | None = None, *, ran: bool = True, **figures: Any
     ) -> MergeState:
         """The state after a stage, with its report and perhaps another merged model."""
-        result = self.result
-        if model is not None and result is not None:
-            result = dataclasses.replace(result, model=model)
+        result = self.result if model is None else dataclasses.replace(self.made, model=model)
         report = StageReport(stage, ran, sentence, figures)
         return dataclasses.replace(self, result=result, reports=(*self.reports, report))
 

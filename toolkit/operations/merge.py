@@ -43,9 +43,9 @@ MergeStatus = Literal["planned", "published", "published, report failed"]
 class Merged:
     """A merge that was planned or carried out.
 
-    A plan has no ``report`` and no files, and is the only one with ``problems``. ``recipe`` is the whole
-    request with every default resolved, ``path`` the merged model, ``page`` and ``document`` the report
-    as HTML and JSON, ``failure`` why the report could not be written.
+    ``recipe`` is the request with every default resolved. Only a plan has ``problems``; only a merge has
+    a ``report`` and files: the model at ``path``, the report as HTML in ``page`` and as JSON in
+    ``document``. ``failure`` says why the report could not be written.
     """
 
     status: MergeStatus
@@ -64,8 +64,7 @@ class Merged:
 def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     """Merge models: plan, run the stages, compare with the best ingredient, save.
 
-    Returns:
-        The problems of a plan are listed in it; those of a merge are raised.
+    The problems of a plan are listed in it; those of a merge are raised.
 
     Raises:
         IncompatibleModelsError: With every problem, if the models cannot be merged.
@@ -83,40 +82,47 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     recipe = None if request.recipe is None else read_recipe(request.recipe)
     if recipe is not None:
         request = _from_recipe(request, recipe)
-    out = default_output(toolkit) if request.out is None else request.out
-    model_format = _writer(toolkit, out)
+    default = default_output(toolkit)
+    out = default if request.out is None else request.out
+    model_format = toolkit.catalog.format_of(out)
+    if model_format.write is None:
+        raise UsageError(
+            f"{out}: {model_format.name} files are read-only here",
+            hint=f"use an output with suffix {_suffixes(toolkit)}, then `toolkit export` it",
+        )
     outputs = Outputs.of(out)
-    is_default = out.resolve() == default_output(toolkit).resolve()
-    outputs.check(request.models, replaceable=is_default, force=request.force)
+    outputs.check(request.models, replaceable=out.resolve() == default.resolve(), force=request.force)
     progress.note("reading the models")
     models = choose_models(toolkit, request, out)
     if recipe is not None and not models.problems:
         check_digests(recipe, [item.digest for item in models.ingredients])
-    state, planned = _plan(toolkit, request, recipe, models, out, model_format, progress)
+    state, planned = _plan(toolkit, request, recipe, models, out, progress)
     if request.plan:
         return planned
     if planned.problems:
         raise refusal(planned.problems)
-    for choice in planned.choices:
-        progress.note(choice)
-    for pair in state.unrelated:
-        progress.note(f"warning: {pair.sentence}")
+    for sentence in (*planned.choices, *(f"warning: {pair.sentence}" for pair in state.unrelated)):
+        progress.note(sentence)
     with exclusive(out):
         outcome = run(state)
         progress.note("writing")
-        card = _save(outcome, out, model_format)
-        report = make_report(
-            outcome, card.weights_digest, planned.choices, planned.notes, time.monotonic() - started
-        )
-        status: MergeStatus = "published"
+        digest = _save(outcome, out, model_format).weights_digest
+        report = make_report(outcome, digest, planned.choices, planned.notes, time.monotonic() - started)
         failure = ""
         try:
             outputs.write(report, planned.recipe)
         except StorageError as error:
-            status, failure = "published, report failed", error.message
-    files = (out, outputs.page, outputs.document, outputs.recipe)
-    shown = planned.problems, planned.choices, planned.notes
-    return Merged(status, planned.recipe, *shown, report, *files, failure)
+            failure = error.message
+    return dataclasses.replace(
+        planned,
+        status="published, report failed" if failure else "published",
+        report=report,
+        path=out,
+        page=outputs.page,
+        document=outputs.document,
+        recipe_file=outputs.recipe,
+        failure=failure,
+    )
 
 
 def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
@@ -129,6 +135,9 @@ def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
             f"{request.recipe}: a recipe is a whole request",
             hint="give only --out, --plan, --keep-worse, --or-best, --force or --test beside it",
         )
+    unknown = [name for name in recipe.stages if name != "recalibrate"]
+    if unknown:
+        raise UsageError(f"the recipe has no stage {unknown[0]!r}", hint="the stage is recalibrate")
     folder = request.recipe.parent
     paths = [Path(os.path.normpath(folder / item.path)) for item in recipe.ingredients]
     dataset = recipe.dataset
@@ -152,22 +161,19 @@ def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
 
 
 def _plan(
-    toolkit: Resources,
-    request: Merge,
-    recipe: Recipe | None,
-    models: Models,
-    out: Path,
-    model_format: ModelFormat,
-    progress: Progress,
+    toolkit: Resources, request: Merge, recipe: Recipe | None, models: Models, out: Path, progress: Progress
 ) -> tuple[MergeState, Merged]:
     """Make every choice that the request leaves open, and find everything that prevents the merge."""
     ingredients = models.ingredients
     named = None if request.strategy is None else toolkit.catalog.get(MERGE_STRATEGIES, request.strategy)
-    placeholder = named or _default_strategy(toolkit, with_images=False)
-    state = MergeState(Recipe(), placeholder, None, ingredients, Images(""), progress=progress)
+    strategy = named or _default_strategy(toolkit, with_images=False)
+    state = MergeState(Recipe(), strategy, None, ingredients, Images(""), progress=progress)
     problems = [*models.problems, *conform.problems(state)]
-    if ingredients:
-        problems += _unwritable(toolkit, ingredients[0].model.dialect, model_format, out)
+    model_format = toolkit.catalog.format_of(out)
+    if ingredients and not _holds(model_format, dialect := ingredients[0].model.dialect):
+        text = f"a file of format {model_format.name} cannot hold a {dialect} network"
+        hint = f"use --out with suffix {_suffixes(toolkit, dialect)}; `toolkit export` converts it"
+        problems.append(Problem(out.name, text, hint, UnsupportedError.code))
     images = Images("no data set was opened, because the models cannot be merged")
     choices = list(models.choices)
     if not problems:
@@ -175,8 +181,7 @@ def _plan(
         choices.append(f"scored on {images.reason}" if images.name else images.reason)
     if request.test and not images.name and not problems:
         raise UsageError("--test needs a data set", hint="name one with --dataset")
-    strategy = named
-    if strategy is None:
+    if named is None:
         strategy = _default_strategy(toolkit, with_images=bool(images.name))
         available = "validation images available" if images.name else "no validation images"
         choices.append(f"strategy: {strategy.name} ({available})")
@@ -244,31 +249,15 @@ def _checked_stages(recipe: Recipe) -> dict[str, dict[str, Any]]:
     return checked
 
 
-def _writer(toolkit: Resources, out: Path) -> ModelFormat:
-    model_format = toolkit.catalog.format_of(out)
-    if model_format.write is None:
-        formats = toolkit.catalog.all(MODEL_FORMATS).values()
-        writable = sorted(suffix for one in formats if one.write for suffix in one.suffixes)
-        raise UsageError(
-            f"{out}: {model_format.name} files are read-only here",
-            hint=f"use an output with suffix {', '.join(writable)}, then `toolkit export` it",
-        )
-    return model_format
+def _holds(model_format: ModelFormat, dialect: str) -> bool:
+    return not model_format.dialects or dialect in model_format.dialects
 
 
-def _unwritable(toolkit: Resources, dialect: str, model_format: ModelFormat, out: Path) -> list[Problem]:
-    """A network that the output's format cannot hold."""
-    if not model_format.dialects or dialect in model_format.dialects:
-        return []
-    able = [
-        one
-        for one in toolkit.catalog.all(MODEL_FORMATS).values()
-        if one.write and (not one.dialects or dialect in one.dialects)
-    ]
-    suffixes = ", ".join(sorted(suffix for one in able for suffix in one.suffixes))
-    text = f"a file of format {model_format.name} cannot hold a {dialect} network"
-    hint = f"use --out with suffix {suffixes}; `toolkit export` converts it"
-    return [Problem(out.name, text, hint, UnsupportedError.code)]
+def _suffixes(toolkit: Resources, dialect: str | None = None) -> str:
+    """Suffixes of the formats that can be written, for networks of a dialect."""
+    formats = toolkit.catalog.all(MODEL_FORMATS).values()
+    able = [one for one in formats if one.write and (dialect is None or _holds(one, dialect))]
+    return ", ".join(sorted(suffix for one in able for suffix in one.suffixes))
 
 
 def _default_strategy(toolkit: Resources, *, with_images: bool) -> MergeStrategy:
@@ -293,10 +282,8 @@ def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
     assert write is not None  # the plan refused a read-only format
     metrics: dict[str, float] = {}
     for split, found in outcome.merged.items():
-        metrics[f"{split}_accuracy"] = found.accuracy
-        metrics[f"{split}_images"] = float(found.images)
+        metrics |= {f"{split}_accuracy": found.accuracy, f"{split}_images": float(found.images)}
     cards = [item.model.card for item in state.ingredients]
-    calibrated = next((one.figures for one in state.reports if one.stage == "recalibrate" and one.ran), {})
     labels = state.classes
     if not labels and state.images.open is not None:
         labels = state.images.open("validation").classes
@@ -316,7 +303,7 @@ def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
         settings={
             "strategy": state.strategy.name,
             "options": dict(state.recipe.options),
-            "recalibrated_on": calibrated.get("images", 0),
+            "recalibrated_on": state.reports[-1].figures.get("images", 0),
             "verdict": outcome.verdicts["validation"].sentence,
         },
         seed=state.recipe.seed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.data import Dataset
@@ -18,12 +18,12 @@ from toolkit.operations.models import model_files
 from toolkit.operations.opening import open_model
 from toolkit.operations.resources import Resources
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
-from toolkit.vocabulary import Convention, SplitName
+from toolkit.vocabulary import SplitName
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Models:
-    """The models of a merge: those that could be opened, and why others could not."""
+    """The models that could be opened, and why others could not."""
 
     ingredients: tuple[Ingredient, ...]
     problems: tuple[Problem, ...] = ()
@@ -40,9 +40,8 @@ def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
     """Open the models that the user names, or else the family of the best ones."""
     paths = request.models
     if len(paths) == 1:
-        raise UsageError(
-            f"{paths[0]}: one model cannot be merged", hint="name two or more, or none to have them chosen"
-        )
+        hint = "name two or more, or none to have them chosen"
+        raise UsageError(f"{paths[0]}: one model cannot be merged", hint=hint)
     if paths:
         return _opened(toolkit, paths, request)
     outputs = {out.resolve(), default_output(toolkit).resolve()}
@@ -82,10 +81,7 @@ def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[
                 hint="choose the data set that they were trained on",
             )
         return images
-    trained_on: dict[str, list[str]] = {}
-    for item in ingredients:
-        if item.model.card.dataset:
-            trained_on.setdefault(item.model.card.dataset, []).append(item.name)
+    trained_on = dict.fromkeys(item.model.card.dataset for item in ingredients if item.model.card.dataset)
     sources = toolkit.data.sources()
     if trained_on:
         by_name = {source.name: source for source in reversed(sources)}
@@ -96,11 +92,11 @@ def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[
     if obstacle is not None:
         return Images(f"no data set, because the network cannot be run: {obstacle.message}")
     for source in likely:
-        owners = trained_on.get(source.name, [])
+        owners = [item.name for item in ingredients if item.model.card.dataset == source.name]
         why = "which is here and has the models' classes"
         if owners:
-            everyone = len(owners) == len(ingredients)
-            why = f"which {'the models were' if everyone else f'{listed(owners)} was'} trained on"
+            who = "the models were" if len(owners) == len(ingredients) else f"{listed(owners)} was"
+            why = f"which {who} trained on"
         images = _images(toolkit, source, ingredients, f"data set {source.name}, {why}")
         if images is not None:
             return images
@@ -113,32 +109,22 @@ def _opened(toolkit: Resources, paths: Sequence[Path], request: Merge) -> Models
     opened: list[Ingredient] = []
     problems: list[Problem] = []
     names = unique_names([path.parts for path in paths])
-    conventions = _conventions(names, paths, request)
+    conventions = {} if request.convention is None else dict.fromkeys(names, request.convention)
+    for key, convention in request.conventions.items():
+        named = zip(names, paths, strict=True)
+        meant = [name for name, path in named if key in (name, str(path), path.name, path.stem)]
+        if not meant:
+            raise UsageError(f"convention for {key!r}: no such model", hint=f"the models are {listed(names)}")
+        conventions |= dict.fromkeys(meant, convention)
     for position, (name, path) in enumerate(zip(names, paths, strict=True)):
         try:
             model = open_model(toolkit, path)
-            if name in conventions:
-                card = dataclasses.replace(model.card, convention=conventions[name])
-                model = model.with_card(card)
+            stated = conventions.get(name, model.card.convention)
+            model = model.with_card(dataclasses.replace(model.card, convention=stated))
             opened.append(ingredient(name, model, position))
         except ToolkitError as error:
             problems.append(Problem.of(name, error))
     return Models(tuple(opened), tuple(problems))
-
-
-def _conventions(names: Sequence[str], paths: Sequence[Path], request: Merge) -> Mapping[str, Convention]:
-    """By name of the model, for those that the user speaks of."""
-    found = {} if request.convention is None else dict.fromkeys(names, request.convention)
-    for key, convention in request.conventions.items():
-        meant = [
-            name
-            for name, path in zip(names, paths, strict=True)
-            if key in (name, str(path), path.name, path.stem)
-        ]
-        if not meant:
-            raise UsageError(f"convention for {key!r}: no such model", hint=f"the models are {listed(names)}")
-        found |= dict.fromkeys(meant, convention)
-    return found
 
 
 def _obstacle(ingredients: Sequence[Ingredient]) -> UnsupportedError | None:
@@ -165,7 +151,5 @@ def _images(
 
     classes = next((item.model.card.classes for item in ingredients if item.model.card.classes), None)
     labels = split("validation").classes
-    fits = (
-        len(labels) == ingredients[0].model.classes if classes is None else sorted(labels) == sorted(classes)
-    )
+    fits = sorted(labels) == sorted(classes) if classes else len(labels) == ingredients[0].model.classes
     return Images(reason, source.name, split) if fits else None
