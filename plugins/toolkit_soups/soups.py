@@ -9,7 +9,7 @@ from toolkit.errors import UsageError
 from toolkit.tensors import weighted_mean
 from toolkit.types import Ingredient, MergeRequest, MergeResult, MergeStep, tensorwise
 from toolkit.vocabulary import percent
-from toolkit_soups.options import GreedyOptions, WeightedOptions
+from toolkit_soups import GreedyOptions, WeightedOptions
 
 _NEARLY_EQUAL = 0.98
 

@@ -24,7 +24,7 @@ from toolkit.declarations import (
 from toolkit.errors import UsageError
 from toolkit.model import Card, Model
 from toolkit.tensors import ArrayTensors, TensorRole
-from toolkit_soups.options import GreedyOptions, WeightedOptions
+from toolkit_soups import GreedyOptions, WeightedOptions
 
 STRATEGIES = {strategy.name: strategy for strategy in toolkit_soups.toolkit_merge_strategies()}
 

@@ -9,7 +9,8 @@ import pytest
 
 from toolkit.data import Dataset
 from toolkit.graph import Binding, Graph, Node
-from toolkit.merging.stages.recalibrate import calibration_images, obstacle
+from toolkit.merging.stages.recalibrate import draw_images, obstacle
+from toolkit.merging.state import Images
 
 NORM = ("norm/gamma", "norm/beta", "norm/moving_mean", "norm/moving_variance")
 
@@ -49,7 +50,8 @@ def test_statistics_that_serve_two_depths_cannot_be_counted_anew(nets: Any) -> N
 def test_images_are_drawn_without_a_repetition_and_the_same_ones_again(count: int, drawn: int) -> None:
     images = np.arange(40, dtype=np.uint8).repeat(784).reshape(40, 28, 28)
     fit = Dataset("fit", ("a",), images, np.zeros(40, np.int32))
-    found = calibration_images(fit, count, seed=3)
+    source = Images("", "marks", lambda _: fit)
+    found = draw_images(source, count, seed=3)
     marks = found[:, 0, 0].tolist()
     assert (len(marks), marks) == (drawn, sorted(set(marks)))
-    assert np.array_equal(found, calibration_images(fit, count, seed=3))
+    assert np.array_equal(found, draw_images(source, count, seed=3))

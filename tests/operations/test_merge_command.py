@@ -87,6 +87,18 @@ def test_the_result_is_short_and_says_nothing_twice(family: list[Path], tmp_path
     assert done.stdout.count("recalibrate") == 2, "in the verdict and of the stage"
 
 
+def test_all_remarks_are_printed_with_verbose_only(family: list[Path], tmp_path: Path) -> None:
+    names = [str(path.relative_to(tmp_path)) for path in family]
+    for name in ("copy-1.h5", "copy-2.h5", "copy-3.h5"):
+        (tmp_path / name).write_bytes(family[0].read_bytes())
+    copies = ["copy-1.h5", "copy-2.h5", "copy-3.h5"]
+    settings = [*names, *copies, "--strategy", "mean", "--dataset", "none", "--quiet"]
+    short, full = (command(tmp_path, *settings, *more).stdout.splitlines() for more in ([], ["--verbose"]))
+    assert sum(line.startswith("- ") for line in short) == 3
+    assert sum("has the same weights as" in line for line in full) == 3
+    assert len(full) > len(short)
+
+
 SLEEPING = """
 import sys, time
 from toolkit import hookimpl

@@ -29,7 +29,6 @@ class _Images(click.IntRange):
     name = "n|off"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A number of 1 or above; 0 for ``off``."""
         return 0 if str(value).lower() == "off" else super().convert(value, param, ctx)
 
 

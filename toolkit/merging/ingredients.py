@@ -50,8 +50,3 @@ def unique_names(models: Sequence[Sequence[str]]) -> list[str]:
         seen[name] += 1
         found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return found
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a sentence."""
-    return ", ".join(names)

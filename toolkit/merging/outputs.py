@@ -53,7 +53,13 @@ class Outputs:
             return
         hint = "choose another --out, or use --force"
         if not name.exists():
-            self._check_card()
+            try:  # a damaged card that its model has left behind would stop the merge after its work
+                read_card(name)
+            except ToolkitError as error:
+                what = "a card without its model that cannot be replaced"
+                raise UsageError(
+                    f"{card_path(name)}: {what}: {error.message}", hint="delete it, or choose another --out"
+                ) from error
         elif not replaceable:
             raise UsageError(f"{name}: exists already", hint=hint)
         elif not is_earlier_merge(name):
@@ -74,16 +80,6 @@ class Outputs:
         publish_text(self.recipe, recipe.to_toml())
         publish_text(self.document, report.to_json())
         publish_text(self.page, report_html(report))
-
-    def _check_card(self) -> None:
-        """A card that its model has left behind must not stop the merge after its work."""
-        try:
-            read_card(self.model)
-        except ToolkitError as error:
-            raise UsageError(
-                f"{card_path(self.model)}: a card without its model that cannot be replaced: {error.message}",
-                hint="delete it, or choose another --out",
-            ) from error
 
     def _is_mine(self, path: Path) -> bool:
         try:

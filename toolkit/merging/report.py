@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 class Score:
     """How accurate one network is on one split.
 
-    ``accuracy`` is 0 to 1, ``low`` and ``high`` are the ends of its 95 % Wilson interval, ``log_loss`` is
-    the mean negative natural logarithm of the true class's probability.
+    Attributes:
+        accuracy: 0 to 1.
+        low: Lower end of the accuracy's 95 % Wilson interval.
+        high: Upper end of it.
+        log_loss: Mean negative natural logarithm of the true class's probability.
     """
 
     split: SplitName
@@ -40,7 +43,14 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class IngredientScores:
-    """One ingredient: its share and the validation accuracy in its card, 0 to 1, and its measured scores."""
+    """One ingredient's row in the report.
+
+    Attributes:
+        name: Of its file, with folders if needed to tell it apart.
+        share: Its share of the merge, 0 to 1.
+        recorded_accuracy: The validation accuracy in its card, 0 to 1; None if there is none.
+        scores: As measured in this merge, validation before test; empty without a data set.
+    """
 
     name: str
     digest: str
@@ -53,10 +63,23 @@ class IngredientScores:
 class MergeReport:
     """A merge that was done.
 
-    ``ingredients`` are in the order of the merge, ``scores`` have validation before test and are empty
-    without a data set. ``parameters`` counts float elements, ``effective_number`` is the number of equally
-    weighted ingredients with the same Σshare². ``plain_mean`` is that of all ingredients, not
-    recalibrated; empty if it is the merge itself. ``seconds`` end when the model is saved.
+    Attributes:
+        output: The merged model's file, without folders.
+        classes: Number of outputs.
+        parameters: Number of float elements.
+        convention: How the model expects its pixels; None if unknown.
+        dataset: What everything was measured on, or empty.
+        ingredients: In the order of the merge, the most accurate one first.
+        effective_number: Number of equally weighted ingredients with the same Σshare².
+        steps: Candidates that the strategy tried, in order.
+        scores: Of the merged model, validation before test; empty without a data set.
+        plain_mean: Of the plain mean without recalibration, for comparison; may be empty.
+        verdict: On the validation split.
+        test_verdict: On the test split, if that was asked for; against the same ingredient.
+        choices: What was chosen for the user, and why.
+        seconds: From the first file opened to the model published.
+        versions: Of the toolkit, Python and the libraries that computed.
+        schema: Version of this layout.
     """
 
     output: str

@@ -27,7 +27,13 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """What one stage did, or why it was skipped: a sentence, and figures for programs."""
+    """What one stage did.
+
+    Attributes:
+        ran: False if it was skipped.
+        sentence: What it did, or why it was skipped.
+        figures: The same for programs.
+    """
 
     stage: str
     ran: bool
@@ -73,8 +79,9 @@ class MergeState:
     @property
     def convention(self) -> Convention | None:
         """How the models expect their pixels; None if that is unknown."""
-        found = (item.model.card.convention for item in self.ingredients)
-        return next((convention for convention in found if convention is not None), None)
+        return next(
+            (item.model.card.convention for item in self.ingredients if item.model.card.convention), None
+        )
 
     def after(
         self, stage: str, sentence: str, model: Model | None = None, *, ran: bool = True, **figures: Any

@@ -36,8 +36,6 @@ from toolkit.store import exclusive
 from toolkit.tensors import RecordedTensors
 from toolkit.vocabulary import Convention, Progress
 
-MergeStatus = Literal["planned", "published", "published, report failed"]
-
 
 @dataclass(frozen=True, slots=True)
 class Merged:
@@ -48,7 +46,7 @@ class Merged:
     ``document``. ``failure`` says why the report could not be written.
     """
 
-    status: MergeStatus
+    status: Literal["planned", "published", "published, report failed"]
     recipe: Recipe
     problems: tuple[Problem, ...] = ()
     choices: tuple[str, ...] = ()
@@ -86,10 +84,8 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     out = default if request.out is None else request.out
     model_format = toolkit.catalog.format_of(out)
     if model_format.write is None:
-        raise UsageError(
-            f"{out}: {model_format.name} files are read-only here",
-            hint=f"use an output with suffix {_suffixes(toolkit)}, then `toolkit export` it",
-        )
+        hint = f"use an output with suffix {_suffixes(toolkit)}, then `toolkit export` it"
+        raise UsageError(f"{out}: {model_format.name} files are read-only here", hint=hint)
     outputs = Outputs.of(out)
     outputs.check(request.models, replaceable=out.resolve() == default.resolve(), force=request.force)
     progress.note("reading the models")
@@ -131,10 +127,8 @@ def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
     allowed = ("recipe", "out", "plan", "keep_worse", "or_best", "force", "test")
     same = dataclasses.replace(Merge(), **{name: getattr(request, name) for name in allowed})
     if same != request:
-        raise UsageError(
-            f"{request.recipe}: a recipe is a whole request",
-            hint="give only --out, --plan, --keep-worse, --or-best, --force or --test beside it",
-        )
+        hint = "give only --out, --plan, --keep-worse, --or-best, --force or --test beside it"
+        raise UsageError(f"{request.recipe}: a recipe is a whole request", hint=hint)
     unknown = [name for name in recipe.stages if name != "recalibrate"]
     if unknown:
         raise UsageError(f"the recipe has no stage {unknown[0]!r}", hint="the stage is recalibrate")
@@ -269,10 +263,8 @@ def _default_strategy(toolkit: Resources, *, with_images: bool) -> MergeStrategy
         if strategy.exactly is None and strategy.needs_with(strategy.options()) <= met
     ]
     if not possible:
-        raise PluginError(
-            "no merge strategy can be used with what is available",
-            hint="see toolkit plugins list, or name a --dataset",
-        )
+        hint = "see toolkit plugins list, or name a --dataset"
+        raise PluginError("no merge strategy can be used with what is available", hint=hint)
     return min(possible, key=lambda strategy: (strategy.rank, strategy.name))
 
 
@@ -284,12 +276,10 @@ def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
     for split, found in outcome.merged.items():
         metrics |= {f"{split}_accuracy": found.accuracy, f"{split}_images": float(found.images)}
     cards = [item.model.card for item in state.ingredients]
-    labels = state.classes
-    if not labels and state.images.open is not None:
-        labels = state.images.open("validation").classes
+    images = state.images.open
     card = Card(
         name=out.stem,
-        classes=labels,
+        classes=state.classes or (images("validation").classes if images is not None else ()),
         convention=state.convention,
         architecture=_shared([card.architecture for card in cards]),
         dataset=state.images.name or _shared([card.dataset for card in cards]),

@@ -7,18 +7,16 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.data import Dataset
 from toolkit.declarations import DatasetSource, Ingredient
 from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError
 from toolkit.merging.families import best_family
-from toolkit.merging.ingredients import ingredient, listed, unique_names
+from toolkit.merging.ingredients import ingredient, unique_names
 from toolkit.merging.problems import Problem
 from toolkit.merging.state import Images
 from toolkit.operations.models import model_files
 from toolkit.operations.opening import open_model
 from toolkit.operations.resources import Resources
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
-from toolkit.vocabulary import SplitName
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,10 +74,9 @@ def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[
             raise UnsupportedError(obstacle.message, hint="merge without images: --dataset none")
         images = _images(toolkit, source, ingredients, f"data set {source.name}, as asked for")
         if images is None:
-            raise UsageError(
-                f"data set {source.name} does not have the models' {ingredients[0].model.classes} classes",
-                hint="choose the data set that they were trained on",
-            )
+            classes = f"the models' {ingredients[0].model.classes} classes"
+            hint = "choose the data set that they were trained on"
+            raise UsageError(f"data set {source.name} does not have {classes}", hint=hint)
         return images
     trained_on = dict.fromkeys(item.model.card.dataset for item in ingredients if item.model.card.dataset)
     sources = toolkit.data.sources()
@@ -95,7 +92,7 @@ def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[
         owners = [item.name for item in ingredients if item.model.card.dataset == source.name]
         why = "which is here and has the models' classes"
         if owners:
-            who = "the models were" if len(owners) == len(ingredients) else f"{listed(owners)} was"
+            who = "the models were" if len(owners) == len(ingredients) else f"{', '.join(owners)} was"
             why = f"which {who} trained on"
         images = _images(toolkit, source, ingredients, f"data set {source.name}, {why}")
         if images is not None:
@@ -114,7 +111,8 @@ def _opened(toolkit: Resources, paths: Sequence[Path], request: Merge) -> Models
         named = zip(names, paths, strict=True)
         meant = [name for name, path in named if key in (name, str(path), path.name, path.stem)]
         if not meant:
-            raise UsageError(f"convention for {key!r}: no such model", hint=f"the models are {listed(names)}")
+            hint = f"the models are {', '.join(names)}"
+            raise UsageError(f"convention for {key!r}: no such model", hint=hint)
         conventions |= dict.fromkeys(meant, convention)
     for position, (name, path) in enumerate(zip(names, paths, strict=True)):
         try:
@@ -144,11 +142,7 @@ def _images(
     toolkit: Resources, source: DatasetSource, ingredients: Sequence[Ingredient], reason: str
 ) -> Images | None:
     """The data set, if it has the networks' classes."""
-
-    @functools.cache
-    def split(name: SplitName) -> Dataset:
-        return toolkit.data.open(source, name)
-
+    split = functools.cache(functools.partial(toolkit.data.open, source))
     classes = next((item.model.card.classes for item in ingredients if item.model.card.classes), None)
     labels = split("validation").classes
     fits = sorted(labels) == sorted(classes) if classes else len(labels) == ingredients[0].model.classes

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from toolkit.declarations import Ingredient
 from toolkit.declarations.merged_tensors import is_constant
-from toolkit.merging.ingredients import listed
 from toolkit.merging.problems import Problem
 from toolkit.merging.state import MergeState, Stage
 from toolkit.model import Card, Model
@@ -99,10 +98,10 @@ def notes(state: MergeState) -> Iterator[str]:
     if not state.classes:
         yield "no card names the classes: the outputs are assumed to mean the same in every model"
     elif nameless:
-        yield f"{listed(nameless)}: no card names the classes; assumed to be those of the others"
+        yield f"{', '.join(nameless)}: no card names the classes; assumed to be those of the others"
     blind = [item.name for item in ordered if item.model.card.convention is None]
     if blind and state.convention is not None:
-        yield f"{listed(blind)}: input format unknown; assumed to be {state.convention} like the others"
+        yield f"{', '.join(blind)}: input format unknown; assumed to be {state.convention} like the others"
     yield from _dropped(ordered)
 
 
@@ -182,7 +181,7 @@ def _dropped(ordered: Sequence[Ingredient]) -> Iterator[str]:
     for thing, names in owners.items():
         things.setdefault(tuple(names), []).append(thing)
     for holders, own in things.items():
-        whose = "every model" if len(holders) == len(ordered) else listed(holders)
+        whose = "every model" if len(holders) == len(ordered) else ", ".join(holders)
         verb = "is" if len(own) == 1 else "are"
         yield f"{' and '.join(own)} of {whose} {verb} left out: a merge keeps only the network"
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.data import Dataset
 from toolkit.errors import UnsupportedError, UsageError
 from toolkit.merging.problems import Problem
 from toolkit.merging.recipe import Recipe
@@ -56,18 +55,14 @@ def obstacle(model: Model) -> UnsupportedError | None:
     return None
 
 
-def calibration_images(fit: Dataset, count: int, seed: int) -> NDArray[np.uint8]:
+def draw_images(images: Images, count: int, seed: int) -> NDArray[np.uint8]:
     """Draw images from the fit split, in its order: (count, 28, 28) uint8, all if there are fewer."""
+    assert images.open is not None  # the plan refuses a merge that needs images and has none
+    fit = images.open("fit")
     if count >= len(fit):
         return np.asarray(fit.images)
     chosen = np.random.default_rng([seed, count]).choice(len(fit), size=count, replace=False)
     return np.asarray(fit.images[np.sort(chosen)])
-
-
-def draw_images(images: Images, count: int, seed: int) -> NDArray[np.uint8]:
-    """Draw unlabelled images of the merge's data set."""
-    assert images.open is not None  # the plan refuses a merge that needs images and has none
-    return calibration_images(images.open("fit"), count, seed)
 
 
 def problems(state: MergeState) -> Iterator[Problem]:
