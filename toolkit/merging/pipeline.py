@@ -90,7 +90,10 @@ class _Run:
         if state.recipe.test:
             unchanged = state.made.unchanged or ""
             verdicts["test"] = judge(merged["test"], known["test"][best], best, "test", unchanged=unchanged)
-        mean = _plain_mean(state.ingredients)
+        shares = (1.0 / len(state.ingredients),) * len(state.ingredients)
+        mean = tensorwise(
+            state.ingredients, lambda arrays, _: weighted_mean(arrays, shares), elementwise=True
+        )
         same = weights_digest(state.model.tensors) == weights_digest(mean.tensors)
         plain = {} if same else {split: self._evaluate(mean, split) for split in splits}
         found = {split: tuple(known[split][item.name] for item in state.ingredients) for split in splits}
@@ -148,16 +151,9 @@ class _Run:
                 hint=f"use {best}, or save the result with --keep-worse, or {best} with --or-best",
             )
         item = next(item for item in state.ingredients if item.name == best)
-        replaced = MergeResult(
-            item.model,
-            (
-                *result.notes,
-                f"the result of {state.strategy.name} was replaced by {best}: {verdict.sentence}",
-            ),
-            result.steps,
-            tuple(float(one.name == best) for one in state.ingredients),
-            unchanged=best,
-        )
+        note = f"the result of {state.strategy.name} was replaced by {best}: {verdict.sentence}"
+        shares = tuple(float(one.name == best) for one in state.ingredients)
+        replaced = MergeResult(item.model, (*result.notes, note), result.steps, shares, unchanged=best)
         state = dataclasses.replace(state, result=replaced)
         return state, judge(opponent, opponent, best, "validation", unchanged=best)
 
@@ -187,11 +183,6 @@ class _Run:
             images = self._state.images.open(split)
             self._evaluations[key] = model, evaluate(network, images, self._convention)
         return self._evaluations[key][1]
-
-
-def _plain_mean(ingredients: Sequence[Ingredient]) -> Model:
-    shares = (1.0 / len(ingredients),) * len(ingredients)
-    return tensorwise(ingredients, lambda arrays, _: weighted_mean(arrays, shares), elementwise=True)
 
 
 def _remarks(state: MergeState, known: Mapping[str, Evaluation], used: Convention) -> Iterator[str]:

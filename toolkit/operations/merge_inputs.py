@@ -62,8 +62,7 @@ def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
 def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[Ingredient]) -> Images:
     """Find the images that ingredients and candidates are scored on.
 
-    By default it is the data set that the models were trained on; if their cards do not say, the
-    first that is found in files and has their classes.
+    By default the models' training data; if no card names it, the first data set in files that fits.
     """
     if wanted == WITHOUT_DATASET:
         return Images("no data set, as asked for")

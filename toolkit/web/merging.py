@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.errors import StorageError
 from toolkit.requests.merge import Merge
-from toolkit.store.opening import ConfinedFile, name_of, open_confined, output_path
+from toolkit.store.opening import name_of, open_confined, output_path
 from toolkit.web.heavy import Deadline
 from toolkit.web.listing import listed_models
 from toolkit.web.problems import refuse
@@ -32,7 +32,9 @@ def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
         paths = tuple(file.path for file in files)
         request = Merge(models=paths, out=out, force=is_earlier_merge(out))
         merged = state.toolkit.merge(request, progress=Deadline(state.settings.limits.merge_seconds))
-        _check_unchanged(files)
+        if not all(file.is_still_there() for file in files):
+            what = "a model was replaced during the merge"
+            raise refuse(409, "busy", f"{what}: check the result, or merge again")
     name = name_of(out, state.roots) or out.name
     if merged.failure:
         raise refuse(507, StorageError.code, f"{name} was saved, its report could not be written")
@@ -52,9 +54,3 @@ def _checked_names(state: WebState, models: Any) -> list[str]:
     if not 2 <= len(models) <= most:
         raise refuse(400, "usage", f"model_paths has {len(models)} names: 2 to {most} are merged")
     return models
-
-
-def _check_unchanged(files: list[ConfinedFile]) -> None:
-    """Refuse a result if a model was replaced after it was checked."""
-    if not all(file.is_still_there() for file in files):
-        raise refuse(409, "busy", "a model was replaced during the merge: check the result, or merge again")
