@@ -58,11 +58,7 @@ def read_checked(path: Path) -> onnx.ModelProto:
         raise MissingInputError(
             f"{path}: cannot be read: {error.strerror}", hint="check the path and its permissions"
         ) from error
-    return checked(content, str(path))
-
-
-def checked(content: bytes, where: str) -> onnx.ModelProto:
-    """The same for bytes; ``where`` names them in messages."""
+    where = str(path)
     for signature, what in _SIGNATURES:
         if content.startswith(signature):
             raise UnreadableInputError(f"{where}: {what}, not ONNX", hint="give the file its right suffix")

@@ -21,23 +21,10 @@ from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card
 from toolkit.tensors import Tensors, TensorSpec
 from toolkit_onnx.canonical import canonical
-from toolkit_onnx.limits import DOMAINS, checked, read_checked
+from toolkit_onnx.limits import DOMAINS, read_checked
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
 _OTHER_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
-
-
-def read(path: Path) -> Model:
-    """Read an ONNX file without running it.
-
-    Weights are tensors of the model; shapes, axes, bounds and other constants are constants of its graph.
-    """
-    return _model(read_checked(path), str(path), path)
-
-
-def from_bytes(content: bytes, where: str) -> Model:
-    """The same for bytes in memory; ``where`` names them in messages."""
-    return _model(checked(content, where), where, None)
 
 
 class ProtoTensors(Tensors):
@@ -60,7 +47,12 @@ class _Place(NamedTuple):
     spec: TensorSpec
 
 
-def _model(model: onnx.ModelProto, where: str, path: Path | None) -> Model:
+def read(path: Path) -> Model:
+    """Read an ONNX file without running it.
+
+    Weights are tensors of the model; shapes, axes, bounds and other constants are constants of its graph.
+    """
+    model, where = read_checked(path), str(path)
     card = read_card(model, where)
     proto, dropped = canonical(model, where)
     places, unused = _places(proto.graph, where)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from toolkit_onnx.reading import from_bytes
+from toolkit_onnx.reading import read
 
 RNG = np.random.default_rng(0)
 
@@ -47,3 +50,11 @@ def small(**options):
 
 def as_model(proto, where="made.onnx"):
     return from_bytes(proto.SerializeToString(), where)
+
+
+def from_bytes(content, where):
+    """Read bytes as a file of the name ``where``."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, where)
+        path.write_bytes(content)
+        return read(path)

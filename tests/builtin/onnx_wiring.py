@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx_files import from_bytes
 
 from toolkit.declarations import ExportRequest
 from toolkit.model import Card, Parent
 from toolkit.vocabulary import Convention
 from toolkit_onnx import DirectOptions
-from toolkit_onnx.reading import from_bytes
 
 CARD = Card(
     name="five",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx_files import from_bytes
 
 from toolkit.declarations import ExportRequest
 from toolkit.engine import Network
@@ -17,7 +18,6 @@ from toolkit.model import Card
 from toolkit.vocabulary import Convention
 from toolkit_onnx.direct import export
 from toolkit_onnx.limits import MAX_BYTES, MAX_NODES, MAX_VALUE
-from toolkit_onnx.reading import from_bytes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "onnx.md"
 LABELS = tuple("abcdefg")

@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx_files import from_bytes
 from onnx_wiring import CARD, Wiring, emnist_like, kinds, request
 
 from toolkit.engine import Network
@@ -20,7 +21,7 @@ from toolkit.model import Card
 from toolkit.tensors import OverlaidTensors
 from toolkit.vocabulary import Convention
 from toolkit_onnx.direct import export
-from toolkit_onnx.reading import from_bytes, read
+from toolkit_onnx.reading import read
 
 
 def test_names_axes_and_metadata_are_as_promised(tmp_path):

@@ -63,5 +63,5 @@ def test_the_order_of_a_flattened_map_applies_to_vectors_and_to_rows_of_a_kernel
 
 
 def test_rearrangements_are_compared_by_their_steps() -> None:
-    assert Rearrangement().then(Permute((1, 0))) == Rearrangement((Permute((1, 0)),))
+    assert Rearrangement((*Rearrangement().steps, Permute((1, 0)))) == Rearrangement((Permute((1, 0)),))
     assert Rearrangement() != Rearrangement((Permute((1, 0)),))

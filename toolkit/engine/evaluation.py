@@ -41,20 +41,12 @@ class Evaluation:
     right: NDArray[np.bool_]
 
     @property
-    def images_per_class(self) -> NDArray[np.int64]:
-        """(classes,) Number of images of each class."""
-        counts: NDArray[np.int64] = self.confusion.sum(axis=1)
-        return counts
-
-    @property
     def recall(self) -> NDArray[np.float64]:
         """(classes,) Share of each class's images that were predicted correctly; NaN without images."""
-        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
-
-    @property
-    def precision(self) -> NDArray[np.float64]:
-        """(classes,) Share of each class's predictions that were correct; NaN if never predicted."""
-        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
+        images = self.confusion.sum(axis=1)
+        shares = np.full(len(images), np.nan)
+        np.divide(self.confusion.diagonal(), images, out=shares, where=images > 0)
+        return shares
 
 
 def evaluate(
@@ -137,9 +129,3 @@ def _outputs_by_label(network: Network, dataset: Dataset) -> NDArray[np.int64]:
             hint="evaluate on a data set with the model's classes",
         )
     return np.asarray([place.get(character, -1) for character in dataset.classes], dtype=np.int64)
-
-
-def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    shares = np.full(len(whole), np.nan)
-    np.divide(part, whole, out=shares, where=whole > 0)
-    return shares

@@ -74,10 +74,6 @@ class Rearrangement:
             array = step.inverse(array)
         return array
 
-    def then(self, *steps: Permute | Reshape | Take) -> Rearrangement:
-        """This rearrangement followed by further steps."""
-        return Rearrangement((*self.steps, *steps))
-
     def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
         """The initializer's shape, from that of the stored tensor."""
         return self.apply(np.broadcast_to(np.int8(0), stored)).shape
