@@ -6,6 +6,8 @@ Anything that is not a :class:`ToolkitError` is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 _LONGEST_LINE = 300
@@ -90,6 +92,12 @@ class StorageError(ToolkitError, code="storage", exit_status=7):
 
 class LimitReachedError(ToolkitError, code="limit", exit_status=8):
     """A limit on size, number or time was reached."""
+
+
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The question after the nearest of the known names; empty if none is as similar as ``cutoff``."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def one_line(error: BaseException) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from toolkit.declarations import ModelFormat
-from toolkit.errors import PluginError, UnsupportedError
+from toolkit.errors import PluginError, UnsupportedError, did_you_mean
 from toolkit.host.kinds import KINDS, MODEL_FORMATS, Kind
 from toolkit.host.manager import Contribution, PluginManager, PluginRecord, load_plugins
 
@@ -106,9 +105,8 @@ class Catalog:
 def unknown_name(what: str, name: str, known: Iterable[str], hint_without_names: str = "") -> PluginError:
     """The error for a name that nothing has, with the nearest of the known ones."""
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    nearest = f"did you mean {near[0]}? " if near else ""
-    hint = f"{nearest}available: {', '.join(names)}" if names else hint_without_names
+    nearest = did_you_mean(name.lower(), names, cutoff=0.5)
+    hint = f"{nearest} available: {', '.join(names)}".lstrip() if names else hint_without_names
     return PluginError(f"there is no {what} {name!r}", hint=hint)
 
 

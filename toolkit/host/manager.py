@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import os
 import sys
 import threading
@@ -16,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import pluggy
 
-from toolkit.errors import PluginError, one_line
+from toolkit.errors import PluginError, did_you_mean, one_line
 from toolkit.host.checks import BadDeclarationError, check_declaration
 from toolkit.host.discovery import GROUP, InstalledPlugin, PluginSettings, installed_plugins
 from toolkit.host.guarded import guarded
@@ -32,11 +31,7 @@ State = Literal["loaded", "broken", "disabled"]
 class PluginRecord:
     """One plugin, by the name of its entry point; nothing of a broken or disabled one is used.
 
-    Attributes:
-        cause: Why it is not loaded, in one line.
-        hooks: The hooks that it implements, sorted.
-        module: Module that its entry point names.
-        traceback: Traceback of the error that broke it.
+    ``cause`` says in one line why it is not loaded; ``module`` is what its entry point names.
     """
 
     name: str
@@ -158,8 +153,8 @@ class PluginManager:
                 continue
             name = marks.get("specname") or attribute
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1) or ["one of " + ", ".join(known)]
-                raise BadDeclarationError(f"unknown hook {name}; did you mean {near[0]}?")
+                nearest = did_you_mean(name, known) or f"did you mean one of {', '.join(known)}?"
+                raise BadDeclarationError(f"unknown hook {name}; {nearest}")
             if marks.get("wrapper") or marks.get("hookwrapper"):
                 raise BadDeclarationError(f"{name} is a hook wrapper, which the toolkit does not call")
             hooks.append(name)

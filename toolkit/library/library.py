@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ import numpy as np
 from toolkit.data.dataset import Dataset
 from toolkit.data.splits import validation_mask
 from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
-from toolkit.errors import LimitReachedError, MissingInputError, PluginError, UsageError
+from toolkit.errors import LimitReachedError, MissingInputError, PluginError, UsageError, did_you_mean
 from toolkit.library.cache import Divided, cached_splits
 from toolkit.library.fingerprint import Part, fingerprint
 from toolkit.vocabulary import SplitName
@@ -71,21 +70,17 @@ class DataLibrary:
         if name and os.path.exists(name):  # noqa: PTH110 - Path.exists raises where a name is no path
             return self._find_at(Path(name))
         known = [source.name for source in sources]
-        near = difflib.get_close_matches(name, known, n=1)
         raise MissingInputError(
             f"{name}: there is no such data set or file; there are {', '.join(known) or 'none'}",
-            hint=(f"did you mean {near[0]}? " if near else "") + _GET_HINT,
+            hint=f"{did_you_mean(name, known)} {_GET_HINT}".lstrip(),
         )
 
     def open(
         self, source: DatasetSource | str | Path | None, split: SplitName, options: Any = None
     ) -> Dataset:
-        """Load a split, from the cache if it is there.
+        """Load a split, from the cache if it is there; ``options`` are those of the loader.
 
-        Args:
-            source: As ``find`` returned it, or what ``find`` takes.
-            split: ``fit`` and ``validation`` divide the train file, ``test`` is the test file.
-            options: An instance of the loader's options; its defaults if None.
+        ``fit`` and ``validation`` divide the train file, ``test`` is the test file.
         """
         if not isinstance(source, DatasetSource):
             source = self.find(source)

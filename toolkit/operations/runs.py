@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from toolkit.errors import BusyError, MissingInputError, ToolkitError, UsageError
+from toolkit.errors import BusyError, MissingInputError, ToolkitError, UsageError, did_you_mean
 from toolkit.operations.resources import Resources
 from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
 from toolkit.store import exclusive
@@ -73,12 +72,7 @@ def show_run(toolkit: Resources, request: ShowRun, progress: Progress) -> RunDet
 
 
 def remove_runs(toolkit: Resources, request: RemoveRuns, progress: Progress) -> tuple[str, ...]:  # noqa: ARG001 - as all verbs
-    """Remove runs, and return their names; models in ``models/`` are kept.
-
-    Raises:
-        BusyError: If one of them is in progress.
-        UsageError: If a folder is not in ``runs/``, or is a link. In both cases nothing is removed.
-    """
+    """Remove runs, all or none, and return their names; models in ``models/`` are kept."""
     folders = list(dict.fromkeys(find_run(toolkit, name) for name in request.runs))
     for folder in folders:
         if folder.is_symlink() or folder.resolve().parent != toolkit.workspace.runs.resolve():
@@ -119,11 +113,10 @@ def find_run(toolkit: Resources, name: str, *, unfinished: bool = False) -> Path
         folder = path if path.name else path.resolve()
         if (folder / "run.json").is_file():
             return folder
-    near = difflib.get_close_matches(name, names, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
+    latest = f"{did_you_mean(name, names)} the latest runs are {', '.join(names[-5:])}".lstrip()
     raise MissingInputError(
         f"{name or 'an empty name'}: no such run",
-        hint=f"{guess}the latest runs are {', '.join(names[-5:])}" if names else "there is no run yet",
+        hint=latest if names else "there is no run yet",
     )
 
 
