@@ -27,7 +27,7 @@ from toolkit.declared_options import (
     type_words,
     without_null,
 )
-from toolkit.errors import ConfigurationError, UsageError
+from toolkit.errors import ConfigurationError, UsageError, did_you_mean
 from toolkit.vocabulary import Convention
 
 __all__ = [
@@ -60,9 +60,6 @@ class OptionInfo:
         name: The key in ``key=value`` and in JSON; dotted for a field of a nested dataclass.
         type: In words: ``number``, ``one of mean, median``, ``whole number, or none``.
         default: As a JSON value.
-        help: One sentence.
-        minimum: Lowest allowed value, for numbers.
-        maximum: Highest allowed value, for numbers.
         choices: The allowed values; empty if any value of the type is allowed.
     """
 
@@ -76,13 +73,10 @@ class OptionInfo:
 
 
 def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) -> T:
-    """Read options from ``key=value`` texts.
+    """Read options from ``key=value`` texts, as typed after ``-o``.
 
-    Args:
-        options_type: The dataclass.
-        pairs: As typed after ``-o``; ``table.key=value`` sets a field of a nested dataclass or an entry
-            of a mapping.
-        owner: Whose options they are, for errors: ``merge strategy 'mean'``.
+    ``table.key=value`` sets a field of a nested dataclass or an entry of a mapping. ``owner`` says in
+    errors whose options they are: ``merge strategy 'mean'``.
 
     Raises:
         UsageError: If a text is no pair, a key is unknown or given twice, or a value is not allowed.
@@ -118,10 +112,6 @@ def route_options(
 
     Returns:
         An instance of each dataclass, by prefix.
-
-    Raises:
-        UsageError: If a prefix or a key is unknown, a key without a prefix has several owners, or a
-            value is not allowed.
     """
     pairs: list[tuple[str, Any]] = []
     for key, value in option_pairs(given):
@@ -350,11 +340,9 @@ def _refusal(schema: Mapping[str, Any], mapping: Mapping[str, Any], problem: str
         full, known = f"{where}.{key[1]}".strip("."), without_null(node)[0]["properties"]
         if "missing" in problem:
             return UsageError(f"{owner} needs {full}", hint=known[key[1]].get("description", ""))
-        near = difflib.get_close_matches(key[1], known, n=1)
+        nearest = did_you_mean(key[1], known)
         hint = f"its options are {', '.join(known)}" if known else "it has no options"
-        return UsageError(
-            f"{owner} has no option {full!r}", hint=hint + (f"; did you mean {near[0]}?" if near else "")
-        )
+        return UsageError(f"{owner} has no option {full!r}", hint=f"{hint}; {nearest}" if nearest else hint)
     out_of_range = re.search("[<>]=", problem)
     allowed = range_words(without_null(node)[0]) if out_of_range else type_words(node, sentence=True)
     shown = repr(value)

@@ -158,12 +158,7 @@ def _common(
 
 
 def _flag(name: str, *declarations: str, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:  # noqa: A002 - Click's
-    return _common(
-        lambda command_line, value: setattr(command_line.output, name, value),
-        *declarations,
-        is_flag=True,
-        help=help,
-    )
+    return _common(lambda line, on: setattr(line.output, name, on), *declarations, is_flag=True, help=help)
 
 
 _COMMON_OPTIONS = (

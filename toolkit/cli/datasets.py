@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
-from toolkit.cli.output import shown_path
+from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import DATASET, FOLDER, request_options
+from toolkit.cli.tables import print_facts, print_rows
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 from toolkit.vocabulary import file_size
 
@@ -82,40 +83,30 @@ def make(command_line: CommandLine, request: MakeDataset) -> None:
 
 
 def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:
-    from rich.table import Table
-
     if not datasets:
         console.print("no data sets; `toolkit datasets get byclass` downloads one")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("data set", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("summary", overflow="fold")
-    table.add_column("where", overflow="fold")
+    rows = []
     for dataset in datasets:
         folders = dict.fromkeys(path if path.is_dir() else path.parent for path in dataset.files.values())
         summary = f"{dataset.summary} (default)" if dataset.default else dataset.summary
         size = file_size(dataset.size) if dataset.files else ""
-        table.add_row(dataset.name, size, summary, ", ".join(_first(list(folders))) or "computed")
-    console.print(table)
+        rows.append((dataset.name, size, summary, ", ".join(_first(list(folders))) or "computed"))
+    titles = ("data set", "size", "summary", "where")
+    print_rows(console, titles, rows, numbers=("size",), folded=("summary", "where"))
 
 
 def _show(details: DatasetDetails, console: Console) -> None:
     from rich.columns import Columns
-    from rich.table import Table
 
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column(overflow="fold")
-    facts.add_row("data set", f"{details.dataset.name}: {details.dataset.summary}")
-    facts.add_row("classes", f"{len(details.classes)}: {''.join(details.classes)}")
-    for name, counts in details.splits.items():
-        facts.add_row(name, f"{counts.images:,} images")
-    for name, reason in details.missing.items():
-        facts.add_row(name, f"missing: {reason}")
-    for number, text in enumerate(_first(list(details.dataset.files.values()))):
-        facts.add_row("" if number else "files", text)
-    console.print(facts)
+    facts = {
+        "data set": f"{details.dataset.name}: {details.dataset.summary}",
+        "classes": f"{len(details.classes)}: {''.join(details.classes)}",
+    }
+    facts |= {name: f"{counts.images:,} images" for name, counts in details.splits.items()}
+    facts |= {name: f"missing: {reason}" for name, reason in details.missing.items()}
+    facts["files"] = "\n".join(_first(list(details.dataset.files.values())))
+    print_facts(console, facts)
     console.print()
     rows = [["", *(name if name != "validation" else "val." for name in details.splits)]]
     for index, character in enumerate(details.classes):

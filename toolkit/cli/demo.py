@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
-from toolkit.cli.output import shown_path
+from toolkit.cli.jsonable import shown_path
+from toolkit.cli.tables import print_rows
 from toolkit.requests.demo import Demo
 from toolkit.vocabulary import percent
 
@@ -39,18 +40,14 @@ def command(command_line: CommandLine, request: Demo) -> None:
 
 
 def _print(done: DemoResult, folder: Path, console: Console) -> None:
-    from rich.table import Table
-
     console.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("step", "test accuracy", "seconds", "details"):
-        numbers = title in ("test accuracy", "seconds")
-        table.add_column(title, justify="right" if numbers else "left", no_wrap=True)
-    table.add_column(f"result in {shown_path(folder)}/", overflow="fold")
+    where = f"result in {shown_path(folder)}/"
+    rows = []
     for step in done.steps:
         accuracy = "" if step.accuracy is None else percent(step.accuracy)
-        table.add_row(step.name, accuracy, f"{step.seconds:.1f}", step.detail, step.file.as_posix())
-    console.print(table)
+        rows.append((step.name, accuracy, f"{step.seconds:.1f}", step.detail, step.file.as_posix()))
+    numbers = ("test accuracy", "seconds")
+    print_rows(console, ("step", *numbers, "details", where), rows, numbers=numbers, folded=(where,))
     console.print()
     predicted = "  ".join(picture.predictions[0].character for picture in done.pictures)
     console.print(f"characters in pictures/: {predicted}")

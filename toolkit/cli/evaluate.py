@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
-from toolkit.cli.output import shown_path
+from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import DATASET, MODEL, request_options
 from toolkit.cli.tables import print_rows
 from toolkit.requests.evaluate import Evaluate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
-from toolkit.cli.output import shown_path
+from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import DATASET, EXPORTER, MODEL, OUTPUT_PATH, request_options
 from toolkit.requests.export import Export
 from toolkit.vocabulary import file_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
@@ -12,9 +11,8 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -36,8 +34,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM was received; raised like Ctrl-C, so that every clean-up is done."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """How the program ends; the traceback of an expected failure is empty without ``--debug``."""
 
     code: str
@@ -52,8 +49,7 @@ def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRec
     known = _expected(error)
     if known is None:
         return _bug(error, plugins)
-    shown = "".join(traceback.format_exception(error)) if debug else ""
-    return dataclasses.replace(known, traceback=shown)
+    return known._replace(traceback="".join(traceback.format_exception(error)) if debug else "")
 
 
 def _expected(error: BaseException) -> Failure | None:

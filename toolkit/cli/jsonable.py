@@ -14,15 +14,9 @@ from toolkit.vocabulary import Convention
 
 
 def to_jsonable(value: Any) -> Any:
-    """Make a value that ``json.dumps`` writes as strict JSON.
+    """Make a value that ``json.dumps`` writes as strict JSON; what JSON does not have becomes text.
 
-    Args:
-        value: Any value; dataclasses, mappings, sequences, sets, NumPy scalars and arrays may be nested.
-
-    Returns:
-        Dataclasses become objects, enumerations their names in lower case, paths texts relative to
-        the working directory if they are in it, numbers that are not finite null; everything else
-        becomes text.
+    Enumerations become their names in lower case, numbers that are not finite null.
     """
     if value is None or (isinstance(value, bool | int) and not isinstance(value, Enum)):
         return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import os
 import signal
@@ -15,13 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from toolkit.cli.commands import BUILTIN_COMMANDS
-from toolkit.cli.context import (
-    CommandLine,
-    settings_of,
-    with_common_options,
-    with_environment,
-)
+from toolkit.cli.commands import BUILTIN_COMMANDS, module_of
+from toolkit.cli.context import CommandLine, settings_of, with_common_options, with_environment
 from toolkit.cli.failures import (
     USAGE,
     Failure,
@@ -32,7 +26,7 @@ from toolkit.cli.failures import (
     silence_closed_streams,
 )
 from toolkit.cli.streams import prepare_streams
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, did_you_mean
 from toolkit.host.kinds import COMMANDS
 from toolkit.version import __version__
 
@@ -48,13 +42,12 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The built-in commands in the order of their use, then the plugins'."""
-        return [*BUILTIN_COMMANDS, *_plugin_commands(_toolkit_of(ctx))]
+        return list(_summaries(_toolkit_of(ctx)))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Import a command, and give it the common options and its environment variables."""
-        builtin = BUILTIN_COMMANDS.get(cmd_name)
-        if builtin is not None:
-            command = importlib.import_module(builtin.module).command
+        if cmd_name in BUILTIN_COMMANDS:
+            command = importlib.import_module(module_of(cmd_name)).command
             assert isinstance(command, click.Command)
         else:
             command = _load_plugin_command(_toolkit_of(ctx), cmd_name)
@@ -65,7 +58,7 @@ class Commands(click.Group):
         """Write the list of commands from their summaries; loads none of them."""
         toolkit = _toolkit_of(ctx)
         sections = {
-            "Commands": {name: builtin.summary for name, builtin in BUILTIN_COMMANDS.items()},
+            "Commands": BUILTIN_COMMANDS,
             "Commands of plugins": _plugin_commands(toolkit),
             "Hidden by a built-in command": hidden_commands(toolkit),
         }
@@ -76,11 +69,8 @@ class Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name; Click's own completion of groups would load every command."""
-        summaries = {name: builtin.summary for name, builtin in BUILTIN_COMMANDS.items()}
-        summaries |= _plugin_commands(_toolkit_of(ctx))
-        found = [
-            CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)
-        ]
+        summaries = _summaries(_toolkit_of(ctx)).items()
+        found = [CompletionItem(name, help=text) for name, text in summaries if name.startswith(incomplete)]
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def main(
@@ -186,16 +176,18 @@ def _plugin_commands(toolkit: Toolkit) -> dict[str, str]:
     return {name: command.summary for name, command in commands if command.name not in BUILTIN_COMMANDS}
 
 
+def _summaries(toolkit: Toolkit) -> dict[str, str]:
+    """The summary of each command that can be typed."""
+    return {**BUILTIN_COMMANDS, **_plugin_commands(toolkit)}
+
+
 def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
     commands = toolkit.catalog.all(COMMANDS)
     if not any(name in (key, declared.name) for key, declared in commands.items()) and ":" not in name:
-        names = [*BUILTIN_COMMANDS, *_plugin_commands(toolkit)]
-        options = ["--version", "--help"]
-        meant = [option for option in options if option.strip("-") == name.lower()]
-        near = meant or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        option = did_you_mean(f"--{name.lower()}", ["--version", "--help"], cutoff=1)
+        nearest = option or did_you_mean(name, _summaries(toolkit), cutoff=0.5)
         raise UsageError(
-            f"there is no command {name!r}",
-            hint=f"did you mean {near[0]}?" if near else "`toolkit --help` lists the commands",
+            f"there is no command {name!r}", hint=nearest or "`toolkit --help` lists the commands"
         )
     return toolkit.catalog.get(COMMANDS, name).load()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
-from toolkit.cli.output import shown_path
+from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import DATASET, INPUT_PATH, MODEL, STRATEGY, request_options
 from toolkit.errors import StorageError
 from toolkit.requests.merge import Merge

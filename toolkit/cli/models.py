@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
-from toolkit.cli.output import shown_path
+from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import INPUT_PATH, MODEL
-from toolkit.cli.tables import print_table
+from toolkit.cli.tables import print_facts, print_rows
 from toolkit.requests.compare import CompareModels
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.vocabulary import file_size, percent
@@ -40,28 +40,24 @@ def find(command_line: CommandLine, request: FindModels) -> None:
 
 
 def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     if not models:
         console.print(f"no models in {where}; `toolkit train` trains one")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", overflow="fold")
-    for title in ("size", "parameters", "classes", "validation"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("file", no_wrap=True)
-    for model in models:
-        accuracy = model.card.validation_accuracy
-        table.add_row(
+    numbers = ("size", "parameters", "classes", "validation")
+    rows = [
+        (
             shown_path(model.path),
             file_size(model.size),
             "" if model.parameters is None else f"{model.parameters:,}",
             "" if model.classes is None else str(model.classes),
-            "" if accuracy is None else percent(accuracy),
-            Text(model.state, style="" if not model.problem else "red"),
+            "" if model.card.validation_accuracy is None else percent(model.card.validation_accuracy),
+            Text(model.state, "red" if model.problem else ""),
         )
-    print_table(console, table)
+        for model in models
+    ]
+    print_rows(console, ("model", *numbers, "file"), rows, numbers=numbers)
     for model in models:
         if model.problem:
             console.print(model.problem, style="red")
@@ -77,8 +73,6 @@ def show(command_line: CommandLine, request: ShowModel) -> None:
 
 
 def _print_details(details: ModelDetails, console: Console) -> None:
-    from rich.table import Table
-
     card = details.card
     facts = {
         "file": f"{shown_path(details.path)}, {file_size(details.size)}, {details.state}",
@@ -98,22 +92,13 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         "from": ", ".join(f"{parent.name} ({parent.weight:.2f})" for parent in card.parents),
         "left out": ", ".join(details.dropped),
     }
-    grid = Table(box=None, show_header=False, pad_edge=False)
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in facts.items():
-        if value:
-            grid.add_row(name, value)
-    console.print(grid)
+    print_facts(console, facts)
     console.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("layer", overflow="fold")
-    table.add_column("kind", no_wrap=True)
-    table.add_column("tensors", overflow="fold")
+    rows = []
     for layer in details.layers:
         tensors = (f"{spec.name.rpartition('/')[2]} {_shape(spec.shape)}" for spec in layer.tensors)
-        table.add_row(layer.name, layer.kind, ", ".join(tensors))
-    console.print(table)
+        rows.append((layer.name, layer.kind, ", ".join(tensors)))
+    print_rows(console, ("layer", "kind", "tensors"), rows, folded=("layer", "tensors"))
 
 
 def _shape(shape: tuple[int, ...]) -> str:

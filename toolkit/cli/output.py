@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from toolkit.cli.jsonable import shown_path, to_jsonable
+from toolkit.cli.jsonable import to_jsonable
 from toolkit.vocabulary import SilentProgress
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from toolkit.cli.progress import BarProgress
     from toolkit.vocabulary import Progress
-
-__all__ = ["Output", "shown_path", "to_jsonable"]
 
 WIDTH_OF_A_PIPE = 120
 
@@ -68,13 +66,7 @@ class Output:
             sys.stdout, self._document_to = self._document_to, None
 
     def result(self, document: Any, text: Callable[[Console], None]) -> None:
-        """Print the result of the command.
-
-        Args:
-            document: What ``to_jsonable`` takes; printed under ``--output json``.
-            text: Writes for people. The console reads neither markup nor emoji codes, so names of
-                files can be printed as they are; use ``style=`` and ``rich.text.Text``.
-        """
+        """Print the result: the document as JSON, or what ``text`` writes for people."""
         self.close()
         if self.json:
             text_of_document = json.dumps(to_jsonable(document), indent=2, allow_nan=False)
@@ -104,21 +96,16 @@ class Output:
 
     def progress(self) -> Progress:
         """Where long work reports its progress."""
-        from toolkit.cli.progress import LoggedProgress
+        from toolkit.cli.progress import BarProgress, LineProgress, LoggedProgress
 
-        shown = self._shown_progress()
-        return shown if self._log is None else LoggedProgress(shown, self.log)
-
-    def _shown_progress(self) -> Progress:
-        from toolkit.cli.progress import BarProgress, LineProgress
-
+        shown: Progress
         if self.quiet:
-            return SilentProgress()
-        if not is_terminal(sys.stderr):
-            return LineProgress(sys.stderr)
-        if self._bar is None:
-            self._bar = BarProgress(make_console(sys.stderr))
-        return self._bar
+            shown = SilentProgress()
+        elif not is_terminal(sys.stderr):
+            shown = LineProgress(sys.stderr)
+        else:
+            shown = self._bar = self._bar or BarProgress(make_console(sys.stderr))
+        return shown if self._log is None else LoggedProgress(shown, self.log)
 
     def close(self) -> None:
         """Stop drawing; an exception may have left a bar alive."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from toolkit.host.kinds import ARCHITECTURES, EXPORTERS, MERGE_STRATEGIES, MODEL_FORMATS, Kind
 from toolkit.vocabulary import Convention, file_size
 
 if TYPE_CHECKING:
-    from toolkit.host.kinds import Kind
     from toolkit.operations.toolkit import Toolkit
     from toolkit.options import OptionInfo
 
@@ -42,12 +42,7 @@ class Name(click.ParamType):  # type: ignore[type-arg]  # generic from Click 8.3
         self.name = name
         self._known = known
 
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,  # noqa: ARG002 - Click's signature
-        incomplete: str,
-    ) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The known names that begin so."""
         return _completed(self._known, ctx, incomplete)
 
@@ -59,23 +54,14 @@ class ModelPath(click.Path):
         super().__init__(path_type=Path, readable=False)
 
     def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,
-        incomplete: str,
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """The models whose paths begin so, and files."""
         return [*_completed(_models, ctx, incomplete), *super().shell_complete(ctx, param, incomplete)]
 
 
-def _contributions(kind: str) -> Known:
-    def known(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
-        from toolkit.host import kinds
-
-        chosen: Kind[Any] = getattr(kinds, kind)
-        return [(name, declared.summary) for name, declared in toolkit.catalog.all(chosen).items()]
-
-    return known
+def _contributions(kind: Kind[Any]) -> Known:
+    return lambda toolkit: [(name, one.summary) for name, one in toolkit.catalog.all(kind).items()]
 
 
 def _datasets(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
@@ -83,7 +69,6 @@ def _datasets(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
 
 
 def _models(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
-    from toolkit.host.kinds import MODEL_FORMATS
     from toolkit.store.find import find_files
 
     formats = toolkit.catalog.all(MODEL_FORMATS).values()
@@ -98,9 +83,9 @@ def _runs(toolkit: Toolkit) -> Iterable[tuple[str, str]]:
     return [("latest", "the newest run"), *((name, "") for name in sorted(names, reverse=True))]
 
 
-STRATEGY = Name("strategy", _contributions("MERGE_STRATEGIES"))
-ARCHITECTURE = Name("architecture", _contributions("ARCHITECTURES"))
-EXPORTER = Name("exporter", _contributions("EXPORTERS"))
+STRATEGY = Name("strategy", _contributions(MERGE_STRATEGIES))
+ARCHITECTURE = Name("architecture", _contributions(ARCHITECTURES))
+EXPORTER = Name("exporter", _contributions(EXPORTERS))
 DATASET = Name("dataset", _datasets)
 RUN = Name("run", _runs)
 MODEL = ModelPath()
@@ -120,13 +105,7 @@ class ConventionType(click.ParamType):  # type: ignore[type-arg]
 
 
 def request_options(request_type: type[Any], *names: str, **types: click.ParamType) -> Callable[[F], F]:  # type: ignore[type-arg]
-    """Add an option for each named field of a request, with its type, range, choices and help.
-
-    Args:
-        request_type: A dataclass of :mod:`toolkit.requests`; its fields give the order.
-        *names: Fields; ``options`` adds ``-o KEY=VALUE``, ``convention`` adds ``--convention``.
-        **types: Fields with a Click type of their own, such as :data:`DATASET`.
-    """
+    """Add an option for each named field of a request; ``types`` has fields with their own Click type."""
     from toolkit.options import describe_fields, json_schema
 
     described = {field.name: field for field in describe_fields(request_type)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.context import CommandLine, pass_request
+from toolkit.cli.tables import print_rows
 from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
 
 if TYPE_CHECKING:
@@ -65,19 +66,16 @@ def check_command(command_line: CommandLine, request: CheckPlugins) -> None:
 
 
 def _list(plugins: tuple[PluginSummary, ...], console: Console) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("plugin", "state", "from", "contributes"):
-        table.add_column(title, no_wrap=title in ("plugin", "state"), overflow="fold")
+    rows = []
     for plugin in plugins:
         style, source = STYLES[plugin.state], f"{plugin.distribution} {plugin.version}".strip()
         lines = [f"{kind}: {', '.join(names)}" for kind, names in plugin.contributes.items()]
         contributes = Text("\n".join(lines) or "nothing")
         last = contributes if plugin.state == "loaded" else Text(plugin.cause, style)
-        table.add_row(plugin.name, Text(plugin.state, style), source, last)
-    console.print(table)
+        rows.append((plugin.name, Text(plugin.state, style), source, last))
+    print_rows(console, ("plugin", "state", "from", "contributes"), rows, folded=("from", "contributes"))
 
 
 def _show(details: PluginDetails, console: Console) -> None:

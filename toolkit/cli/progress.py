@@ -44,8 +44,7 @@ class LineProgress:
         self.note(f"{self._task}: {done:,} of {self._total:,} {self._unit}{behind}")
 
     def end(self) -> None:
-        """End the task."""
-        self._task, self._unit, self._total = "", "", 0
+        """End the task; prints nothing."""
 
 
 class LoggedProgress:

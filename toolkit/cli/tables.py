@@ -5,28 +5,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console, JustifyMethod
     from rich.table import Table
+    from rich.text import Text
 
 _NAME = 24
 _GAP = 2
 
 
 def print_rows(
-    console: Console, titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
+    console: Console,
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    numbers: Sequence[str] = (),
+    folded: Sequence[str] = (),
 ) -> None:
-    """Print rows of cells as a table; columns titled in ``numbers`` are aligned to the right."""
+    """Print rows as a table; ``numbers`` are aligned to the right, ``folded`` columns made to fit."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
         justify: JustifyMethod = "right" if title in numbers else "left"
-        table.add_column(title, justify=justify, no_wrap=title != titles[0], overflow="fold")
+        no_wrap = title not in (folded or titles[:1])
+        table.add_column(title, justify=justify, no_wrap=no_wrap, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    print_table(console, table)
+    if folded:
+        console.print(table)
+    else:
+        print_table(console, table)
+
+
+def print_facts(console: Console, facts: Mapping[str, str]) -> None:
+    """Print names in bold and what is known of each; facts without a text are left out."""
+    from rich.table import Table
+
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in facts.items():
+        if text:
+            grid.add_row(name, text)
+    console.print(grid)
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -50,13 +73,9 @@ def print_table(console: Console, table: Table) -> None:
     elif min(needed[0], _NAME) + sum(needed[1:]) + _GAP * (len(needed) - 1) <= console.width:
         console.print(table)
     else:
-        _print_records(console, table)
-
-
-def _print_records(console: Console, table: Table) -> None:
-    first, *others = table.columns
-    for name, *values in zip(first.cells, *(column.cells for column in others), strict=True):
-        console.print(name, style="bold")
-        for column, value in zip(others, values, strict=True):
-            if str(value):
-                console.print(f"  {column.header}:", value)
+        first, *others = table.columns
+        for name, *values in zip(first.cells, *(column.cells for column in others), strict=True):
+            console.print(name, style="bold")
+            for column, value in zip(others, values, strict=True):
+                if str(value):
+                    console.print(f"  {column.header}:", value)

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from toolkit.cli.context import CommandLine, pass_request
-from toolkit.cli.output import shown_path
+from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import ARCHITECTURE, DATASET, INPUT_PATH, MODEL, RUN, request_options
 from toolkit.errors import UsageError
 from toolkit.requests.train import Train

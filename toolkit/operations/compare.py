@@ -47,10 +47,6 @@ def compare_models(
 
     Equal shapes prove nothing, a cosine near 1 suggests related models, and only images show
     whether a merge helps.
-
-    Raises:
-        UsageError: If fewer than two are given.
-        ToolkitError: As for :func:`toolkit.operations.opening.open_model`.
     """
     if len(request.models) < 2:
         raise UsageError(f"{len(request.models)} model given to compare", hint="name two or more")

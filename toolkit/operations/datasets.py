@@ -72,12 +72,7 @@ def list_datasets(
 
 
 def show_dataset(toolkit: Resources, request: ShowDataset, _progress: Progress) -> DatasetDetails:
-    """Load a data set and count its images by split and class.
-
-    Raises:
-        MissingInputError: There is no such data set, or it has no images.
-        UnreadableInputError: One of its files is damaged.
-    """
+    """Load a data set and count its images by split and class."""
     source = toolkit.data.find(request.name)
     loader = toolkit.data.loader_of(source)
     options = route_options(request.options, {"loader": loader.options})["loader"]

@@ -31,13 +31,7 @@ PROBES = 64
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A published export.
-
-    Attributes:
-        size: In bytes.
-        verified: How it was verified, as a phrase.
-        facts: What the exporter measured.
-    """
+    """A published export; ``verified`` says how it was verified, ``facts`` what the exporter measured."""
 
     path: Path
     size: int

@@ -23,15 +23,13 @@ from toolkit.vocabulary import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundModel:
-    """A model file in a list.
+    """A model file in a list; its size is in bytes.
 
     Attributes:
-        size: In bytes.
         state: ``ok`` if the file is the one its card was written for, ``no card``, ``damaged``
             or ``unreadable``.
         problem: Why it cannot be used; empty if it can.
-        parameters: Number of float elements; None if unreadable.
-        classes: Number of outputs; None if unreadable.
+        parameters: Number of float elements; None if unreadable, as is ``classes``.
     """
 
     path: Path
@@ -48,12 +46,8 @@ class FoundModel:
 class ModelDetails(FoundModel):
     """Everything about one model.
 
-    Attributes:
-        digest: Of the weights.
-        dialect: ``keras`` or ``onnx``.
-        input_shape: Without the batch axis.
-        output_shape: Without the batch axis.
-        dropped: What the file has beside the network.
+    ``digest`` is of the weights; shapes are without the batch axis; ``dropped`` is what the file has beside
+    the network.
     """
 
     digest: str
@@ -81,13 +75,7 @@ def model_files(toolkit: Resources, folders: Sequence[Path] = ()) -> list[FoundF
 def find_models(
     toolkit: Resources, request: FindModels | None = None, _progress: Progress | None = None
 ) -> tuple[FoundModel, ...]:
-    """List models with what is known of them.
-
-    Only headers and cards are read; a file that cannot be used is listed with the reason.
-
-    Raises:
-        MissingInputError: If a given folder does not exist.
-    """
+    """List models with what is known of them; a file that cannot be used is listed with the reason."""
     files = model_files(toolkit, (request or FindModels()).folders)
     return tuple(describe_file(toolkit, file.path) for file in files)
 

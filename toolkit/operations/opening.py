@@ -18,11 +18,6 @@ def open_model(toolkit: Resources, path: Path) -> Model:
     """Read a model file with its card; tensors are read when they are used.
 
     The card beside the file is preferred to the one inside it.
-
-    Raises:
-        MissingInputError: If there is no such file.
-        DamagedFileError: If the file is not the one that its card was written for.
-        UnreadableInputError: If it cannot be opened, is no model, or its card does not fit it.
     """
     try:
         with open_file(path, follow_links=toolkit.follow_links):
@@ -51,19 +46,10 @@ def open_model(toolkit: Resources, path: Path) -> Model:
 def described(
     model: Model, classes: Sequence[str], convention: Convention | None, where: str
 ) -> tuple[Model, tuple[str, ...]]:
-    """Complete a model's card with a data set's classes and the user's convention.
+    """Complete a model's card; also returns what was assumed, as sentences.
 
-    Args:
-        model: May have no card.
-        classes: Characters by label; used if the card has none.
-        convention: Preferred to the card's.
-        where: The source of the classes, for messages.
-
-    Returns:
-        The model with classes and convention, and what was assumed, as sentences.
-
-    Raises:
-        UnreadableInputError: If the numbers of outputs and of classes differ.
+    ``classes``, characters by label and named ``where`` in messages, are for a card without classes;
+    ``convention`` is preferred to the card's.
     """
     assumed: list[str] = []
     card = model.card

@@ -33,9 +33,8 @@ class PluginSummary:
 class ContributionDetails:
     """One contribution, or the training itself, which no plugin contributes.
 
-    Attributes:
-        facts: Other fields of the declaration, in words: suffixes, needs.
-        also_claimed_by: Distributions that contribute the same name to the same kind.
+    ``facts`` are other fields of the declaration, in words; ``also_claimed_by`` names distributions that
+    contribute the same name to the same kind.
     """
 
     kind: str
@@ -97,11 +96,7 @@ def show_plugin(toolkit: Resources, request: ShowPlugin, _progress: Progress) ->
     name = request.name
     records, contributions = toolkit.catalog.records, toolkit.catalog.all_contributions()
     plugins = tuple(one for one in records if name in (one.name, one.distribution, one.qualified_name))
-    chosen = [
-        found
-        for found in contributions
-        if name in (found.name, found.qualified_name) or found.owner in plugins
-    ]
+    chosen = [one for one in contributions if name in (one.name, one.qualified_name) or one.owner in plugins]
     own = (_TRAINING,) if name == _TRAINING.name else ()
     if not (plugins or chosen or own):
         known = {_TRAINING.name, *(one.name for one in records), *(one.name for one in contributions)}
@@ -133,15 +128,11 @@ def _details(toolkit: Resources, contribution: Contribution[Any]) -> Contributio
 
 def _facts(contribution: Contribution[Any]) -> dict[str, str]:
     required = {field for field, call in contribution.kind.calls.items() if not call.optional}
-    values = {
-        field.name: getattr(contribution.declaration, field.name)
+    return {
+        field.name: _in_words(field.name, value)
         for field in dataclasses.fields(contribution.declaration)
         if field.name not in {"name", "summary", "options", *required}
-    }
-    return {
-        field: _in_words(field, value)
-        for field, value in values.items()
-        if value not in (None, (), frozenset())
+        and (value := getattr(contribution.declaration, field.name)) not in (None, (), frozenset())
     }
 
 

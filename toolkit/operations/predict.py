@@ -46,12 +46,9 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class ImagePredictions:
-    """What a model predicts for one picture, or why the picture could not be read.
+    """What a model predicts for one picture, best first, or why the picture could not be read.
 
-    Attributes:
-        image: Path as given, within a given folder, or ``-``.
-        predictions: Best first; empty if there is an error.
-        saved: The 28×28 image, if it was to be saved.
+    ``image`` is the path as given, within a given folder, or ``-``; ``saved`` is the saved 28×28 image.
     """
 
     image: str
@@ -104,13 +101,7 @@ def classifier_of(model: Model, convention: Convention | None = None) -> Classif
 
 
 def predict(toolkit: Resources, request: Predict, progress: Progress) -> Predictions:
-    """Predict the character in each picture. A picture that cannot be read costs its own row only.
-
-    Raises:
-        UsageError: If ``top`` is below 1, or a 28×28 image exists and is not to be replaced.
-        MissingInputError: If there is no such model.
-        UnreadableInputError: If the file is not a model.
-    """
+    """Predict the character in each picture. A picture that cannot be read costs its own row only."""
     if request.top < 1:
         raise UsageError(f"top is {request.top}", hint="ask for 1 prediction or more")
     images = [image for given in request.images for image in _pictures_of(given)]

@@ -40,11 +40,9 @@ class BoundVerb(Generic[Q, R]):
 
 
 class Verb(Generic[Q, R]):
-    """A method that imports its verb on the first call.
+    """A method that imports its verb on the first call, by its name below ``toolkit.operations``.
 
-    Args:
-        name: ``module.function`` below ``toolkit.operations``; the request of ``models.find_models`` is
-            ``toolkit.requests.models.FindModels``.
+    The request of ``models.find_models`` is ``toolkit.requests.models.FindModels``.
     """
 
     def __init__(self, name: str) -> None:
