@@ -260,7 +260,7 @@ def _validated(options_type: type, mapping: Mapping[str, Any], owner: str) -> An
     try:
         values = {key: _whole(value) for key, value in mapping.items()}
         struct = msgspec.convert(values, struct_of(options_type), dec_hook=_decoded)
-        _check_finite(struct, "")
+        _check_values(struct, "")
     except RecursionError as error:
         raise UsageError(f"options of {owner}: nested too deep", hint="use fewer levels") from error
     except msgspec.ValidationError as error:
@@ -300,13 +300,16 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     )
 
 
-def _check_finite(value: Any, where: str) -> None:
+def _check_values(value: Any, where: str) -> None:
+    """Refuse what msgspec lets pass: numbers that are not finite, and NUL in texts."""
     import msgspec
 
     if isinstance(value, float) and not math.isfinite(value):
         raise msgspec.ValidationError(f"not finite - at `${where}`")
+    if isinstance(value, str | Path) and "\0" in str(value):
+        raise msgspec.ValidationError(f"NUL - at `${where}`")
     for step, part in _parts(value):
-        _check_finite(part, where + step)
+        _check_values(part, where + step)
 
 
 def _original(value: Any) -> Any:
@@ -345,6 +348,8 @@ def _refusal(schema: Mapping[str, Any], mapping: Mapping[str, Any], problem: str
         return UsageError(f"{owner} has no option {full!r}", hint=f"{hint}; {nearest}" if nearest else hint)
     out_of_range = re.search("[<>]=", problem)
     allowed = range_words(without_null(node)[0]) if out_of_range else type_words(node, sentence=True)
+    if problem == "NUL":
+        allowed = "text without NUL"
     shown = repr(value)
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     return UsageError(

@@ -56,6 +56,7 @@ def test_toml_and_json_have_the_same_fields_and_follow_the_schema() -> None:
         ({"ingredients": [{"path": "a.h5"}]}, "name"),
         ({"ingredients": [{"name": "a", "path": "a.h5", "wieght": 1}]}, "wieght"),
         ({"stages": {"recalibrate": 5}}, "stages"),
+        ({"ingredients": [{"name": "a", "path": "a\0.h5"}]}, "path must be text without NUL"),
         ({"schema": 99}, "schema 99"),
         ({"schema": None}, "schema None"),
     ],

@@ -146,6 +146,16 @@ def test_a_file_of_the_users_beside_the_output_is_kept(
     run(*family, **settings)
 
 
+@pytest.mark.parametrize(
+    "name", ["foo.h5", "foo.card.json", "foo.report.html", "foo.report.json", "foo.recipe.toml"]
+)
+def test_a_link_to_nothing_is_kept(run: Run, family: list[Path], tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("nothing")
+    with pytest.raises(UsageError, match=r"exists|cannot be replaced"):
+        run(*family, strategy="mean", dataset="none", out=tmp_path / "foo.h5")
+    assert (tmp_path / name).is_symlink()
+
+
 def test_a_merge_without_its_report_says_so(
     run: Run, family: list[Path], monkeypatch: pytest.MonkeyPatch, toolkit: Toolkit
 ) -> None:

@@ -22,6 +22,7 @@ from toolkit.store.opening import (
     open_file,
     output_path,
     parse_json,
+    parse_toml,
     read_file,
 )
 
@@ -185,6 +186,33 @@ def test_a_link_is_followed_only_where_that_is_wanted(tmp_path: Path) -> None:
 def test_json_is_parsed_strictly(text: bytes) -> None:
     with pytest.raises(UnreadableInputError, match=r"a\.json: not valid JSON"):
         parse_json(text, "a.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a" + b".a" * 100_000 + b" = 1",
+        b"[a" + b' . "a,="' * 100_000 + b"]",
+        b'x = {a = """\n \' """"", b' + b".b" * 100_000 + b" = ''}",
+        b"a = " + b"[" * 100_000,
+        b'\\"' * 500_000,
+        b"\xff",
+    ],
+)
+def test_hostile_toml_is_refused_without_much_work(text: bytes) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with pytest.raises(ValueError, match=r"parts|deep|TOML|utf-8|Invalid|Expected"):
+        parse_toml(text)
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+
+
+def test_many_dots_in_toml_texts_and_numbers_are_no_keys() -> None:
+    text = f"a = '{'../' * 99}x'\nb = [{'1.5, ' * 99}]\n# {'.' * 99}\nc = \"{'.' * 99}\""
+
+    assert list(parse_toml(text.encode())) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("call", ["open", "fstat", "close"])

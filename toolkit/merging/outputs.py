@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from toolkit.merging.recipe import Recipe
 from toolkit.merging.report import MergeReport
 from toolkit.model.card_file import card_path, checked_card, read_card
 from toolkit.store import publish_text
-from toolkit.store.opening import read_file
+from toolkit.store.opening import parse_toml, read_file
 
 _GENERATOR = b'<meta name="generator" content="modelops-toolkit merge report">'
 
@@ -52,7 +52,7 @@ class Outputs:
         if force:
             return
         hint = "choose another --out, or use --force"
-        if not name.exists():
+        if not os.path.lexists(name):  # a link to nothing is the user's, too
             try:  # a damaged card that its model has left behind would stop the merge after its work
                 read_card(name)
             except ToolkitError as error:
@@ -67,7 +67,7 @@ class Outputs:
                 f"{name}: exists and is not a merge of this toolkit", hint=f"move it away, {hint}"
             )
         for path in (self.page, self.document, self.recipe):
-            if path.exists() and not self._is_mine(path):
+            if os.path.lexists(path) and not self._is_mine(path):
                 raise UsageError(
                     f"{path}: exists and is not of an earlier merge to {name.name}",
                     hint=f"move it away, {hint}",
@@ -86,7 +86,7 @@ class Outputs:
             content = read_file(path)
             if path == self.page:
                 return _GENERATOR in content
-            data = json.loads(content) if path == self.document else tomllib.loads(content.decode())
+            data = json.loads(content) if path == self.document else parse_toml(content)
         except (ToolkitError, ValueError, RecursionError):
             return False
         return isinstance(data, dict) and "schema" in data and data.get("output") == self.model.name

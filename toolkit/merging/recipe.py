@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from toolkit.errors import DamagedFileError, UnreadableInputError
 from toolkit.options import option, options_as_json, options_from_mapping
-from toolkit.store.opening import parse_json, read_file
+from toolkit.store.opening import parse_json, parse_toml, read_file
 from toolkit.vocabulary import Convention
 
 SCHEMA = 1
@@ -62,8 +61,8 @@ def read_recipe(path: Path) -> Recipe:
     if path.suffix == ".json":
         return parse_recipe(parse_json(content, str(path)), str(path))
     try:
-        return parse_recipe(tomllib.loads(content.decode()), str(path))
-    except (ValueError, RecursionError) as error:
+        return parse_recipe(parse_toml(content), str(path))
+    except ValueError as error:
         raise UnreadableInputError(f"{path}: not a recipe: {error}", hint="name a recipe file") from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from toolkit.errors import ConfigurationError, UsageError
 from toolkit.options import option_pairs, options_as_json, options_from_mapping
 from toolkit.requests.train import Train
 from toolkit.store import Workspace, publish_text
-from toolkit.store.opening import read_file
+from toolkit.store.opening import parse_toml, read_file
 
 _NOT_IN_A_FILE = ("resume", "config", "force")
 
@@ -22,8 +21,8 @@ def read_config(path: Path) -> Train:
     """Read a request from a file; paths in it are relative to its folder."""
     content = read_file(path)
     try:
-        table = tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:
+        table = parse_toml(content)
+    except ValueError as error:
         raise ConfigurationError(f"{path}: not a TOML file: {error}", hint="see docs/training.md") from error
     for key in _NOT_IN_A_FILE:
         if key in table:

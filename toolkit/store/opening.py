@@ -34,6 +34,15 @@ LARGEST_DOCUMENT = 16 << 20
 
 CARD_SUFFIX = ".card.json"
 
+_MOST_KEY_PARTS = 64
+# The closing quotes may be missing, so that no text is scanned twice.
+_TOML_TEXT = re.compile(
+    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)'
+    r"|'''.*?(?:'{3,5}|\Z)"
+    r'|"(?:\\.|[^"\\\n])*"?'
+    r"|'[^'\n]*'?|#[^\n]*",
+    re.DOTALL,
+)
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_SEGMENTS = 4
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK, errno.EACCES, errno.EPERM, errno.ENXIO}
@@ -107,6 +116,24 @@ def parse_json(content: bytes | str, where: str) -> Any:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise UnreadableInputError(f"{where}: not valid JSON: {error}", hint="check the file") from error
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """Parse TOML in UTF-8.
+
+    Raises:
+        ValueError: If it is not TOML, or is nested too deep. ``tomllib`` needs memory for the square of
+            the number of parts of a dotted key, so longer keys are refused before.
+    """
+    import tomllib
+
+    text = content.decode()
+    if any(part.count(".") > _MOST_KEY_PARTS for part in re.split(r"[\n=,\[{]", _TOML_TEXT.sub("_", text))):
+        raise ValueError(f"a key has more than {_MOST_KEY_PARTS} parts")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 @dataclass(frozen=True, slots=True)
