@@ -63,7 +63,6 @@ class KerasArchitecture:
     """What is known of a model before any tensor is read.
 
     Attributes:
-        description: Today's configuration of it.
         expected: Every layer that is not a model, in the file's order.
         input_shape: Without the batch axis; -1 for a length that is not fixed.
         output_shape: The same for the first output; empty if not even its number of axes is known.

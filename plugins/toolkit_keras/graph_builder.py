@@ -104,8 +104,6 @@ class LayerBuilder:
     """Adds one call of a layer to the graph.
 
     Attributes:
-        tensors: The layer's tensors by their names in it.
-        output_shape: As Keras has it.
         repeated: Whether the layer is called elsewhere too, so that its tensors must keep the file's
             order whatever the inputs are.
     """

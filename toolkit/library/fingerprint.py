@@ -36,7 +36,6 @@ class Fingerprint:
     """Tells one state of one part of a data set from every other.
 
     Attributes:
-        title: Loader, name and part, for the names of the cache's folders.
         place: Digest of the files' paths and the loader's options.
         state: Digest of everything that the part depends on.
     """

@@ -24,7 +24,6 @@ class ComparedPair:
 
     Attributes:
         same_topology: Whether the networks are equal but for the names of their layers.
-        same_weights: Whether they are the same model, whatever the names of their layers.
         differences: What prevents a merge, as sentences about the second.
         cosine: Of the angle between their learnt weights, -1 to 1; None if the networks differ.
         distance: Length of the difference of their learnt weights over the mean of their lengths:

@@ -25,7 +25,6 @@ class RunRecord:
     Attributes:
         architecture: Empty when fine-tuning the model ``start_from``; ``start_digest`` is of its weights.
         fit_digest: SHA-256 of images and labels, as ``validation_digest``.
-        created: Start of the run, ISO 8601 in UTC.
         versions: Of what computes; with other versions, weights are not equal bit for bit.
     """
 

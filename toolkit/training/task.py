@@ -20,7 +20,6 @@ class TrainingTask:
 
     Attributes:
         architecture: Builds the network; None if ``start_from``, a model to fine-tune, is given.
-        model_format: Reads and writes ``.h5`` files.
         loader_options: As JSON values, for the card.
         target: Where the model is published in addition to the run's folder.
         results: Folder for a copy of class mapping and plot.
@@ -55,7 +54,6 @@ class TrainedModel:
         epochs: Number of epochs done; the model has the weights of ``best_epoch``, from 1.
         test_accuracy: 0 to 1; None without test images.
         images_per_second: While training, mean over the epochs.
-        seconds: Training and evaluation of all epochs.
         confusion_plot: On the test images, or else on validation.
     """
 

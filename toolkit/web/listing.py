@@ -18,7 +18,6 @@ class ListedModel:
     Attributes:
         label: Unique in the list: the file's name, or where two have the same one, the path.
         path: The name that requests use, ``models/emnist_byclass_model.h5``.
-        size: In bytes.
     """
 
     label: str

@@ -22,11 +22,6 @@ class WebLimits:
     """Limits of a request and of the server.
 
     Attributes:
-        json_bytes: Size of a JSON body.
-        json_depth: Nesting of objects and lists in it.
-        picture_bytes: Size of a picture; its pixels are limited where it is decoded.
-        models_in_merge: Number of models in a merge.
-        merge_seconds: Duration of a merge.
         predictions: Largest value of ``top``.
         classifiers: Number of models that are kept in memory.
         retry_after_s: Seconds that a client is told to wait while another heavy job runs.
@@ -47,11 +42,9 @@ class WebSettings:
     """Where the server listens and whom it answers.
 
     Attributes:
-        host: Address to listen on.
         port: 0 for any that is free.
         token: Clients send it as ``Authorization: Bearer``; None is allowed on loopback only.
         trusted_hosts: Allowed in the Host header, beside the server's own names.
-        limits: Of requests and the server.
         sandbox: Limits of the child process that reads a model file first; None if all are trusted.
     """
 
