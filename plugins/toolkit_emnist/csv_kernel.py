@@ -45,8 +45,7 @@ def parse_plain_rows(text: NDArray[np.uint8]) -> Rows | None:
     Args:
         text: ``PAD`` newlines, then whole lines, the last byte a newline; uint8.
 
-    Returns:
-        The rows; None if anything else is in the text, whether unusual or wrong.
+    Returns the rows; None if anything else is in the text, whether unusual or wrong.
     """
     digits = text - _ZERO  # wraps: whatever is not a digit becomes 10 or above
     other = digits > 9

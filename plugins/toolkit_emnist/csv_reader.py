@@ -49,8 +49,7 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
 
     In addition to the result, this needs a fifth of its memory while it grows, and a few blocks.
 
-    Returns:
-        Images (n, 28, 28) uint8, upright; class indices (n,) int32.
+    Returns images (n, 28, 28) uint8, upright; class indices (n,) int32.
     """
     np.empty(_REUSED_BY_GLIBC, np.uint8)
     collected = _CollectedRows(path, mapping)

@@ -25,8 +25,7 @@ def read_idx(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Read a pair of IDX files, whose glyphs are transposed.
 
-    Returns:
-        Images (n, 28, 28) uint8, upright; class indices (n,) int32.
+    Returns images (n, 28, 28) uint8, upright; class indices (n,) int32.
     """
     raw = _read(labels, (), "labels")
     indices: NDArray[np.int32] = mapping.index_by_label()[raw]

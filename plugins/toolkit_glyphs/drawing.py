@@ -54,8 +54,7 @@ def draw_glyphs(
 
     If ``held_out``, half of the images are also tapered, with uneven pressure.
 
-    Returns:
-        Images (62 x per_class, 28, 28) uint8, upright, light ink, and their labels, in turn.
+    Returns images (62 x per_class, 28, 28) uint8, upright, light ink, and their labels, in turn.
     """
     total = per_class * len(CHARACTERS)
     labels = np.arange(total, dtype=np.int32) % len(CHARACTERS)

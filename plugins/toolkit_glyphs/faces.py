@@ -65,8 +65,7 @@ FACES = (
 def draw_characters() -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Draw every character in every face that has it, centred, its longer side ``BODY`` pixels.
 
-    Yields:
-        The class and the coverage, (64, 64) float32, 0 to 1.
+    Yields the class and the coverage, (64, 64) float32, 0 to 1.
     """
     if not features.check("freetype2"):
         raise ConfigurationError(

@@ -29,8 +29,7 @@ def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
 
     A fixed batch size is made variable, and so are shapes that repeat it.
 
-    Returns:
-        The copy, and what was left out.
+    Returns the copy, and what was left out.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)

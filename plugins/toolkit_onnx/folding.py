@@ -20,8 +20,7 @@ def fold_batch_normalisation(graph: EditableGraph) -> int:
     into a dense layer, or into a convolution without padding (padding adds zeros after the
     normalisation, so its shift would be missing at the border). Computed in float64, cast to float32 once.
 
-    Returns:
-        How many were folded; those between a nonlinearity and a padded convolution remain.
+    Returns how many were folded; those between a nonlinearity and a padded convolution remain.
     """
     folded = 0
     for node in list(graph.nodes):

@@ -73,8 +73,7 @@ def result_problem(kind: Kind[Any], field: str, result: object) -> str:
 def mismatch(value: object, expected: Any) -> str:
     """Compare a value and its fields with a type hint or the address of a class.
 
-    Returns:
-        ``str 'low', expected int``; empty if the value fits, or if the hint is not understood.
+    Returns ``str 'low', expected int``; empty if the value fits, or if the hint is not understood.
     """
     origin, parts = get_origin(expected) or expected, get_args(expected)
     if origin in (Union, types.UnionType):

@@ -74,8 +74,7 @@ def prove(
         content: The exported file.
         probe: (n, 28, 28) uint8 real images, upright, light ink; some of them are used.
 
-    Returns:
-        Facts: nodes, bytes, numbers of images, the largest differences.
+    Returns facts: nodes, bytes, numbers of images, the largest differences.
     """
     proto = _check_form(content, model)
     exported = _exported(content, proto, model)

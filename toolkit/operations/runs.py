@@ -28,7 +28,6 @@ class Run:
 
     Attributes:
         state: ``interrupted`` and ``failed`` runs can be resumed; ``unreadable`` ones have damaged files.
-        created: Start of the run, ISO 8601 in UTC.
         architecture: Empty when fine-tuning the model ``start_from``.
         epochs: Number of epochs done, of those ``planned``.
         validation_accuracy: Of the best epoch, 0 to 1; None before the first one is done.

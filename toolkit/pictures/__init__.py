@@ -20,8 +20,7 @@ def prepare_picture(
         ink: Light or dark strokes; ``auto`` compares the border with the rest.
         name: For errors; by default the path, or "the picture".
 
-    Returns:
-        (28, 28) uint8, upright, light ink, its brightest pixel 255.
+    Returns (28, 28) uint8, upright, light ink, its brightest pixel 255.
     """
     # Pillow and OpenCV take a quarter of a second to load; only pictures need them.
     from toolkit.pictures.decoding import decode_page

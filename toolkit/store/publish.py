@@ -32,8 +32,7 @@ def publish(
         verify: Reads the staging file and raises if it is wrong; the target is then unchanged.
         suffix: Of the staging file, with the dot; by default the target's own.
 
-    Yields:
-        A path beside the target that does not exist yet.
+    Yields a path beside the target that does not exist yet.
 
     Raises:
         StorageError: If the disk refuses, or nothing was written.

@@ -53,7 +53,6 @@ class TrainedModel:
         parameters: Running statistics included.
         epochs: Number of epochs done; the model has the weights of ``best_epoch``, from 1.
         test_accuracy: 0 to 1; None without test images.
-        images_per_second: While training, mean over the epochs.
         confusion_plot: On the test images, or else on validation.
     """
 

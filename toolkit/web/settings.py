@@ -23,7 +23,6 @@ class WebLimits:
 
     Attributes:
         predictions: Largest value of ``top``.
-        classifiers: Number of models that are kept in memory.
         retry_after_s: Seconds that a client is told to wait while another heavy job runs.
     """
 
