@@ -49,6 +49,12 @@ def save_run(folder: Path, *accuracies: float, **changes: object) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("epochs", ["abc", [1], None, 2.5])
+def test_a_strange_number_of_epochs_costs_no_list(toolkit: Toolkit, tmp_path: Path, epochs: object) -> None:
+    save_run(tmp_path / "runs" / "1", 0.5, options={"epochs": epochs})
+    assert [run.planned for run in list_runs(toolkit, ListRuns(), QUIET)] == [0]
+
+
 def test_runs_are_listed_with_their_state(toolkit: Toolkit, tmp_path: Path) -> None:
     assert list_runs(toolkit, ListRuns(), QUIET) == ()
     runs = tmp_path / "runs"

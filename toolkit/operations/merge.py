@@ -129,9 +129,7 @@ def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
     if same != request:
         hint = "give only --out, --plan, --keep-worse, --or-best, --force or --test beside it"
         raise UsageError(f"{request.recipe}: a recipe is a whole request", hint=hint)
-    unknown = [name for name in recipe.stages if name != "recalibrate"]
-    if unknown:
-        raise UsageError(f"the recipe has no stage {unknown[0]!r}", hint="the stage is recalibrate")
+    _checked_stages(recipe)
     folder = request.recipe.parent
     paths = [Path(os.path.normpath(folder / item.path)) for item in recipe.ingredients]
     dataset = recipe.dataset

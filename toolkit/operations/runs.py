@@ -128,6 +128,7 @@ def _summary(folder: Path) -> Run:
         record, history = files.read_record(), read_history(files.history)
     except ToolkitError as error:
         return Run(folder.name, folder, "unreadable", error=error.message)
+    planned = record.options.get("epochs")
     open_state: State = "running" if record.state == "started" and _is_running(folder) else "interrupted"
     return Run(
         name=folder.name,
@@ -138,7 +139,7 @@ def _summary(folder: Path) -> Run:
         architecture=record.architecture,
         start_from=record.start_from,
         epochs=len(history),
-        planned=int(record.options.get("epochs", 0)),
+        planned=planned if isinstance(planned, int) else 0,
         validation_accuracy=max((epoch.val_accuracy for epoch in history), default=None),
         error=record.error,
     )
