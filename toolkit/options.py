@@ -211,7 +211,8 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     names = {name: f"{owner}.{name}" for owner, name in known}
     near = [table[found] for table in (full, names) for found in difflib.get_close_matches(key, table, n=1)]
     nearest = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"there is no option {key!r}", hint=f"{nearest}the options are {', '.join(full)}")
+    known_words = ", ".join(full) or "none"
+    raise UsageError(f"there is no option {key!r}", hint=f"{nearest}the options are {known_words}")
 
 
 def _set(values: dict[str, Any], key: str, value: Any, schema: Mapping[str, Any], owner: str) -> None:

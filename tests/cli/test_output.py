@@ -91,6 +91,12 @@ def test_details_are_shown_with_verbose_only(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "opset 17\n"
 
 
+def test_a_log_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(program, ["--log-file", str(tmp_path / "none" / "x.log"), "plugins", "list"])
+    assert done.exit_code == 7
+    assert "No such file or directory (name another log file)" in done.output
+
+
 def test_the_log_file_has_notes_details_and_warnings_even_if_quiet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from toolkit.cli.jsonable import to_jsonable
+from toolkit.errors import StorageError
 from toolkit.vocabulary import SilentProgress
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ class Output:
 
     def log_to(self, path: Path) -> None:
         """Write notes, warnings and failures to the end of a file, too (``--log-file``)."""
-        path.open("a").close()
+        try:
+            path.open("a").close()
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}", hint="name another log file") from error
         self._log = path
 
     def log(self, line: str) -> None:

@@ -35,7 +35,7 @@ def refusal(problems: Sequence[Problem]) -> ToolkitError:
     hint = "; ".join(dict.fromkeys(hints))
     if len(problems) == 1:
         model, text = problems[0].model, problems[0].text
-        return kind(text if text.startswith(model) else f"{model}: {text}", hint=hint)
+        return kind(text if model in text.partition(": ")[0] else f"{model}: {text}", hint=hint)
     lines = [f"{len(problems)} problems keep these models from being merged:", *listing(problems)]
     return kind("\n".join(lines), hint=hint)
 

@@ -22,7 +22,6 @@ class TrainingTask:
         architecture: Builds the network; None if ``start_from``, a model to fine-tune, is given.
         loader_options: As JSON values, for the card.
         target: Where the model is published in addition to the run's folder.
-        results: Folder for a copy of class mapping and plot.
     """
 
     architecture: Architecture | None

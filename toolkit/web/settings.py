@@ -23,7 +23,6 @@ class WebLimits:
 
     Attributes:
         predictions: Largest value of ``top``.
-        retry_after_s: Seconds that a client is told to wait while another heavy job runs.
     """
 
     json_bytes: int = 64 << 10

@@ -55,7 +55,6 @@ class WebState:
 
     Attributes:
         toolkit: Follows no links, and reads files in the sandbox first.
-        sandbox: None if it is switched off.
         plugin_problems: Why a plugin's routes are not served, by their name.
     """
 
