@@ -62,10 +62,8 @@ def slot(node: NodeProto, place: int, size: int, *, is_float: bool) -> tuple[str
 
 def given_name(initializer: str) -> tuple[str, str] | None:
     """Layer and weight, if the initializer's name contains them: ``conv2d/kernel``, ``fc1.weight``."""
-    if re.fullmatch(r"[\w.\-]+(/[\w.\-]+)*", initializer) is None:
-        return None
-    layer, dot_or_slash, weight = re.match(r"(?:(.*)([/.]))?(.*)", initializer).groups()  # type: ignore[union-attr]
-    return (layer, weight) if dot_or_slash and layer and weight in _WEIGHT_WORDS else None
+    found = re.fullmatch(r"([\w.\-]+(?:/[\w.\-]+)*)[/.]([\w\-]+)", initializer)
+    return (found[1], found[2]) if found and found[2] in _WEIGHT_WORDS else None
 
 
 def layer_name(node: NodeProto) -> str:
