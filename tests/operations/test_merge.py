@@ -107,7 +107,7 @@ def test_relatives_average_to_more_than_the_best_of_them(run: Run, family: list[
     assert report.test_verdict is not None
     assert "better" in report.test_verdict.outcome
     last = [step for step in report.steps if step.accepted][-1]
-    assert report.scores[0].accuracy == last.score, "what was selected is what is handed over"
+    assert report.scores[0].accuracy == last.score, "the selected candidate is the result"
     assert report.choices == (
         "scored on data set quarters, which the models were trained on",
         "strategy: greedy (validation images available)",
@@ -289,7 +289,7 @@ def test_every_candidate_is_recalibrated_and_scored_once(
     report = run(*family, strategy="greedy").report
     assert report is not None
     candidates = len(report.steps) - 1
-    assert report.steps[-1].accepted, "the last one is handed over"
+    assert report.steps[-1].accepted, "the last one is the result"
     assert counts == {"batch_statistics": candidates, "evaluate": len(family) + candidates + 1}, (
         "and the plain mean is scored"
     )
