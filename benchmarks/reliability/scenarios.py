@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
-import filelock  # noqa: F401 - an import that a fault disturbs would be blamed on the writer
 import numpy as np
 
 from toolkit.data.dataset import Dataset

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.errors import BusyError, LimitReachedError, MissingInputError
+from toolkit.errors import BusyError, LimitReachedError, MissingInputError, StorageError
 from toolkit.store import Workspace, exclusive, file_sha256, find_files, publish
 
 
@@ -131,3 +131,12 @@ def test_the_workspace_names_its_folders(tmp_path: Path) -> None:
     assert workspace.cache == tmp_path / ".toolkit" / "cache"
     assert workspace.dataset_folders == (tmp_path / "datasets", tmp_path / "data", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    locks = tmp_path / ".toolkit/locks"
+    locks.mkdir(parents=True)
+    (locks / "a.h5.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match=r"a\.h5 could not be locked"), exclusive(tmp_path / "a.h5"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,10 +13,31 @@ from pathlib import Path
 from toolkit.errors import BusyError
 from toolkit.store.faults import storage_error
 
+_POLL_S = 0.02
+# What a network file system answers that cannot lock.
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EINVAL}
+
+
+def try_lock(descriptor: int, kind: int, *, unsupported: bool = True) -> bool:
+    """Try once to lock an open file or folder; ``unsupported`` is the answer of a system without locks.
+
+    Args:
+        kind: ``fcntl.LOCK_SH`` or ``fcntl.LOCK_EX``.
+    """
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return unsupported
+        raise
+    return True
+
 
 @contextmanager
 def exclusive(target: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Keep other processes from working on the same output.
+    """Keep other processes, and other threads, from working on the same output.
 
     It is a kernel lock on an empty file in ``.toolkit/locks`` of the target's folder, so it is
     released when the process ends. Publishing is safe without the lock, which only saves the work of
@@ -26,23 +51,31 @@ def exclusive(target: Path, *, wait_s: float = 0.0) -> Iterator[None]:
         BusyError: If another process holds it.
         StorageError: If the lock's file cannot be created.
     """
-    from filelock import FileLock, Timeout
-
     folder = target.parent / ".toolkit" / "locks"
+    deadline = time.monotonic() + wait_s
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{target.name}.lock", timeout=wait_s, thread_local=False)
-        lock.acquire(poll_interval=0.02)
-    except Timeout as error:
-        raise BusyError(
-            f"{target}: another process is writing it",
-            hint="wait until it has finished, or name another output",
-        ) from error
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(folder / f"{target.name}.lock", flags, 0o644)
     except OSError as error:
         raise storage_error(error, target, "could not be locked") from error
     try:
+        while not _locked(descriptor, target):
+            if time.monotonic() >= deadline:
+                raise BusyError(
+                    f"{target}: another process is writing it",
+                    hint="wait until it has finished, or name another output",
+                )
+            time.sleep(_POLL_S)
         yield
     finally:
         # The work is done, even if releasing the lock fails.
         with suppress(OSError):
-            lock.release()
+            os.close(descriptor)
+
+
+def _locked(descriptor: int, target: Path) -> bool:
+    try:
+        return try_lock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        raise storage_error(error, target, "could not be locked") from error

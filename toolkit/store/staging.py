@@ -9,7 +9,6 @@ it itself; and a folder's lock leaves no file behind.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -20,13 +19,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toolkit.store.faults import storage_error
+from toolkit.store.locks import try_lock
 
 _STAGING = re.compile(r"\..*\.[0-9a-f]{16}\.staging(\..*)?", re.DOTALL)
 _LONGEST_NAME = 255  # bytes, on every common file system
 _PATIENCE_S = 5.0
 _OLD_S = 24 * 3600.0
-# A network file system may not lock folders; a writer then goes on without the lock.
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EINVAL}
 
 
 def staging_path(target: Path, suffix: str | None = None) -> Path:
@@ -45,7 +43,7 @@ def folder_in_use(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         deadline = time.monotonic() + _PATIENCE_S
-        while not _lock(descriptor, fcntl.LOCK_SH) and time.monotonic() < deadline:
+        while not try_lock(descriptor, fcntl.LOCK_SH) and time.monotonic() < deadline:
             time.sleep(0.01)  # cleaning holds it for moments
         # After the deadline, go on without it: cleaning could then remove this writer's staging
         # file, but never a published one.
@@ -84,7 +82,7 @@ def _removed(folder: Path, staging: list[Path]) -> list[Path]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # With the exclusive lock, no writer is running or can begin.
-        at_rest = _lock(descriptor, fcntl.LOCK_EX, unsupported=False)
+        at_rest = try_lock(descriptor, fcntl.LOCK_EX, unsupported=False)
         for path in staging:
             if path.exists() and (at_rest or time.time() - path.lstat().st_mtime > _OLD_S):
                 path.unlink(missing_ok=True)
@@ -92,15 +90,3 @@ def _removed(folder: Path, staging: list[Path]) -> list[Path]:
     finally:
         os.close(descriptor)
     return removed
-
-
-def _lock(descriptor: int, kind: int, *, unsupported: bool = True) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return unsupported
-        raise
-    return True
