@@ -14,7 +14,6 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -28,6 +27,7 @@ from toolkit.declared_options import (
     without_null,
 )
 from toolkit.errors import ConfigurationError, UsageError, did_you_mean
+from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
 __all__ = [
@@ -52,7 +52,7 @@ _NONE = ("none", "null")
 _LONGEST_SHOWN = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OptionInfo:
     """One option, described.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.types import BuildRequest
 from toolkit_cnn.building import chain, layer_seed
 

@@ -7,10 +7,10 @@ at which numbers end are found, and the numbers there are collected in order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from toolkit.records import dataclass
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -20,7 +20,7 @@ PAD = 4  # separators before the text, so that looking back stays inside
 _ZERO, _COMMA, _NEWLINE = np.uint8(ord("0")), np.uint8(ord(",")), np.uint8(ord("\n"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
     """Some rows of a file.
 

@@ -8,10 +8,10 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UsageError
+from toolkit.records import dataclass
 from toolkit.store import file_sha256
 from toolkit.store.faults import storage_error
 from toolkit.types import Progress
@@ -24,7 +24,7 @@ _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 _RESUME_HINT = "run the command again: it continues where it stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Archive:
     """A file on a server: its http or https address, size in bytes and SHA-256."""
 

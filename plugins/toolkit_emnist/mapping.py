@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.records import dataclass
 from toolkit.store.opening import read_file
 
 LABELS = 256
@@ -28,7 +28,7 @@ STANDARD: dict[str, dict[int, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LabelMapping:
     """Labels and their classes.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.types import DatasetLoader, DatasetSource, LoadRequest, MakeRequest
 
 if TYPE_CHECKING:

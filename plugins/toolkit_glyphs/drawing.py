@@ -6,11 +6,10 @@ machine rounds in the same way. With the same FreeType, the images are the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.records import dataclass
 from toolkit_glyphs.faces import BODY, CHARACTERS, GRID
 from toolkit_glyphs.fields import GlyphFields
 
@@ -33,7 +32,7 @@ SINGLE_DRAWS = 24
 DRAWS = SINGLE_DRAWS + 2 * CONTROLS * CONTROLS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Shapes:
     """How each of n characters is drawn: a plane that is bent onto the character's own."""
 

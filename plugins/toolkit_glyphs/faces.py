@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import string
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, features
 
 from toolkit.errors import ConfigurationError
+from toolkit.records import dataclass
 
 # EMNIST's order in ByClass.
 CHARACTERS = (*string.digits, *string.ascii_uppercase, *string.ascii_lowercase)
@@ -23,7 +23,7 @@ BODY = 44  # longer side of a character on the grid; the rest is space for thick
 NO_CHARACTER = "\U0010fffe"  # in no font: drawn as the sign for a missing glyph
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Face:
     """One typeface, with the code points of its 0, A and a."""
 

@@ -5,12 +5,12 @@ A field can be bent, and its strokes thickened, thinned and blurred, by arithmet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.records import dataclass
 from toolkit_glyphs.faces import BODY, CHARACTERS, GRID, draw_characters
 
 REACH = 11  # pixels of the grid: the largest distance
@@ -20,7 +20,7 @@ DIRECTIONS = 48  # in which the farthest ink is recorded, to find the box of a b
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GlyphFields:
     """Every character in every face. Unit of length: half a character's longer side."""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from toolkit.records import dataclass
 from toolkit_keras.graph_builder import LayerBuilder, Value, elementwise
 from toolkit_keras.layer_config import LayerConfig, is_keras
 from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Activation:
     """A function of Keras' and its numbers, such as ``negative_slope``."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from toolkit.errors import UnsupportedError
+from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 from toolkit_keras import kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape
 from toolkit_keras.configuration import parse_network
@@ -50,7 +50,7 @@ def supported_layers() -> tuple[str, ...]:
     return tuple(sorted((*_KINDS, "Sequential", "Functional")))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expected:
     """A layer and its tensors in Keras' order; None for a layer of an unknown kind."""
 
@@ -58,7 +58,7 @@ class Expected:
     weights: tuple[Weight, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KerasArchitecture:
     """What is known of a model before any tensor is read.
 

@@ -8,9 +8,10 @@ order of elements that the next Dense kernel's rows are rearranged to.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import UnsupportedError
 from toolkit.graph import AS_STORED, Binding, Node, Permute, Rearrangement, Reshape
+from toolkit.records import dataclass
 from toolkit.tensors import TensorSpec
 from toolkit_keras.layer_config import LayerConfig
 
@@ -25,7 +27,7 @@ KERAS_DOMAIN = "keras"
 """Of nodes that are Keras layers without an ONNX form."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Value:
     """One value in the graph.
 
@@ -73,7 +75,7 @@ def plain(name: str, shape: tuple[int, ...]) -> Value:
     return Value(name, shape, tuple(range(len(shape))))
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class GraphBuilder:
     """Collects nodes, constants and bindings; no value may have a reserved name, a tensor's."""
 
@@ -99,7 +101,7 @@ class GraphBuilder:
         return output
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerBuilder:
     """Adds one call of a layer to the graph.
 

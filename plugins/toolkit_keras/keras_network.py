@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import Any, TypeVar
 
 from toolkit.errors import LimitReachedError, UnsupportedError
+from toolkit.records import dataclass
 from toolkit_keras.file_errors import damaged_config
 from toolkit_keras.layer_config import LayerConfig
 
@@ -16,7 +17,7 @@ MAX_CALLS = 20_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerOutput:
     """One output of one call of a layer, which is given by its own name."""
 
@@ -25,7 +26,7 @@ class LayerOutput:
     output: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerCall:
     """One use of a layer: what it is called on, and other arguments such as ``training``."""
 
@@ -33,7 +34,7 @@ class LayerCall:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerNode:
     """One layer of a network.
 
@@ -61,7 +62,7 @@ class LayerNode:
         return "/".join(self.path)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KerasNetwork:
     """A Sequential or Functional model, its layers in the file's order.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from toolkit.errors import UnsupportedError
+from toolkit.records import dataclass
 from toolkit_keras.file_errors import damaged_config
 
 _LARGEST = 1 << 31
@@ -17,7 +17,7 @@ def is_keras(module: str) -> bool:
     return module.partition(".")[0] in ("", "keras", "tf_keras", "tensorflow")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerConfig:
     """What an untrusted file says of one layer, which is given by its path for error messages."""
 

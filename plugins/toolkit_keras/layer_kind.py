@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 from toolkit_keras.layer_config import LayerConfig
 
@@ -22,7 +22,7 @@ MaybeShape = Shape | None
 Inputs = tuple[MaybeShape, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weight:
     """A tensor that a layer is expected to have.
 
@@ -46,7 +46,7 @@ def bias_of(config: LayerConfig, size: int | None) -> tuple[Weight, ...]:
     return (Weight("bias", (size,), TensorRole.BIAS),) if used else ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerKind:
     """One kind of layer: its class in Keras, and how many inputs it takes (None for one or more)."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NoReturn
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
+from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_role, legacy_order
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
@@ -23,7 +23,7 @@ from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored, check_global_he
 from toolkit_keras.sniff import require_hdf5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Entry:
     """A stored tensor and its name in the layer's group."""
 

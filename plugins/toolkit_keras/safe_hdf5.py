@@ -6,7 +6,6 @@ import math
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import h5py
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit.records import dataclass
 from toolkit_keras.byte_source import ByteSource
 from toolkit_keras.file_errors import damage, damaged_file
 
@@ -33,7 +33,7 @@ _LARGEST_HEAP = 64 << 20
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stored:
     """The place of a tensor in an HDF5 file, checked but not read.
 

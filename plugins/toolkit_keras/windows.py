@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from toolkit.records import dataclass
 from toolkit_keras.layer_config import LayerConfig
 from toolkit_keras.layer_kind import Inputs, MaybeShape, Shape, size_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
     """The window of a convolution or of pooling, each pair height first; padding is valid or same."""
 

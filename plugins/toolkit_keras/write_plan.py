@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
+from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 from toolkit_keras.architecture import Expected, architecture_of, fits
 from toolkit_keras.configuration import MODEL_CLASSES
@@ -21,7 +21,7 @@ LAYOUT_VERSION = "3.15.1"
 _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedLayer(Expected):
     """A layer and its tensors' names in the model.
 

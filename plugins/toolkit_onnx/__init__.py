@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
 from toolkit import hookimpl
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.types import MergeRequest, MergeResult, MergeStrategy, Need
 
 

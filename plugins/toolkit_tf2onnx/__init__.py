@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from toolkit import hookimpl
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.types import Exporter, ExportRequest, ExportResult
 
 

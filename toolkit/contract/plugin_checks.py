@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +21,7 @@ from toolkit.host.checks import result_problem
 from toolkit.host.kinds import COMMANDS, KINDS, ROUTES, Kind
 from toolkit.host.manager import Contribution, PluginRecord
 from toolkit.options import describe_options, options_as_json, options_from_mapping
+from toolkit.records import dataclass
 
 HEAVY_PACKAGES = (
     *("cv2", "flask", "h5py", "keras", "matplotlib", "numpy", "onnx", "onnxruntime"),
@@ -39,7 +39,7 @@ print("heavy:", *sorted(set(sys.argv[2:]) & set(sys.modules)))
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """One way in which a plugin, or ``merge strategy 'mean'`` of it, breaks its contract."""
 

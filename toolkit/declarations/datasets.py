@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolkit.declarations.options import Declaration, NoOptions
+from toolkit.records import dataclass
 from toolkit.vocabulary.progress import Progress
 
 if TYPE_CHECKING:

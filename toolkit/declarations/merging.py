@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from toolkit.declarations.options import NoOptions
 from toolkit.errors import PluginError
+from toolkit.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from toolkit.data import Dataset
 from toolkit.engine.network import Network
 from toolkit.errors import IncompatibleModelsError, UsageError
+from toolkit.records import dataclass
 from toolkit.vocabulary import Convention, Progress, SilentProgress, percent
 
 _STEP = 1024  # images between two progress updates
@@ -18,7 +18,7 @@ _NORMAL_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 _LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluation:
     """Metrics of one network on labelled images.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
@@ -13,9 +12,10 @@ from toolkit.engine.session import Session
 from toolkit.errors import UnsupportedError
 from toolkit.graph import Graph, Node, ancestors, node_key
 from toolkit.graph.onnx_form import model_of
+from toolkit.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Normalisation:
     """One batch normalisation of a graph: the value it normalises, and initializers of its statistics.
 
@@ -29,7 +29,7 @@ class Normalisation:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cut:
     """A place between two nodes of a :class:`SegmentedGraph`.
 

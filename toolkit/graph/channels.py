@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.records import dataclass
+
 Shape = tuple[int | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment:
     """Consecutive entries of an axis that belong to one group of channels.
 
@@ -27,7 +29,7 @@ class Segment:
     expand: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """How an axis is made of channels: ``outer`` times all segments, each entry ``inner`` times.
 
@@ -56,7 +58,7 @@ class Layout:
         return places[:, np.concatenate(parts)].ravel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChannelAxis:
     """One axis of an initializer that is made of channels."""
 
@@ -65,7 +67,7 @@ class ChannelAxis:
     layout: Layout
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChannelGroups:
     """The channels of a network that can be reordered.
 
@@ -92,7 +94,7 @@ class ChannelGroups:
         return initializer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Channels:
     """Where a value has its channels: the axis, batch included, and its layout."""
 

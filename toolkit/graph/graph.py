@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from numpy.typing import NDArray
 
 from toolkit.errors import ToolkitError
 from toolkit.graph.rearrangement import AS_STORED, Rearrangement
+from toolkit.records import dataclass
 
 OPSET = 17
 IR_VERSION = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
     """One operation.
 
@@ -39,7 +40,7 @@ class Node:
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binding:
     """Ties an initializer to a tensor of the model.
 
@@ -52,7 +53,7 @@ class Binding:
     rearrangement: Rearrangement = AS_STORED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """A network without its weights. Batch normalisation is not folded; one initializer per tensor.
 

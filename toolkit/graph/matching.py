@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from toolkit.graph.graph import Graph, Node
 from toolkit.graph.rearrangement import Rearrangement
 from toolkit.graph.walking import node_key, producers, topological_order
+from toolkit.records import dataclass
 from toolkit.tensors import TensorSpec
 
 COMMUTATIVE = frozenset({"Add", "Max", "Mean", "Min", "Mul", "Sum"})
@@ -45,7 +45,7 @@ class Slot(NamedTuple):
     output: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wiring:
     """A graph in the form that is matched.
 

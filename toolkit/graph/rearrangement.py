@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.records import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Permute:
     """Permutes the first axes; later axes stay."""
 
@@ -25,7 +26,7 @@ class Permute:
         return array.transpose(*back, *range(len(self.axes), array.ndim))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reshape:
     """Gives the first axes, of the lengths ``before``, the lengths ``after``; later axes stay."""
 
@@ -41,7 +42,7 @@ class Reshape:
         return array.reshape(*self.before, *array.shape[len(self.after) :])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Take:
     """Reorders the first axis: element ``i`` of the result is element ``order[i]``."""
 
@@ -56,7 +57,7 @@ class Take:
         return array[np.argsort(self.order, kind="stable")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rearrangement:
     """Moves the elements of a tensor, in steps from the file's form to the initializer's."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
 
 from toolkit.errors import ConfigurationError
+from toolkit.records import dataclass
 
 GROUP = "toolkit"
 """The entry-point group, which is also the name of pluggy's project."""

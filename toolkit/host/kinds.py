@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +20,7 @@ from toolkit.declarations import (
     Routes,
     RunListener,
 )
+from toolkit.records import dataclass
 
 D = TypeVar("D")
 

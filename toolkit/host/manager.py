@@ -10,7 +10,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import pluggy
@@ -21,6 +20,7 @@ from toolkit.host.discovery import GROUP, InstalledPlugin, PluginSettings, insta
 from toolkit.host.guarded import guarded
 from toolkit.host.hookspecs import HOOKS
 from toolkit.host.kinds import KINDS, Kind
+from toolkit.records import dataclass
 
 D = TypeVar("D")
 

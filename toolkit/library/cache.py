@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from toolkit.data.dataset import Dataset
 from toolkit.errors import BusyError, MissingInputError, StorageError, ToolkitError
 from toolkit.library.fingerprint import Fingerprint, size_and_times
+from toolkit.records import dataclass
 from toolkit.store import exclusive, file_sha256, publish, publish_text
 from toolkit.store.opening import read_file
 from toolkit.vocabulary import SplitName
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 Splits = Mapping[SplitName, Dataset]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Divided:
     """A part of a data set, and the ascending indices of the rows of each split."""
 

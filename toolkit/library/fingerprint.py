@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from toolkit.declarations import DatasetLoader, DatasetSource
 from toolkit.errors import LimitReachedError
 from toolkit.options import options_as_json
+from toolkit.records import dataclass
 from toolkit.store import walk_folders
 from toolkit.store.faults import storage_error
 from toolkit.store.opening import open_file
@@ -31,7 +31,7 @@ def size_and_times(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fingerprint:
     """Tells one state of one part of a data set from every other.
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from toolkit.declarations import Ingredient
 from toolkit.merging.relatedness import unrelated
 from toolkit.merging.stages.conform import conform
 from toolkit.model.correspondence import correspondence, signature
+from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 from toolkit.vocabulary import percent
 
 _UNTRAINED = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """Related models of one architecture, with the same classes and convention."""
 

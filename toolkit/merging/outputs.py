@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.merging.recipe import Recipe
 from toolkit.merging.report import MergeReport
 from toolkit.model.card_file import card_path, checked_card, read_card
+from toolkit.records import dataclass
 from toolkit.store import publish_text
 from toolkit.store.opening import parse_toml, read_file
 
@@ -24,7 +24,7 @@ def is_earlier_merge(path: Path) -> bool:
     return card is not None and card.made_by == "merge"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outputs:
     """Where a merge writes: the model, and beside it the report as HTML and JSON, and the recipe."""
 

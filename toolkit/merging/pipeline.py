@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.declarations import Ingredient, MergeResult, tensorwise
@@ -16,6 +15,7 @@ from toolkit.merging.stages import conform, recalibrate
 from toolkit.merging.state import MergeState, Stage, StageReport
 from toolkit.merging.verdict import Verdict, best_of, judge, unmeasured
 from toolkit.model import Model
+from toolkit.records import dataclass
 from toolkit.tensors import weighted_mean, weights_digest
 from toolkit.vocabulary import Convention, Orientation, SplitName, percent
 
@@ -26,7 +26,7 @@ _FAR_FROM_CARD = 0.02
 _NEAR_CHANCE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """A merge that was carried out, before it is saved."""
 

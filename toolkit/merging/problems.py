@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from toolkit.errors import IncompatibleModelsError, ToolkitError
+from toolkit.records import dataclass
 
 _WIDTH = 72  # so that they still fit 80 columns behind “error: ”
 _SHOWN = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """One reason why a model cannot take part."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import DamagedFileError, UnreadableInputError
 from toolkit.options import option, options_as_json, options_from_mapping
+from toolkit.records import dataclass
 from toolkit.store.opening import parse_json, parse_toml, read_file
 from toolkit.vocabulary import Convention
 

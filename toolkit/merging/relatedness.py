@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.declarations import Ingredient
+from toolkit.records import dataclass
 from toolkit.tensors import Tensors
 
 UNRELATED_BELOW = 0.5
@@ -19,7 +19,7 @@ trainings 0.0 to 0.3; only images show whether a merge helps."""
 _BLOCK = 1 << 16  # elements
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnrelatedPair:
     """Two ingredients with nothing in common."""
 

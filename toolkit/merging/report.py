@@ -6,7 +6,6 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from toolkit.declarations import MergeStep
 from toolkit.merging.pipeline import Outcome
 from toolkit.merging.state import StageReport
 from toolkit.merging.verdict import Verdict
+from toolkit.records import dataclass
 from toolkit.version import __version__
 from toolkit.vocabulary import Convention, SplitName, percent
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from toolkit.engine import Evaluation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Score:
     """How accurate one network is on one split.
 
@@ -41,7 +41,7 @@ class Score:
     log_loss: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IngredientScores:
     """One ingredient's row in the report.
 
@@ -59,7 +59,7 @@ class IngredientScores:
     scores: tuple[Score, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MergeReport:
     """A merge that was done.
 

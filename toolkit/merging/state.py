@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from toolkit.data import Dataset
@@ -13,10 +13,11 @@ from toolkit.merging.problems import Problem
 from toolkit.merging.recipe import Recipe
 from toolkit.merging.relatedness import UnrelatedPair
 from toolkit.model import Model
+from toolkit.records import dataclass
 from toolkit.vocabulary import Convention, Progress, SilentProgress, SplitName
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Images:
     """The data set of a merge, ``reason`` why this one or none; without one ``open`` is None."""
 
@@ -25,7 +26,7 @@ class Images:
     open: Callable[[SplitName], Dataset] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StageReport:
     """What one stage did.
 
@@ -41,7 +42,7 @@ class StageReport:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MergeState:
     """A merge between two stages.
 
@@ -92,7 +93,7 @@ class MergeState:
         return dataclasses.replace(self, result=result, reports=(*self.reports, report))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """One step of a merge: a file in ``toolkit/merging/stages`` and an entry in its list.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from toolkit.records import dataclass
 from toolkit.vocabulary import SplitName, percent
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SIGNIFICANT = 0.05
 Outcome = Literal["better", "perhaps better", "equal", "perhaps worse", "worse", "unchanged", "not measured"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Comparison:
     """Two networks on the same images (McNemar 1947, exact two-sided test).
 
@@ -34,7 +34,7 @@ class Comparison:
     p_value: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
     """The merged model compared with one opponent, the ingredient that is best on validation.
 

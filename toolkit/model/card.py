@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from toolkit.errors import ToolkitError, UnreadableInputError
 from toolkit.options import option, options_as_json, options_from_mapping
+from toolkit.records import dataclass
 from toolkit.version import __version__
 from toolkit.vocabulary import Convention
 
@@ -18,7 +18,7 @@ SCHEMA = 2
 _OLDEST = 1  # the same fields, with another kind of weights digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parent:
     """A model that another one was made from."""
 
@@ -27,7 +27,7 @@ class Parent:
     weight: float = option(1.0, help="share in a merge, 0 to 1; 1 for a fine-tuning")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
     """What is known about a model; an empty value means not known."""
 

@@ -18,12 +18,12 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
 from toolkit.model.card import Card, parse_card
+from toolkit.records import dataclass
 from toolkit.store.locks import exclusive
 from toolkit.store.opening import (
     CARD_SUFFIX,
@@ -43,7 +43,7 @@ _ATTEMPTS = 20
 _WAIT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Record:
     """What a card's file holds."""
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from toolkit.graph import Node
 from toolkit.graph.matching import Wiring, as_json, color, exact, pair, refined, rough
 from toolkit.model.model import Model
+from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Correspondence:
     """Names in the first network to names in the other one.
 

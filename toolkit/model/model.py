@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from toolkit.graph import Graph
 from toolkit.model.card import Card
+from toolkit.records import dataclass
 from toolkit.tensors import Tensors, TensorSpec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layer:
     """One layer, for lists that people read; the graph says how layers are connected.
 
@@ -27,7 +28,7 @@ class Layer:
     tensors: tuple[TensorSpec, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """Tensors, graph and card of one network.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import UsageError
@@ -13,12 +12,13 @@ from toolkit.model import Model
 from toolkit.model.correspondence import correspondence, differences
 from toolkit.operations.opening import open_model
 from toolkit.operations.resources import Resources
+from toolkit.records import dataclass
 from toolkit.requests.compare import CompareModels
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ComparedPair:
     """Two models beside each other.
 

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from toolkit.errors import MissingInputError, UsageError
 from toolkit.host.kinds import DATASET_LOADERS
 from toolkit.operations.resources import Resources
 from toolkit.options import route_options
+from toolkit.records import dataclass
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 from toolkit.store import exclusive, publish, walk_folders
 from toolkit.vocabulary import Progress, SplitName
@@ -25,7 +25,7 @@ _MOST_FILES = 250_000
 _SPLITS: tuple[SplitName, ...] = ("fit", "validation", "test")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FoundDataset:
     """A data set in a list; ``default`` is the one that is used if none is named."""
 
@@ -37,7 +37,7 @@ class FoundDataset:
     default: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SplitCounts:
     """Number of images in a split, in all and for each class in the order of the classes."""
 
@@ -45,7 +45,7 @@ class SplitCounts:
     by_class: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DatasetDetails:
     """A data set with the counts of its splits, and the reasons why others are missing."""
 
@@ -55,7 +55,7 @@ class DatasetDetails:
     missing: Mapping[SplitName, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WrittenDataset:
     """A data set that was downloaded or made."""
 

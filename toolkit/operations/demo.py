@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from operator import eq
 from pathlib import Path
@@ -19,6 +19,7 @@ from toolkit.operations.predict import ImagePredictions, predict
 from toolkit.operations.resources import Resources
 from toolkit.operations.runs import remove_runs
 from toolkit.operations.train import train
+from toolkit.records import dataclass
 from toolkit.requests.demo import Demo
 from toolkit.requests.evaluate import Evaluate
 from toolkit.requests.export import Export
@@ -42,7 +43,7 @@ CHARACTERS = "A7gRkQ3m"
 _SIDE = 224  # pixels
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """One step of the demo: a verb, and its result relative to the demo's folder."""
 
@@ -53,7 +54,7 @@ class Step:
     accuracy: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DemoResult:
     """The results of the demo.
 

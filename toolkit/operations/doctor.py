@@ -8,11 +8,11 @@ import platform
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from toolkit.operations.models import find_models
 from toolkit.operations.resources import Resources
+from toolkit.records import dataclass
 from toolkit.store.staging import clean_staging
 from toolkit.vocabulary import Progress
 
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _LITTLE_SPACE = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diagnosis:
     """One thing that was checked, what was found, and what to do about it."""
 

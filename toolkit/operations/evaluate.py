@@ -6,7 +6,6 @@ import dataclasses
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import UsageError
@@ -14,12 +13,13 @@ from toolkit.operations.dataset_choice import choose_dataset
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.options import route_options
+from toolkit.records import dataclass
 from toolkit.requests.evaluate import Evaluate
 from toolkit.store import publish_text
 from toolkit.vocabulary import Progress, SplitName
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EvaluatedModel:
     """Metrics of one model on one split, as :class:`toolkit.engine.Evaluation` has them.
 

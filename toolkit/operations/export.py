@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from toolkit.model.saving import check_output, save_written
 from toolkit.operations.opening import open_model
 from toolkit.operations.resources import Resources
 from toolkit.options import parse_options
+from toolkit.records import dataclass
 from toolkit.requests.export import Export
 from toolkit.store import exclusive
 from toolkit.tensors import weights_digest
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 PROBES = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Exported:
     """A published export; ``verified`` says how it was verified, ``facts`` what the exporter measured."""
 

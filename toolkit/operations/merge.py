@@ -6,7 +6,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,13 +30,14 @@ from toolkit.model.saving import save_written
 from toolkit.operations.merge_inputs import Models, choose_images, choose_models, default_output
 from toolkit.operations.resources import Resources
 from toolkit.options import options_as_json, options_from_mapping, route_options
+from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.store import exclusive
 from toolkit.tensors import RecordedTensors
 from toolkit.vocabulary import Convention, Progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Merged:
     """A merge that was planned or carried out.
 

@@ -16,10 +16,11 @@ from toolkit.merging.state import Images
 from toolkit.operations.models import model_files
 from toolkit.operations.opening import open_model
 from toolkit.operations.resources import Resources
+from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Models:
     """The models that could be opened, and why others could not."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from toolkit.model import Card, Model
 from toolkit.model import Layer as Layer  # a part of ModelDetails
 from toolkit.operations.opening import open_model
 from toolkit.operations.resources import Resources
+from toolkit.records import dataclass
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.store import FoundFile, find_files
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FoundModel:
     """A model file in a list; its size is in bytes.
 
@@ -42,7 +43,7 @@ class FoundModel:
     card: Card = field(default_factory=Card)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelDetails(FoundModel):
     """Everything about one model.
 

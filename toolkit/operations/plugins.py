@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from toolkit.contract.plugin_checks import Finding, findings
@@ -12,12 +11,13 @@ from toolkit.host.catalog import unknown_name
 from toolkit.host.manager import Contribution, PluginRecord, State
 from toolkit.operations.resources import Resources
 from toolkit.options import OptionInfo, describe_options
+from toolkit.records import dataclass
 from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
 from toolkit.training.options import TrainingOptions
 from toolkit.vocabulary import Progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PluginSummary:
     """A plugin's record, and what it contributes by kind; a name that is taken twice is qualified."""
 
@@ -29,7 +29,7 @@ class PluginSummary:
     contributes: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ContributionDetails:
     """One contribution, or the training itself, which no plugin contributes.
 
@@ -47,7 +47,7 @@ class ContributionDetails:
     also_claimed_by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PluginDetails:
     """The plugins and the contributions of a name; of a plugin, all its contributions."""
 
@@ -55,7 +55,7 @@ class PluginDetails:
     contributions: tuple[ContributionDetails, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PluginCheck:
     """A plugin that was checked, and what it does wrong; a disabled plugin is not checked."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from toolkit.errors import (
 from toolkit.operations.opening import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.pictures import prepare_picture
+from toolkit.records import dataclass
 from toolkit.requests.predict import Predict
 from toolkit.store import publish
 from toolkit.vocabulary import Convention, Progress
@@ -36,7 +36,7 @@ STANDARD_INPUT = Path("-")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prediction:
     """One class and its probability, 0 to 1; ``#0`` is the first output of a model without classes."""
 
@@ -44,7 +44,7 @@ class Prediction:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImagePredictions:
     """What a model predicts for one picture, best first, or why the picture could not be read.
 
@@ -57,7 +57,7 @@ class ImagePredictions:
     saved: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Predictions:
     """A row for each picture, and what the model's card does not say, as sentences."""
 
@@ -65,7 +65,7 @@ class Predictions:
     assumed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Classifier:
     """A model that is ready to predict; safe to use from several threads."""
 

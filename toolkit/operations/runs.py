@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from toolkit.errors import BusyError, MissingInputError, ToolkitError, UsageError, did_you_mean
 from toolkit.operations.resources import Resources
+from toolkit.records import dataclass
 from toolkit.requests.runs import ListRuns, RemoveRuns, ShowRun
 from toolkit.store import exclusive
 from toolkit.store.faults import storage_error
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 State = Literal["running", "finished", "interrupted", "failed", "unreadable"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """One run.
 
@@ -46,7 +46,7 @@ class Run:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunDetails:
     """One run with its record and its epochs."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
 from toolkit.operations.resources import Resources
 from toolkit.options import options_from_mapping
+from toolkit.records import dataclass
 from toolkit.vocabulary import Progress, SilentProgress
 
 Q = TypeVar("Q")

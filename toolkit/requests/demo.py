@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.options import option
+from toolkit.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
 WITHOUT_DATASET = "none"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
 

@@ -21,13 +21,13 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnreadableInputError
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.operations.resources import Resources
+from toolkit.records import dataclass
 from toolkit.store import Workspace
 from toolkit.store.opening import FileState, file_state
 
@@ -37,7 +37,7 @@ _READY = "ready"
 Outcome = Literal["harmless", "crash", "time", "memory"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SandboxLimits:
     """Limits of the child while it reads one file.
 

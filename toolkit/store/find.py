@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import LimitReachedError
+from toolkit.records import dataclass
 from toolkit.store.walk import walk_folders
 
 _MOST_ENTRIES = 1_000_000
@@ -17,7 +17,7 @@ _MOST_LEVELS = 6
 _MOST_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FoundFile:
     """A file that was found: its path below the root as given, and its size in bytes."""
 

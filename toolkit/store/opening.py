@@ -18,12 +18,12 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import MissingInputError, PlanRefusedError, StorageError, UnreadableInputError, UsageError
+from toolkit.records import dataclass
 from toolkit.store.faults import storage_error
 
 FileState = tuple[int, int, int, int]
@@ -136,7 +136,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         raise ValueError("nested too deep") from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ConfinedFile:
     """A file that a name led to, held open; ``path`` is below one of the roots."""
 

@@ -6,14 +6,15 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from toolkit.records import dataclass
 
 MAX_DEPTH = 6
 MAX_ENTRIES = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VisitedFolder:
     """One folder of a walk, with sorted names of its files and folders, links last.
 

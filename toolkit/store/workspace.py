@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.records import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Workspace:
     """A folder with ``models/``, ``datasets/`` and ``runs/``; none of them needs to exist."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from toolkit.records import dataclass
 
 _CHUNK = 1 << 18  # elements averaged at a time: 2 MiB of float64
 
@@ -32,7 +33,7 @@ class TensorRole(Enum):
         return self in (TensorRole.RUNNING_MEAN, TensorRole.RUNNING_VARIANCE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TensorSpec:
     """Name, shape, type and role of a tensor, known without reading it.
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import DamagedFileError, StorageError, UnsupportedError
+from toolkit.records import dataclass
 from toolkit.store import publish
 from toolkit.store.opening import open_file
 from toolkit.training.history import EpochRecord
@@ -23,7 +24,7 @@ _DIGEST_BYTES = 32
 _STATE, _BEST = "state/", "best/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checkpoint:
     """What a resumed run starts from; one file, so that a kill leaves all of an epoch or nothing.
 

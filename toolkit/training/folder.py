@@ -6,11 +6,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.errors import UnreadableInputError
+from toolkit.records import dataclass
 from toolkit.store import publish_text
 from toolkit.store.opening import read_file
 
@@ -18,7 +19,7 @@ SCHEMA = 1
 _MAY_DIFFER = ("created", "versions", "state", "error")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunRecord:
     """What a run trains, on what, and how it ended.
 

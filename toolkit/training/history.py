@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.records import dataclass
 from toolkit.store.opening import read_file
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _FORMULA = ("=", "+", "-", "@")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EpochRecord:
     """Metrics of one epoch, counted from 1.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from toolkit.options import option
+from toolkit.records import dataclass
 
 ClassWeighting: TypeAlias = Literal["none", "sqrt", "balanced"]
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from toolkit.data import Dataset
 from toolkit.declarations import Architecture, ModelFormat, NoOptions, RunListener
 from toolkit.model import Model
+from toolkit.records import dataclass
 from toolkit.training.options import TrainingOptions
 from toolkit.vocabulary import Progress, SilentProgress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingTask:
     """One training with everything opened that it uses.
 
@@ -42,7 +43,7 @@ class TrainingTask:
     progress: Progress = field(default_factory=SilentProgress)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainedModel:
     """The result of a training.
 

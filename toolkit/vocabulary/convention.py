@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, cast
 
 from toolkit.errors import UsageError
+from toolkit.records import dataclass
 
 Orientation = Literal["upright", "transposed"]
 Scale = Literal["unit", "raw", "standard"]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.operations.models import model_files
+from toolkit.records import dataclass
 from toolkit.store.opening import name_of
 from toolkit.web.state import WebState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListedModel:
     """A model file as a client sees it.
 

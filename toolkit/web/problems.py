@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from toolkit.errors import ToolkitError
+from toolkit.records import dataclass
 
 logger = logging.getLogger("toolkit.web")
 
@@ -65,7 +66,7 @@ _OF_HTTP = {
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpProblem:
     """One error as a client sees it; without ``detail`` if that would reveal too much."""
 

@@ -6,9 +6,10 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from toolkit.errors import ConfigurationError
+from toolkit.records import dataclass
 from toolkit.sandbox.sandbox import SandboxLimits
 
 TOKEN_VARIABLE = "TOOLKIT_TOKEN"  # noqa: S105 - the name of a variable
@@ -17,7 +18,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared only
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WebLimits:
     """Limits of a request and of the server.
 
@@ -35,7 +36,7 @@ class WebLimits:
     retry_after_s: int = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WebSettings:
     """Where the server listens and whom it answers.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from toolkit.operations.toolkit import Toolkit
+from toolkit.records import dataclass
 from toolkit.sandbox.sandbox import Sandbox
 from toolkit.web.problems import refuse
 from toolkit.web.settings import TOKEN_VARIABLE, WebSettings

@@ -7,7 +7,6 @@ Averaging networks shrinks the spread of their activations, so averaged statisti
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from toolkit.merging.recipe import Recipe
 from toolkit.merging.state import Images, MergeState, Stage
 from toolkit.model import Model
 from toolkit.options import option, options_from_mapping
+from toolkit.records import dataclass
 from toolkit.tensors import OverlaidTensors
 from toolkit.vocabulary import Convention
 
