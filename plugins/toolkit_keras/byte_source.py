@@ -50,6 +50,7 @@ class FileBytes(ByteSource):
             length = os.fstat(stream.fileno()).st_size
         self._start = start
         self.size = length - start if size is None else size
+        self._whole = self.size == length
         if self.size < 0 or start + self.size > length:
             raise damaged_file("it was cut off")
 
@@ -59,7 +60,8 @@ class FileBytes(ByteSource):
         if _state(stream) != self._state:
             stream.close()
             raise UnreadableInputError("it has changed since it was opened", hint="read it again")
-        return _FilePart(stream, self._start, self.size)  # type: ignore[return-value]
+        # A whole file is read without a step through Python for each read.
+        return stream if self._whole else _FilePart(stream, self._start, self.size)  # type: ignore[return-value]
 
 
 class MemoryBytes(ByteSource):
