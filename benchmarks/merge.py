@@ -57,7 +57,7 @@ nets[0].set_weights([np.mean(pair, axis=0) for pair in zip(*(net.get_weights() f
 nets[0].save(sys.argv[3])
 """
 
-OURS = "import sys; sys.argv[0] = 'toolkit'; from toolkit.cli.main import main; main()"
+OURS = "import sys; sys.argv[0] = 'toolkit'; from toolkit.__main__ import main; main()"
 
 CHECK = """
 import sys

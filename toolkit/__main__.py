@@ -34,7 +34,10 @@ def main() -> None:
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
     from toolkit.cli.main import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # or else the end of the process looks through every object for cycles: 25 ms
 
 
 if __name__ == "__main__":

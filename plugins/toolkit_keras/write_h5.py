@@ -71,10 +71,8 @@ def _write_layer(group: Any, tensors: Tensors, layers: Sequence[PlannedLayer]) -
 
 def write_tensor(group: Any, name: str, array: NDArray[Any]) -> None:
     """Write one tensor as one piece, in little-endian order."""
-    dtype = array.dtype.newbyteorder("<")
-    dataset = group.create_dataset(name, array.shape, dtype=dtype, track_times=False)
-    if array.size:
-        dataset[...] = np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
+    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
+    group.create_dataset(name, data=stored, track_times=False)
 
 
 def write_names(group: Any, attribute: str, names: Sequence[str]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -170,3 +173,23 @@ def test_every_chart_is_there_for_a_phone_too() -> None:
     text = report_html(report())
     assert text.count('<svg class="wide"') == text.count('<svg class="narrow"') == 1
     assert "svg.wide, .bar, .digest { display: none; } svg.narrow { display: block; }" in text
+
+
+def test_the_compiled_template_is_kept_and_made_again_if_it_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    folder = Path(importlib.util.cache_from_source(report_html.__code__.co_filename)).parent
+    first = report_html(report())  # the folder is missing, so nothing is kept
+    folder.mkdir(parents=True)
+    assert report_html(report()) == first
+    (kept,) = folder.iterdir()
+    whole = kept.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole[:16] + b"\xff" * 64):
+        kept.write_bytes(damaged)
+        assert report_html(report()) == first
+    kept.unlink()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert report_html(report()) == first
+    assert list(folder.iterdir()) == []

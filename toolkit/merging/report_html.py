@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from toolkit.merging.report import MergeReport, Score
 from toolkit.vocabulary import percent
@@ -13,16 +20,35 @@ _AXIS_STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _MOST_TICKS = 5
 
 
+class _BesideBytecode(FileSystemBytecodeCache):
+    """The compiled template, in the folder where Python keeps the bytecode of this module."""
+
+    def __init__(self) -> None:
+        super().__init__(str(Path(importlib.util.cache_from_source(__file__)).parent))
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Read it; a damaged one is made again."""
+        try:
+            super().load_bytecode(bucket)
+        except Exception:  # noqa: BLE001 - pickle raises anything
+            bucket.reset()
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it if that is possible."""
+        with suppress(OSError):
+            if not sys.dont_write_bytecode:
+                super().dump_bytecode(bucket)
+
+
 def report_html(report: MergeReport) -> str:
     """The report as one HTML document."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("toolkit.merging", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=_BesideBytecode(),
     )
     environment.filters |= {
         "percent": percent, "signed": _signed, "plain": _plain, "capital": _capital, "steps": _steps
