@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import compress, zip_longest
 
 import numpy as np
@@ -10,12 +11,14 @@ import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph.onnx_form import BATCH_AXIS
-from toolkit_onnx.limits import shapes
+from toolkit.graph import Graph, Node
+from toolkit.graph.onnx_form import BATCH_AXIS, from_node, from_onnx, model_of
+from toolkit_onnx.limits import DOMAINS, shapes
 
 _TRIED_BATCHES = (5, 7)
 _FREE_INITIALIZERS = 4  # the first version of the format in which an initializer need not be an input too
 _SCORES = "networks with one output of one float32 number a class are supported"
+_DOMAINS = {domain: domain.removesuffix("ai.onnx") for domain in DOMAINS}  # two names for ONNX's own
 _PLAIN_CONSTANTS = {
     "value_float": np.float32,
     "value_floats": np.float32,
@@ -23,78 +26,84 @@ _PLAIN_CONSTANTS = {
     "value_ints": np.int64,
 }
 
+Initializers = dict[str, TensorProto]
 
-def canonical(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """A copy in which constants are initializers, and one input and one output have a ``batch`` axis.
+
+def canonical(model: onnx.ModelProto, where: str) -> tuple[Graph, Initializers, tuple[str, ...]]:
+    """The graph with one input and one output that have a ``batch`` axis, constants as initializers.
 
     A fixed batch size is made variable, and so are shapes that repeat it.
 
-    Returns the copy, and what was left out.
+    Returns the graph without constants and bindings, its initializers, and what was left out.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    dropped = ("training information",) if copy.training_info else ()
-    copy.ClearField("training_info")
-    _lift_constants(copy.graph)
-    _see_through_identities(copy.graph)
-    _single_input(copy, where)
-    left_out = _single_output(copy.graph, where)
-    _free_batch(copy, where)
-    return copy, (*dropped, *left_out)
+    initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = list(_without_constants(model.graph, initializers))
+    image, scores = _single_input(model.graph, initializers, where), _single_output(model.graph, where)
+    dropped = ["training information"] if model.training_info else []
+    dropped += [f"output {value.name}" for value in model.graph.output if value.name != scores.name]
+    batch = image.type.tensor_type.shape.dim[0]
+    fixed = batch.dim_value if batch.HasField("dim_value") else None
+    if fixed is not None:
+        nodes = [_freed(node, initializers, fixed) for node in nodes]
+    graph = replace(
+        from_onnx(model, nodes, (image, scores)),
+        opsets={
+            _DOMAINS[entry.domain]: entry.version for entry in model.opset_import if entry.domain in _DOMAINS
+        },
+        ir_version=max(model.ir_version, _FREE_INITIALIZERS),
+    )
+    free = model_of(graph, graph.nodes, {image.name: graph.input_shape}, [scores], initializers.values())
+    return replace(graph, output_shape=_output_shape(free, fixed, where)), initializers, tuple(dropped)
 
 
-def _lift_constants(graph: onnx.GraphProto) -> None:
-    for node in [node for node in graph.node if node.op_type == "Constant"]:
-        attribute = node.attribute[0]
-        if attribute.name in _PLAIN_CONSTANTS:
-            value = np.asarray(helper.get_attribute_value(attribute), _PLAIN_CONSTANTS[attribute.name])
-            constant = numpy_helper.from_array(value)
-        elif attribute.name == "value":
-            constant = attribute.t
-        else:
-            continue
-        constant.name = node.output[0]
-        graph.initializer.append(constant)
-        graph.node.remove(node)
-
-
-def _see_through_identities(graph: onnx.GraphProto) -> None:
-    """PyTorch shares equal weights through Identity nodes on an initializer."""
-    constants = {tensor.name for tensor in graph.initializer}
+def _without_constants(graph: onnx.GraphProto, initializers: Initializers) -> Iterator[Node]:
+    """The nodes without constants, and without identities of them: PyTorch shares equal weights so."""
     outputs = {value.name for value in graph.output}
     stands_for: dict[str, str] = {}
-    for node in list(graph.node):
-        for place, name in enumerate(node.input):
-            node.input[place] = stands_for.get(name, name)
-        if node.op_type == "Identity" and node.input[0] in constants and node.output[0] not in outputs:
-            stands_for[node.output[0]] = node.input[0]
-            graph.node.remove(node)
+    for proto in graph.node:
+        constant = _constant(proto) if proto.op_type == "Constant" else None
+        if constant is not None:
+            constant.name = proto.output[0]
+            initializers[constant.name] = constant
+            continue
+        node = from_node(proto)
+        node = replace(node, inputs=tuple(stands_for.get(name, name) for name in node.inputs))
+        is_shared = node.operator == "Identity" and node.inputs[0] in initializers
+        if is_shared and node.outputs[0] not in outputs:
+            stands_for[node.outputs[0]] = node.inputs[0]
+        else:
+            yield node
 
 
-def _single_input(model: onnx.ModelProto, where: str) -> None:
-    graph = model.graph
-    constants = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
+def _constant(node: NodeProto) -> TensorProto | None:
+    attribute = node.attribute[0]
+    if attribute.name in _PLAIN_CONSTANTS:
+        value = np.asarray(helper.get_attribute_value(attribute), _PLAIN_CONSTANTS[attribute.name])
+        return numpy_helper.from_array(value)
+    return attribute.t if attribute.name == "value" else None
+
+
+def _single_input(graph: onnx.GraphProto, initializers: Initializers, where: str) -> ValueInfoProto:
+    inputs: list[ValueInfoProto] = [value for value in graph.input if value.name not in initializers]
     if len(inputs) != 1:
         names = ", ".join(repr(value.name) for value in inputs) or "none"
         raise UnsupportedError(
             f"{where}: {len(inputs)} inputs ({names})", hint="networks with exactly one input are supported"
         )
-    kept = _keep_only(graph.input, inputs[0])
-    model.ir_version = max(model.ir_version, _FREE_INITIALIZERS)
-    _require_float(kept, "input", where)
-    axes = kept.type.tensor_type.shape.dim
+    _require_float(inputs[0], "input", where)
+    axes = inputs[0].type.tensor_type.shape.dim
     if len(axes) < 2 or any(axis.dim_value <= 0 for axis in axes[1:]):
         shape = [axis.dim_param or axis.dim_value or "?" for axis in axes]
         raise UnsupportedError(
-            f"{where}: input {kept.name!r} has the shape {shape}",
+            f"{where}: input {inputs[0].name!r} has the shape {shape}",
             hint="a batch axis and then axes of fixed length are supported",
         )
+    return inputs[0]
 
 
-def _single_output(graph: onnx.GraphProto, where: str) -> list[str]:
-    """Keep the one output of scores; returns the others."""
-    outputs = list(graph.output)
+def _single_output(graph: onnx.GraphProto, where: str) -> ValueInfoProto:
+    """The one output of scores."""
+    outputs: list[ValueInfoProto] = list(graph.output)
     if len(outputs) > 1:
         types = [value.type.tensor_type for value in outputs]
         is_scores = [kind.elem_type == TensorProto.FLOAT and len(kind.shape.dim) == 2 for kind in types]
@@ -102,17 +111,8 @@ def _single_output(graph: onnx.GraphProto, where: str) -> list[str]:
     if len(outputs) != 1:
         names = ", ".join(repr(value.name) for value in graph.output)
         raise UnsupportedError(f"{where}: {len(graph.output)} outputs ({names})", hint=_SCORES)
-    others = [f"output {value.name}" for value in graph.output if value.name != outputs[0].name]
-    _require_float(_keep_only(graph.output, outputs[0]), "output", where)
-    return others
-
-
-def _keep_only(values: MutableSequence[ValueInfoProto], kept: ValueInfoProto) -> ValueInfoProto:
-    copy = ValueInfoProto()
-    copy.CopyFrom(kept)
-    del values[:]
-    values.append(copy)
-    return values[0]
+    _require_float(outputs[0], "output", where)
+    return outputs[0]
 
 
 def _require_float(value: ValueInfoProto, kind: str, where: str) -> None:
@@ -124,17 +124,16 @@ def _require_float(value: ValueInfoProto, kind: str, where: str) -> None:
         )
 
 
-def _free_batch(model: onnx.ModelProto, where: str) -> None:
-    """Name the batch axis; check with the shapes that follow that the output has it too."""
-    graph = model.graph
-    output = graph.output[0]
-    first = graph.input[0].type.tensor_type.shape.dim[0]
-    fixed = first.dim_value if first.HasField("dim_value") else None
-    if fixed is not None:
-        _free_reshapes(graph, fixed)
-    first.dim_param = BATCH_AXIS
+def _output_shape(model: onnx.ModelProto, fixed: int | None, where: str) -> tuple[int, ...]:
+    """Axes of the output after the batch; checks with the shapes that follow that it has a batch axis."""
+    output = model.graph.output[0]
     inferred = shapes(model, where).get(output.name, ())
-    if fixed is not None and inferred[:1] != (BATCH_AXIS,) and not _follows_any_batch(model, where):
+    # A -1 in a reshape is known only once the batch size is.
+    if (
+        fixed is not None
+        and inferred[:1] != (BATCH_AXIS,)
+        and any(shapes(model, where, batch).get(output.name, ())[:1] != (batch,) for batch in _TRIED_BATCHES)
+    ):
         raise UnsupportedError(
             f"{where}: takes exactly {fixed} image{'s' if fixed != 1 else ''} at a time",
             hint="export it with a dynamic batch axis",
@@ -151,30 +150,17 @@ def _free_batch(model: onnx.ModelProto, where: str) -> None:
         )
     if not axes:
         raise UnsupportedError(f"{where}: output {output.name!r} has no axis for classes", hint=_SCORES)
-    output.CopyFrom(helper.make_tensor_value_info(output.name, TensorProto.FLOAT, [BATCH_AXIS, *axes]))
-    del graph.value_info[:]
+    return tuple(axes)
 
 
-def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type != "Reshape" or node.input[1] not in constants or _allows_zero(node):
-            continue
-        target = numpy_helper.to_array(constants[node.input[1]])
-        if target.ndim == 1 and target.size > 1 and target[0] == batch:
-            name = f"{node.input[1]}/any batch"
-            if name not in constants:
-                freed = np.concatenate([[0], target[1:]])  # 0: as long as the input
-                constants[name] = numpy_helper.from_array(freed, name)
-                graph.initializer.append(constants[name])
-            node.input[1] = name
-
-
-def _allows_zero(node: NodeProto) -> bool:
-    return any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
-
-
-def _follows_any_batch(model: onnx.ModelProto, where: str) -> bool:
-    """Whether the output is as long as the input: a -1 in a reshape is known only once the batch size is."""
-    output = model.graph.output[0].name
-    return all(shapes(model, where, batch).get(output, ())[:1] == (batch,) for batch in _TRIED_BATCHES)
+def _freed(node: Node, initializers: Initializers, batch: int) -> Node:
+    """A reshape that keeps the batch axis instead of giving it a fixed length; other nodes as they are."""
+    shape = initializers.get(node.inputs[1]) if node.operator == "Reshape" else None
+    if shape is None or node.attributes.get("allowzero"):
+        return node
+    target = numpy_helper.to_array(shape)
+    if target.ndim != 1 or target.size < 2 or target[0] != batch:
+        return node
+    name = f"{shape.name}/any batch"
+    initializers[name] = numpy_helper.from_array(np.concatenate([[0], target[1:]]), name)
+    return replace(node, inputs=(node.inputs[0], name))

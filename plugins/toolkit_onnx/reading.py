@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph import Binding, Graph
-from toolkit.graph.onnx_form import from_node, from_onnx
+from toolkit.graph import Binding, Graph, Node
 from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card
 from toolkit.tensors import Tensors, TensorSpec
 from toolkit_onnx.canonical import canonical
-from toolkit_onnx.limits import DOMAINS, read_checked
+from toolkit_onnx.limits import read_checked
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
 _OTHER_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
@@ -54,91 +52,76 @@ def read(path: Path) -> Model:
     """
     model, where = read_checked(path), str(path)
     card = read_card(model, where)
-    proto, dropped = canonical(model, where)
-    places, unused = _places(proto.graph, where)
+    graph, initializers, dropped = canonical(model, where)
+    places = _places(graph, initializers, where)
     specs = {place.spec.name: place.spec for place in places}
     renamed = {place.initializer: place.spec.name for place in places}
-    initializers = {
-        renamed.get(tensor.name, tensor.name): tensor
-        for tensor in proto.graph.initializer
-        if tensor.name not in unused
-    }
+    used = {graph.output, *(name for node in graph.nodes for name in node.inputs)}
+    protos = {renamed.get(name, name): tensor for name, tensor in initializers.items() if name in used}
     of_node: dict[int, list[TensorSpec]] = {}
     for place in places:
         of_node.setdefault(place.node, []).append(place.spec)
-    names = _layer_names(proto.graph, of_node)
+    names = _layer_names(graph, of_node)
     layers = (
-        Layer(name, node.op_type, tuple(of_node.get(index, ())))
-        for index, (node, name) in enumerate(zip(proto.graph.node, names, strict=True))
+        Layer(name, node.operator, tuple(of_node.get(index, ())))
+        for index, (node, name) in enumerate(zip(graph.nodes, names, strict=True))
     )
-    input_shape, output_shape = _axes(proto.graph.input[0]), _axes(proto.graph.output[0])
 
     @cache
     def describe_graph() -> Graph:
-        nodes = (
-            replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
-            for node in map(from_node, proto.graph.node, names)
-        )
-        bound = {name for name in specs if initializers[name].data_type == TensorProto.FLOAT}
-        graph = from_onnx(proto, nodes)
+        bound = dict.fromkeys(name for name in specs if protos[name].data_type == TensorProto.FLOAT)
         return replace(
             graph,
+            nodes=tuple(
+                replace(node, inputs=tuple(renamed.get(value, value) for value in node.inputs), layer=name)
+                for node, name in zip(graph.nodes, names, strict=True)
+            ),
             constants={
-                name: numpy_helper.to_array(tensor)
-                for name, tensor in initializers.items()
-                if name not in bound
+                name: numpy_helper.to_array(tensor) for name, tensor in protos.items() if name not in bound
             },
-            bindings=tuple(Binding(name) for name in specs if name in bound),
-            opsets={domain: version for domain, version in graph.opsets.items() if domain in DOMAINS},
+            bindings=tuple(map(Binding, bound)),
         )
 
     return Model(
-        tensors=ProtoTensors(specs, initializers),
+        tensors=ProtoTensors(specs, protos),
         card=card,
         describe_graph=describe_graph,
-        input_shape=input_shape,
-        output_shape=output_shape,
+        input_shape=graph.input_shape,
+        output_shape=graph.output_shape,
         dialect="onnx",
-        layers=(Layer(proto.graph.input[0].name, "Input"), *layers),
+        layers=(Layer(graph.input, "Input"), *layers),
         path=path,
-        dropped=(*dropped, *(f"unused tensor {name}" for name in sorted(unused))),
+        dropped=(*dropped, *(f"unused tensor {name}" for name in sorted(initializers.keys() - used))),
     )
 
 
-def _axes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
-    return tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim[1:])
-
-
-def _places(graph: onnx.GraphProto, where: str) -> tuple[list[_Place], set[str]]:
-    """Tensors in the order of the nodes that use them, and initializers that nothing uses."""
-    constants = {tensor.name: tensor for tensor in graph.initializer}
+def _places(graph: Graph, initializers: Mapping[str, TensorProto], where: str) -> list[_Place]:
+    """Tensors in the order of the nodes that use them."""
     places: dict[str, _Place] = {}
     taken: set[str] = set()
-    used = {value.name for value in graph.output}
-    for index, node in enumerate(graph.node):
-        used.update(node.input)
-        for place, initializer in enumerate(node.input):
-            tensor = constants.get(initializer)
+    for index, node in enumerate(graph.nodes):
+        for place, initializer in enumerate(node.inputs):
+            tensor = initializers.get(initializer)
             if tensor is None or initializer in places:
                 continue
             _refuse_other_floats(tensor, node, where)
             known = slot(node, place, math.prod(tensor.dims), is_float=tensor.data_type == TensorProto.FLOAT)
             if known is None:
                 continue
-            own_name = layer_name(node) or f"{node.op_type.lower()}_{index}"
+            own_name = layer_name(node) or f"{node.operator.lower()}_{index}"
             layer, weight = given_name(initializer) or (own_name, known[0])
             name = _unused(f"{layer}/{weight}", taken)
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
             spec = TensorSpec(name, tuple(int(axis) for axis in tensor.dims), dtype, known[1])
             places[initializer] = _Place(initializer, index, spec)
-    return list(places.values()), set(constants) - used
+    return list(places.values())
 
 
-def _refuse_other_floats(tensor: TensorProto, node: NodeProto, where: str) -> None:
+def _refuse_other_floats(tensor: TensorProto, node: Node, where: str) -> None:
     if len(tensor.dims) >= 2 and tensor.data_type in _OTHER_FLOATS:
         kind = TensorProto.DataType.Name(tensor.data_type)
         raise UnsupportedError(
-            f"{where}: weights {tensor.name!r} of {node.op_type} are of type {kind}",
+            f"{where}: weights {tensor.name!r} of {node.operator} are of type {kind}",
             hint="weights of type FLOAT (float32) are supported; export it without converting them",
         )
 
@@ -151,12 +134,12 @@ def _unused(name: str, taken: set[str]) -> str:
     return chosen
 
 
-def _layer_names(graph: onnx.GraphProto, of_node: Mapping[int, list[TensorSpec]]) -> list[str]:
+def _layer_names(graph: Graph, of_node: Mapping[int, list[TensorSpec]]) -> list[str]:
     """A name for each node's layer: that of its tensors, or its own."""
-    taken = {graph.input[0].name}
+    taken = {graph.input}
     names = []
-    for index, node in enumerate(graph.node):
+    for index, node in enumerate(graph.nodes):
         own = {spec.name.rpartition("/")[0] for spec in of_node.get(index, ())}
         wanted = own.pop() if len(own) == 1 else layer_name(node)
-        names.append(_unused(wanted or f"{node.op_type.lower()}_{index}", taken))
+        names.append(_unused(wanted or f"{node.operator.lower()}_{index}", taken))
     return names

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from onnx import NodeProto
-
+from toolkit.graph import Node
 from toolkit.tensors import TensorRole
 
 _KERNEL = ("kernel", TensorRole.KERNEL)
@@ -43,21 +42,21 @@ _WEIGHT_WORDS = {
 }
 
 
-def slot(node: NodeProto, place: int, size: int, *, is_float: bool) -> tuple[str, TensorRole] | None:
+def slot(node: Node, place: int, size: int, *, is_float: bool) -> tuple[str, TensorRole] | None:
     """Name and role of a constant that a node takes as the input ``place``.
 
     None if it is no weight, such as a shape, an axis or a bound.
     """
-    if node.op_type in _QUANTISED:
+    if node.operator in _QUANTISED:
         return f"input_{place}", TensorRole.OTHER
     if not is_float:
         return None
-    known = _SLOTS.get(node.op_type, {}).get(place)
+    known = _SLOTS.get(node.operator, {}).get(place)
     if known is not None:
         return known
-    if size > 1 and node.op_type in _LEARNT_TABLES:
+    if size > 1 and node.operator in _LEARNT_TABLES:
         return f"table_{place}", TensorRole.OTHER
-    return _ELEMENTWISE.get(node.op_type) if size > 1 else None
+    return _ELEMENTWISE.get(node.operator) if size > 1 else None
 
 
 def given_name(initializer: str) -> tuple[str, str] | None:
@@ -66,9 +65,9 @@ def given_name(initializer: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found and found[2] in _WEIGHT_WORDS else None
 
 
-def layer_name(node: NodeProto) -> str:
+def layer_name(node: Node) -> str:
     """A node's name as a layer's, ``conv1`` for PyTorch's ``/conv1/Conv``; empty if it has none."""
     parts = [re.sub(r"[^\w.\-]", "_", part) for part in node.name.split("/") if part]
-    if len(parts) > 1 and re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):
+    if len(parts) > 1 and re.fullmatch(rf"{re.escape(node.operator)}(_\d+)?", parts[-1]):
         parts.pop()
     return "/".join(parts)

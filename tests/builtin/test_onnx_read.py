@@ -150,6 +150,20 @@ def test_a_foreign_domain_that_no_operator_is_of_does_not_matter():
     assert Network.of(as_model(proto)).run(np.zeros((1, 1, 28, 28), np.float32)).shape == (1, 5)
 
 
+def test_the_other_name_of_onnx_own_domain_is_understood():
+    nodes = [
+        helper.make_node("Resize", ["x", "", "scales"], ["r"], mode="nearest"),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+        helper.make_node("Conv", ["p", "k"], ["c"]),
+        helper.make_node("Flatten", ["c"], ["y"]),
+    ]
+    nodes[0].attribute.append(helper.make_attribute("axes", [], attr_type=onnx.AttributeProto.INTS))
+    scales = numpy_helper.from_array(np.ones(4, np.float32), "scales")
+    proto = make(nodes, [scales, array("k", 5, 1, 1, 1)], opset=18)
+    proto.opset_import[0].domain = "ai.onnx"
+    assert Network.of(as_model(proto)).run(np.zeros((2, 1, 28, 28), np.float32)).shape == (2, 5)
+
+
 def test_shapes_are_inferred_without_the_weights(monkeypatch):
     sizes = []
     infer = onnx.shape_inference.infer_shapes

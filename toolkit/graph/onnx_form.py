@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -98,18 +98,18 @@ def from_node(node: NodeProto, layer: str = "") -> Node:
     )
 
 
-def from_onnx(model: onnx.ModelProto, nodes: Iterable[Node]) -> Graph:
-    """A graph of some nodes, without constants and bindings, of a model with one input and one output."""
-    (image,), (scores,) = model.graph.input, model.graph.output
-    nodes = tuple(nodes)
+def from_onnx(model: onnx.ModelProto, nodes: Sequence[Node], ends: Sequence[onnx.ValueInfoProto]) -> Graph:
+    """A graph of some nodes of a model between its input and its output, without constants and bindings."""
+    image, scores = ends
+    axes = [tuple(axis.dim_value for axis in end.type.tensor_type.shape.dim[1:]) for end in ends]
     return Graph(
-        nodes=nodes,
+        nodes=tuple(nodes),
         constants={},
         bindings=(),
         input=image.name,
         output=scores.name,
-        input_shape=tuple(axis.dim_value for axis in image.type.tensor_type.shape.dim[1:]),
-        output_shape=tuple(axis.dim_value for axis in scores.type.tensor_type.shape.dim[1:]),
+        input_shape=axes[0],
+        output_shape=axes[1],
         outputs_probabilities=softmax_input(nodes, scores.name) is not None,
         opsets={entry.domain: entry.version for entry in model.opset_import},
         ir_version=model.ir_version,
