@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
 from toolkit.errors import MissingInputError
-from toolkit.types import DatasetLoader, DatasetSource, FetchRequest, LoadRequest
+from toolkit.types import DatasetLoader, LoadRequest, lazy
 
 if TYPE_CHECKING:
     from toolkit.data import Dataset
@@ -22,17 +21,11 @@ def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
     yield DatasetLoader(
         name="emnist",
         summary="EMNIST as CSV, .csv.gz or IDX: byclass, bymerge, balanced, letters, digits, mnist.",
-        detect=_detect,
+        detect=lazy("toolkit_emnist.detection:detect"),
         load=_load,
-        fetch=_fetch,
+        fetch=lazy("toolkit_emnist.fetching:fetch"),
         fetchable=VARIANTS,
     )
-
-
-def _detect(folder: Path) -> Sequence[DatasetSource]:
-    from toolkit_emnist.detection import detect
-
-    return detect(folder)
 
 
 def _load(request: LoadRequest) -> Dataset:
@@ -55,9 +48,3 @@ def _load(request: LoadRequest) -> Dataset:
             hint=f"copy it to the same folder, or run `toolkit datasets get {name}`",
         )
     return Dataset(name, mapping.classes, images, labels)
-
-
-def _fetch(request: FetchRequest) -> Sequence[Path]:
-    from toolkit_emnist.fetching import fetch
-
-    return fetch(request)

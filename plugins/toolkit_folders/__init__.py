@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 from toolkit import hookimpl
 from toolkit.options import option
 from toolkit.records import dataclass
-from toolkit.types import DatasetLoader, DatasetSource, LoadRequest
-
-if TYPE_CHECKING:
-    from toolkit.data import Dataset
+from toolkit.types import DatasetLoader, lazy
 
 
 @dataclass(frozen=True)
@@ -32,19 +28,7 @@ def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
     yield DatasetLoader(
         name="folders",
         summary="Pictures in one folder for each class: NAME/train/A/1.png or NAME/A/1.png.",
-        detect=_detect,
-        load=_load,
+        detect=lazy("toolkit_folders.layout:detect"),
+        load=lazy("toolkit_folders.loading:load"),
         options=FolderOptions,
     )
-
-
-def _detect(folder: Path) -> Sequence[DatasetSource]:
-    from toolkit_folders.layout import detect
-
-    return detect(folder)
-
-
-def _load(request: LoadRequest) -> Dataset:
-    from toolkit_folders.loading import load
-
-    return load(request)

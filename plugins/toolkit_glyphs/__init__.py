@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
 from toolkit.options import option
 from toolkit.records import dataclass
-from toolkit.types import DatasetLoader, DatasetSource, LoadRequest, MakeRequest
-
-if TYPE_CHECKING:
-    from toolkit.data import Dataset
+from toolkit.types import DatasetLoader, DatasetSource, lazy
 
 
 @dataclass(frozen=True)
@@ -35,24 +31,12 @@ def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
         name="glyphs",
         summary="Characters drawn from fonts, always available; `make` writes them as EMNIST's CSV.",
         detect=_detect,
-        load=_load,
+        load=lazy("toolkit_glyphs.parts:load_part"),
         options=GlyphOptions,
-        make=_make,
+        make=lazy("toolkit_glyphs.parts:make_files"),
     )
 
 
 def _detect(folder: Path) -> Sequence[DatasetSource]:  # noqa: ARG001 - found in every folder
     summary = "62 characters drawn from fonts, computed; 28×28, EMNIST's classes and look"
     return (DatasetSource("glyphs", "glyphs", summary, rank=-1),)
-
-
-def _load(request: LoadRequest) -> Dataset:
-    from toolkit_glyphs.parts import load_part
-
-    return load_part(request)
-
-
-def _make(request: MakeRequest) -> Sequence[Path]:
-    from toolkit_glyphs.parts import make_files
-
-    return make_files(request)

@@ -8,34 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.host.hookspecs import hookimpl
-from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
+from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat, lazy
 
 if TYPE_CHECKING:
     from toolkit.model import Model
 
 
-def _read_h5(path: Path) -> Model:
-    from toolkit_keras.read_h5 import read_h5
-
-    return read_h5(path)
-
-
-def _write_h5(model: Model, path: Path) -> None:
-    from toolkit_keras.write_h5 import write_h5
-
-    write_h5(model, path)
-
-
-def _read_keras(path: Path) -> Model:
-    from toolkit_keras.read_keras import read_keras
-
-    return read_keras(path)
-
-
-def _write_keras(model: Model, path: Path) -> None:
-    from toolkit_keras.write_keras import write_keras
-
-    write_keras(model, path)
+_WRITE_H5 = lazy("toolkit_keras.write_h5:write_h5")
+_WRITE_KERAS = lazy("toolkit_keras.write_keras:write_keras")
 
 
 def _export(request: ExportRequest, write: Callable[[Model, Path], None]) -> ExportResult:
@@ -57,10 +37,11 @@ def _export(request: ExportRequest, write: Callable[[Model, Path], None]) -> Exp
 @hookimpl
 def toolkit_model_formats() -> Iterable[ModelFormat]:
     """Keras' two whole-model formats."""
-    for name, summary, suffixes, read, write in (
-        ("h5", "Keras HDF5, whole model", (".h5", ".hdf5"), _read_h5, _write_h5),
-        ("keras", "Keras archive", (".keras",), _read_keras, _write_keras),
+    for name, summary, suffixes, write in (
+        ("h5", "Keras HDF5, whole model", (".h5", ".hdf5"), _WRITE_H5),
+        ("keras", "Keras archive", (".keras",), _WRITE_KERAS),
     ):
+        read = lazy(f"toolkit_keras.read_{name}:read_{name}")
         yield ModelFormat(
             name=name, summary=summary, suffixes=suffixes, read=read, write=write, dialects=("keras",)
         )
@@ -70,8 +51,8 @@ def toolkit_model_formats() -> Iterable[ModelFormat]:
 def toolkit_exporters() -> Iterable[Exporter]:
     """The same two, to convert one into the other."""
     for name, summary, write in (
-        ("h5", "Keras HDF5, for Keras 2 and 3", _write_h5),
-        ("keras", "Keras archive, for Keras 3", _write_keras),
+        ("h5", "Keras HDF5, for Keras 2 and 3", _WRITE_H5),
+        ("keras", "Keras archive, for Keras 3", _WRITE_KERAS),
     ):
         export = partial(_export, write=write)
         yield Exporter(name=name, summary=summary, suffix=f".{name}", export=export)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
 from toolkit.options import option
 from toolkit.records import dataclass
-from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat
-
-if TYPE_CHECKING:
-    from toolkit.model import Model
+from toolkit.types import Exporter, ModelFormat, lazy
 
 
 @dataclass(frozen=True)
@@ -23,24 +18,6 @@ class DirectOptions:
     opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=21)
 
 
-def _read(path: Path) -> Model:
-    from toolkit_onnx.reading import read
-
-    return read(path)
-
-
-def _write(model: Model, path: Path) -> None:
-    from toolkit_onnx.writing import write
-
-    write(model, path)
-
-
-def _export(request: ExportRequest) -> ExportResult:
-    from toolkit_onnx.direct import export
-
-    return export(request)
-
-
 @hookimpl
 def toolkit_model_formats() -> Iterable[ModelFormat]:
     """ONNX files as models."""
@@ -48,8 +25,8 @@ def toolkit_model_formats() -> Iterable[ModelFormat]:
         name="onnx",
         summary="ONNX, one file, read without running it; float32 weights can be merged",
         suffixes=(".onnx",),
-        read=_read,
-        write=_write,
+        read=lazy("toolkit_onnx.reading:read"),
+        write=lazy("toolkit_onnx.writing:write"),
         dialects=("onnx",),
     )
 
@@ -61,6 +38,6 @@ def toolkit_exporters() -> Iterable[Exporter]:
         name="onnx",
         summary="ONNX straight from the graph: small, without TensorFlow, the same bytes every time",
         suffix=".onnx",
-        export=_export,
+        export=lazy("toolkit_onnx.direct:export"),
         options=DirectOptions,
     )

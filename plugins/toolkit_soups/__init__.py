@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from importlib import import_module
+from collections.abc import Iterable
 from typing import Literal
 
 from toolkit import hookimpl
 from toolkit.options import option
 from toolkit.records import dataclass
-from toolkit.types import MergeRequest, MergeResult, MergeStrategy, Need
+from toolkit.types import MergeStrategy, Need, lazy
 
 
 @dataclass(frozen=True)
@@ -47,29 +46,21 @@ def toolkit_merge_strategies() -> Iterable[MergeStrategy]:
     yield MergeStrategy(
         name="mean",
         summary="The plain mean of all ingredients (uniform soup)",
-        merge=_lazy("mean"),
+        merge=lazy("toolkit_soups.soups:mean"),
         rank=20,
     )
     yield MergeStrategy(
         name="weighted",
         summary="A mean weighted by validation accuracy, or by weights of your own",
-        merge=_lazy("weighted"),
+        merge=lazy("toolkit_soups.soups:weighted"),
         options=WeightedOptions,
         needs=lambda options: frozenset() if options.weights else frozenset({Need.SCORES}),
     )
     yield MergeStrategy(
         name="greedy",
         summary="Adds one ingredient after another while validation accuracy rises (greedy soup)",
-        merge=_lazy("greedy"),
+        merge=lazy("toolkit_soups.soups:greedy"),
         options=GreedyOptions,
         needs=frozenset({Need.SCORES, Need.EVALUATOR}),
         rank=10,
     )
-
-
-def _lazy(strategy: str) -> Callable[[MergeRequest], MergeResult]:
-    def merge(request: MergeRequest) -> MergeResult:
-        result: MergeResult = getattr(import_module("toolkit_soups.soups"), strategy)(request)
-        return result
-
-    return merge

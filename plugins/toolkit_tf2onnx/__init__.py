@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from toolkit import hookimpl
 from toolkit.options import option
 from toolkit.records import dataclass
-from toolkit.types import Exporter, ExportRequest, ExportResult
+from toolkit.types import Exporter, lazy
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,6 @@ class ConvertOptions:
     opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=18)
 
 
-def _export(request: ExportRequest) -> ExportResult:
-    from toolkit_tf2onnx.conversion import export
-
-    return export(request)
-
-
 @hookimpl
 def toolkit_exporters() -> Iterable[Exporter]:
     """Keras models as ONNX, converted by tf2onnx."""
@@ -30,6 +24,6 @@ def toolkit_exporters() -> Iterable[Exporter]:
         name="onnx-tf2onnx",
         summary="ONNX through Keras and tf2onnx, for layers that the exporter onnx does not support",
         suffix=".onnx",
-        export=_export,
+        export=lazy("toolkit_tf2onnx.conversion:export"),
         options=ConvertOptions,
     )

@@ -14,6 +14,7 @@ from toolkit.declarations.datasets import (
     LoadRequest,
     MakeRequest,
 )
+from toolkit.declarations.lazy import lazy
 from toolkit.declarations.merging import (
     Ingredient,
     MergeRequest,
@@ -57,5 +58,6 @@ __all__ = [
     "Routes",
     "RunEvent",
     "RunListener",
+    "lazy",
     "tensorwise",
 ]

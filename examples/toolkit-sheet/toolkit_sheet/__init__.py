@@ -6,23 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from toolkit import hookimpl
-from toolkit.types import Command, Routes
+from toolkit.types import Command, Routes, lazy
 
 if TYPE_CHECKING:
     import click
-    import flask
 
 
 def _load_command() -> click.Command:
     from toolkit_sheet.command import command
 
     return command
-
-
-def _load_routes() -> flask.Blueprint:
-    from toolkit_sheet.routes import make_blueprint
-
-    return make_blueprint()
 
 
 @hookimpl
@@ -34,4 +27,5 @@ def toolkit_commands() -> Iterable[Command]:
 @hookimpl
 def toolkit_routes() -> Iterable[Routes]:
     """Declare ``/plugins/sheet/<dataset>.png``."""
-    yield Routes(name="sheet", summary="contact sheets of data sets, as PNG", load=_load_routes)
+    load = lazy("toolkit_sheet.routes:make_blueprint")
+    yield Routes(name="sheet", summary="contact sheets of data sets, as PNG", load=load)

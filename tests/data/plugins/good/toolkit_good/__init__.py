@@ -15,12 +15,12 @@ from toolkit.types import (
     ModelFormat,
     Routes,
     RunListener,
+    lazy,
 )
 from toolkit_good.options import StripesOptions, TinyOptions, TrimmedMeanOptions, WeightsTableOptions
 
 if TYPE_CHECKING:
     import click
-    import flask
 
 
 @hookimpl
@@ -103,12 +103,6 @@ def _load_command() -> click.Command:
     return command
 
 
-def _load_routes() -> flask.Blueprint:
-    from toolkit_good.routes import make_blueprint
-
-    return make_blueprint()
-
-
 @hookimpl
 def toolkit_commands() -> Iterable[Command]:
     """Declare ``toolkit ink``. Every start of the program calls this hook, so it imports nothing."""
@@ -118,4 +112,5 @@ def toolkit_commands() -> Iterable[Command]:
 @hookimpl
 def toolkit_routes() -> Iterable[Routes]:
     """Declare ``/plugins/good/datasets``."""
-    yield Routes(name="good", summary="names of the data sets", load=_load_routes)
+    load = lazy("toolkit_good.routes:make_blueprint")
+    yield Routes(name="good", summary="names of the data sets", load=load)
