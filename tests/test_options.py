@@ -122,6 +122,7 @@ def test_without_pairs_there_are_the_defaults() -> None:
         ("share=nan", "share must be from 0 to 1, received nan"),
         ("share=half", "share must be a number from 0 to 1, received 'half'"),
         ("rounds=0", "rounds must be 1 or above, received 0"),
+        ("rounds=٣", "rounds must be a whole number of 1 or above, received '٣'"),
         ("rounds=2.5", "rounds must be a whole number of 1 or above, received '2.5'"),
         ("tie=loose", "tie must be one of strict, accept-equal, received 'loose'"),
         ("loud=perhaps", "loud must be true or false, received 'perhaps'"),

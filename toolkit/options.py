@@ -249,7 +249,7 @@ def _from_text(text: str, declared: Mapping[str, Any]) -> Any:
         return _BOOLEANS.get(text.lower(), text)
     number = {"integer": int, "number": float}.get(kind or type(node.get("enum", ("",))[0]).__name__)
     try:
-        return text if number is None else number(text)
+        return number(text) if number is not None and text.isascii() else text
     except ValueError:
         return text
 

@@ -179,7 +179,7 @@ def test_an_unknown_key_is_named(site: Site) -> None:
     answer = site.client.post("/smart_merge", json={"modelpaths": []})
 
     assert answer.status_code == 400
-    assert "unknown key 'modelpaths'" in answer.json["message"]
+    assert "the body has no option 'modelpaths'" in answer.json["message"]
     assert "model_paths, output_path" in answer.json["message"]
 
 

@@ -118,6 +118,29 @@ def test_what_cannot_be_done_is_an_error_with_a_status(site: Site, body: Any, st
     assert (site.models / "strange.h5").read_bytes() == b"another program's"
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"output": "x.h5"}, "the body has no option 'output'"),
+        ({"output_path": 3}, "output_path must be text, or none, received 3"),
+        ({"model_paths": ["a.h5", 1]}, "model_paths[1] must be text, received 1"),
+        ({"model_paths": ["other.h5"]}, "model_paths has 1 names: 2 to 32 are merged"),
+    ],
+)
+def test_a_body_is_refused_in_the_words_of_the_command_line(site: Site, body: Any, message: str) -> None:
+    answer = site.client.post("/smart_merge", json=body)
+
+    assert answer.status_code == 400
+    assert set(answer.json) == {"status", "message"}
+    assert answer.json["message"].startswith(message)
+
+
+def test_what_is_null_or_empty_has_its_default(site: Site) -> None:
+    answer = site.client.post("/smart_merge", json={"model_paths": None, "output_path": ""})
+
+    assert answer.json["merged_model"] == "models/emnist_model.h5"
+
+
 def test_a_merge_that_does_not_help_is_an_error_with_the_verdict(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,6 +171,33 @@ def test_what_cannot_be_used_is_a_problem(
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("", "the query needs model (model as /v1/models lists it)"),
+        (
+            "?model=other.h5&topp=3",
+            "the query has no option 'topp' (its options are model, top; did you mean top?)",
+        ),
+        (
+            "?model=other.h5&save_input=/tmp",
+            "the query has no option 'save_input' (its options are model, top)",
+        ),
+        ("?model=other.h5&top=3&top=4", "option top of the query is given twice (give it once)"),
+        ("?model=other.h5&top=0", "top must be 1 or above, received 0 (the query: number of predictions)"),
+        ("?model=other.h5&top=101", "top must be from 1 to 100, received 101"),
+        (
+            "?model=other.h5&top=/x",
+            "top must be a whole number of 1 or above, received '/x' (the query: number of predictions)",
+        ),
+    ],
+)
+def test_a_query_is_refused_in_the_words_of_the_command_line(site: Site, query: str, detail: str) -> None:
+    answer = site.client.post(f"/v1/predict{query}", data=picture(), headers=PNG)
+
+    assert (answer.status_code, answer.json["code"], answer.json["detail"]) == (400, "usage", detail)
+
+
 def test_a_picture_of_too_many_pixels_is_refused(site: Site) -> None:
     content = io.BytesIO()
     Image.new("1", (30_000, 30_000), 1).save(content, format="PNG")

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import request
 
-from toolkit.errors import UnreadableInputError
+from toolkit.errors import UnreadableInputError, UsageError
+from toolkit.options import options_from_mapping, parse_options
 from toolkit.store.opening import parse_json
 from toolkit.web.problems import refuse
 from toolkit.web.settings import WebLimits
 
-_LONGEST_SHOWN = 64
+T = TypeVar("T")
 
 
-def json_object(limits: WebLimits, known: Collection[str]) -> dict[str, Any]:
-    """The request's body as a JSON object with no other than the known keys; empty for an empty body."""
+def from_body(request_type: type[T], limits: WebLimits) -> T:
+    """The typed request in a JSON body; an empty body has the defaults."""
+    return _typed(options_from_mapping, request_type, _json_object(limits), "the body")
+
+
+def from_query(request_type: type[T]) -> T:
+    """The typed request in the query of the address."""
+    pairs = [f"{key}={value}" for key, value in request.args.items(multi=True)]
+    return _typed(parse_options, request_type, pairs, "the query")
+
+
+def _typed(read: Callable[..., T], request_type: type[T], given: Any, owner: str) -> T:
+    try:
+        return read(request_type, given, owner=owner)
+    except UsageError as error:
+        # With its hint, which names the options; both repeat only what the client sent.
+        raise refuse(400, error.code, str(error)) from error
+
+
+def _json_object(limits: WebLimits) -> dict[str, Any]:
     body = _read(limits.json_bytes)
     if not body.strip():
         return {}
@@ -28,10 +47,6 @@ def json_object(limits: WebLimits, known: Collection[str]) -> dict[str, Any]:
         raise refuse(400, "usage", f"the JSON body is nested deeper than {limits.json_depth}")
     if not isinstance(document, dict):
         raise refuse(400, "usage", "the JSON body is not an object")
-    unknown = sorted(set(document) - set(known))
-    if unknown:
-        shown = unknown[0][:_LONGEST_SHOWN]
-        raise refuse(400, "usage", f"unknown key {shown!r}: the body may have {', '.join(sorted(known))}")
     return document
 
 

@@ -10,9 +10,9 @@ from flask import Blueprint, Flask, Response
 from toolkit.operations.toolkit import Toolkit
 from toolkit.vocabulary.figures import MEBIBYTE
 from toolkit.web.access import Access, harden
-from toolkit.web.body import json_object
+from toolkit.web.body import from_body
 from toolkit.web.listing import ListedModel, listed_models
-from toolkit.web.merging import merge_named
+from toolkit.web.merging import SmartMerge, merge_named
 from toolkit.web.problems import HttpProblem, problem_of
 from toolkit.web.settings import WebSettings
 from toolkit.web.state import WebState
@@ -52,8 +52,7 @@ def blueprint(state: WebState) -> Blueprint:
 
     @routes.post("/smart_merge")
     def smart_merge() -> Response:
-        body = json_object(state.settings.limits, ("output_path", "model_paths"))
-        name, message = merge_named(state, body.get("model_paths"), body.get("output_path"))
+        name, message = merge_named(state, from_body(SmartMerge, state.settings.limits))
         return flask.jsonify(status="success", message=message, merged_model=name)
 
     @routes.errorhandler(Exception)

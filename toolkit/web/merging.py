@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import dataclass
 
 from toolkit.errors import StorageError
+from toolkit.options import option
 from toolkit.requests.merge import Merge
 from toolkit.store.opening import name_of, open_confined, output_path
 from toolkit.web.heavy import Deadline
@@ -16,14 +17,22 @@ from toolkit.web.state import WebState
 DEFAULT_OUTPUT = "models/emnist_model.h5"
 
 
-def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
+@dataclass(frozen=True)
+class SmartMerge:
+    """The merge that a client of the original project asks for."""
+
+    model_paths: tuple[str, ...] | None = option(
+        None, help="models as /find_models lists them; by default those that belong together"
+    )
+    output_path: str | None = option(None, help="the merged model; by default models/emnist_model.h5")
+
+
+def merge_named(state: WebState, asked: SmartMerge) -> tuple[str, str]:
     """Merge models by their names; returns the result's name and a sentence about the merge."""
     from toolkit.operations.merge import is_earlier_merge
 
-    names = _checked_names(state, models)
-    if output is not None and not isinstance(output, str):
-        raise refuse(400, "usage", "output_path is not a text")
-    out = output_path(output or DEFAULT_OUTPUT, state.roots)
+    names = _checked_names(state, asked.model_paths)
+    out = output_path(asked.output_path or DEFAULT_OUTPUT, state.roots)
     with state.heavy_job(), ExitStack() as held:
         files = [held.enter_context(open_confined(name, state.roots)) for name in names]
         state.check_files(
@@ -43,14 +52,12 @@ def merge_named(state: WebState, models: Any, output: Any) -> tuple[str, str]:
     return name, f"{len(recipe.ingredients)} models merged with strategy {recipe.strategy}{verdict}"
 
 
-def _checked_names(state: WebState, models: Any) -> list[str]:
+def _checked_names(state: WebState, models: tuple[str, ...] | None) -> tuple[str, ...]:
     most = state.settings.limits.models_in_merge
     if models is None:
         if len(listed_models(state)) > most:
             raise refuse(413, "limit", f"more than {most} models: name those to merge in model_paths")
-        return []
-    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
-        raise refuse(400, "usage", "model_paths is not a list of texts")
+        return ()
     if not 2 <= len(models) <= most:
         raise refuse(400, "usage", f"model_paths has {len(models)} names: 2 to {most} are merged")
     return models

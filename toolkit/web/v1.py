@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import flask
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from toolkit.errors import MissingInputError
 from toolkit.model.card_file import card_path
 from toolkit.operations.models import describe_file
 from toolkit.operations.predict import Classifier, load_classifier
+from toolkit.options import option
 from toolkit.pictures import prepare_picture
 from toolkit.store.opening import ConfinedFile, file_state, open_confined
-from toolkit.web.body import picture
+from toolkit.web.body import from_query, picture
 from toolkit.web.listing import ListedModel, listed_models
 from toolkit.web.problems import refuse
 from toolkit.web.state import Recent, WebState
 
 _ATTEMPTS = 5
 _FROM_CARD = ("classes", "architecture", "dataset", "made_by", "metrics", "weights_digest")
+
+
+@dataclass(frozen=True)
+class PredictPicture:
+    """Predict the character in the picture that is sent."""
+
+    model: str = option(help="model as /v1/models lists it")
+    top: int = option(5, help="number of predictions", minimum=1)
 
 
 def blueprint(state: WebState) -> Blueprint:
@@ -44,27 +54,19 @@ def blueprint(state: WebState) -> Blueprint:
 
     @routes.post("/predict")
     def predict() -> Response:
-        name = request.args.get("model", "")
-        if not name:
-            raise refuse(400, "usage", "name a model: ?model=NAME, as /v1/models lists them")
-        top = _top(state)
+        asked, most = from_query(PredictPicture), state.settings.limits.predictions
+        if asked.top > most:
+            raise refuse(400, "usage", f"top must be from 1 to {most}, received {asked.top}")
         content = picture(state.settings.limits)
-        classifier = _classifier(state, classifiers, name)
-        (predictions,) = classifier.classify(prepare_picture(content)[None], top)
+        classifier = _classifier(state, classifiers, asked.model)
+        (predictions,) = classifier.classify(prepare_picture(content)[None], asked.top)
         return flask.jsonify(
-            model=name,
+            model=asked.model,
             predictions=[dataclasses.asdict(prediction) for prediction in predictions],
             assumed=list(classifier.assumed),
         )
 
     return routes
-
-
-def _top(state: WebState) -> int:
-    text, most = request.args.get("top", "5"), state.settings.limits.predictions
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
-        raise refuse(400, "usage", f"top is a number from 1 to {most}")
-    return int(text)
 
 
 def _classifier(state: WebState, kept: Recent[Classifier], name: str) -> Classifier:
