@@ -109,7 +109,7 @@ class _FilePart(io.RawIOBase):
 
 def _open(path: Path) -> BinaryIO:
     try:
-        return path.open("rb", buffering=0)
+        return io.FileIO(path)
     except FileNotFoundError as error:
         raise MissingInputError("no such file", hint="see `toolkit models find`") from error
     except OSError as error:

@@ -212,8 +212,11 @@ class SafeHdf5:
                 raise LimitReachedError(f"attribute {attribute} is too large")
             if header.dtype.kind not in "OS":
                 raise damaged_file(f"attribute {attribute} holds {header.dtype}, not text")
-            value = h5py.Group(group).attrs[attribute]
-        return bytes(value) if isinstance(value, np.bytes_) else value
+            if header.dtype.kind == "O":
+                return h5py.Group(group).attrs[attribute]
+            value = np.empty(header.shape, header.dtype)
+            header.read(value)
+        return value if value.shape else value.item()
 
 
 def _encoded(name: str) -> bytes:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +29,7 @@ _OLD_S = 24 * 3600.0
 def staging_path(target: Path, suffix: str | None = None) -> Path:
     """A new hidden name beside the target, ``.<stem>.<random>.staging<suffix>``; its suffix by default."""
     ending = target.suffix if suffix is None else suffix
-    tail = f".{secrets.token_hex(8)}.staging{ending}"
+    tail = f".{os.urandom(8).hex()}.staging{ending}"
     stem = target.name.removesuffix(ending) if ending else target.name
     room = _LONGEST_NAME - len(tail.encode()) - 1
     stem = stem.encode()[: max(room, 0)].decode(errors="ignore")

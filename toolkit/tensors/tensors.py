@@ -142,10 +142,11 @@ def weighted_mean(
     out = np.empty(used[0][0].size, dtype=arrays[0].dtype)
     for start in range(0, out.size, _CHUNK):
         part = slice(start, start + _CHUNK)
-        # Not +0.0: a sum of negative zeros would lose its sign, and copies would not merge to themselves.
-        total = np.full(out[part].size, -0.0, dtype=np.float64)
-        for array, weight in used:
-            total += array[part] if uniform else weight * array[part].astype(np.float64)
+        # Not from 0.0: a sum of negative zeros would lose its sign, and copies would not merge to themselves.
+        terms = (array[part] if uniform else weight * array[part].astype(np.float64) for array, weight in used)
+        total = next(terms).astype(np.float64)
+        for term in terms:
+            total += term
         out[part] = total / len(used) if uniform else total
         if out.dtype.itemsize >= total.dtype.itemsize:
             # Rounding in float64 itself: copies would not merge to themselves bit for bit.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from toolkit.errors import StorageError
 from toolkit.options import option
+from toolkit.records import dataclass
 from toolkit.requests.merge import Merge
 from toolkit.store.opening import name_of, open_confined, output_path
 from toolkit.web.heavy import Deadline

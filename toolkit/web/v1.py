@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from toolkit.operations.models import describe_file
 from toolkit.operations.predict import Classifier, load_classifier
 from toolkit.options import option
 from toolkit.pictures import prepare_picture
+from toolkit.records import dataclass
 from toolkit.store.opening import ConfinedFile, file_state, open_confined
 from toolkit.web.body import from_query, picture
 from toolkit.web.listing import ListedModel, listed_models
