@@ -19,7 +19,7 @@ from toolkit.merging.report import MergeReport
 from toolkit.merging.state import StageReport
 from toolkit.model import Card
 from toolkit.model.card_file import card_path, write_card
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Convention
@@ -88,8 +88,8 @@ def test_a_name_that_is_no_text_is_told_without_what_is_none(
 def test_card_and_report_follow_their_published_schemas(run: Run, family: list[Path]) -> None:
     outcome = run(*family, test=True)
     assert outcome.path is not None
-    assert outcome.document is not None
-    for path, name in ((card_path(outcome.path), "card"), (outcome.document, "report")):
+    assert outcome.report_json is not None
+    for path, name in ((card_path(outcome.path), "card"), (outcome.report_json, "report")):
         schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
         jsonschema.Draft202012Validator.check_schema(schema)
         document = json.loads(path.read_text())
@@ -193,8 +193,8 @@ def test_a_merge_that_hurts_is_said_to_hurt(run: Run, tmp_path: Path) -> None:
     assert outcome.report is not None
     assert outcome.report.verdict.outcome == "worse"
     assert "NOT better than the best ingredient, good.h5" in outcome.report.verdict.sentence
-    assert outcome.page is not None
-    assert "NOT better" in outcome.page.read_text()
+    assert outcome.report_html is not None
+    assert "NOT better" in outcome.report_html.read_text()
 
 
 def test_weighted_measures_what_the_cards_do_not_say(run: Run, family: list[Path]) -> None:

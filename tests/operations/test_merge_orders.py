@@ -22,7 +22,7 @@ from toolkit.errors import (
 )
 from toolkit.model import Card
 from toolkit.model.card_file import read_card, write_card
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.store import exclusive
 from toolkit.vocabulary import Convention

@@ -19,7 +19,7 @@ from toolkit.merging.ingredients import ingredient
 from toolkit.model import Card, Model
 from toolkit.model.card_file import write_card
 from toolkit.operations.merge import merge
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.requests.merge import Merge
 from toolkit.store import Workspace

@@ -17,7 +17,7 @@ from toolkit.merging import outputs
 from toolkit.merging.recipe import read_recipe
 from toolkit.model import Card
 from toolkit.model.card_file import card_path, read_card, write_card
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.requests.merge import Merge
 from toolkit.vocabulary import Convention
@@ -80,7 +80,12 @@ def test_a_recipe_is_a_whole_request(run: Run, family: list[Path], tmp_path: Pat
 
 def test_no_absolute_path_is_written(run: Run, family: list[Path], tmp_path: Path) -> None:
     outcome = run(*family)
-    for path in (outcome.page, outcome.document, outcome.recipe_file, card_path(outcome.path or Path())):
+    for path in (
+        outcome.report_html,
+        outcome.report_json,
+        outcome.recipe_file,
+        card_path(outcome.path or Path()),
+    ):
         assert path is not None
         assert str(tmp_path) not in path.read_text()
 

@@ -152,7 +152,7 @@ def test_the_cosine_is_that_of_the_learnt_weights(toolkit: Toolkit, tmp_path: Pa
     paths = [save_reader(tmp_path / f"{seed}.h5", seed, noise=0.1, batch_norm=False) for seed in (1, 2)]
     kernels = []
     for path in paths:
-        from toolkit.operations.opening import open_model
+        from toolkit.operations.open_model import open_model
 
         kernels.append(open_model(toolkit, path).tensors.read("dense/kernel").astype(np.float64).ravel())
     expected = kernels[0] @ kernels[1] / np.linalg.norm(kernels[0]) / np.linalg.norm(kernels[1])

@@ -15,7 +15,7 @@ from quarters import CLASSES, save_reader
 from toolkit.cli.context import CommandLine
 from toolkit.cli.main import toolkit as program
 from toolkit.errors import MissingInputError, UsageError
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.predict import classifier_of, predict
 from toolkit.operations.toolkit import Toolkit
 from toolkit.requests.predict import Predict

@@ -13,7 +13,7 @@ from toolkit.errors import MissingInputError, UsageError
 from toolkit.operations.evaluate import evaluate
 from toolkit.operations.export import export
 from toolkit.operations.models import verify_models
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.requests.evaluate import Evaluate
 from toolkit.requests.export import Export

@@ -71,7 +71,7 @@ def command(command_line: CommandLine, request: Merge) -> None:
 def _document(merged: Merged) -> dict[str, Any]:
     if merged.report is None:
         return {"plan": {name: getattr(merged, name) for name in ("recipe", "problems", "choices", "notes")}}
-    files = {"merged": merged.path, "report_html": merged.page, "report_json": merged.document}
+    files = {"merged": merged.path, "report_html": merged.report_html, "report_json": merged.report_json}
     outcome = {"status": merged.status, "failure": merged.failure, "report": merged.report}
     return {**outcome, **files, "recipe": merged.recipe_file}
 
@@ -95,7 +95,11 @@ def _print_report(merged: Merged, report: MergeReport, *, verbose: bool) -> None
     for sentence in sentences:
         _echo(f"- {sentence}")
     _echo()
-    for name, path in (("model", merged.path), ("report", merged.page), ("recipe", merged.recipe_file)):
+    for name, path in (
+        ("model", merged.path),
+        ("report", merged.report_html),
+        ("recipe", merged.recipe_file),
+    ):
         if path is not None and (name == "model" or not merged.failure):
             _echo(f"{name:7} {shown_path(path)}")
 

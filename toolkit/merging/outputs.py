@@ -29,8 +29,8 @@ class Outputs:
     """Where a merge writes: the model, and beside it the report as HTML and JSON, and the recipe."""
 
     model: Path
-    page: Path
-    document: Path
+    report_html: Path
+    report_json: Path
     recipe: Path
 
     @classmethod
@@ -66,7 +66,7 @@ class Outputs:
             raise UsageError(
                 f"{name}: exists and is not a merge of this toolkit", hint=f"move it away, {hint}"
             )
-        for path in (self.page, self.document, self.recipe):
+        for path in (self.report_html, self.report_json, self.recipe):
             if os.path.lexists(path) and not self._is_mine(path):
                 raise UsageError(
                     f"{path}: exists and is not of an earlier merge to {name.name}",
@@ -78,15 +78,15 @@ class Outputs:
         from toolkit.merging.report_html import report_html
 
         publish_text(self.recipe, recipe.to_toml())
-        publish_text(self.document, report.to_json())
-        publish_text(self.page, report_html(report))
+        publish_text(self.report_json, report.to_json())
+        publish_text(self.report_html, report_html(report))
 
     def _is_mine(self, path: Path) -> bool:
         try:
             content = read_file(path)
-            if path == self.page:
+            if path == self.report_html:
                 return _GENERATOR in content
-            data = json.loads(content) if path == self.document else parse_toml(content)
+            data = json.loads(content) if path == self.report_json else parse_toml(content)
         except (ToolkitError, ValueError, RecursionError):
             return False
         return isinstance(data, dict) and "schema" in data and data.get("output") == self.model.name

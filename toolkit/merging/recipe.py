@@ -11,6 +11,7 @@ from toolkit.errors import DamagedFileError, UnreadableInputError
 from toolkit.options import option, options_as_json, options_from_mapping
 from toolkit.records import dataclass
 from toolkit.store.opening import parse_json, parse_toml, read_file
+from toolkit.store.workspace import MERGED_MODEL
 from toolkit.vocabulary import Convention
 
 SCHEMA = 1
@@ -34,7 +35,7 @@ class Recipe:
     schema: int = option(SCHEMA, help="version of this file's layout", minimum=1)
     strategy: str = option("mean", help="merge strategy")
     dataset: str = option("none", help="data set: a name, a path relative to the recipe, or none")
-    output: str = option("emnist_model.h5", help="the merged model, relative to the recipe")
+    output: str = option(MERGED_MODEL, help="the merged model, relative to the recipe")
     seed: int = option(0, help="random seed", minimum=0)
     test: bool = option(False, help="score on the test split as well")  # noqa: FBT003
     keep_worse: bool = option(False, help="save a result that is worse than its best ingredient")  # noqa: FBT003

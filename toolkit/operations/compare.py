@@ -10,7 +10,7 @@ from toolkit.merging.relatedness import cosine_and_distance, products
 from toolkit.merging.stages.conform import card_differences, conform
 from toolkit.model import Model
 from toolkit.model.correspondence import correspondence, differences
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.compare import CompareModels

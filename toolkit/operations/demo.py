@@ -89,8 +89,7 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
     paths = tuple(item.model for item in trained)
 
     progress.note("merging the three models")
-    out = here.workspace.models / "emnist_model.h5"
-    request_to_merge = Merge(models=paths, dataset=DATASET, out=out, test=True, keep_worse=True, force=True)
+    request_to_merge = Merge(models=paths, dataset=DATASET, test=True, keep_worse=True, force=True)
     merged = merge(here, request_to_merge, progress)
     report = merged.report
     assert report is not None
@@ -126,7 +125,7 @@ def demo(toolkit: Resources, request: Demo, progress: Progress) -> DemoResult:
         models=paths,
         merged=merged.path,
         onnx=exported.path,
-        report=merged.page,
+        report=merged.report_html,
         scores={path.name: score.accuracy for path, score in zip(files, scores, strict=True)},
         pictures=pictures,
         recognised=recognised,

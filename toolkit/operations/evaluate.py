@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolkit.errors import UsageError
 from toolkit.operations.dataset_choice import choose_dataset
-from toolkit.operations.opening import described, open_model
+from toolkit.operations.open_model import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.options import route_options
 from toolkit.records import dataclass

@@ -13,7 +13,7 @@ from toolkit.errors import MissingInputError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
 from toolkit.model import Card, Model
 from toolkit.model.saving import check_output, save_written
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.resources import Resources
 from toolkit.options import parse_options
 from toolkit.records import dataclass

@@ -27,7 +27,7 @@ from toolkit.merging.stages import conform, recalibrate
 from toolkit.merging.state import Images, MergeState
 from toolkit.model import Card, Parent
 from toolkit.model.saving import save_written
-from toolkit.operations.merge_inputs import Models, choose_images, choose_models, default_output
+from toolkit.operations.merge_inputs import Models, choose_images, choose_models
 from toolkit.operations.resources import Resources
 from toolkit.options import options_as_json, options_from_mapping, route_options
 from toolkit.records import dataclass
@@ -42,8 +42,8 @@ class Merged:
     """A merge that was planned or carried out.
 
     ``recipe`` is the request with every default resolved. Only a plan has ``problems``; only a merge has
-    a ``report`` and files: the model at ``path``, the report as HTML in ``page`` and as JSON in
-    ``document``. ``failure`` says why the report could not be written.
+    a ``report`` and files: the model at ``path``, the report as HTML and as JSON.
+    ``failure`` says why the report could not be written.
     """
 
     status: Literal["planned", "published", "published, report failed"]
@@ -53,8 +53,8 @@ class Merged:
     notes: tuple[str, ...] = ()
     report: MergeReport | None = None
     path: Path | None = None
-    page: Path | None = None
-    document: Path | None = None
+    report_html: Path | None = None
+    report_json: Path | None = None
     recipe_file: Path | None = None
     failure: str = ""
 
@@ -80,7 +80,7 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     recipe = None if request.recipe is None else read_recipe(request.recipe)
     if recipe is not None:
         request = _from_recipe(request, recipe)
-    default = default_output(toolkit)
+    default = toolkit.workspace.merged_model
     out = default if request.out is None else request.out
     model_format = toolkit.catalog.format_of(out)
     if model_format.write is None:
@@ -114,8 +114,8 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
         status="published, report failed" if failure else "published",
         report=report,
         path=out,
-        page=outputs.page,
-        document=outputs.document,
+        report_html=outputs.report_html,
+        report_json=outputs.report_json,
         recipe_file=outputs.recipe,
         failure=failure,
     )

@@ -14,7 +14,7 @@ from toolkit.merging.ingredients import ingredient, unique_names
 from toolkit.merging.problems import Problem
 from toolkit.merging.state import Images
 from toolkit.operations.models import model_files
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
@@ -30,11 +30,6 @@ class Models:
     notes: tuple[str, ...] = ()
 
 
-def default_output(toolkit: Resources) -> Path:
-    """Where a merge goes by default."""
-    return toolkit.workspace.models / "emnist_model.h5"
-
-
 def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
     """Open the models that the user names, or else the family of the best ones."""
     paths = request.models
@@ -43,7 +38,7 @@ def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
         raise UsageError(f"{paths[0]}: one model cannot be merged", hint=hint)
     if paths:
         return _opened(toolkit, paths, request)
-    outputs = {out.resolve(), default_output(toolkit).resolve()}
+    outputs = {out.resolve(), toolkit.workspace.merged_model.resolve()}
     others = [file.path for file in model_files(toolkit) if file.path.resolve() not in outputs]
     found = _opened(toolkit, others, request)
     family = best_family(found.ingredients)

@@ -13,7 +13,7 @@ from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, Un
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Model
 from toolkit.model import Layer as Layer  # a part of ModelDetails
-from toolkit.operations.opening import open_model
+from toolkit.operations.open_model import open_model
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
@@ -102,7 +102,7 @@ def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> F
 
 
 def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
-    """Everything about one model; raises as :func:`toolkit.operations.opening.open_model`."""
+    """Everything about one model; raises as :func:`toolkit.operations.open_model.open_model`."""
     model = open_model(toolkit, request.model)
     return ModelDetails(
         path=request.model,

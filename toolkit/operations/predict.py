@@ -17,7 +17,7 @@ from toolkit.errors import (
     UnreadableInputError,
     UsageError,
 )
-from toolkit.operations.opening import described, open_model
+from toolkit.operations.open_model import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.pictures import prepare_picture
 from toolkit.records import dataclass

@@ -17,7 +17,7 @@ from toolkit.model import Card
 from toolkit.model.card_file import read_card
 from toolkit.model.saving import check_output
 from toolkit.operations.dataset_choice import choose_dataset
-from toolkit.operations.opening import described, open_model
+from toolkit.operations.open_model import described, open_model
 from toolkit.operations.resources import Resources
 from toolkit.operations.runs import find_run
 from toolkit.operations.train_config import given_options, read_config, with_config, write_config

@@ -200,7 +200,7 @@ def _limit(kind: int, amount: int) -> None:
 def _read_and_run(toolkit: Resources, path: Path) -> Outcome:
     import numpy as np
 
-    from toolkit.operations.opening import open_model
+    from toolkit.operations.open_model import open_model
     from toolkit.operations.predict import classifier_of
 
     try:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from toolkit.records import dataclass
 
+MERGED_MODEL = "emnist_model.h5"
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -17,6 +19,11 @@ class Workspace:
     def models(self) -> Path:
         """Trained and merged models, with their cards and reports."""
         return self.root / "models"
+
+    @property
+    def merged_model(self) -> Path:
+        """The default output of a merge."""
+        return self.models / MERGED_MODEL
 
     @property
     def datasets(self) -> Path:
