@@ -11,6 +11,7 @@ from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import DATASET, FOLDER, request_options
 from toolkit.cli.tables import print_facts, print_rows
+from toolkit.cli.visible import visible
 from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
 from toolkit.vocabulary import file_size
 
@@ -99,18 +100,20 @@ def _list(datasets: tuple[FoundDataset, ...], console: Console) -> None:
 def _show(details: DatasetDetails, console: Console) -> None:
     from rich.columns import Columns
 
-    facts = {
+    facts: dict[str, str | list[str]] = {
         "data set": f"{details.dataset.name}: {details.dataset.summary}",
         "classes": f"{len(details.classes)}: {''.join(details.classes)}",
     }
     facts |= {name: f"{counts.images:,} images" for name, counts in details.splits.items()}
     facts |= {name: f"missing: {reason}" for name, reason in details.missing.items()}
-    facts["files"] = "\n".join(_first(list(details.dataset.files.values())))
+    facts["files"] = _first(list(details.dataset.files.values()))
     print_facts(console, facts)
     console.print()
     rows = [["", *(name if name != "validation" else "val." for name in details.splits)]]
     for index, character in enumerate(details.classes):
-        rows.append([character, *(f"{counts.by_class[index]:,}" for counts in details.splits.values())])
+        rows.append(
+            [visible(character), *(f"{counts.by_class[index]:,}" for counts in details.splits.values())]
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     # In as many columns as fit.

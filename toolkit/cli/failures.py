@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import select
 import shutil
 import sys
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from toolkit.cli.output import is_terminal
+from toolkit.cli.visible import visible, visible_lines
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def report(failure: Failure, output: Output) -> None:
     """Print a failure: for people on stderr, for programs on stdout, where it is the only document."""
     output.log(f"{failure.traceback}error: {failure.message} {failure.hint}".rstrip())
     if failure.traceback:
-        _say(failure.traceback.rstrip("\n"))
+        _say(visible_lines(failure.traceback.rstrip("\n")))
     if output.json and not output.answered:
         document = {"error": {"code": failure.code, "message": failure.message, "hint": failure.hint}}
         print(json.dumps(document, indent=2), flush=True)
@@ -154,8 +156,10 @@ def _owner(error: BaseException, plugins: Sequence[PluginRecord]) -> PluginRecor
 
 def _for_people(failure: Failure) -> str:
     """One line, or on a terminal paragraphs that fit."""
-    paragraphs = [*failure.message.splitlines(), *([f"({failure.hint})"] if failure.hint else [])]
-    separate = "\n" in failure.message
+    # The lines of a list are indented; any other line break belongs to a name.
+    paragraphs = [*map(visible, re.split(r"\n(?=  )", failure.message.expandtabs(4)))]
+    separate = len(paragraphs) > 1
+    paragraphs += [visible(f"({failure.hint})")] if failure.hint else []
     text = ("\n" if separate else " ").join(paragraphs)
     label = "error:"
     if is_terminal(sys.stderr):

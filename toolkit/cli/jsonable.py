@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
 
+from toolkit.cli.visible import visible
 from toolkit.errors import ToolkitError
 from toolkit.vocabulary import Convention
 
@@ -37,11 +38,15 @@ def to_jsonable(value: Any) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
         # NumPy, without importing it.
         return to_jsonable(value.tolist())
-    return shown_path(Path(value)) if isinstance(value, PurePath) else str(value)
+    return _relative(Path(value)) if isinstance(value, PurePath) else str(value)
 
 
 def shown_path(path: Path) -> str:
-    """A path as people and JSON get it: relative to the working directory if it is in it."""
+    """A path for people: relative to the working directory if it is in it."""
+    return visible(_relative(path))
+
+
+def _relative(path: Path) -> str:
     if path.is_absolute() and path.is_relative_to(Path.cwd()):
         return path.relative_to(Path.cwd()).as_posix()
     return path.as_posix()

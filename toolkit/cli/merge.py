@@ -11,6 +11,7 @@ import click
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import DATASET, INPUT_PATH, MODEL, STRATEGY, request_options
+from toolkit.cli.visible import visible_lines
 from toolkit.errors import StorageError
 from toolkit.requests.merge import Merge
 from toolkit.vocabulary import percent
@@ -78,7 +79,7 @@ def _document(merged: Merged) -> dict[str, Any]:
 
 def _echo(text: str = "", **style: Any) -> None:
     """A plain line: rich would take as long to import as the merge of two small models takes."""
-    click.secho(text, color=False if os.environ.get("NO_COLOR") else None, **style)
+    click.secho(visible_lines(text), color=False if os.environ.get("NO_COLOR") else None, **style)
 
 
 def _print_report(merged: Merged, report: MergeReport, *, verbose: bool) -> None:

@@ -10,6 +10,7 @@ from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import INPUT_PATH, MODEL
 from toolkit.cli.tables import print_facts, print_rows
+from toolkit.cli.visible import visible
 from toolkit.requests.compare import CompareModels
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.vocabulary import file_size, percent
@@ -60,7 +61,7 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
     print_rows(console, ("model", *numbers, "file"), rows, numbers=numbers)
     for model in models:
         if model.problem:
-            console.print(model.problem, style="red")
+            console.print(visible(model.problem), style="red")
 
 
 @command.command("show")
@@ -123,7 +124,7 @@ def _print_compared(pairs: tuple[ComparedPair, ...], console: Console) -> None:
             figures = f"cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
             console.print(f"  same network; weights at {figures}")
         for difference in pair.differences[:_SHOWN]:
-            console.print(f"  {pair.second.name} {difference}")
+            console.print(visible(f"  {pair.second.name} {difference}"))
         if len(pair.differences) > _SHOWN:
             more = len(pair.differences) - _SHOWN
             console.print(f"  and {more} more differences; --output json lists them")
@@ -153,4 +154,4 @@ def _print_verified(verified: tuple[FoundModel, ...], console: Console) -> None:
     if not verified:
         console.print("no models in models/")
     for item in verified:
-        console.print(f"{item.state:<10}  {shown_path(item.path)}  {item.problem}".rstrip())
+        console.print(f"{item.state:<10}  {shown_path(item.path)}  {visible(item.problem)}".rstrip())

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from toolkit.cli.jsonable import to_jsonable
+from toolkit.cli.visible import visible, visible_lines
 from toolkit.errors import StorageError
 from toolkit.vocabulary import SilentProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from toolkit.cli.progress import BarProgress
     from toolkit.vocabulary import Progress
@@ -55,7 +57,7 @@ class Output:
             # A log on a full disk does not end the work.
             now = datetime.now().astimezone().isoformat(timespec="seconds")
             with suppress(OSError), self._log.open("a", encoding="utf-8", errors="backslashreplace") as log:
-                log.write(f"{now} {line}\n")
+                log.write(f"{now} {visible_lines(line)}\n")
 
     @contextmanager
     def for_the_document_alone(self) -> Iterator[None]:
@@ -92,11 +94,12 @@ class Output:
 
     def warn(self, line: str) -> None:
         """Print what the user should know even with ``--quiet``."""
-        self.log(f"warning: {line}")
+        warning = visible(f"warning: {line}")
+        self.log(warning)
         if self._bar is not None:
-            self._bar.note(f"warning: {line}")
+            self._bar.note(warning)
         else:
-            print(f"warning: {line}", file=sys.stderr, flush=True)
+            print(warning, file=sys.stderr, flush=True)
 
     def progress(self) -> Progress:
         """Where long work reports its progress."""
@@ -126,6 +129,9 @@ def make_console(stream: TextIO) -> Console:
     from rich.console import Console
 
     class QuietConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible_lines(text), **options)
+
         def on_broken_pipe(self) -> None:
             # Rich would end the process with the status of a bug; the program ends it quietly.
             raise BrokenPipeError

@@ -10,6 +10,7 @@ from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import FOLDER, INPUT_PATH, MODEL, request_options
 from toolkit.cli.tables import print_table
+from toolkit.cli.visible import visible
 from toolkit.errors import UnreadableInputError
 from toolkit.requests.predict import Predict
 from toolkit.vocabulary import percent
@@ -56,6 +57,6 @@ def print_predictions(images: tuple[ImagePredictions, ...], console: Console) ->
                 cells.append(f"saved in {shown_path(image.saved)}")
             while len(table.columns) <= len(cells):
                 table.add_column(no_wrap=True)
-            table.add_row(image.image, *cells)
+            table.add_row(visible(image.image), *map(visible, cells))
     if table.row_count:
         print_table(console, table)

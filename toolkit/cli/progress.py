@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from toolkit.cli.visible import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -27,7 +29,7 @@ class LineProgress:
 
     def note(self, text: str) -> None:
         """Print one line."""
-        print(text, file=self._stream, flush=True)
+        print(visible(text), file=self._stream, flush=True)
 
     def begin(self, task: str, total: int, unit: str) -> None:
         """Begin a task; prints nothing yet."""
@@ -73,7 +75,7 @@ class BarProgress:
 
     def note(self, text: str) -> None:
         """Print one line above the bar."""
-        self._console.print(text)
+        self._console.print(visible(text))
 
     def begin(self, task: str, total: int, unit: str) -> None:
         """Draw a bar for a task; the previous bar stays on the screen."""
@@ -108,4 +110,5 @@ class BarProgress:
         self._bar = self._running = None
 
     def _fitted(self, detail: str) -> str:
+        detail = visible(detail)
         return detail if len(detail) <= self._room else detail[: self._room - 1] + "…"

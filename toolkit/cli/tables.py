@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from toolkit.cli.visible import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -32,15 +34,18 @@ def print_rows(
         no_wrap = title not in (folded or titles[:1])
         table.add_column(title, justify=justify, no_wrap=no_wrap, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in row))
     if folded:
         console.print(table)
     else:
         print_table(console, table)
 
 
-def print_facts(console: Console, facts: Mapping[str, str]) -> None:
-    """Print names in bold and what is known of each; facts without a text are left out."""
+def print_facts(console: Console, facts: Mapping[str, str | Sequence[str]]) -> None:
+    """Print names in bold and what is known of each; facts without a text are left out.
+
+    A text of several lines is given as a list of them.
+    """
     from rich.table import Table
 
     grid = Table(box=None, show_header=False, pad_edge=False)
@@ -48,7 +53,8 @@ def print_facts(console: Console, facts: Mapping[str, str]) -> None:
     grid.add_column(overflow="fold")
     for name, text in facts.items():
         if text:
-            grid.add_row(name, text)
+            lines = [text] if isinstance(text, str) else text
+            grid.add_row(name, "\n".join(map(visible, lines)))
     console.print(grid)
 
 
