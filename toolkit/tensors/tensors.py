@@ -143,7 +143,8 @@ def weighted_mean(
     for start in range(0, out.size, _CHUNK):
         part = slice(start, start + _CHUNK)
         # Not from 0.0: a sum of negative zeros would lose its sign, and copies would not merge to themselves.
-        terms = (array[part] if uniform else weight * array[part].astype(np.float64) for array, weight in used)
+        parts = ((array[part], weight) for array, weight in used)
+        terms = (piece if uniform else weight * piece.astype(np.float64) for piece, weight in parts)
         total = next(terms).astype(np.float64)
         for term in terms:
             total += term
