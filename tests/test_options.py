@@ -328,12 +328,67 @@ def test_a_dotted_key_sets_a_nested_field_or_an_entry() -> None:
         ({"shares": {"a": "much"}}, "shares[...] must be a number, received {'a': 'much'}"),
         ({"out": 3}, "out must be a path, or none, received 3"),
         ({"options": {"a": float("inf")}}, "options must be table, received {'a': inf}"),
+        ({"options": {"a": [{"b": float("inf")}]}}, "options must be table, received {'a': [{'b': inf}]}"),
+        ({"shares": {"a": float("inf")}}, "shares[...] must be a number, received {'a': inf}"),
     ],
 )
 def test_an_error_in_a_nested_value_names_its_place(mapping: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         options_from_mapping(Job, mapping, owner="merge")
     assert caught.value.message == said
+
+
+@dataclass(frozen=True)
+class Plan:
+    schedules: Mapping[str, Schedule] = option({}, help="by name")
+    level: Literal[1, 2] | None = option(None, help="how much")
+    size: int = option(1, help="how large", choices=(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({"schedules": {"a": {"steps": "x"}}}, "schedules[...].steps must be a whole number of 1 or above"),
+        ({"schedules": {"a": {"stepps": 1}}}, "plan has no option 'schedules[...].stepps'"),
+        ({"level": 3}, "level must be one of 1, 2, or none, received 3"),
+        ({"size": 2}, "size must be one of 1, 3, received 2"),
+        ({"size": None}, "size must be one of 1, 3, received None"),
+        ({"x" * 200: 1}, f"plan has no option '{'x' * 99}…"),
+        ({"x - at `$.y": 1}, "plan has no option 'x - at `$.y'"),
+        ({"level": "x - at `$.y"}, "level must be one of 1, 2, or none, received 'x - at `$.y'"),
+    ],
+)
+def test_an_error_in_a_table_or_a_choice_is_one_line(mapping: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        options_from_mapping(Plan, mapping, owner="plan")
+    assert caught.value.message.startswith(said)
+
+
+def test_whole_numbers_are_chosen_with_or_without_a_point_and_none_is_no_choice() -> None:
+    assert options_from_mapping(Plan, {"level": 2.0, "size": 3}, owner="plan") == Plan(level=2, size=3)
+    assert options_from_mapping(Plan, {"level": None}, owner="plan") == Plan()
+    assert parse_options(Plan, ["level=2", "size=3"], owner="plan") == Plan(level=2, size=3)
+
+
+def test_a_bug_in_a_dataclass_of_options_keeps_its_traceback() -> None:
+    @dataclass(frozen=True)
+    class Bad:
+        value: int = option(1, help="no")
+
+        def __post_init__(self) -> None:
+            raise TypeError("a bug")
+
+    with pytest.raises(TypeError, match="a bug"):
+        options_from_mapping(Bad, {}, owner="x")
+
+
+def test_a_union_whose_members_cannot_be_told_apart_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Bad:
+        value: tuple[str, ...] | tuple[int, ...] = option((), help="no")
+
+    with pytest.raises(ConfigurationError, match="Bad: Type unions"):
+        describe_options(Bad)
 
 
 def test_values_that_are_nested_too_deep_are_refused() -> None:

@@ -1,35 +1,76 @@
-"""How options are declared, and the msgspec type and the JSON schema of a declaration."""
+"""How options are declared, and what a declaration says: types and rules, words, a JSON schema."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 import functools
-import operator
 import re
 import typing
-from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, field
-from enum import Enum
 from pathlib import Path, PurePath
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union
+from typing import Any, Literal, Union
 
 from toolkit.errors import ConfigurationError
+from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
-# msgspec is imported where it is used: it takes 20 ms, and `toolkit --help` imports this module.
-
 _METADATA = "toolkit.option"
-_IN_ORDER = "x-in-order"
+_COUNTABLE = {int: "whole number", float: "number", Path: "path", Convention: "convention"}
+_WORDS = {**_COUNTABLE, bool: "true or false", dict: "table"}
+_SCHEMAS: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    Path: {"type": "string", "format": "path"},
+    Convention: {"format": "convention", "anyOf": [{"type": "string"}, {"type": "object"}]},
+    Any: {},
+}
 
 
-class ConventionText(ABC):  # noqa: B024 - what msgspec takes a Convention for
-    """A convention, written as text or as a table."""
+@dataclass(frozen=True)
+class Value:
+    """What a field of a dataclass of options may hold, or a part of it.
 
+    Attributes:
+        type: ``tuple``, ``dict`` and ``Union`` have parts; the others are a dataclass or one value.
+        parts: What a tuple or a mapping holds, or the members of a union.
+        nullable: Whether it may be None.
+        minimum: Of numbers; None for any.
+        maximum: Of numbers; None for any.
+        required: Whether the field has no default.
+        default: As a JSON value.
+    """
 
-ConventionText.register(Convention)
+    type: Any
+    parts: tuple[Value, ...] = ()
+    nullable: bool = False
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    help: str = ""
+    required: bool = True
+    default: Any = None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its own options have dotted names."""
+        return self.type is dict or (dataclasses.is_dataclass(self.type) and self.type is not Convention)
+
+    def each(self, kind: type) -> Value:
+        """What it holds if it may be a ``tuple`` or a ``dict``."""
+        if self.type is Any:
+            return self
+        return next((part.parts[0] for part in (self, *self.parts) if part.type is kind), Value(None))
+
+    def field(self, name: str) -> Value:
+        """What it has by this name, as a dataclass or a mapping."""
+        if dataclasses.is_dataclass(self.type):
+            return fields_of(self.type).get(name, Value(None))
+        return self.each(dict)
 
 
 def option(
@@ -49,30 +90,18 @@ def option(
         maximum: Highest allowed value, for numbers.
         choices: The allowed values; a ``Literal`` annotation says the same.
     """
-    limits = {key: value for key, value in (("ge", minimum), ("le", maximum)) if value is not None}
-    metadata = {_METADATA: (help, tuple(choices), limits)}
+    metadata = {_METADATA: (help, {"minimum": minimum, "maximum": maximum, "choices": tuple(choices)})}
     if isinstance(default, dict | list):
         return field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
-def as_json(value: Any) -> Any:
-    """A value of an options dataclass as a JSON value."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type | Convention):
-        return {item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [as_json(part) for part in value]
-    if isinstance(value, Mapping):
-        return {str(key): as_json(part) for key, part in value.items()}
-    if isinstance(value, PurePath):
-        return value.as_posix()
-    return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Convention) else value
+def _fields_of(options_type: Any) -> dict[str, Value]:
+    """What each field of a dataclass may hold.
 
-
-def _struct_of(options_type: Any) -> Any:
-    """The msgspec struct that validates a dataclass: the same fields with their rules, no other key."""
-    import msgspec
-
+    Raises:
+        ConfigurationError: If it is no dataclass of options.
+    """
     if not (isinstance(options_type, type) and dataclasses.is_dataclass(options_type)):
         raise ConfigurationError(f"options are declared by a dataclass, received {options_type!r}")
     name = options_type.__name__
@@ -84,21 +113,19 @@ def _struct_of(options_type: Any) -> Any:
             hint="import the names outside TYPE_CHECKING, or write plain types",
         ) from error
     documented = _documented(options_type.__doc__ or "")
-    fields: list[Any] = []
+    found = {}
     for item in dataclasses.fields(options_type):
         if not item.init:
             raise ConfigurationError(f"{name}.{item.name} cannot be set: init is False")
-        text, choices, limits = item.metadata.get(_METADATA, (documented.get(item.name), (), {}))
-        kind = _validated(annotations[item.name], choices, limits, f"{name}.{item.name}")
+        text, rules = item.metadata.get(_METADATA, (documented.get(item.name, ""), {}))
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        if default is MISSING:
-            fields.append((item.name, Annotated[kind, msgspec.Meta(description=text)]))
-        else:
-            meta = msgspec.Meta(description=text, extra_json_schema={"default": as_json(default)})
-            fields.append((item.name, Annotated[kind | msgspec.UnsetType, meta], msgspec.UNSET))
-    struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
-    struct.__original__ = options_type
-    return struct
+        about = {"help": text} if default is MISSING else {"help": text, "default": as_json(default)}
+        where = f"{name}.{item.name}"
+        found[item.name] = _value(annotations[item.name], where, rules, required=default is MISSING, **about)
+    return found
+
+
+fields_of: Callable[[Any], dict[str, Value]] = functools.cache(_fields_of)
 
 
 def _documented(docstring: str) -> dict[str, str]:
@@ -108,110 +135,96 @@ def _documented(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.replace("``", "").split()) for name, text in found}
 
 
-def _validated(annotation: Any, choices: Sequence[Any], limits: Mapping[str, float], where: str) -> Any:
-    """An annotation with the rules of its field, as msgspec reads them."""
-    import msgspec
-
-    def inner(part: Any) -> Any:
-        return _validated(part, choices, limits, where)
-
+def _value(annotation: Any, where: str, rules: Mapping[str, Any], **about: Any) -> Value:
+    """An annotation with the rules of its field, which are for what a tuple or a mapping holds, too."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation in (NoneType, Any):
-        return annotation
-    if annotation is Convention:
-        return ConventionText
-    if dataclasses.is_dataclass(annotation):
-        return struct_of(annotation)
     if origin in (Union, UnionType):
-        return functools.reduce(operator.or_, map(inner, parts))
+        members = [part for part in parts if part is not NoneType]
+        about["nullable"] = len(members) < len(parts)
+        if len(members) == 1:
+            return _value(members[0], where, rules, **about)
+        return Value(Union, tuple(_value(part, where, rules) for part in members), **about)
     if origin is tuple and parts[1:] == (Ellipsis,):
-        return tuple[inner(parts[0]), ...]  # type: ignore[misc]
+        return Value(tuple, (_value(parts[0], where, rules),), **about)
     if origin in (dict, Mapping):
-        return dict[parts[0], inner(parts[1])]  # type: ignore[misc,valid-type]
-    if origin is Literal or choices:
-        values = parts or tuple(choices)
-        # msgspec sorts the values; people read them in the order of the declaration.
-        return Annotated[Literal[values], msgspec.Meta(extra_json_schema={_IN_ORDER: list(values)})]
-    if limits and annotation not in (int, float):
+        return Value(dict, (_value(parts[1], where, rules),), **about)
+    choices = parts if origin is Literal else rules.get("choices")
+    if choices and {type(choice) for choice in choices} in ({str}, {int}):
+        return Value(type(choices[0]), choices=choices, **about)
+    if choices or not (annotation in _SCHEMAS or dataclasses.is_dataclass(annotation)):
+        raise ConfigurationError(
+            f"{where} has the type {getattr(annotation, '__name__', annotation)}, which options cannot have",
+            hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
+            "Mapping[str, X] and X | None are supported",
+        )
+    value = Value(annotation, **rules, **about)
+    if annotation not in (int, float) and (value.minimum, value.maximum) != (None, None):
         raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
-    if limits:
-        return Annotated[
-            annotation, msgspec.Meta(**{key: annotation(value) for key, value in limits.items()})
-        ]
-    if annotation in (int, float, str, bool, Path):
-        return annotation
-    raise ConfigurationError(
-        f"{where} has the type {getattr(annotation, '__name__', annotation)}, which options cannot have",
-        hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
-        "Mapping[str, X] and X | None are supported",
-    )
+    return value
 
 
-def _schema_of(options_type: Any) -> dict[str, Any]:
-    """The JSON schema of a dataclass, in one piece; do not change it."""
-    import msgspec
-
-    def custom(kind: type) -> dict[str, Any]:
-        if kind is Path:
-            return {"type": "string", "format": "path"}
-        return {"format": "convention", "anyOf": [{"type": "string"}, {"type": "object"}]}
-
-    def inlined(node: Any) -> Any:
-        if isinstance(node, list):
-            return [inlined(part) for part in node]
-        if not isinstance(node, dict):
-            return node
-        node = dict(node)
-        if "$ref" in node:
-            node = {**definitions[node.pop("$ref").rpartition("/")[2]], **node}
-        if _IN_ORDER in node:
-            node["enum"] = node.pop(_IN_ORDER)
-        return {key: value if key == "default" else inlined(value) for key, value in node.items()}
-
-    try:
-        whole = msgspec.json.schema(struct_of(options_type), schema_hook=custom)
-    except TypeError as error:
-        raise ConfigurationError(f"{options_type.__name__}: {error}") from error
-    definitions = whole.pop("$defs")
-    return typing.cast("dict[str, Any]", inlined(whole))
+def as_json(value: Any) -> Any:
+    """A value of an options dataclass as a JSON value."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, Convention):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [as_json(part) for part in value]
+    if isinstance(value, Mapping):
+        return {str(key): as_json(part) for key, part in value.items()}
+    return value.as_posix() if isinstance(value, PurePath) else value
 
 
-struct_of: Callable[[Any], Any] = functools.cache(_struct_of)
-schema_of: Callable[[Any], dict[str, Any]] = functools.cache(_schema_of)
-
-
-def without_null(node: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
-    """A schema without null, and whether null is allowed."""
-    others = [part for part in node.get("anyOf", ()) if part != {"type": "null"}]
-    return ({**node, "anyOf": (), **others[0]}, True) if len(others) == 1 else (node, False)
-
-
-def type_words(declared: Mapping[str, Any], plural: str = "", *, sentence: bool = False) -> str:
-    """The type of a schema in words; in a sentence, with its article and its range."""
-    node, nullable = without_null(declared)
-    kind = node.get("type", "")
-    if "enum" in node:
-        words = "one of " + ", ".join(map(str, node["enum"])) + (", several" if plural else "")
-    elif kind == "array":
-        words = type_words(node["items"], "s")
-        words += " separated by commas" if words.endswith("several") else ", separated by commas"
-    elif kind in ("object", "boolean"):
-        words = "table" if kind == "object" else "true or false"
+def schema_of(value: Value) -> dict[str, Any]:
+    """The JSON schema of a value."""
+    node: dict[str, Any]
+    if value.type is Union:
+        node = {"anyOf": [schema_of(part) for part in value.parts]}
+    elif value.type is tuple:
+        node = {"type": "array", "items": schema_of(value.parts[0])}
+    elif value.type is dict:
+        node = {"type": "object", "additionalProperties": schema_of(value.parts[0])}
+    elif value.is_table:
+        fields = fields_of(value.type)
+        node = {
+            "title": value.type.__name__,
+            "type": "object",
+            "properties": {name: schema_of(part) for name, part in fields.items()},
+            "required": [name for name, part in fields.items() if part.required],
+            "additionalProperties": False,
+        }
     else:
-        words = node.get("format") or {"integer": "whole number", "number": "number"}.get(kind, "text")
-        if words != "text":
-            words = f"a {words}" if sentence else f"{words}{plural}"
-        allowed = range_words(node) if sentence else ""
+        limits = {"minimum": value.minimum, "maximum": value.maximum, "enum": list(value.choices) or None}
+        node = _SCHEMAS[value.type] | {key: limit for key, limit in limits.items() if limit is not None}
+    about = {"description": value.help} if value.help else {}
+    default = {} if value.required else {"default": value.default}
+    return about | default | ({"anyOf": [node, {"type": "null"}]} if value.nullable else node)
+
+
+def type_words(value: Value, plural: str = "", *, sentence: bool = False) -> str:
+    """The type of a value in words; in a sentence, with its article and its range."""
+    words = _WORDS.get(value.type, "table" if value.is_table else "text")
+    if value.choices:
+        words = "one of " + ", ".join(map(str, value.choices)) + (", several" if plural else "")
+    elif value.type is tuple:
+        words = type_words(value.parts[0], "s")
+        words += " separated by commas" if words.endswith("several") else ", separated by commas"
+    elif value.type in _COUNTABLE:
+        words = f"a {words}" if sentence else f"{words}{plural}"
+        allowed = range_words(value) if sentence else ""
         if allowed:
             words += f" {allowed}" if allowed.startswith("from") else f" of {allowed}"
-    return f"{words}, or none" if nullable else words
+    return f"{words}, or none" if value.nullable else words
 
 
-def range_words(node: Mapping[str, Any]) -> str:
-    """The range of a schema in words; empty without one."""
+def range_words(value: Value) -> str:
+    """The range of a value in words; empty without one."""
     low, high = (
         "" if limit is None else f"{limit:,.0f}" if float(limit).is_integer() else f"{limit:g}"
-        for limit in (node.get("minimum"), node.get("maximum"))
+        for limit in (value.minimum, value.maximum)
     )
     if low and high:
         return f"from {low} to {high}"

@@ -13,18 +13,19 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, Union, cast
 
 from toolkit.declared_options import (
+    Value,
     as_json,
+    fields_of,
     option,
     range_words,
     schema_of,
-    struct_of,
     type_words,
-    without_null,
 )
 from toolkit.errors import ConfigurationError, UsageError, did_you_mean
 from toolkit.records import dataclass
@@ -83,7 +84,7 @@ def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) ->
     """
     values: dict[str, Any] = {}
     for key, text in option_pairs(pairs, f"options of {owner}"):
-        _set(values, key, text, schema_of(options_type), owner)
+        _set(values, key, text, options_type, owner)
     return options_from_mapping(options_type, values, owner=owner)
 
 
@@ -93,11 +94,20 @@ def options_from_mapping(options_type: type[T], mapping: Mapping[str, Any], *, o
     Raises:
         UsageError: If a key is unknown or missing, or a value is not allowed.
     """
+    import msgspec
+
     try:
-        return cast("T", _original(_validated(options_type, mapping, owner)))
-    except ValueError as error:
+        values = _checked(mapping, Value(options_type), "")
+        return msgspec.convert(values, options_type)
+    except RecursionError as error:
+        raise UsageError(f"options of {owner}: nested too deep", hint="use fewer levels") from error
+    except msgspec.ValidationError as error:
+        if error.__cause__ is None:
+            raise _refusal(options_type, mapping, str(error), owner) from error
+        if not isinstance(error.__cause__, ValueError):
+            raise error.__cause__ from None
         # A dataclass checks its fields against one another in __post_init__.
-        raise UsageError(f"options of {owner}: {error}", hint="change one of them") from error
+        raise UsageError(f"options of {owner}: {error.__cause__}", hint="change one of them") from error
 
 
 def route_options(
@@ -122,7 +132,7 @@ def route_options(
     found: dict[str, dict[str, Any]] = {prefix: {} for prefix in owners}
     for key, value in pairs:
         prefix, name = _routed(key, owners)
-        _set(found[prefix], name, value, schema_of(owners[prefix]), prefix)
+        _set(found[prefix], name, value, owners[prefix], prefix)
     return {
         prefix: options_from_mapping(kind, found[prefix], owner=prefix) for prefix, kind in owners.items()
     }
@@ -135,20 +145,22 @@ def describe_options(options_type: type) -> tuple[OptionInfo, ...]:
         ConfigurationError: If it is no dataclass, or a field has no default, an annotation that
             cannot be resolved at run time or is not supported, or a default that is not allowed.
     """
-    for name, node in schema_of(options_type)["properties"].items():
+    for name, field in fields_of(options_type).items():
         where = f"{options_type.__name__}.{name}"
-        if "default" not in node:
+        if field.required:
             raise ConfigurationError(f"{where} has no default", hint="declare it with toolkit.options.option")
         try:
-            _validated(options_type, {name: node["default"]}, "its default")
+            options_from_mapping(options_type, {name: field.default}, owner="its default")
         except UsageError as error:
             raise ConfigurationError(f"{where}: its default breaks its own rules: {error.message}") from error
+        except TypeError as error:  # msgspec's, for a union whose members it cannot tell apart
+            raise ConfigurationError(f"{options_type.__name__}: {error}") from error
     return describe_fields(options_type)
 
 
 def describe_fields(request_type: type) -> tuple[OptionInfo, ...]:
     """Describe the fields of a request, required ones included, without checking their defaults."""
-    return tuple(_described(schema_of(request_type), ""))
+    return tuple(_described(request_type, ""))
 
 
 def options_as_json(instance: Any) -> dict[str, Any]:
@@ -159,25 +171,17 @@ def options_as_json(instance: Any) -> dict[str, Any]:
 def json_schema(options_type: type, title: str = "") -> dict[str, Any]:
     """The JSON schema of a dataclass, with descriptions, ranges and defaults; other keys are refused."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return {**head, **schema_of(options_type), "title": title or options_type.__name__}
+    return {**head, **schema_of(Value(options_type)), "title": title or options_type.__name__}
 
 
-def _described(schema: Mapping[str, Any], prefix: str) -> Iterator[OptionInfo]:
-    for key, declared in schema["properties"].items():
-        node, _ = without_null(declared)
-        if "properties" in node:
-            yield from _described(node, f"{prefix}{key}.")
+def _described(options_type: Any, prefix: str) -> Iterator[OptionInfo]:
+    for name, field in fields_of(options_type).items():
+        if field.is_table and is_dataclass(field.type):
+            yield from _described(field.type, f"{prefix}{name}.")
             continue
-        leaf, _ = without_null(node.get("items", node))
-        yield OptionInfo(
-            prefix + key,
-            type_words(declared),
-            node.get("default"),
-            node.get("description", ""),
-            leaf.get("minimum"),
-            leaf.get("maximum"),
-            tuple(leaf.get("enum", ())),
-        )
+        one = field.parts[0] if field.type is tuple else field
+        rules = (one.minimum, one.maximum, one.choices)
+        yield OptionInfo(prefix + name, type_words(field), field.default, field.help, *rules)
 
 
 def option_pairs(
@@ -199,7 +203,7 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     prefix, dot, name = key.partition(".")
     if dot and prefix in owners:
         return prefix, name
-    known = [(owner, name) for owner, kind in owners.items() for name in schema_of(kind)["properties"]]
+    known = [(owner, name) for owner, kind in owners.items() for name in fields_of(kind)]
     first = prefix.replace("-", "_")
     having = [owner for owner, name in known if name == first]
     if len(having) == 1:
@@ -215,17 +219,17 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     raise UsageError(f"there is no option {key!r}", hint=f"{nearest}the options are {known_words}")
 
 
-def _set(values: dict[str, Any], key: str, value: Any, schema: Mapping[str, Any], owner: str) -> None:
+def _set(values: dict[str, Any], key: str, value: Any, options_type: type, owner: str) -> None:
     """Put a value at its dotted key; a text is parsed by its type."""
     place: Any = values
-    node, rest = without_null(schema)[0], key
+    declared, rest = Value(options_type), key
     while True:
         name, dot, rest = rest.partition(".")
-        properties = node.get("properties")
-        name = name.strip() if properties is None else name.strip().replace("-", "_")
-        declared = (properties or {}).get(name) or node.get("additionalProperties") or {}
-        node, _ = without_null(declared)
-        if not dot or node.get("type") != "object":
+        name = name.strip()
+        if is_dataclass(declared.type):
+            name = name.replace("-", "_")
+        declared = declared.field(name)
+        if not dot or not declared.is_table:
             break
         place = place.setdefault(name, {})
         if not isinstance(place, dict):
@@ -237,122 +241,93 @@ def _set(values: dict[str, Any], key: str, value: Any, schema: Mapping[str, Any]
     place[name] = _from_text(value, declared) if isinstance(value, str) else value
 
 
-def _from_text(text: str, declared: Mapping[str, Any]) -> Any:
+def _from_text(text: str, declared: Value) -> Any:
     """The value that was typed; the text itself if it is not one, to be refused by the validation."""
-    node, nullable = without_null(declared)
-    if nullable and text.lower() in _NONE:
+    if declared.nullable and text.lower() in _NONE:
         return None
-    kind = node.get("type")
-    if kind == "array":
-        return [_from_text(part.strip(), node["items"]) for part in text.split(",") if part.strip()]
-    if kind == "boolean":
+    if declared.type is tuple:
+        return [_from_text(part.strip(), declared.parts[0]) for part in text.split(",") if part.strip()]
+    if declared.type is bool:
         return _BOOLEANS.get(text.lower(), text)
-    number = {"integer": int, "number": float}.get(kind or type(node.get("enum", ("",))[0]).__name__)
     try:
-        return number(text) if number is not None and text.isascii() else text
+        return declared.type(text) if declared.type in (int, float) and text.isascii() else text
     except ValueError:
         return text
 
 
-def _validated(options_type: type, mapping: Mapping[str, Any], owner: str) -> Any:
-    """The msgspec struct of valid values."""
+def _checked(value: Any, declared: Value, where: str) -> Any:
+    """A value as msgspec converts it; what msgspec cannot check is refused in the form of its errors."""
     import msgspec
 
-    try:
-        values = {key: _whole(value) for key, value in mapping.items()}
-        struct = msgspec.convert(values, struct_of(options_type), dec_hook=_decoded)
-        _check_values(struct, "")
-    except RecursionError as error:
-        raise UsageError(f"options of {owner}: nested too deep", hint="use fewer levels") from error
-    except msgspec.ValidationError as error:
-        raise _refusal(schema_of(options_type), mapping, str(error), owner) from error
-    return struct
+    kind, problem = declared.type, ""
+    if isinstance(value, (str, Path)):
+        if kind is Convention:
+            return Convention.parse(str(value))
+        if "\0" in str(value) and kind in (str, Path, Any, Union) and not declared.choices:
+            problem = "NUL"
+        elif kind is Path:
+            return Path(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if kind is int and value % 1 == 0:
+            value = int(value)  # JSON writers may give a whole number a point
+        low, high = declared.minimum, declared.maximum
+        inside = (low is None or low <= value) and (high is None or value <= high)
+        if not inside and (kind is float or isinstance(value, int)):
+            problem = "out of range"
+        elif isinstance(value, float) and not math.isfinite(value):
+            problem = "not finite"
+    elif isinstance(value, (list, tuple)):
+        each = declared.each(tuple)
+        return [_checked(part, each, f"{where}[{number}]") for number, part in enumerate(value)]
+    elif isinstance(value, Mapping) and is_dataclass(kind):
+        fields = fields_of(kind)
+        if unknown := [key for key in value if key not in fields]:
+            raise msgspec.ValidationError(f"unknown field `{unknown[0]}` - at `${where}`")
+        return {key: _checked(part, fields[key], f"{where}.{key}") for key, part in value.items()}
+    elif isinstance(value, Mapping):
+        each = declared.each(dict)
+        return {key: _checked(part, each, f"{where}[...]") for key, part in value.items()}
+    if declared.choices and value not in (*declared.choices, None):
+        problem = "not a choice"
+    if problem:
+        raise msgspec.ValidationError(f"{problem} - at `${where}`")
+    return value
 
 
-def _whole(value: Any) -> Any:
-    """JSON writers may give a whole number a point."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return [_whole(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def _decoded(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    if isinstance(value, str):
-        return Convention.parse(value)
-    return (
-        value
-        if isinstance(value, Convention)
-        else options_from_mapping(Convention, value, owner="convention")
-    )
-
-
-def _parts(value: Any) -> Iterable[tuple[str, Any]]:
-    """The values inside a value, each with its step in a path."""
-    if hasattr(value, "__struct_fields__"):
-        return [(f".{key}", getattr(value, key)) for key in value.__struct_fields__]
-    if isinstance(value, Mapping):
-        return [("", part) for part in value.values()]
-    return (
-        [(f"[{number}]", part) for number, part in enumerate(value)]
-        if isinstance(value, list | tuple)
-        else ()
-    )
-
-
-def _check_values(value: Any, where: str) -> None:
-    """Refuse what msgspec lets pass: numbers that are not finite, and NUL in texts."""
-    import msgspec
-
-    if isinstance(value, float) and not math.isfinite(value):
-        raise msgspec.ValidationError(f"not finite - at `${where}`")
-    if isinstance(value, str | Path) and "\0" in str(value):
-        raise msgspec.ValidationError(f"NUL - at `${where}`")
-    for step, part in _parts(value):
-        _check_values(part, where + step)
-
-
-def _original(value: Any) -> Any:
-    """The dataclass of a struct."""
-    import msgspec
-
-    if isinstance(value, msgspec.Struct):
-        given = {step[1:]: _original(part) for step, part in _parts(value) if part is not msgspec.UNSET}
-        return type(value).__original__(**given)  # type: ignore[attr-defined]
-    if isinstance(value, list | tuple):
-        return type(value)(map(_original, value))
-    return {key: _original(part) for key, part in value.items()} if isinstance(value, dict) else value
-
-
-def _refusal(schema: Mapping[str, Any], mapping: Mapping[str, Any], problem: str, owner: str) -> UsageError:
+def _refusal(options_type: type, mapping: Mapping[str, Any], problem: str, owner: str) -> UsageError:
     """Say what was received and what is allowed, from msgspec's error."""
-    problem, _, path = problem.partition(" - at `$")
-    where, node, value, about = path.strip("`."), schema, cast("Any", mapping), ""
-    for step in re.findall(r"[\w-]+|\.\.\.", path):
-        node = without_null(node)[0]
-        if step == "...":  # msgspec does not say which entry of a mapping
-            tables = (part for part in (node, *node.get("anyOf", ())) if "additionalProperties" in part)
-            node = next(tables)["additionalProperties"]
-        elif step.isdigit():
-            node, value = node["items"], value[int(step)]
-        else:
-            node, value = node["properties"][step], value[step]
-            about = node.get("description", about)
+    problem, _, path = problem.rpartition(" - at `$") if " - at `$" in problem else (problem, "", "")
+    declared, value, where, about, known_entry = Value(options_type), cast("Any", mapping), "", "", True
+    for step in re.findall(r"\.\w+|\[.+?\]", path):
+        name = step.strip(".[]")
+        inner = declared.field(name) if step.startswith(".") else declared.each(tuple if name else dict)
+        if inner.type in (Any, None):
+            break  # the parts of any value have no rules of their own
+        where, declared, about = where + step, inner, inner.help or about
+        known_entry = known_entry and name != ""  # msgspec does not say which entry of a mapping
+        if known_entry:
+            value = value[int(name) if name.isdigit() else name]
+    where = where.strip(".")
     key = re.search("field `(.*)`", problem)
     if key is not None:
-        full, known = f"{where}.{key[1]}".strip("."), without_null(node)[0]["properties"]
+        full, known = f"{where}.{key[1]}".lstrip("."), fields_of(declared.type)
         if "missing" in problem:
-            return UsageError(f"{owner} needs {full}", hint=known[key[1]].get("description", ""))
+            return UsageError(f"{owner} needs {full}", hint=known[key[1]].help)
         nearest = did_you_mean(key[1], known)
         hint = f"its options are {', '.join(known)}" if known else "it has no options"
-        return UsageError(f"{owner} has no option {full!r}", hint=f"{hint}; {nearest}" if nearest else hint)
-    out_of_range = re.search("[<>]=", problem)
-    allowed = range_words(without_null(node)[0]) if out_of_range else type_words(node, sentence=True)
-    if problem == "NUL":
+        return UsageError(
+            f"{owner} has no option {_shown(full)}", hint=f"{hint}; {nearest}" if nearest else hint
+        )
+    allowed = type_words(declared, sentence=True)
+    if problem == "out of range":
+        allowed = range_words(declared)
+    elif problem == "NUL":
         allowed = "text without NUL"
-    shown = repr(value)
-    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     return UsageError(
-        f"{where or owner} must be {allowed}, received {shown}", hint=f"{owner}: {about}".rstrip(": ")
+        f"{where or owner} must be {allowed}, received {_shown(value)}", hint=f"{owner}: {about}".rstrip(": ")
     )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from toolkit.declared_options import Value, fields_of
 from toolkit.host.kinds import ARCHITECTURES, EXPORTERS, MERGE_STRATEGIES, MODEL_FORMATS, Kind
 from toolkit.vocabulary import Convention, file_size
 
 if TYPE_CHECKING:
     from toolkit.operations.toolkit import Toolkit
-    from toolkit.options import OptionInfo
 
 F = TypeVar("F", bound=Callable[..., Any])
 Known = Callable[["Toolkit"], Iterable[tuple[str, str]]]
@@ -106,12 +106,9 @@ class ConventionType(click.ParamType):  # type: ignore[type-arg]
 
 def request_options(request_type: type[Any], *names: str, **types: click.ParamType) -> Callable[[F], F]:  # type: ignore[type-arg]
     """Add an option for each named field of a request; ``types`` has fields with their own Click type."""
-    from toolkit.options import describe_fields, json_schema
-
-    described = {field.name: field for field in describe_fields(request_type)}
-    required = json_schema(request_type)["required"]
-    by_model = "conventions" in described
-    common = {
+    fields = fields_of(request_type)
+    by_model = "conventions" in fields
+    common: dict[str, dict[str, Any]] = {
         "options": {
             "type": click.STRING,
             "multiple": True,
@@ -126,29 +123,28 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
     }
 
     def decorate(function: F) -> F:
-        for name in reversed([name for name in described if name in {*names, *types}]):
-            field, more = described[name], common.get(name, {})
+        for name in reversed([name for name in fields if name in {*names, *types}]):
+            field, more = fields[name], common.get(name, {})
             sentence = f"{field.help[:1].upper()}{field.help[1:]}."
             settings = _settings(field, types.get(name)) | more
             settings["help"] = f"{sentence} {more.get('help', '')}".strip()
             flags = ["-o", "--option", name] if name == "options" else [f"--{name.replace('_', '-')}"]
-            function = click.option(*flags, required=name in required, **settings)(function)
+            function = click.option(*flags, required=field.required, **settings)(function)
         return function
 
     return decorate
 
 
-def _settings(field: OptionInfo, kind: Any) -> dict[str, Any]:
-    noun = field.type.partition(",")[0]
-    if noun == "true or false":
+def _settings(field: Value, kind: Any) -> dict[str, Any]:
+    if field.type is bool:
         return {"is_flag": True}
     if kind is None and field.choices:
         kind = click.Choice(field.choices)
-    elif kind is None and noun in ("whole number", "number"):
-        numbers: Any = click.IntRange if noun == "whole number" else click.FloatRange
+    elif kind is None and field.type in (int, float):
+        numbers: Any = click.IntRange if field.type is int else click.FloatRange
         kind = numbers(field.minimum, field.maximum)
     elif kind is None:
-        kind = OUTPUT_PATH if noun == "path" else click.STRING
+        kind = OUTPUT_PATH if field.type is Path else click.STRING
     if field.default in (None, "", [], {}):
         return {"type": kind}
     return {"type": kind, "default": field.default, "show_default": True}
