@@ -41,6 +41,7 @@ class Value:
         nullable: Whether it may be None.
         minimum: Of numbers; None for any.
         maximum: Of numbers; None for any.
+        annotation: Of a field.
         required: Whether the field has no default.
         default: As a JSON value.
     """
@@ -52,6 +53,7 @@ class Value:
     minimum: float | None = None
     maximum: float | None = None
     help: str = ""
+    annotation: Any = None
     required: bool = True
     default: Any = None
 
@@ -119,9 +121,15 @@ def _fields_of(options_type: Any) -> dict[str, Value]:
             raise ConfigurationError(f"{name}.{item.name} cannot be set: init is False")
         text, rules = item.metadata.get(_METADATA, (documented.get(item.name, ""), {}))
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        about = {"help": text} if default is MISSING else {"help": text, "default": as_json(default)}
-        where = f"{name}.{item.name}"
-        found[item.name] = _value(annotations[item.name], where, rules, required=default is MISSING, **about)
+        found[item.name] = _value(
+            annotations[item.name],
+            f"{name}.{item.name}",
+            rules,
+            annotation=annotations[item.name],
+            help=text,
+            required=default is MISSING,
+            default=None if default is MISSING else as_json(default),
+        )
     return found
 
 
@@ -135,9 +143,9 @@ def _documented(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.replace("``", "").split()) for name, text in found}
 
 
-def _value(annotation: Any, where: str, rules: Mapping[str, Any], **about: Any) -> Value:
-    """An annotation with the rules of its field, which are for what a tuple or a mapping holds, too."""
-    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+def _value(hint: Any, where: str, rules: Mapping[str, Any], **about: Any) -> Value:
+    """A type hint with the rules of its field, which are for what a tuple or a mapping holds, too."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, UnionType):
         members = [part for part in parts if part is not NoneType]
         about["nullable"] = len(members) < len(parts)
@@ -151,14 +159,14 @@ def _value(annotation: Any, where: str, rules: Mapping[str, Any], **about: Any) 
     choices = parts if origin is Literal else rules.get("choices")
     if choices and {type(choice) for choice in choices} in ({str}, {int}):
         return Value(type(choices[0]), choices=choices, **about)
-    if choices or not (annotation in _SCHEMAS or dataclasses.is_dataclass(annotation)):
+    if choices or not (hint in _SCHEMAS or dataclasses.is_dataclass(hint)):
         raise ConfigurationError(
-            f"{where} has the type {getattr(annotation, '__name__', annotation)}, which options cannot have",
+            f"{where} has the type {getattr(hint, '__name__', hint)}, which options cannot have",
             hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
             "Mapping[str, X] and X | None are supported",
         )
-    value = Value(annotation, **rules, **about)
-    if annotation not in (int, float) and (value.minimum, value.maximum) != (None, None):
+    value = Value(hint, **rules, **about)
+    if hint not in (int, float) and (value.minimum, value.maximum) != (None, None):
         raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
     return value
 

@@ -94,20 +94,7 @@ def options_from_mapping(options_type: type[T], mapping: Mapping[str, Any], *, o
     Raises:
         UsageError: If a key is unknown or missing, or a value is not allowed.
     """
-    import msgspec
-
-    try:
-        values = _checked(mapping, Value(options_type), "")
-        return msgspec.convert(values, options_type)
-    except RecursionError as error:
-        raise UsageError(f"options of {owner}: nested too deep", hint="use fewer levels") from error
-    except msgspec.ValidationError as error:
-        if error.__cause__ is None:
-            raise _refusal(options_type, mapping, str(error), owner) from error
-        if not isinstance(error.__cause__, ValueError):
-            raise error.__cause__ from None
-        # A dataclass checks its fields against one another in __post_init__.
-        raise UsageError(f"options of {owner}: {error.__cause__}", hint="change one of them") from error
+    return cast("T", _converted(mapping, Value(options_type), owner))
 
 
 def route_options(
@@ -150,7 +137,7 @@ def describe_options(options_type: type) -> tuple[OptionInfo, ...]:
         if field.required:
             raise ConfigurationError(f"{where} has no default", hint="declare it with toolkit.options.option")
         try:
-            options_from_mapping(options_type, {name: field.default}, owner="its default")
+            _converted(field.default, field, name)
         except UsageError as error:
             raise ConfigurationError(f"{where}: its default breaks its own rules: {error.message}") from error
         except TypeError as error:  # msgspec's, for a union whose members it cannot tell apart
@@ -255,6 +242,22 @@ def _from_text(text: str, declared: Value) -> Any:
         return text
 
 
+def _converted(given: Any, declared: Value, owner: str) -> Any:
+    import msgspec
+
+    try:
+        return msgspec.convert(_checked(given, declared, ""), declared.annotation or declared.type)
+    except RecursionError as error:
+        raise UsageError(f"options of {owner}: nested too deep", hint="use fewer levels") from error
+    except msgspec.ValidationError as error:
+        if error.__cause__ is None:
+            raise _refusal(declared, given, str(error), owner) from error
+        if not isinstance(error.__cause__, ValueError):
+            raise error.__cause__ from None
+        # A dataclass checks its fields against one another in __post_init__.
+        raise UsageError(f"options of {owner}: {error.__cause__}", hint="change one of them") from error
+
+
 def _checked(value: Any, declared: Value, where: str) -> Any:
     """A value as msgspec converts it; what msgspec cannot check is refused in the form of its errors."""
     import msgspec
@@ -294,10 +297,10 @@ def _checked(value: Any, declared: Value, where: str) -> Any:
     return value
 
 
-def _refusal(options_type: type, mapping: Mapping[str, Any], problem: str, owner: str) -> UsageError:
+def _refusal(declared: Value, value: Any, problem: str, owner: str) -> UsageError:
     """Say what was received and what is allowed, from msgspec's error."""
     problem, _, path = problem.rpartition(" - at `$") if " - at `$" in problem else (problem, "", "")
-    declared, value, where, about, known_entry = Value(options_type), cast("Any", mapping), "", "", True
+    where, about, known_entry = "", declared.help, True
     for step in re.findall(r"\.\w+|\[.+?\]", path):
         name = step.strip(".[]")
         inner = declared.field(name) if step.startswith(".") else declared.each(tuple if name else dict)
