@@ -14,7 +14,13 @@ from try_out import raising, reporting, run
 
 from toolkit import errors
 from toolkit.cli.context import CommandLine, pass_command_line
-from toolkit.cli.failures import failure_of
+from toolkit.cli.failures import Terminated, failure_of
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
 
 ENDS: list[tuple[BaseException, int, str]] = [
     (errors.UsageError("no"), 2, "usage"),
@@ -37,6 +43,9 @@ ENDS: list[tuple[BaseException, int, str]] = [
     (MemoryError(), 8, "limit"),
     (KeyboardInterrupt(), 130, "interrupted"),
     (click.Abort(), 130, "interrupted"),
+    (Terminated(), 143, "terminated"),
+    (caused(ImportError("initialization failed"), Terminated()), 143, "terminated"),
+    (caused(errors.UnreadableInputError("no"), KeyboardInterrupt()), 130, "interrupted"),
     (ValueError("a bug"), 1, "bug"),
     (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "bug"),
 ]

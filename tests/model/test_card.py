@@ -65,6 +65,7 @@ def test_the_embedded_card_is_the_same_whenever_it_is_written() -> None:
         ('{"schema": 2, "seed": NaN}', "not a model card"),
         ('{"schema": 2, "metrics": {"test_accuracy": Infinity}}', "not a model card"),
         ('{"schema": 2, "metrics": {"test_accuracy": 1e999}}', "not a model card"),
+        ('{"schema": 2, "metrics": {"test_accuracy": 1e308}}', "test_accuracy must be from 0 to 1"),
         ('{"schema": 2, "metrics": {"test_accuracy": "high"}}', "metrics[...] must be a number"),
         ('{"schema": 2, "classes": [1]}', "classes[0] must be text, received 1"),
         ('{"schema": 2, "seed": "3"}', "seed must be a whole number, or none"),

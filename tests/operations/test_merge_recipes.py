@@ -50,7 +50,7 @@ def test_a_recipe_runs_in_another_process_and_in_another_order(family: list[Path
     names = [str(path.relative_to(tmp_path)) for path in family]
     plan = run_command(tmp_path, *names, "--dataset", "none", "--strategy", "mean", "--plan", "--quiet")
     assert plan.returncode == 0, plan.stderr
-    recipe = tmp_path / "models" / "shuffled.toml"
+    recipe = tmp_path / "shuffled.toml"
     recipe.write_text(plan.stdout)
     settings = ("--strategy", "mean", "--dataset", "none", "--output", "json")
     digests = {run_command(tmp_path, *names[::-1], *settings).stdout}

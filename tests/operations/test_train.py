@@ -249,7 +249,7 @@ def test_a_model_of_another_data_set_is_not_replaced(toolkit: Toolkit, tmp_path:
     default = save_reader(tmp_path / "models" / "emnist_quarters_model.h5", 1, noise=0.1, dataset="letters")
     before = named.read_bytes()
     for request in (Train(dataset="quarters", name="small"), Train(dataset="quarters")):
-        with pytest.raises(UsageError, match=r"exists .*--force"):
+        with pytest.raises(UsageError, match=r"exists .*another --name, .*--force"):
             train(toolkit, request, QUIET)
     assert named.read_bytes() == default.read_bytes() == before
     write_card(default, Card(dataset="quarters"))

@@ -129,6 +129,12 @@ def test_any_bytes_give_an_image_or_a_refusal(head: bytes, tail: bytes) -> None:
     result_or_refusal(head + tail)
 
 
+def test_a_picture_without_pixels_is_described_without_pythons_names():
+    with pytest.raises(UnreadableInputError, match="damaged PNG") as caught:
+        prepare_picture(png(0, 0))
+    assert "<" not in caught.value.message
+
+
 def test_a_palette_picture_without_its_palette() -> None:
     with pytest.raises(UnreadableInputError, match="damaged PNG"):
         prepare_picture(png(40, 30, colour=PALETTE))

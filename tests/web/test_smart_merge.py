@@ -79,6 +79,19 @@ def test_an_earlier_merge_is_replaced_and_any_other_file_refused(site: Site) -> 
     assert (site.models / "trained.h5").read_bytes() == before
 
 
+@pytest.mark.parametrize("ending", ["report.html", "report.json", "recipe.toml"])
+def test_a_file_of_the_users_beside_an_earlier_merge_is_kept(site: Site, ending: str) -> None:
+    body = {"model_paths": ["other.h5", "emnist_byclass_model.h5"], "output_path": "models/again.h5"}
+    assert site.client.post("/smart_merge", json=body).status_code == 200
+    beside = site.models / f"again.{ending}"
+    beside.write_text("my own notes")
+
+    answer = site.client.post("/smart_merge", json=body)
+
+    assert answer.status_code == 400
+    assert beside.read_text() == "my own notes"
+
+
 def test_merges_what_belongs_together_when_nothing_is_named(site: Site) -> None:
     answer = site.client.post("/smart_merge")
 

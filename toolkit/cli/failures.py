@@ -56,6 +56,7 @@ def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRec
 
 def _expected(error: BaseException) -> Failure | None:
     """How an exception that is not a bug ends the program."""
+    error = _interruption(error) or error
     if isinstance(error, ToolkitError):
         return Failure(error.code, error.message, error.hint, error.exit_status)
     if isinstance(error, click.FileError):
@@ -75,6 +76,16 @@ def _expected(error: BaseException) -> Failure | None:
         name = error.object[max(error.start - _SHOWN_OF_A_NAME, 0) : error.end + _SHOWN_OF_A_NAME]
         return Failure("usage", f"a file name is not in UTF-8: {name!a}", "rename the file", USAGE)
     return _system_failure(error) if isinstance(error, OSError) else None
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """The interruption that an exception was raised from.
+
+    A native module that is interrupted while it is imported raises an ImportError from it.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def report(failure: Failure, output: Output) -> None:

@@ -18,12 +18,6 @@ from toolkit.store.opening import parse_toml, read_file
 _GENERATOR = b'<meta name="generator" content="modelops-toolkit merge report">'
 
 
-def is_earlier_merge(path: Path) -> bool:
-    """Whether this toolkit wrote the file as a merge."""
-    card = checked_card(path) if path.is_file() else None
-    return card is not None and card.made_by == "merge"
-
-
 @dataclass(frozen=True)
 class Outputs:
     """Where a merge writes: the model, and beside it the report as HTML and JSON, and the recipe."""
@@ -38,6 +32,10 @@ class Outputs:
         """The files of a merge to ``model``."""
         endings = ("report.html", "report.json", "recipe.toml")
         return cls(model, *(model.with_name(f"{model.stem}.{ending}") for ending in endings))
+
+    def are_of_a_merge(self) -> bool:
+        """Whether all of them that exist were written by one merge of this toolkit, the model included."""
+        return _is_merge(self.model) and not self._foreign()
 
     def check(self, ingredients: Sequence[Path], *, replaceable: bool, force: bool) -> None:
         """Refuse to replace a file of the user's.
@@ -62,16 +60,14 @@ class Outputs:
                 ) from error
         elif not replaceable:
             raise UsageError(f"{name}: exists already", hint=hint)
-        elif not is_earlier_merge(name):
+        elif not _is_merge(name):
             raise UsageError(
                 f"{name}: exists and is not a merge of this toolkit", hint=f"move it away, {hint}"
             )
-        for path in (self.report_html, self.report_json, self.recipe):
-            if os.path.lexists(path) and not self._is_mine(path):
-                raise UsageError(
-                    f"{path}: exists and is not of an earlier merge to {name.name}",
-                    hint=f"move it away, {hint}",
-                )
+        for path in self._foreign():
+            raise UsageError(
+                f"{path}: exists and is not of an earlier merge to {name.name}", hint=f"move it away, {hint}"
+            )
 
     def write(self, report: MergeReport, recipe: Recipe) -> None:
         """Write report and recipe; the model is there already."""
@@ -80,6 +76,11 @@ class Outputs:
         publish_text(self.recipe, recipe.to_toml())
         publish_text(self.report_json, report.to_json())
         publish_text(self.report_html, report_html(report))
+
+    def _foreign(self) -> list[Path]:
+        """Files beside the model that no merge to it wrote."""
+        beside = (self.report_html, self.report_json, self.recipe)
+        return [path for path in beside if os.path.lexists(path) and not self._is_mine(path)]
 
     def _is_mine(self, path: Path) -> bool:
         try:
@@ -90,3 +91,8 @@ class Outputs:
         except (ToolkitError, ValueError, RecursionError):
             return False
         return isinstance(data, dict) and "schema" in data and data.get("output") == self.model.name
+
+
+def _is_merge(path: Path) -> bool:
+    card = checked_card(path) if path.is_file() else None
+    return card is not None and card.made_by == "merge"

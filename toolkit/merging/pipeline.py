@@ -11,7 +11,7 @@ from toolkit.errors import WorseMergeError
 from toolkit.merging import stages
 from toolkit.merging.problems import Problem
 from toolkit.merging.relatedness import unrelated
-from toolkit.merging.stages import conform, recalibrate
+from toolkit.merging.stages import conform
 from toolkit.merging.state import MergeState, Stage, StageReport
 from toolkit.merging.verdict import Verdict, best_of, judge, unmeasured
 from toolkit.model import Model
@@ -68,9 +68,7 @@ class _Run:
         state = self._state
         if state.images.open is None:
             state = self._staged(state)
-            averaged = recalibrate.has_batch_statistics(state.model) and state.made.unchanged is None
-            verdict = unmeasured(state.images.reason, statistics_averaged=averaged)
-            return Outcome(state, {"validation": verdict}, {}, {}, {}, ())
+            return Outcome(state, {"validation": unmeasured(state.images.reason)}, {}, {}, {}, ())
         self._known = self._measure(state.ingredients, "validation")
         measured = (
             dataclasses.replace(item, validation_accuracy=self._known[item.name].accuracy)

@@ -95,12 +95,9 @@ def judge(
     return Verdict(outcome, sentence, best, split, gain, comparison)
 
 
-def unmeasured(reason: str, *, statistics_averaged: bool) -> Verdict:
+def unmeasured(reason: str) -> Verdict:
     """The verdict if there were no images."""
-    sentence = f"Not measured, so it is unknown whether this merge helped: {reason}."
-    if statistics_averaged:
-        sentence += " Its batch statistics are averaged, not recalibrated."
-    return Verdict("not measured", sentence)
+    return Verdict("not measured", f"Not measured, so it is unknown whether this merge helped: {reason}.")
 
 
 def compare(new: Evaluation, old: Evaluation) -> Comparison:

@@ -104,8 +104,12 @@ def parse_card(text: str | bytes, where: str) -> Card:
     try:
         if schema is None:
             raise UnreadableInputError("it has no schema number")
-        return options_from_mapping(
+        card = options_from_mapping(
             Card, {key: value for key, value in data.items() if key in known}, owner="the card"
         )
+        for name, value in card.metrics.items():
+            if name.endswith("_accuracy") and not 0 <= value <= 1:
+                raise UnreadableInputError(f"{name} must be from 0 to 1, received {value:g}")
+        return card
     except ToolkitError as error:
         raise UnreadableInputError(f"{where}: not a model card: {error.message}", hint=hint) from error

@@ -14,10 +14,11 @@ from toolkit.model.model import Model
 from toolkit.tensors import RecordedTensors, weights_digest
 
 
-def check_output(target: Path, *, is_default: bool, force: bool) -> None:
+def check_output(target: Path, *, is_default: bool, force: bool, option: str = "--out") -> None:
     """Refuse to save a model in the place of a file of the user's.
 
     A verb's default output is replaced if this toolkit wrote it, another one only with ``force``.
+    ``option`` is the one that names another output.
 
     Raises:
         UsageError: If the file exists and must not be replaced.
@@ -25,18 +26,18 @@ def check_output(target: Path, *, is_default: bool, force: bool) -> None:
         DamagedFileError: If it is the default output and differs from its card.
     """
     if target.is_dir():
-        raise UsageError(f"{target} is a folder", hint="choose another output")
+        raise UsageError(f"{target} is a folder", hint=f"choose another {option}")
     if force:
         return
     if not os.path.lexists(target):
         read_card(target)
         return
     if not is_default:
-        raise UsageError(f"{target} exists", hint="choose another output, or replace it with --force")
+        raise UsageError(f"{target} exists", hint=f"choose another {option}, or replace it with --force")
     if checked_card(target) is None:
         raise UsageError(
             f"{target} exists and was not written by this toolkit",
-            hint="move it away, choose another output, or replace it with --force",
+            hint=f"move it away, choose another {option}, or replace it with --force",
         )
 
 

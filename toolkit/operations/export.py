@@ -18,6 +18,7 @@ from toolkit.operations.resources import Resources
 from toolkit.options import parse_options
 from toolkit.records import dataclass
 from toolkit.requests.export import Export
+from toolkit.requests.merge import WITHOUT_DATASET
 from toolkit.store import exclusive
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Progress, SilentProgress
@@ -100,7 +101,7 @@ def _in_keras(model: Model) -> keras.Model:
 
 def _probe(toolkit: Resources, card: Card, dataset: str | None) -> NDArray[np.uint8] | None:
     wanted = dataset or card.dataset
-    if not wanted:
+    if wanted in ("", WITHOUT_DATASET):
         return None
     try:
         source = toolkit.data.find(wanted)

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.declarations import MergeStrategy, ModelFormat, Need
-from toolkit.errors import PluginError, StorageError, UnsupportedError, UsageError
+from toolkit.errors import LimitReachedError, PluginError, StorageError, UnsupportedError, UsageError
 from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
 from toolkit.merging import stages
 from toolkit.merging.ingredients import printable
 from toolkit.merging.outputs import Outputs
-from toolkit.merging.outputs import is_earlier_merge as is_earlier_merge  # for the server
 from toolkit.merging.pipeline import Outcome, plan, run
 from toolkit.merging.problems import Problem
 from toolkit.merging.problems import listing as listing  # these three are for the command line
@@ -35,6 +34,8 @@ from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.store import exclusive
 from toolkit.tensors import RecordedTensors
 from toolkit.vocabulary import Convention, Progress
+
+MOST_MODELS = 1000
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,28 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     recipe = None if request.recipe is None else read_recipe(request.recipe)
     if recipe is not None:
         request = _from_recipe(request, recipe)
+    if len(request.models) > MOST_MODELS:
+        raise LimitReachedError(
+            f"{len(request.models):,} models to merge, at most {MOST_MODELS:,} are merged at once",
+            hint="merge fewer models",
+        )
     default = toolkit.workspace.merged_model
     out = default if request.out is None else request.out
-    model_format = toolkit.catalog.format_of(out)
-    if model_format.write is None:
-        hint = f"use an output with suffix {_suffixes(toolkit)}, then `toolkit export` it"
-        raise UsageError(f"{out}: {model_format.name} files are read-only here", hint=hint)
-    outputs = Outputs.of(out)
-    outputs.check(request.models, replaceable=out.resolve() == default.resolve(), force=request.force)
+    model_format, outputs = _written_format(toolkit, out), Outputs.of(out)
+    refused = []
+    try:
+        outputs.check(request.models, replaceable=out.resolve() == default.resolve(), force=request.force)
+    except UsageError as error:
+        if not request.plan:
+            raise
+        refused = [str(error)]
     progress.note("reading the models")
     models = choose_models(toolkit, request, out)
     if recipe is not None and not models.problems:
         check_digests(recipe, [item.digest for item in models.ingredients])
     state, planned = _plan(toolkit, request, recipe, models, out, progress)
     if request.plan:
-        return planned
+        return dataclasses.replace(planned, notes=(*planned.notes, *refused))
     if planned.problems:
         raise refusal(planned.problems)
     for sentence in (*planned.choices, *(f"warning: {pair.sentence}" for pair in state.unrelated)):
@@ -194,8 +202,11 @@ def _plan(
 def _recipe(
     toolkit: Resources, request: Merge, recipe: Recipe | None, state: MergeState, out: Path
 ) -> Recipe:
-    """The request with every default resolved; paths are relative to the output's folder."""
-    folder = out.parent
+    """The request with every default resolved.
+
+    Paths are relative to the output's folder, in a plan to the working directory: there it is printed.
+    """
+    folder = Path() if request.plan else out.parent
     dataset = state.images.name or WITHOUT_DATASET
     if request.dataset is not None and Path(request.dataset).exists():
         names = {source.name for source in toolkit.data.sources()}
@@ -210,7 +221,7 @@ def _recipe(
     return Recipe(
         strategy=state.strategy.name,
         dataset=dataset,
-        output=out.name,
+        output=relative(out, folder),
         seed=request.seed,
         test=request.test,
         keep_worse=request.keep_worse,
@@ -239,6 +250,23 @@ def _checked_stages(recipe: Recipe) -> dict[str, dict[str, Any]]:
             )
         checked[name] = options_as_json(options_from_mapping(known[name], given, owner=f"stage {name}"))
     return checked
+
+
+def is_replaceable(out: Path) -> bool:
+    """Whether everything that a merge to this path would replace is of an earlier merge to it."""
+    return Outputs.of(out).are_of_a_merge()
+
+
+def _written_format(toolkit: Resources, out: Path) -> ModelFormat:
+    try:
+        found = toolkit.catalog.format_of(out)
+        what = f"{out}: {found.name} files are read-only here"
+    except UnsupportedError as error:
+        found, what = None, error.message
+    if found is None or found.write is None:
+        hint = f"use an output with suffix {_suffixes(toolkit)}, then `toolkit export` it"
+        raise UsageError(what, hint=hint)
+    return found
 
 
 def _holds(model_format: ModelFormat, dialect: str) -> bool:

@@ -181,7 +181,7 @@ def _target(toolkit: Resources, request: Train, source: DatasetSource, resumed: 
     own = Card() if resumed is None else read_card(resumed.model) or Card()
     published = bool(own.weights_digest) and own.weights_digest == there.weights_digest
     same_data = request.name is None and there.dataset in ("", source.name)
-    check_output(target, is_default=published or same_data, force=request.force)
+    check_output(target, is_default=published or same_data, force=request.force, option="--name")
     return target
 
 

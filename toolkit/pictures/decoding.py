@@ -62,7 +62,8 @@ def decode_page(source: Path | bytes, *, ink: Ink | None, name: str) -> Page:
     try:
         return _decode(container, ink)
     except DECODING_ERRORS as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        text = str(error).partition(" <_io.")[0]  # Pillow's name for bytes in memory
+        reason = " ".join(text.split())[:120] or type(error).__name__
         raise UnreadableInputError(
             f"{name} is a damaged {container.format} picture: {reason}", hint="copy or save it again"
         ) from error

@@ -29,7 +29,7 @@ class SmartMerge:
 
 def merge_named(state: WebState, asked: SmartMerge) -> tuple[str, str]:
     """Merge models by their names; returns the result's name and a sentence about the merge."""
-    from toolkit.operations.merge import is_earlier_merge
+    from toolkit.operations.merge import is_replaceable
 
     names = _checked_names(state, asked.model_paths)
     out = output_path(asked.output_path or DEFAULT_OUTPUT, state.roots)
@@ -39,7 +39,7 @@ def merge_named(state: WebState, asked: SmartMerge) -> tuple[str, str]:
             [file.path for file in files] if names else [model.file for model in listed_models(state)]
         )
         paths = tuple(file.path for file in files)
-        request = Merge(models=paths, out=out, force=is_earlier_merge(out))
+        request = Merge(models=paths, out=out, force=is_replaceable(out))
         merged = state.toolkit.merge(request, progress=Deadline(state.settings.limits.merge_seconds))
         if not all(file.is_still_there() for file in files):
             what = "a model was replaced during the merge"
