@@ -38,10 +38,7 @@ class Value:
     Attributes:
         type: ``tuple``, ``dict`` and ``Union`` have parts; the others are a dataclass or one value.
         parts: What a tuple or a mapping holds, or the members of a union.
-        nullable: Whether it may be None.
-        minimum: Of numbers; None for any.
-        maximum: Of numbers; None for any.
-        annotation: Of a field.
+        annotation: The type hint of a field.
         required: Whether the field has no default.
         default: As a JSON value.
     """

@@ -18,15 +18,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, Union, cast
 
-from toolkit.declared_options import (
-    Value,
-    as_json,
-    fields_of,
-    option,
-    range_words,
-    schema_of,
-    type_words,
-)
+from toolkit.declared_options import Value, as_json, fields_of, option, range_words, schema_of, type_words
 from toolkit.errors import ConfigurationError, UsageError, did_you_mean
 from toolkit.records import dataclass
 from toolkit.vocabulary import Convention

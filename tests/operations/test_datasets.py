@@ -120,7 +120,7 @@ def test_make_reads_the_loaders_options(toolkit: Toolkit, loaders: Loaders, tmp_
     with pytest.raises(UsageError, match="cannot be made; there are blots"):
         make_dataset(toolkit, MakeDataset("blot"), QUIET)
     with pytest.raises(UsageError, match="0 or above"):
-        make_dataset(toolkit, MakeDataset("blots", seed=-1), QUIET)
+        toolkit.make_dataset(MakeDataset("blots", seed=-1))
     with pytest.raises(UsageError, match="count"):
         make_dataset(toolkit, MakeDataset("blots", options=("count=0",)), QUIET)
 

@@ -63,8 +63,8 @@ def test_the_best_predictions_come_first(toolkit: Toolkit, reader: Path, tmp_pat
     assert [item.probability for item in row.predictions] == sorted(
         (item.probability for item in row.predictions), reverse=True
     )
-    with pytest.raises(UsageError, match="top is 0"):
-        predict(toolkit, Predict(reader, (tmp_path / "stroke.png",), top=0), QUIET)
+    with pytest.raises(UsageError, match="top must be 1 or above, received 0"):
+        toolkit.predict(Predict(reader, (tmp_path / "stroke.png",), top=0))
 
 
 def test_one_unreadable_picture_costs_its_own_row_only(

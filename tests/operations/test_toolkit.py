@@ -38,6 +38,15 @@ def test_a_field_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
         Toolkit(tmp_path).show_dataset(nam="glyphs")
 
 
+def test_a_request_is_checked_like_its_fields(tmp_path: Path) -> None:
+    for given in ({"name": "glyphs", "seed": -1}, {"name": "glyphs", "seed": "x"}, {"name": 3}):
+        with pytest.raises(UsageError) as of_fields:
+            Toolkit(tmp_path).make_dataset(**given)
+        with pytest.raises(UsageError) as of_request:
+            Toolkit(tmp_path).make_dataset(MakeDataset(**given))  # type: ignore[arg-type]
+        assert str(of_request.value) == str(of_fields.value)
+
+
 def test_a_request_and_fields_together_are_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="give MakeDataset or its fields"):
         Toolkit(tmp_path).make_dataset(MakeDataset("glyphs"), seed=3)

@@ -223,7 +223,7 @@ def test_a_run_whose_name_is_being_published_by_another_can_be_resumed(
 @pytest.mark.parametrize(
     ("request_", "complaint"),
     [
-        (Train(dataset="quarters", seed=-1), "seed is -1"),
+        (Train(dataset="quarters", seed=-1), "seed must be 0 or above, received -1"),
         (Train(dataset="quarters", name="../evil"), "is not a name for a model"),
         (Train(dataset="quarters", from_model=Path("a.h5"), arch="tiny"), "exclude each other"),
         (Train(dataset="quarters", options=("momentum=1",)), "momentum"),
@@ -240,7 +240,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_no_run(
     toolkit: Toolkit, tmp_path: Path, request_: Train, complaint: str
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
-        train(toolkit, request_, QUIET)
+        toolkit.train(request_)
     assert not (tmp_path / "runs").exists()
 
 

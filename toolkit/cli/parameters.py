@@ -107,44 +107,33 @@ class ConventionType(click.ParamType):  # type: ignore[type-arg]
 def request_options(request_type: type[Any], *names: str, **types: click.ParamType) -> Callable[[F], F]:  # type: ignore[type-arg]
     """Add an option for each named field of a request; ``types`` has fields with their own Click type."""
     fields = fields_of(request_type)
-    by_model = "conventions" in fields
-    common: dict[str, dict[str, Any]] = {
-        "options": {
-            "type": click.STRING,
-            "multiple": True,
-            "metavar": "KEY=VALUE",
-            "help": "May be given several times; `toolkit plugins show NAME` lists them.",
-        },
-        "convention": {
-            "type": ConventionType(by_model=by_model),
-            "multiple": by_model,
-            "help": "MODEL=… is for one model; may be given several times." if by_model else "",
-        },
-    }
 
     def decorate(function: F) -> F:
         for name in reversed([name for name in fields if name in {*names, *types}]):
-            field, more = fields[name], common.get(name, {})
-            sentence = f"{field.help[:1].upper()}{field.help[1:]}."
-            settings = _settings(field, types.get(name)) | more
-            settings["help"] = f"{sentence} {more.get('help', '')}".strip()
             flags = ["-o", "--option", name] if name == "options" else [f"--{name.replace('_', '-')}"]
-            function = click.option(*flags, required=field.required, **settings)(function)
+            settings = _settings(name, fields[name], types.get(name), by_model="conventions" in fields)
+            function = click.option(*flags, required=fields[name].required, **settings)(function)
         return function
 
     return decorate
 
 
-def _settings(field: Value, kind: Any) -> dict[str, Any]:
+def _settings(name: str, field: Value, kind: Any, *, by_model: bool) -> dict[str, Any]:
+    sentence = f"{field.help[:1].upper()}{field.help[1:]}."
+    if name == "options":
+        sentence += " May be given several times; `toolkit plugins show NAME` lists them."
+        return {"multiple": True, "metavar": "KEY=VALUE", "help": sentence}
     if field.type is bool:
-        return {"is_flag": True}
+        return {"is_flag": True, "help": sentence}
+    if field.type is Convention:
+        sentence += " MODEL=… is for one model; may be given several times." if by_model else ""
+        return {"type": ConventionType(by_model=by_model), "multiple": by_model, "help": sentence}
     if kind is None and field.choices:
         kind = click.Choice(field.choices)
     elif kind is None and field.type in (int, float):
         numbers: Any = click.IntRange if field.type is int else click.FloatRange
         kind = numbers(field.minimum, field.maximum)
-    elif kind is None:
-        kind = OUTPUT_PATH if field.type is Path else click.STRING
-    if field.default in (None, "", [], {}):
-        return {"type": kind}
-    return {"type": kind, "default": field.default, "show_default": True}
+    elif kind is None and field.type is Path:
+        kind = OUTPUT_PATH
+    shown = {} if field.default in (None, "", [], {}) else {"default": field.default, "show_default": True}
+    return {"type": kind, "help": sentence, **shown}

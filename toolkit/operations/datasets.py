@@ -128,8 +128,6 @@ def make_dataset(toolkit: Resources, request: MakeDataset, progress: Progress) -
     loader = makers.get(request.name)
     if loader is None or loader.make is None:
         raise _unknown("made", request.name, list(makers), "make")
-    if request.seed < 0:
-        raise UsageError(f"expected a seed of 0 or above, received {request.seed}")
     options = route_options(request.options, {"loader": loader.options})["loader"]
     folder = request.out or toolkit.workspace.datasets
     staging = folder / ".toolkit" / f"{loader.name}-make"

@@ -102,8 +102,6 @@ def classifier_of(model: Model, convention: Convention | None = None) -> Classif
 
 def predict(toolkit: Resources, request: Predict, progress: Progress) -> Predictions:
     """Predict the character in each picture. A picture that cannot be read costs its own row only."""
-    if request.top < 1:
-        raise UsageError(f"top is {request.top}", hint="ask for 1 prediction or more")
     images = [image for given in request.images for image in _pictures_of(given)]
     targets = _targets(images, request)
     classifier = load_classifier(toolkit, request.model, request.convention)

@@ -69,8 +69,6 @@ def train(toolkit: Resources, request: Train, progress: Progress) -> TrainedMode
 
 def _check(request: Train) -> None:
     """Check what needs no file."""
-    if request.seed is not None and request.seed < 0:
-        raise UsageError(f"seed is {request.seed}", hint="give 0 or above")
     if request.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", request.name):
         raise UsageError(
             f"{request.name!r} is not a name for a model",

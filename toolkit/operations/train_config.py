@@ -27,14 +27,10 @@ def read_config(path: Path) -> Train:
     for key in _NOT_IN_A_FILE:
         if key in table:
             raise ConfigurationError(f"{path}: {key} is for the command line only", hint="delete it")
-    request = options_from_mapping(Train, table, owner=str(path))
-    dataset, start = request.dataset, request.from_model
-    return dataclasses.replace(
-        request,
-        # A name has no slash, a path in a file has one.
-        dataset=_resolved(dataset, path) if dataset is not None and "/" in dataset else dataset,
-        from_model=None if start is None else Path(_resolved(str(start), path)),
-    )
+    for name in _paths(table):
+        if not os.path.isabs(table[name]):  # noqa: PTH117
+            table[name] = os.path.relpath(path.parent / table[name])
+    return options_from_mapping(Train, table, owner=str(path))
 
 
 def write_config(path: Path, request: Train, workspace: Workspace) -> None:
@@ -44,11 +40,17 @@ def write_config(path: Path, request: Train, workspace: Workspace) -> None:
     fields = options_as_json(request).items()
     # TOML has no null.
     table = {key: value for key, value in fields if value is not None and key not in _NOT_IN_A_FILE}
-    if "/" in (request.dataset or ""):
-        table["dataset"] = _relative(table["dataset"], path, workspace)
-    if request.from_model is not None:
-        table["from_model"] = _relative(table["from_model"], path, workspace)
+    for name in _paths(table):
+        table[name] = os.path.abspath(table[name])  # noqa: PTH100 - Path.resolve follows links
+        if Path(table[name]).is_relative_to(os.path.abspath(workspace.root)):  # noqa: PTH100
+            table[name] = os.path.relpath(table[name], path.parent)
     publish_text(path, tomli_w.dumps(table))
+
+
+def _paths(table: Mapping[str, Any]) -> list[str]:
+    """The keys that have paths; a data set's name has no slash, its path in a file has one."""
+    texts = [name for name in ("dataset", "from_model") if isinstance(table.get(name), str)]
+    return [name for name in texts if name == "from_model" or "/" in table[name]]
 
 
 def with_config(request: Train) -> Train:
@@ -62,8 +64,9 @@ def with_config(request: Train) -> Train:
         for key, value in given_options(file).items()
         if not any(key == other or key.endswith(f".{other}") or other.endswith(f".{key}") for other in given)
     }
-    fields = {item.name: getattr(request, item.name) for item in dataclasses.fields(request)}
-    changes = {name: value for name, value in fields.items() if value is not None and value is not False}
+    changes = {
+        name: value for name, value in vars(request).items() if value is not None and value is not False
+    }
     return dataclasses.replace(file, **changes | {"options": kept | given, "config": None})
 
 
@@ -78,14 +81,3 @@ def given_options(request: Train) -> dict[str, Any]:
                 raise UsageError(f"option {name} is given twice", hint="give it once")
             options[name] = part
     return options
-
-
-def _relative(path: str, file: Path, workspace: Workspace) -> str:
-    absolute = os.path.abspath(path)  # noqa: PTH100 - Path.resolve follows links
-    if Path(absolute).is_relative_to(os.path.abspath(workspace.root)):  # noqa: PTH100
-        return os.path.relpath(absolute, file.parent)
-    return absolute
-
-
-def _resolved(written: str, file: Path) -> str:
-    return written if os.path.isabs(written) else os.path.relpath(file.parent / written)  # noqa: PTH117

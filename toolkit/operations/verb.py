@@ -22,7 +22,7 @@ class BoundVerb(Generic[Q, R]):
     verb: Verb[Q, R]
 
     def __call__(self, request: Q | None = None, *, progress: Progress | None = None, **fields: Any) -> R:
-        """Do what is requested, by a request or by its fields, which are converted as JSON values are.
+        """Do what is requested, by a request or by its fields; both are checked and converted as JSON is.
 
         Raises:
             UsageError: If a field is unknown, missing or not allowed.
@@ -30,12 +30,11 @@ class BoundVerb(Generic[Q, R]):
         """
         module, function = self.verb.module, self.verb.function
         operations = importlib.import_module(f"toolkit.operations.{module}")
-        if request is None:
-            kind = getattr(importlib.import_module(f"toolkit.requests.{module}"), self.verb.request)
-            request = options_from_mapping(kind, fields, owner=function)
-        elif fields:
+        if request is not None and fields:
             raise TypeError(f"give {type(request).__name__} or its fields, not both: {', '.join(fields)}")
-        result: R = getattr(operations, function)(self.resources, request, progress or SilentProgress())
+        kind = getattr(importlib.import_module(f"toolkit.requests.{module}"), self.verb.request)
+        checked = options_from_mapping(kind, fields if request is None else vars(request), owner=function)
+        result: R = getattr(operations, function)(self.resources, checked, progress or SilentProgress())
         return result
 
 

@@ -1,9 +1,6 @@
 """The request of ``toolkit evaluate``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,7 @@ class Evaluate:
     )
     split: SplitName = option("test", help="part of the data set")
     convention: Convention | None = option(None, help="input format of all models: upright/unit/light")
-    conventions: Mapping[str, Convention] = field(default_factory=dict)
+    conventions: Mapping[str, Convention] = option({}, help="input format by model, as named in models")
     options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the data set loader")
     csv: Path | None = option(None, help="file for the table, one row per model")
     force: bool = option(False, help="replace an existing CSV file")  # noqa: FBT003

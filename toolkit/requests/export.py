@@ -1,7 +1,5 @@
 """The request of ``toolkit export``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from toolkit.options import option

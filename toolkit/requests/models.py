@@ -1,7 +1,5 @@
 """The requests of ``toolkit models``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from toolkit.options import option

@@ -1,7 +1,5 @@
 """The request of ``toolkit predict``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The requests of ``toolkit runs``."""
 
-from __future__ import annotations
-
 from toolkit.options import option
 from toolkit.records import dataclass
 
