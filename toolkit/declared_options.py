@@ -96,11 +96,7 @@ def option(
 
 
 def _fields_of(options_type: Any) -> dict[str, Value]:
-    """What each field of a dataclass may hold.
-
-    Raises:
-        ConfigurationError: If it is no dataclass of options.
-    """
+    """What each field of a dataclass of options may hold."""
     if not (isinstance(options_type, type) and dataclasses.is_dataclass(options_type)):
         raise ConfigurationError(f"options are declared by a dataclass, received {options_type!r}")
     name = options_type.__name__
@@ -219,17 +215,17 @@ def type_words(value: Value, plural: str = "", *, sentence: bool = False) -> str
         words += " separated by commas" if words.endswith("several") else ", separated by commas"
     elif value.type in _COUNTABLE:
         words = f"a {words}" if sentence else f"{words}{plural}"
-        allowed = range_words(value) if sentence else ""
+        allowed = range_words(value.minimum, value.maximum) if sentence else ""
         if allowed:
             words += f" {allowed}" if allowed.startswith("from") else f" of {allowed}"
     return f"{words}, or none" if value.nullable else words
 
 
-def range_words(value: Value) -> str:
-    """The range of a value in words; empty without one."""
+def range_words(minimum: float | None, maximum: float | None) -> str:
+    """The range of a number in words; empty without one."""
     low, high = (
         "" if limit is None else f"{limit:,.0f}" if float(limit).is_integer() else f"{limit:g}"
-        for limit in (value.minimum, value.maximum)
+        for limit in (minimum, maximum)
     )
     if low and high:
         return f"from {low} to {high}"

@@ -24,6 +24,7 @@ from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
 __all__ = [
+    "GivenOptions",
     "OptionInfo",
     "describe_fields",
     "describe_options",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+GivenOptions = tuple[str, ...] | Mapping[str, Any]
+"""In a request, the options of plugins: ``key=value`` texts, or a mapping of JSON values."""
 
 _BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
     ("false", "no", "off", "0"), False
@@ -76,7 +79,7 @@ def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) ->
     """
     values: dict[str, Any] = {}
     for key, text in option_pairs(pairs, f"options of {owner}"):
-        _set(values, key, text, options_type, owner)
+        _set(values, key, text, Value(options_type), f"option {key} of {owner}")
     return options_from_mapping(options_type, values, owner=owner)
 
 
@@ -102,16 +105,12 @@ def route_options(
     Returns:
         An instance of each dataclass, by prefix.
     """
-    pairs: list[tuple[str, Any]] = []
-    for key, value in option_pairs(given):
-        if isinstance(value, Mapping) and key in owners:
-            pairs += [(f"{key}.{name}", part) for name, part in value.items()]
-        else:
-            pairs.append((key, value))
     found: dict[str, dict[str, Any]] = {prefix: {} for prefix in owners}
-    for key, value in pairs:
-        prefix, name = _routed(key, owners)
-        _set(found[prefix], name, value, owners[prefix], prefix)
+    for key, value in option_pairs(given):
+        table = value if isinstance(value, Mapping) and key in owners else {"": value}
+        for below, part in table.items():
+            prefix, name = _routed(f"{key}.{below}" if below else key, owners)
+            _set(found[prefix], name, part, Value(owners[prefix]), f"option {name} of {prefix}")
     return {
         prefix: options_from_mapping(kind, found[prefix], owner=prefix) for prefix, kind in owners.items()
     }
@@ -190,34 +189,27 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     if having:
         choices = " or ".join(f"{owner}.{key}" for owner in having)
         raise UsageError(f"option {key} belongs to {' and '.join(having)}", hint=f"write {choices}")
-    full = {f"{owner}.{name}": f"{owner}.{name}" for owner, name in known}
-    names = {name: f"{owner}.{name}" for owner, name in known}
-    near = [table[found] for table in (full, names) for found in difflib.get_close_matches(key, table, n=1)]
-    nearest = f"did you mean {near[0]}? " if near else ""
-    known_words = ", ".join(full) or "none"
-    raise UsageError(f"there is no option {key!r}", hint=f"{nearest}the options are {known_words}")
+    full = [f"{owner}.{name}" for owner, name in known]
+    names = {name: address for (_, name), address in zip(known, full, strict=True)}
+    near = [*difflib.get_close_matches(key, full), *difflib.get_close_matches(key, names)]
+    nearest = f"did you mean {names.get(near[0], near[0])}? " if near else ""
+    hint = f"{nearest}the options are {', '.join(full) or 'none'}"
+    raise UsageError(f"there is no option {key!r}", hint=hint)
 
 
-def _set(values: dict[str, Any], key: str, value: Any, options_type: type, owner: str) -> None:
+def _set(values: dict[str, Any], key: str, value: Any, declared: Value, what: str) -> None:
     """Put a value at its dotted key; a text is parsed by its type."""
-    place: Any = values
-    declared, rest = Value(options_type), key
-    while True:
-        name, dot, rest = rest.partition(".")
-        name = name.strip()
-        if is_dataclass(declared.type):
-            name = name.replace("-", "_")
-        declared = declared.field(name)
-        if not dot or not declared.is_table:
-            break
-        place = place.setdefault(name, {})
-        if not isinstance(place, dict):
-            break
-    # After a key that is not a table, a dot is part of the key.
-    name += dot + rest
-    if not isinstance(place, dict) or name in place:
-        raise UsageError(f"option {key} of {owner} is given twice", hint="give it once")
-    place[name] = _from_text(value, declared) if isinstance(value, str) else value
+    name, dot, rest = key.partition(".")
+    name = name.strip().replace("-", "_") if is_dataclass(declared.type) else name.strip()
+    declared = declared.field(name)
+    place = values.setdefault(name, {}) if dot and declared.is_table else None
+    whole = name + dot + rest  # after a key that is not a table, a dot is part of the key
+    if isinstance(place, dict):
+        _set(place, rest, value, declared, what)
+    elif place is not None or whole in values:
+        raise UsageError(f"{what} is given twice", hint="give it once")
+    else:
+        values[whole] = _from_text(value, declared) if isinstance(value, str) else value
 
 
 def _from_text(text: str, declared: Value) -> Any:
@@ -315,7 +307,7 @@ def _refusal(declared: Value, value: Any, problem: str, owner: str) -> UsageErro
         )
     allowed = type_words(declared, sentence=True)
     if problem == "out of range":
-        allowed = range_words(declared)
+        allowed = range_words(declared.minimum, declared.maximum)
     elif problem == "NUL":
         allowed = "text without NUL"
     return UsageError(

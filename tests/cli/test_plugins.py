@@ -127,4 +127,4 @@ def test_show_the_options_of_every_training(run_toolkit: Callable[..., Any]) -> 
     table = run_toolkit("plugins", "show", "train").out
     header = next(line for line in table.splitlines() if "option" in line and "default" in line)
     assert header.split() == ["option", "type", "default", "range", "what", "it", "does"]
-    assert "0 to 0.9" in table
+    assert "from 0 to 0.9" in table  # as in errors

@@ -8,13 +8,13 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.tables import print_rows
+from toolkit.declared_options import range_words
 from toolkit.requests.plugins import CheckPlugins, ListPlugins, ShowPlugin
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.plugins import ContributionDetails, PluginCheck, PluginDetails, PluginSummary
-    from toolkit.options import OptionInfo
 
 STYLES = {"loaded": "green", "broken": "red", "disabled": "yellow"}
 
@@ -109,18 +109,12 @@ def _show_contribution(contribution: ContributionDetails, console: Console) -> N
     if contribution.options:
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("option", no_wrap=True)
-        for title, width in (("type", 20), ("default", 12), ("range", 12), ("what it does", None)):
+        for title, width in (("type", 20), ("default", 12), ("range", 16), ("what it does", None)):
             table.add_column(title, overflow="fold", max_width=width)
         for option in contribution.options:
-            table.add_row(option.name, option.type, _default(option.default), _range(option), option.help)
+            values = range_words(option.minimum, option.maximum)
+            table.add_row(option.name, option.type, _default(option.default), values, option.help)
         console.print(Padding(table, (0, 0, 0, 2)))
-
-
-def _range(option: OptionInfo) -> str:
-    low, high = (None if one is None else f"{one:g}" for one in (option.minimum, option.maximum))
-    if low is None or high is None:
-        return f"from {low}" if low else f"up to {high}" if high else ""
-    return f"{low} to {high}"
 
 
 def _indented(console: Console, text: str, style: str = "") -> None:

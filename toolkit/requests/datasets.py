@@ -1,10 +1,8 @@
 """The requests of ``toolkit datasets``."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from toolkit.options import option
+from toolkit.options import GivenOptions, option
 from toolkit.records import dataclass
 
 
@@ -15,15 +13,12 @@ class ListDatasets:
 
 @dataclass(frozen=True)
 class ShowDataset:
-    """Count the images of a data set by split and class.
-
-    ``options`` are those of its loader: ``key=value`` texts, or a mapping of JSON values.
-    """
+    """Count the images of a data set by split and class."""
 
     name: str | None = option(
         None, help="data set: name, folder or file; by default the one used for training"
     )
-    options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the data set's loader")
+    options: GivenOptions = option((), help="options of the data set's loader")
 
 
 @dataclass(frozen=True)
@@ -37,14 +32,11 @@ class GetDataset:
 
 @dataclass(frozen=True)
 class MakeDataset:
-    """Write a computed data set to files.
-
-    ``options`` are those of its loader: ``key=value`` texts, or a mapping of JSON values.
-    """
+    """Write a computed data set to files."""
 
     name: str
     format: str = option("csv", help="format of the files")
     seed: int = option(0, help="random seed", minimum=0)
     out: Path | None = option(None, help="folder for the files; by default datasets/")
     force: bool = option(False, help="replace existing files")  # noqa: FBT003
-    options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the data set")
+    options: GivenOptions = option((), help="options of the data set")

@@ -2,20 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from toolkit.options import option
+from toolkit.options import GivenOptions, option
 from toolkit.records import dataclass
 from toolkit.vocabulary import Convention, SplitName
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Evaluate models on a data set.
-
-    ``conventions`` are by model, as named in ``models``; ``convention`` is for all others. ``options``
-    are those of the data set loader.
-    """
+    """Evaluate models on a data set; ``convention`` is for the models without one in ``conventions``."""
 
     models: tuple[Path, ...] = option(help="model files")
     dataset: str | None = option(
@@ -24,6 +19,6 @@ class Evaluate:
     split: SplitName = option("test", help="part of the data set")
     convention: Convention | None = option(None, help="input format of all models: upright/unit/light")
     conventions: Mapping[str, Convention] = option({}, help="input format by model, as named in models")
-    options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the data set loader")
+    options: GivenOptions = option((), help="options of the data set loader")
     csv: Path | None = option(None, help="file for the table, one row per model")
     force: bool = option(False, help="replace an existing CSV file")  # noqa: FBT003

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from toolkit.options import option
+from toolkit.options import GivenOptions, option
 from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
@@ -14,16 +13,13 @@ WITHOUT_DATASET = "none"
 
 @dataclass(frozen=True)
 class Merge:
-    """Make one model of several.
-
-    ``options`` are those of the strategy: ``key=value`` texts, or a mapping of JSON values.
-    """
+    """Make one model of several."""
 
     models: tuple[Path, ...] = option((), help="model files; by default the models that belong together")
     strategy: str | None = option(
         None, help="merge strategy; by default greedy with validation images, mean without"
     )
-    options: tuple[str, ...] | Mapping[str, Any] = option((), help="options of the strategy")
+    options: GivenOptions = option((), help="options of the strategy")
     recalibrate: int | None = option(
         None,
         help="number of unlabelled images for the batch statistics; by default 5000 with a data set",

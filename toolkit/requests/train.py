@@ -1,10 +1,8 @@
 """The request of ``toolkit train``."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from toolkit.options import option
+from toolkit.options import GivenOptions, option
 from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
@@ -14,8 +12,7 @@ class Train:
     """Train a network, or fine-tune one.
 
     ``options`` are those of the training (``train.batch_size``), the architecture (``arch.width``) and
-    the data set loader (``loader.test_share``): ``key=value`` texts, or a mapping of JSON values. A key
-    needs no prefix if only one of them has it.
+    the data set loader (``loader.test_share``). A key needs no prefix if only one of them has it.
     """
 
     dataset: str | None = option(
@@ -29,7 +26,7 @@ class Train:
     name: str | None = option(
         None, help="name of the model in models/, without suffix; by default emnist_<data set>_model"
     )
-    options: tuple[str, ...] | Mapping[str, Any] = option(
+    options: GivenOptions = option(
         (), help="options of the training, the architecture and the data set loader"
     )
     resume: str | None = option(None, help="run in runs/ to resume, or latest")

@@ -10,14 +10,13 @@ from typing import Any
 import flask
 from flask import Blueprint, Response
 
-from toolkit.errors import MissingInputError
 from toolkit.model.card_file import card_path
 from toolkit.operations.models import describe_file
 from toolkit.operations.predict import Classifier, load_classifier
 from toolkit.options import option
 from toolkit.pictures import prepare_picture
 from toolkit.records import dataclass
-from toolkit.store.opening import ConfinedFile, file_state, open_confined
+from toolkit.store.opening import file_state, open_confined
 from toolkit.web.body import from_query, picture
 from toolkit.web.listing import ListedModel, listed_models
 from toolkit.web.problems import refuse
@@ -74,18 +73,10 @@ def _classifier(state: WebState, kept: Recent[Classifier], name: str) -> Classif
     for _ in range(_ATTEMPTS):
         with open_confined(name, state.roots) as file:
             key = (file.path, file.state, file_state(card_path(file.path)))
-            classifier = kept.get(key, partial(_load, state, file))
+            classifier = kept.get(key, partial(load_classifier, state.toolkit, file.path))
             if file.is_still_there():
                 return classifier
     raise refuse(409, "busy", "the model is being replaced: send the request again")
-
-
-def _load(state: WebState, file: ConfinedFile) -> Classifier:
-    try:
-        return load_classifier(state.toolkit, file.path)
-    except MissingInputError:
-        # It was removed meanwhile.
-        raise refuse(404, "not_found") from None
 
 
 def _states(listed: Sequence[ListedModel]) -> tuple[object, ...]:
