@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,14 +37,6 @@ class ProtoTensors(Tensors):
         return numpy_helper.to_array(self._protos[name])
 
 
-class _Place(NamedTuple):
-    """A tensor's place in the graph: its name in the file, the first node that uses it, its new spec."""
-
-    initializer: str
-    node: int
-    spec: TensorSpec
-
-
 def read(path: Path) -> Model:
     """Read an ONNX file without running it.
 
@@ -54,13 +46,13 @@ def read(path: Path) -> Model:
     card = read_card(model, where)
     graph, initializers, dropped = canonical(model, where)
     places = _places(graph, initializers, where)
-    specs = {place.spec.name: place.spec for place in places}
-    renamed = {place.initializer: place.spec.name for place in places}
+    specs = {spec.name: spec for _, spec in places.values()}
+    renamed = {initializer: spec.name for initializer, (_, spec) in places.items()}
     used = {graph.output, *(name for node in graph.nodes for name in node.inputs)}
     protos = {renamed.get(name, name): tensor for name, tensor in initializers.items() if name in used}
     of_node: dict[int, list[TensorSpec]] = {}
-    for place in places:
-        of_node.setdefault(place.node, []).append(place.spec)
+    for index, spec in places.values():
+        of_node.setdefault(index, []).append(spec)
     names = _layer_names(graph, of_node)
     layers = (
         Layer(name, node.operator, tuple(of_node.get(index, ())))
@@ -95,9 +87,11 @@ def read(path: Path) -> Model:
     )
 
 
-def _places(graph: Graph, initializers: Mapping[str, TensorProto], where: str) -> list[_Place]:
-    """Tensors in the order of the nodes that use them."""
-    places: dict[str, _Place] = {}
+def _places(
+    graph: Graph, initializers: Mapping[str, TensorProto], where: str
+) -> dict[str, tuple[int, TensorSpec]]:
+    """The first node that uses each tensor, and its new specification, in the order of the nodes."""
+    places: dict[str, tuple[int, TensorSpec]] = {}
     taken: set[str] = set()
     for index, node in enumerate(graph.nodes):
         for place, initializer in enumerate(node.inputs):
@@ -112,9 +106,8 @@ def _places(graph: Graph, initializers: Mapping[str, TensorProto], where: str) -
             layer, weight = given_name(initializer) or (own_name, known[0])
             name = _unused(f"{layer}/{weight}", taken)
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
-            spec = TensorSpec(name, tuple(int(axis) for axis in tensor.dims), dtype, known[1])
-            places[initializer] = _Place(initializer, index, spec)
-    return list(places.values())
+            places[initializer] = index, TensorSpec(name, tuple(map(int, tensor.dims)), dtype, known[1])
+    return places
 
 
 def _refuse_other_floats(tensor: TensorProto, node: Node, where: str) -> None:

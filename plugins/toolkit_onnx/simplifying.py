@@ -84,7 +84,7 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
 
 
 def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProto:
-    """The model in another version of ONNX' operators."""
+    """The model, which may be changed, in another version of ONNX' operators."""
     present = {entry.domain: entry.version for entry in model.opset_import}
     converted = model
     if present.get("", present.get("ai.onnx", 0)) != opset:
@@ -95,10 +95,8 @@ def with_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProt
                 f"{where}: cannot be written in opset {opset}: {first_line(error)}",
                 hint="choose another one with -o opset=N",
             ) from error
-    result = onnx.ModelProto()
-    result.CopyFrom(converted)
-    _name_nodes(result.graph)
-    del result.graph.value_info[:]
-    opsets = [entry for entry in result.opset_import if entry.domain in ("", "ai.onnx.ml")]
-    result.ir_version = max(helper.find_min_ir_version_for(opsets, ignore_unknown=True), 7)
-    return result
+    _name_nodes(converted.graph)
+    del converted.graph.value_info[:]
+    opsets = [entry for entry in converted.opset_import if entry.domain in ("", "ai.onnx.ml")]
+    converted.ir_version = max(helper.find_min_ir_version_for(opsets, ignore_unknown=True), 7)
+    return converted

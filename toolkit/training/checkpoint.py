@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import DamagedFileError, StorageError, UnsupportedError
+from toolkit.errors import DamagedFileError, UnsupportedError
 from toolkit.records import dataclass
-from toolkit.store import publish
+from toolkit.store import publish_bytes
 from toolkit.store.opening import open_file
 from toolkit.training.history import EpochRecord
 
@@ -62,13 +62,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     body = io.BytesIO()
     np.savez(body, allow_pickle=False, **arrays)
     content = body.getvalue()
-
-    def verify(staging: Path) -> None:
-        if _content(staging) != content:
-            raise StorageError(f"{path} was not saved: it reads back differently", hint="choose another disk")
-
-    with publish(path, verify=verify) as staging, staging.open("xb") as file:
-        file.write(_MAGIC + hashlib.sha256(content).digest() + content)
+    publish_bytes(path, _MAGIC + hashlib.sha256(content).digest() + content)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

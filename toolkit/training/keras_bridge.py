@@ -160,8 +160,6 @@ def _refuse_unknown(value: Any, where: str) -> None:
                     f"{where} has a {f'{module}.{name}' if foreign else name}, which is not supported",
                     hint=f"supported layers: {', '.join(sorted(_LAYERS))}",
                 )
-        for inner in value.values():
-            _refuse_unknown(inner, where)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_unknown(inner, where)
+        value = tuple(value.values())
+    for inner in value if isinstance(value, list | tuple) else ():
+        _refuse_unknown(inner, where)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from toolkit.host.kinds import ROUTES
@@ -29,17 +28,13 @@ def mount(app: Flask, state: WebState) -> None:
             blueprint = routes.load()
             inner = Flask(blueprint.import_name, static_folder=None)
             inner.extensions["toolkit"] = state.toolkit
-            inner.register_error_handler(Exception, partial(_failed, state))
+            inner.register_error_handler(Exception, lambda error: answer(problem_of(error, state.folders)))
             inner.register_blueprint(blueprint)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             state.plugin_problems[name] = f"{type(error).__name__}: {error}"
             logger.warning("routes of plugin %s are not served: %s", name, state.plugin_problems[name])
             continue
         _add(app, f"/plugins/{name}", inner)
-
-
-def _failed(state: WebState, error: Exception) -> Response:
-    return answer(problem_of(error, state.folders))
 
 
 def _add(app: Flask, prefix: str, inner: Flask) -> None:
