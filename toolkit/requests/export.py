@@ -16,7 +16,8 @@ class Export:
     out: Path | None = option(None, help="output file; by default beside the model, with another suffix")
     options: tuple[str, ...] = option((), help="key=value for the exporter")
     dataset: str | None = option(
-        None, help="data set used to verify the export; by default the model's training data"
+        None,
+        help="data set to verify the export on; by default the model's training data; none for no images",
     )
     convention: Convention | None = option(
         None, help="input format, if the model has no card: upright/unit/light"

@@ -7,7 +7,7 @@ import re
 
 from flask import Response, request
 
-from toolkit.web.problems import refuse, request_id
+from toolkit.web.http_problem import refuse, request_id
 from toolkit.web.settings import WebSettings
 
 OPEN_PATHS = frozenset({"/healthz"})

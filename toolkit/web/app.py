@@ -6,10 +6,10 @@ import flask
 from flask import Flask, Response, request
 
 from toolkit.operations.toolkit import Toolkit
-from toolkit.web import legacy, plugins, problems, v1
+from toolkit.web import http_problem, legacy, plugins, v1
 from toolkit.web.access import Access, harden
 from toolkit.web.settings import WebSettings
-from toolkit.web.state import WebState
+from toolkit.web.web_state import WebState
 
 _FORM_BYTES = 1 << 16
 
@@ -30,8 +30,8 @@ def create_app(toolkit: Toolkit | None = None, settings: WebSettings | None = No
     app.after_request(harden)
 
     def failed(error: Exception) -> Response:
-        problem = problems.problem_of(error, state.folders)
-        return legacy.answer(problem) if request.path in legacy.PATHS else problems.answer(problem)
+        problem = http_problem.problem_of(error, state.folders)
+        return legacy.answer(problem) if request.path in legacy.PATHS else http_problem.answer(problem)
 
     app.register_error_handler(Exception, failed)
     app.register_blueprint(legacy.blueprint(state))

@@ -10,7 +10,7 @@ from flask import request
 from toolkit.errors import UnreadableInputError, UsageError
 from toolkit.options import options_from_mapping, parse_options
 from toolkit.store.opening import parse_json
-from toolkit.web.problems import refuse
+from toolkit.web.http_problem import refuse
 from toolkit.web.settings import WebLimits
 
 T = TypeVar("T")

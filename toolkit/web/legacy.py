@@ -11,11 +11,11 @@ from toolkit.operations.toolkit import Toolkit
 from toolkit.vocabulary.figures import MEBIBYTE
 from toolkit.web.access import Access, harden
 from toolkit.web.body import from_body
+from toolkit.web.http_problem import HttpProblem, problem_of
 from toolkit.web.listing import ListedModel, listed_models
-from toolkit.web.merging import SmartMerge, merge_named
-from toolkit.web.problems import HttpProblem, problem_of
 from toolkit.web.settings import WebSettings
-from toolkit.web.state import WebState
+from toolkit.web.smart_merge import SmartMerge, merge_named
+from toolkit.web.web_state import WebState
 
 PATHS = frozenset({"/find_models", "/smart_merge"})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from toolkit.operations.models import model_files
 from toolkit.records import dataclass
 from toolkit.store.opening import name_of
-from toolkit.web.state import WebState
+from toolkit.web.web_state import WebState
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from flask import Flask, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from toolkit.host.kinds import ROUTES
-from toolkit.web.problems import REQUEST_ID, answer, logger, problem_of, request_id
-from toolkit.web.state import WebState
+from toolkit.web.http_problem import REQUEST_ID, answer, logger, problem_of, request_id
+from toolkit.web.web_state import WebState
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

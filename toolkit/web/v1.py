@@ -18,9 +18,9 @@ from toolkit.pictures import prepare_picture
 from toolkit.records import dataclass
 from toolkit.store.opening import file_state, open_confined
 from toolkit.web.body import from_query, picture
+from toolkit.web.http_problem import refuse
 from toolkit.web.listing import ListedModel, listed_models
-from toolkit.web.problems import refuse
-from toolkit.web.state import Recent, WebState
+from toolkit.web.web_state import Recent, WebState
 
 _ATTEMPTS = 5
 _FROM_CARD = ("classes", "architecture", "dataset", "made_by", "metrics", "weights_digest")

@@ -9,12 +9,11 @@ from toolkit.options import option
 from toolkit.records import dataclass
 from toolkit.requests.merge import Merge
 from toolkit.store.opening import name_of, open_confined, output_path
+from toolkit.store.workspace import MERGED_MODEL
 from toolkit.web.heavy import Deadline
+from toolkit.web.http_problem import refuse
 from toolkit.web.listing import listed_models
-from toolkit.web.problems import refuse
-from toolkit.web.state import WebState
-
-DEFAULT_OUTPUT = "models/emnist_model.h5"
+from toolkit.web.web_state import WebState
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ def merge_named(state: WebState, asked: SmartMerge) -> tuple[str, str]:
     from toolkit.operations.merge import is_replaceable
 
     names = _checked_names(state, asked.model_paths)
-    out = output_path(asked.output_path or DEFAULT_OUTPUT, state.roots)
+    out = output_path(asked.output_path or MERGED_MODEL, state.roots)
     with state.heavy_job(), ExitStack() as held:
         files = [held.enter_context(open_confined(name, state.roots)) for name in names]
         state.check_files(

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from toolkit.operations.toolkit import Toolkit
 from toolkit.records import dataclass
 from toolkit.sandbox.sandbox import Sandbox
-from toolkit.web.problems import refuse
+from toolkit.web.http_problem import refuse
 from toolkit.web.settings import TOKEN_VARIABLE, WebSettings
 
 V = TypeVar("V")
