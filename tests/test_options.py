@@ -343,6 +343,7 @@ class Plan:
     schedules: Mapping[str, Schedule] = option({}, help="by name")
     level: Literal[1, 2] | None = option(None, help="how much")
     size: int = option(1, help="how large", choices=(1, 3))
+    extra: Any = option(None, help="anything")
 
 
 @pytest.mark.parametrize(
@@ -350,10 +351,14 @@ class Plan:
     [
         ({"schedules": {"a": {"steps": "x"}}}, "schedules[...].steps must be a whole number of 1 or above"),
         ({"schedules": {"a": {"stepps": 1}}}, "plan has no option 'schedules[...].stepps'"),
+        ({"extra": "\0"}, "extra must be text without NUL, received '\\x00'"),
+        ({"extra": [{"a": "\0"}]}, "extra must be text without NUL, received [{'a': '\\x00'}]"),
         ({"level": 3}, "level must be one of 1, 2, or none, received 3"),
         ({"size": 2}, "size must be one of 1, 3, received 2"),
         ({"size": None}, "size must be one of 1, 3, received None"),
         ({"x" * 200: 1}, f"plan has no option '{'x' * 99}…"),
+        ({"missing": 1}, "plan has no option 'missing'"),
+        ({"a\nb": 1}, "plan has no option 'a\\nb'"),
         ({"x - at `$.y": 1}, "plan has no option 'x - at `$.y'"),
         ({"level": "x - at `$.y"}, "level must be one of 1, 2, or none, received 'x - at `$.y'"),
     ],

@@ -6,12 +6,11 @@ import copy
 import dataclasses
 import functools
 import re
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, field
 from pathlib import Path, PurePath
 from types import NoneType, UnionType
-from typing import Any, Literal, Union
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from toolkit.errors import ConfigurationError
 from toolkit.records import dataclass
@@ -101,7 +100,7 @@ def _fields_of(options_type: Any) -> dict[str, Value]:
         raise ConfigurationError(f"options are declared by a dataclass, received {options_type!r}")
     name = options_type.__name__
     try:
-        annotations = typing.get_type_hints(options_type)
+        annotations = get_type_hints(options_type)
     except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise ConfigurationError(
             f"{name}: its annotations cannot be resolved at run time: {error}",
@@ -114,15 +113,9 @@ def _fields_of(options_type: Any) -> dict[str, Value]:
             raise ConfigurationError(f"{name}.{item.name} cannot be set: init is False")
         text, rules = item.metadata.get(_METADATA, (documented.get(item.name, ""), {}))
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        found[item.name] = _value(
-            annotations[item.name],
-            f"{name}.{item.name}",
-            rules,
-            annotation=annotations[item.name],
-            help=text,
-            required=default is MISSING,
-            default=None if default is MISSING else as_json(default),
-        )
+        hint, shown = annotations[item.name], None if default is MISSING else as_json(default)
+        about = {"help": text, "annotation": hint, "required": default is MISSING, "default": shown}
+        found[item.name] = _value(hint, f"{name}.{item.name}", rules, **about)
     return found
 
 
@@ -138,7 +131,7 @@ def _documented(docstring: str) -> dict[str, str]:
 
 def _value(hint: Any, where: str, rules: Mapping[str, Any], **about: Any) -> Value:
     """A type hint with the rules of its field, which are for what a tuple or a mapping holds, too."""
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         members = [part for part in parts if part is not NoneType]
         about["nullable"] = len(members) < len(parts)

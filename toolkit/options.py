@@ -41,9 +41,7 @@ T = TypeVar("T")
 GivenOptions = tuple[str, ...] | Mapping[str, Any]
 """In a request, the options of plugins: ``key=value`` texts, or a mapping of JSON values."""
 
-_BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
-    ("false", "no", "off", "0"), False
-)
+_YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _NONE = ("none", "null")
 _LONGEST_SHOWN = 100
 
@@ -218,8 +216,8 @@ def _from_text(text: str, declared: Value) -> Any:
         return None
     if declared.type is tuple:
         return [_from_text(part.strip(), declared.parts[0]) for part in text.split(",") if part.strip()]
-    if declared.type is bool:
-        return _BOOLEANS.get(text.lower(), text)
+    if declared.type is bool and text.lower() in _YES + _NO:
+        return text.lower() in _YES
     try:
         return declared.type(text) if declared.type in (int, float) and text.isascii() else text
     except ValueError:
@@ -288,28 +286,25 @@ def _refusal(declared: Value, value: Any, problem: str, owner: str) -> UsageErro
     for step in re.findall(r"\.\w+|\[.+?\]", path):
         name = step.strip(".[]")
         inner = declared.field(name) if step.startswith(".") else declared.each(tuple if name else dict)
-        if inner.type in (Any, None):
+        if step.startswith("[") and inner.type in (Any, None):
             break  # the parts of any value have no rules of their own
         where, declared, about = where + step, inner, inner.help or about
         known_entry = known_entry and name != ""  # msgspec does not say which entry of a mapping
         if known_entry:
             value = value[int(name) if name.isdigit() else name]
     where = where.strip(".")
-    key = re.search("field `(.*)`", problem)
+    key = re.search("(?s)field `(.*)`", problem)
     if key is not None:
         full, known = f"{where}.{key[1]}".lstrip("."), fields_of(declared.type)
-        if "missing" in problem:
+        if key[1] in known:
             return UsageError(f"{owner} needs {full}", hint=known[key[1]].help)
         nearest = did_you_mean(key[1], known)
         hint = f"its options are {', '.join(known)}" if known else "it has no options"
         return UsageError(
             f"{owner} has no option {_shown(full)}", hint=f"{hint}; {nearest}" if nearest else hint
         )
-    allowed = type_words(declared, sentence=True)
-    if problem == "out of range":
-        allowed = range_words(declared.minimum, declared.maximum)
-    elif problem == "NUL":
-        allowed = "text without NUL"
+    special = {"NUL": "text without NUL", "out of range": range_words(declared.minimum, declared.maximum)}
+    allowed = special.get(problem) or type_words(declared, sentence=True)
     return UsageError(
         f"{where or owner} must be {allowed}, received {_shown(value)}", hint=f"{owner}: {about}".rstrip(": ")
     )

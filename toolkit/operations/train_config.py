@@ -64,9 +64,7 @@ def with_config(request: Train) -> Train:
         for key, value in given_options(file).items()
         if not any(key == other or key.endswith(f".{other}") or other.endswith(f".{key}") for other in given)
     }
-    changes = {
-        name: value for name, value in vars(request).items() if value is not None and value is not False
-    }
+    changes = {key: value for key, value in vars(request).items() if value is not None and value is not False}
     return dataclasses.replace(file, **changes | {"options": kept | given, "config": None})
 
 
