@@ -7,34 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from toolkit.errors import UnsupportedError
 from toolkit.graph import Binding, Graph, Node
 from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card
-from toolkit.tensors import Tensors, TensorSpec
+from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.limits import read_checked
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
 _OTHER_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
-
-
-class ProtoTensors(Tensors):
-    """Tensors in an ONNX graph."""
-
-    def __init__(self, specs: Mapping[str, TensorSpec], protos: Mapping[str, TensorProto]) -> None:
-        self.specs = specs
-        self._protos = protos
-
-    def read(self, name: str) -> NDArray[Any]:
-        """One tensor, out of the file's bytes."""
-        return numpy_helper.to_array(self._protos[name])
 
 
 def read(path: Path) -> Model:
@@ -46,13 +31,20 @@ def read(path: Path) -> Model:
     card = read_card(model, where)
     graph, initializers, dropped = canonical(model, where)
     places = _places(graph, initializers, where)
-    specs = {spec.name: spec for _, spec in places.values()}
-    renamed = {initializer: spec.name for initializer, (_, spec) in places.items()}
+    renamed = {initializer: name for initializer, (_, name, _) in places.items()}
     used = {graph.output, *(name for node in graph.nodes for name in node.inputs)}
-    protos = {renamed.get(name, name): tensor for name, tensor in initializers.items() if name in used}
+    constants = {
+        renamed.get(name, name): numpy_helper.to_array(tensor)
+        for name, tensor in initializers.items()
+        if name in used
+    }
+    tensors = ArrayTensors({name: (constants[name], role) for _, name, role in places.values()})
     of_node: dict[int, list[TensorSpec]] = {}
-    for index, spec in places.values():
-        of_node.setdefault(index, []).append(spec)
+    for index, name, _ in places.values():
+        of_node.setdefault(index, []).append(tensors.specs[name])
+    bound = dict.fromkeys(
+        renamed[name] for name in places if initializers[name].data_type == TensorProto.FLOAT
+    )
     names = _layer_names(graph, of_node)
     layers = (
         Layer(name, node.operator, tuple(of_node.get(index, ())))
@@ -61,21 +53,18 @@ def read(path: Path) -> Model:
 
     @cache
     def describe_graph() -> Graph:
-        bound = dict.fromkeys(name for name in specs if protos[name].data_type == TensorProto.FLOAT)
         return replace(
             graph,
             nodes=tuple(
                 replace(node, inputs=tuple(renamed.get(value, value) for value in node.inputs), layer=name)
                 for node, name in zip(graph.nodes, names, strict=True)
             ),
-            constants={
-                name: numpy_helper.to_array(tensor) for name, tensor in protos.items() if name not in bound
-            },
+            constants={name: array for name, array in constants.items() if name not in bound},
             bindings=tuple(map(Binding, bound)),
         )
 
     return Model(
-        tensors=ProtoTensors(specs, protos),
+        tensors=tensors,
         card=card,
         describe_graph=describe_graph,
         input_shape=graph.input_shape,
@@ -89,9 +78,9 @@ def read(path: Path) -> Model:
 
 def _places(
     graph: Graph, initializers: Mapping[str, TensorProto], where: str
-) -> dict[str, tuple[int, TensorSpec]]:
-    """The first node that uses each tensor, and its new specification, in the order of the nodes."""
-    places: dict[str, tuple[int, TensorSpec]] = {}
+) -> dict[str, tuple[int, str, TensorRole]]:
+    """The first node that uses each tensor, its new name and its role, in the order of the nodes."""
+    places: dict[str, tuple[int, str, TensorRole]] = {}
     taken: set[str] = set()
     for index, node in enumerate(graph.nodes):
         for place, initializer in enumerate(node.inputs):
@@ -104,9 +93,7 @@ def _places(
                 continue
             own_name = layer_name(node) or f"{node.operator.lower()}_{index}"
             layer, weight = given_name(initializer) or (own_name, known[0])
-            name = _unused(f"{layer}/{weight}", taken)
-            dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
-            places[initializer] = index, TensorSpec(name, tuple(map(int, tensor.dims)), dtype, known[1])
+            places[initializer] = index, _unused(f"{layer}/{weight}", taken), known[1]
     return places
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from toolkit.data import Dataset
-from toolkit.engine import Network, evaluate, wilson_interval
+from toolkit.engine import Network, evaluate
+from toolkit.engine.evaluation import wilson_interval
 from toolkit.errors import IncompatibleModelsError, UsageError
 from toolkit.model import Card
 

@@ -13,7 +13,7 @@ from toolkit.cli.tables import print_facts, print_rows
 from toolkit.cli.visible import visible
 from toolkit.requests.compare import CompareModels
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
-from toolkit.vocabulary import file_size, percent
+from toolkit.vocabulary import file_size, percent, sizes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +77,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
     card = details.card
     facts = {
         "file": f"{shown_path(details.path)}, {file_size(details.size)}, {details.state}",
-        "network": f"{_shape(details.input_shape)} → {_shape(details.output_shape)}, "
+        "network": f"{sizes(details.input_shape)} → {sizes(details.output_shape)}, "
         f"{details.parameters:,} parameters, {details.dialect}",
         "weights": details.digest,
         "made by": " ".join(
@@ -97,13 +97,9 @@ def _print_details(details: ModelDetails, console: Console) -> None:
     console.print()
     rows = []
     for layer in details.layers:
-        tensors = (f"{spec.name.rpartition('/')[2]} {_shape(spec.shape)}" for spec in layer.tensors)
+        tensors = (f"{spec.name.rpartition('/')[2]} {sizes(spec.shape)}" for spec in layer.tensors)
         rows.append((layer.name, layer.kind, ", ".join(tensors)))
     print_rows(console, ("layer", "kind", "tensors"), rows, folded=("layer", "tensors"))
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "1"
 
 
 @command.command("compare", short_help="Compare models without running them.")

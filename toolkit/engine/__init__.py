@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.engine.evaluation import Evaluation, evaluate, wilson_interval
+from toolkit.engine.evaluation import Evaluation, evaluate
 from toolkit.engine.network import Network, is_character_network, require_character_network, softmax
 from toolkit.engine.normalisation import batch_statistics
 from toolkit.engine.session import Session, usable_processors
@@ -17,5 +17,4 @@ __all__ = [
     "require_character_network",
     "softmax",
     "usable_processors",
-    "wilson_interval",
 ]

@@ -13,7 +13,7 @@ from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
 from toolkit.graph import Graph
 from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
-from toolkit.vocabulary import CHARACTER_SHAPES, Convention
+from toolkit.vocabulary import CHARACTER_SHAPES, Convention, sizes
 
 
 def is_character_network(model: Model) -> bool:
@@ -28,15 +28,15 @@ def require_character_network(model: Model) -> None:
         UnsupportedError: Names its input or output, and what is supported.
     """
     if model.input_shape not in CHARACTER_SHAPES:
-        supported = ", ".join(_axes(shape) for shape in CHARACTER_SHAPES)
+        supported = ", ".join(sizes(shape) for shape in CHARACTER_SHAPES)
         raise UnsupportedError(
-            f"{model.name}: the network takes inputs of {_axes(model.input_shape)}, "
+            f"{model.name}: the network takes inputs of {sizes(model.input_shape)}, "
             f"not single-channel images of 28×28 ({supported})",
             hint="only networks for 28×28 characters can be run on characters",
         )
     if len(model.output_shape) != 1:
         raise UnsupportedError(
-            f"{model.name}: the network's output is {_axes(model.output_shape)}, not one number per class",
+            f"{model.name}: the network's output is {sizes(model.output_shape)}, not one number per class",
             hint="only networks that classify can be run on characters",
         )
 
@@ -126,8 +126,8 @@ class Network:
         """
         if inputs.shape[1:] != self.input_shape:
             raise UsageError(
-                f"{self.name}: got inputs of {_axes(inputs.shape[1:])}, "
-                f"the network takes {_axes(self.input_shape)}"
+                f"{self.name}: got inputs of {sizes(inputs.shape[1:])}, "
+                f"the network takes {sizes(self.input_shape)}"
             )
         out = np.empty((len(inputs), *self._model.output_shape), dtype=np.float32)
         for start in range(0, len(inputs), BATCH):
@@ -141,7 +141,7 @@ class Network:
         expected = (len(inputs), *self._model.output_shape)
         if answers.shape != expected:
             raise UnreadableInputError(
-                f"{self.name}: the network's output is {_axes(answers.shape)}, expected {_axes(expected)}",
+                f"{self.name}: the network's output is {sizes(answers.shape)}, expected {sizes(expected)}",
                 hint="the output shape in its file is wrong",
             )
         return answers
@@ -156,12 +156,8 @@ def input_batches(
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Convert (n, 28, 28) images to a network's (batch, *input_shape) float32 inputs, some at a time."""
     if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-        raise UsageError(f"got images of {images.dtype} {_axes(images.shape)}, expected uint8 n×28×28")
+        raise UsageError(f"got images of {images.dtype} {sizes(images.shape)}, expected uint8 n×28×28")
     for start in range(0, len(images), batch):
         part = slice(start, min(start + batch, len(images)))
         inputs = apply_convention(np.asarray(images[part]), convention or Convention(), input_shape)
         yield part, np.ascontiguousarray(inputs, dtype=np.float32)
-
-
-def _axes(shape: tuple[int, ...]) -> str:
-    return "×".join(str(axis) for axis in shape) if shape else "a single number"

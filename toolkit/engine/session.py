@@ -19,19 +19,11 @@ BATCH = 256
 
 _FATAL_ONLY = 4  # errors are raised; onnxruntime would also print them to stderr
 
-_REFUSED = (
-    runtime_errors.EPFail,
-    runtime_errors.EngineError,
-    runtime_errors.Fail,
-    runtime_errors.InvalidArgument,
-    runtime_errors.InvalidGraph,
-    runtime_errors.InvalidProtobuf,
-    runtime_errors.ModelLoaded,
-    runtime_errors.NoModel,
-    runtime_errors.NoSuchFile,
-    runtime_errors.NotImplemented,
-    runtime_errors.RuntimeException,
+_NAMES = (
+    *("EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf"),
+    *("ModelLoaded", "NoModel", "NoSuchFile", "NotImplemented", "RuntimeException"),
 )
+_REFUSED = tuple(getattr(runtime_errors, name) for name in _NAMES)
 
 
 def usable_processors() -> int:

@@ -13,6 +13,7 @@ from toolkit.graph.matching import Wiring, as_json, color, exact, pair, refined,
 from toolkit.model.model import Model
 from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
+from toolkit.vocabulary import sizes
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def differences(first: Model, other: Model, called: str = "the first one") -> li
         ]
     found: list[str] = []
     if first.input_shape != other.input_shape:
-        found.append(f"takes inputs of {_shape(other.input_shape)}, {called} of {_shape(first.input_shape)}")
+        found.append(f"takes inputs of {sizes(other.input_shape)}, {called} of {sizes(first.input_shape)}")
     ours, theirs = _Described(first), _Described(other)
     pairs = pair(ours.wiring, theirs.wiring, rough)
     if pairs is not None:
@@ -146,7 +147,7 @@ def _unlike(ours: _Described, mine: str, theirs: _Described, other: str, called:
             (a_spec, a_order), (b_spec, b_order) = ours.wiring.tensors[a.what], theirs.wiring.tensors[b.what]
             if a_spec.shape != b_spec.shape:
                 shapes_differ = True
-                yield f"{b.what} is {_shape(b_spec.shape)}, {called}'s {a.what} is {_shape(a_spec.shape)}"
+                yield f"{b.what} is {sizes(b_spec.shape)}, {called}'s {a.what} is {sizes(a_spec.shape)}"
             elif a_order != b_order:
                 yield f"{b.what} is used in another order of elements than {called}'s {a.what}"
         elif a.kind == b.kind == "constant":
@@ -191,10 +192,6 @@ def _missing(ours: _Described, theirs: _Described, called: str) -> Iterator[str]
 def _dialect(model: Model) -> str:
     known = {"keras": "a Keras network", "onnx": "an ONNX network"}
     return known.get(model.dialect, f"a network in {model.dialect}")
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) if shape else "one number"
 
 
 def _value(value: Any) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from toolkit.onnx_export.metadata import read_card
-from toolkit.onnx_export.promises import INPUT, OUTPUT, keep_promises, signed
+from toolkit.onnx_export.promises import INPUT, keep_promises, signed
 from toolkit.onnx_export.proof import NetworkOutputs, Reference, graph_reference, prove, save_proved
 
 __all__ = [
     "INPUT",
-    "OUTPUT",
     "NetworkOutputs",
     "Reference",
     "graph_reference",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.tensors.digest import RecordedTensors, tensor_digest, weights_digest
+from toolkit.tensors.digest import RecordedTensors, weights_digest
 from toolkit.tensors.tensors import (
     ArrayTensors,
     OverlaidTensors,
@@ -19,7 +19,6 @@ __all__ = [
     "TensorRole",
     "TensorSpec",
     "Tensors",
-    "tensor_digest",
     "weighted_mean",
     "weights_digest",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from toolkit.vocabulary.convention import CHARACTER_SHAPES, Convention, Ink, Orientation, Scale
-from toolkit.vocabulary.figures import file_size, percent
+from toolkit.vocabulary.figures import file_size, percent, sizes
 from toolkit.vocabulary.progress import Progress, SilentProgress
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "SplitName",
     "file_size",
     "percent",
+    "sizes",
 ]
 
 SplitName = Literal["fit", "validation", "test"]

@@ -54,15 +54,8 @@ _KINDS = {
     "proof_failed": _Kind(500, "The result failed verification; nothing was saved."),
     "storage": _Kind(507, "The server's disk reported an error."),
 }
-_OF_HTTP = {
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "limit",
-    415: "media_type",
-    429: "too_many_requests",
-}
+_OF_ONE_CODE = {401, 403, 404, 405, 413, 415, 429}
+_OF_HTTP = {kind.status: code for code, kind in _KINDS.items() if kind.status in _OF_ONE_CODE}
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
 
 
