@@ -116,7 +116,7 @@ def test_a_file_that_is_not_the_toolkits_is_not_overwritten(
 ) -> None:
     mine = tmp_path / "models" / "emnist_model.h5"
     mine.write_bytes(b"years of work")
-    with pytest.raises(UsageError, match="exists and is not a merge of this toolkit"):
+    with pytest.raises(UsageError, match="exists and was not written by this toolkit"):
         run(*family, strategy="mean", dataset="none")
     assert mine.read_bytes() == b"years of work"
 

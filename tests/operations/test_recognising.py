@@ -69,7 +69,7 @@ def test_an_export_replaces_its_own_output_and_no_other(
     export(toolkit, Export(reader, "onnx"))
     export(toolkit, Export(reader, "onnx"))
     export(toolkit, Export(reader, "onnx", out=other))
-    with pytest.raises(UsageError, match=r"other\.onnx exists .*--force"):
+    with pytest.raises(UsageError, match=r"other\.onnx: exists already .*--force"):
         export(toolkit, Export(reader, "onnx", out=other))
     export(toolkit, Export(reader, "onnx", out=other, force=True))
 

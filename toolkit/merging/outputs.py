@@ -10,7 +10,8 @@ from pathlib import Path
 from toolkit.errors import ToolkitError, UsageError
 from toolkit.merging.recipe import Recipe
 from toolkit.merging.report import MergeReport
-from toolkit.model.card_file import card_path, checked_card, read_card
+from toolkit.model.card_file import checked_card
+from toolkit.model.saving import check_output
 from toolkit.records import dataclass
 from toolkit.store import publish_text
 from toolkit.store.opening import parse_toml, read_file
@@ -35,7 +36,8 @@ class Outputs:
 
     def are_of_a_merge(self) -> bool:
         """Whether all of them that exist were written by one merge of this toolkit, the model included."""
-        return _is_merge(self.model) and not self._foreign()
+        card = checked_card(self.model) if self.model.is_file() else None
+        return card is not None and card.made_by == "merge" and not self._foreign()
 
     def check(self, ingredients: Sequence[Path], *, replaceable: bool, force: bool) -> None:
         """Refuse to replace a file of the user's.
@@ -47,27 +49,12 @@ class Outputs:
             raise UsageError(
                 f"{name}: the merge would replace one of its own ingredients", hint="choose another --out"
             )
-        if force:
-            return
-        hint = "choose another --out, or use --force"
-        if not os.path.lexists(name):  # a link to nothing is the user's, too
-            try:  # a damaged card that its model has left behind would stop the merge after its work
-                read_card(name)
-            except ToolkitError as error:
-                what = "a card without its model that cannot be replaced"
-                raise UsageError(
-                    f"{card_path(name)}: {what}: {error.message}", hint="delete it, or choose another --out"
-                ) from error
-        elif not replaceable:
-            raise UsageError(f"{name}: exists already", hint=hint)
-        elif not _is_merge(name):
-            raise UsageError(
-                f"{name}: exists and is not a merge of this toolkit", hint=f"move it away, {hint}"
-            )
-        for path in self._foreign():
-            raise UsageError(
-                f"{path}: exists and is not of an earlier merge to {name.name}", hint=f"move it away, {hint}"
-            )
+        card = check_output(name, is_default=replaceable, force=force)
+        hint = "move it away, choose another --out, or use --force"
+        if card is not None and card.made_by != "merge":
+            raise UsageError(f"{name}: exists and is not a merge of this toolkit", hint=hint)
+        for path in () if force else self._foreign():
+            raise UsageError(f"{path}: exists and is not of an earlier merge to {name.name}", hint=hint)
 
     def write(self, report: MergeReport, recipe: Recipe) -> None:
         """Write report and recipe; the model is there already."""
@@ -91,8 +78,3 @@ class Outputs:
         except (ToolkitError, ValueError, RecursionError):
             return False
         return isinstance(data, dict) and "schema" in data and data.get("output") == self.model.name
-
-
-def _is_merge(path: Path) -> bool:
-    card = checked_card(path) if path.is_file() else None
-    return card is not None and card.made_by == "merge"

@@ -9,36 +9,44 @@ from pathlib import Path
 
 from toolkit.errors import ProofError, ToolkitError, UsageError
 from toolkit.model.card import Card
-from toolkit.model.card_file import checked_card, publish_model, read_card
+from toolkit.model.card_file import card_path, checked_card, publish_model, read_card
 from toolkit.model.model import Model
 from toolkit.tensors import RecordedTensors, weights_digest
 
 
-def check_output(target: Path, *, is_default: bool, force: bool, option: str = "--out") -> None:
+def check_output(target: Path, *, is_default: bool, force: bool, option: str = "--out") -> Card | None:
     """Refuse to save a model in the place of a file of the user's.
 
     A verb's default output is replaced if this toolkit wrote it, another one only with ``force``.
     ``option`` is the one that names another output.
 
+    Returns:
+        The card of the default output that would be replaced.
+
     Raises:
-        UsageError: If the file exists and must not be replaced.
-        UnreadableInputError: If the file that would be its card is not one.
+        UsageError: If the file exists and must not be replaced, or a card without it cannot be.
         DamagedFileError: If it is the default output and differs from its card.
     """
     if target.is_dir():
         raise UsageError(f"{target} is a folder", hint=f"choose another {option}")
     if force:
-        return
+        return None
+    hint = f"choose another {option}, or replace it with --force"
     if not os.path.lexists(target):
-        read_card(target)
-        return
-    if not is_default:
-        raise UsageError(f"{target} exists", hint=f"choose another {option}, or replace it with --force")
-    if checked_card(target) is None:
+        try:  # a damaged card that its model has left behind would stop the verb after its work
+            read_card(target)
+        except ToolkitError as error:
+            what = f"{card_path(target)}: a card without its model that cannot be replaced: {error.message}"
+            raise UsageError(what, hint=f"delete it, or choose another {option}") from error
+        return None
+    if not is_default or not target.is_file():  # a link to nothing is the user's, too
+        raise UsageError(f"{target}: exists already", hint=hint)
+    card = checked_card(target)
+    if card is None:
         raise UsageError(
-            f"{target} exists and was not written by this toolkit",
-            hint=f"move it away, choose another {option}, or replace it with --force",
+            f"{target}: exists and was not written by this toolkit", hint=f"move it away, {hint}"
         )
+    return card
 
 
 def save_model(

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 
-from toolkit.errors import StorageError
+from toolkit.errors import LimitReachedError, StorageError
 from toolkit.options import option
 from toolkit.records import dataclass
 from toolkit.requests.merge import Merge
 from toolkit.store.opening import name_of, open_confined, output_path
 from toolkit.store.workspace import MERGED_MODEL
-from toolkit.web.heavy import Deadline
+from toolkit.vocabulary import SilentProgress
 from toolkit.web.http_problem import refuse
 from toolkit.web.listing import listed_models
 from toolkit.web.web_state import WebState
+
+
+class Deadline(SilentProgress):
+    """A silent progress that ends the work if it reports progress after its time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def note(self, text: str) -> None:
+        """Check the time."""
+        del text
+        if time.monotonic() > self._end:
+            raise LimitReachedError(
+                f"the job took longer than {self._seconds:g} s", hint="merge fewer or smaller models"
+            )
+
+    def advance(self, done: int, detail: str = "") -> None:
+        """Check the time."""
+        del done
+        self.note(detail)
 
 
 @dataclass(frozen=True)
