@@ -11,28 +11,17 @@ from typing import Any
 from toolkit.graph import Node
 from toolkit.graph.matching import Wiring, as_json, color, exact, pair, refined, rough
 from toolkit.model.model import Model
-from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 from toolkit.vocabulary import sizes
 
 
-@dataclass(frozen=True)
-class Correspondence:
-    """Names in the first network to names in the other one.
+def correspondence(first: Model, other: Model) -> Mapping[str, str] | None:
+    """The one way in which another network is the first one: its tensors' names by those of the first.
 
-    Layers that compute nothing and random generator states, which are no weights, are left out.
-    """
-
-    layers: Mapping[str, str]
-    tensors: Mapping[str, str]
-
-
-def correspondence(first: Model, other: Model) -> Correspondence | None:
-    """Find the one way in which another network is the first one under other names.
-
-    None if they differ in an operation, an attribute, a shape or a connection. Layers that do nothing
-    at inference (dropout, noise, augmentation) are not in the graph and do not count. A Keras and an
-    ONNX network correspond if every tensor is stored in the same form.
+    Random generator states, which are no weights, are left out. None if the networks differ in an
+    operation, an attribute, a shape or a connection. Layers that do nothing at inference (dropout,
+    noise, augmentation) are not in the graph and do not count. A Keras and an ONNX network correspond
+    if every tensor is stored in the same form.
     """
     if first.input_shape != other.input_shape:
         return None
@@ -49,7 +38,7 @@ def correspondence(first: Model, other: Model) -> Correspondence | None:
         return None
     tensors = {name: pairs[name] for name in ours.tensors}
     tensors |= {name: answers[key] for key, name in unused.items()}
-    return Correspondence(layers, {name: tensors[name] for name in first.tensors if name in tensors})
+    return {name: tensors[name] for name in first.tensors if name in tensors}
 
 
 def _wiring(model: Model) -> Wiring:

@@ -16,7 +16,7 @@ from toolkit.declarations.merged_tensors import is_constant
 from toolkit.merging.problems import Problem
 from toolkit.merging.state import MergeState, Stage
 from toolkit.model import Card, Model
-from toolkit.model.correspondence import Correspondence, correspondence, differences, signature
+from toolkit.model.correspondence import correspondence, differences, signature
 from toolkit.tensors import Tensors, weights_digest
 
 
@@ -35,13 +35,13 @@ class RenamedTensors(Tensors):
         return self._reference.read(name) if own is None else self._below.read(own)
 
 
-def conform(model: Model, reference: Model, found: Correspondence) -> Model:
+def conform(model: Model, reference: Model, found: Mapping[str, str]) -> Model:
     """The model with the reference's names and graph, and its own card and path."""
-    if all(name == own for name, own in found.tensors.items()) and model.tensors.specs.keys() == (
+    if all(name == own for name, own in found.items()) and model.tensors.specs.keys() == (
         reference.tensors.specs.keys()
     ):
         return model
-    renamed = RenamedTensors(model.tensors, found.tensors, reference.tensors)
+    renamed = RenamedTensors(model.tensors, found, reference.tensors)
     return dataclasses.replace(
         reference, tensors=renamed, card=model.card, path=model.path, dropped=model.dropped
     )
@@ -127,8 +127,8 @@ def _reference(ordered: Sequence[Ingredient]) -> Ingredient:
     return max(zip(ordered, kinds, strict=True), key=lambda pair: (counts[pair[1]], -pair[0].position))[0]
 
 
-def _unlike_tensors(item: Ingredient, reference: Ingredient, found: Correspondence) -> Iterator[Problem]:
-    for name, own in found.tensors.items():
+def _unlike_tensors(item: Ingredient, reference: Ingredient, found: Mapping[str, str]) -> Iterator[Problem]:
+    for name, own in found.items():
         ours, theirs = reference.model.tensors.specs[name], item.model.tensors.specs[own]
         if ours.dtype != theirs.dtype:
             yield Problem(
