@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import MissingInputError, StorageError, UnreadableInputError
+from toolkit.store.opening import state_of
 from toolkit_keras.file_errors import damaged_file
 
 
@@ -46,8 +47,8 @@ class FileBytes(ByteSource):
     def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
         self._path = path
         with _open(path) as stream:
-            self._state = _state(stream)
-            length = os.fstat(stream.fileno()).st_size
+            status = os.fstat(stream.fileno())
+        self._state, length = state_of(status), status.st_size
         self._start = start
         self.size = length - start if size is None else size
         self._whole = self.size == length
@@ -57,7 +58,7 @@ class FileBytes(ByteSource):
     def open(self) -> BinaryIO:
         """A stream over the part, if the file has not changed."""
         stream = _open(self._path)
-        if _state(stream) != self._state:
+        if state_of(os.fstat(stream.fileno())) != self._state:
             stream.close()
             raise UnreadableInputError("it has changed since it was opened", hint="read it again")
         # A whole file is read without a step through Python for each read.
@@ -85,12 +86,6 @@ class _FilePart(io.RawIOBase):
         self._size = size
         stream.seek(start)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._size}[whence]
         return self._stream.seek(self._start + max(0, base + offset)) - self._start
@@ -114,8 +109,3 @@ def _open(path: Path) -> BinaryIO:
         raise MissingInputError("no such file", hint="see `toolkit models find`") from error
     except OSError as error:
         raise StorageError(f"it cannot be opened: {error.strerror}") from error
-
-
-def _state(stream: BinaryIO) -> tuple[int, ...]:
-    found = os.fstat(stream.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

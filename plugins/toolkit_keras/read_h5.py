@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
 from toolkit.model import Model
-from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
 from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_role, legacy_order
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
@@ -23,19 +23,11 @@ from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored, check_global_he
 from toolkit_keras.sniff import require_hdf5
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A stored tensor and its name in the layer's group."""
+class _Entry(NamedTuple):
+    """A stored tensor, and the parts of its name in the layer's group."""
 
-    name: str
+    parts: Sequence[str]
     stored: Stored
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Path parts without the ``:0`` of TensorFlow 1's variables."""
-        *above, last = self.name.split("/")
-        base, colon, number = last.rpartition(":")
-        return (*above, base if colon and number.isdigit() else last)
 
 
 def read_h5(path: Path) -> Model:
@@ -92,7 +84,9 @@ def _entries(file: SafeHdf5, layer: str) -> list[_Entry]:
     names = file.names(group, "weight_names") or ()
     if len(names) > MAX_NAMES:
         raise damaged_file(f"layer '{layer}' lists {len(names)} weights")
-    return [_Entry(name, file.stored(*group, *name.split("/"))) for name in names]
+    stored = (file.stored(*group, *name.split("/")) for name in names)
+    parts = (re.sub(r":\d+\Z", "", name).split("/") for name in names)  # TensorFlow 1 wrote kernel:0
+    return list(map(_Entry, parts, stored))
 
 
 def _place(

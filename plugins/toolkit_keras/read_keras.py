@@ -7,6 +7,8 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
@@ -38,11 +40,11 @@ def read_keras(path: Path) -> Model:
     with naming(path.name):
         source = FileBytes(path)
         require_zip(source)
-        with _Archive(source) as archive:
-            metadata = load_json(archive.read(METADATA), METADATA)
-            raw = load_json(archive.read(CONFIG), CONFIG)
-            card = archive.read(CARD_MEMBER) if archive.has(CARD_MEMBER) else None
-            weights = archive.source_of(WEIGHTS, path)
+        with _opened(source) as archive:
+            metadata = load_json(_content(archive, METADATA), METADATA)
+            raw = load_json(_content(archive, CONFIG), CONFIG)
+            card = _content(archive, CARD_MEMBER) if CARD_MEMBER in archive.NameToInfo else None
+            weights = _weights(archive, source, path)
         refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
         architecture = architecture_of(modernise(raw, str(metadata.get("keras_version", ""))))
         check_global_heaps(weights)
@@ -126,68 +128,53 @@ def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0
             yield from _unknown(file, (*group, member), f"{prefix}{member}/", depth + 1)
 
 
-class _Archive:
-    """A zip archive whose members are read by exact name."""
+@contextmanager
+def _opened(source: ByteSource) -> Iterator[zipfile.ZipFile]:
+    """A zip archive in which every member has a name of its own."""
+    with source.open() as stream:
+        with damage("the archive", _DAMAGE):
+            archive = zipfile.ZipFile(stream)
+        name, times = max(Counter(archive.namelist()).items(), key=itemgetter(1), default=("", 0))
+        if times > 1:
+            raise damaged_file(f"it holds {name!r} twice")
+        yield archive
 
-    def __init__(self, source: ByteSource) -> None:
-        self._stream = source.open()
-        try:
-            with damage("the archive", _DAMAGE):
-                self._zip = zipfile.ZipFile(self._stream)
-                names = Counter(self._zip.namelist())
-            doubled = [member for member, count in names.items() if count > 1]
-            if doubled:
-                raise damaged_file(f"it holds {doubled[0]!r} twice")
-        except UnreadableInputError:
-            self._stream.close()
-            raise
 
-    def __enter__(self) -> _Archive:
-        return self
+def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    info = archive.NameToInfo.get(name)
+    if info is None:
+        raise UnreadableInputError(
+            f"a zip archive without a Keras model: it has no {name}",
+            hint="supported: files written by Keras' model.save",
+        )
+    if info.flag_bits & 0x1:
+        raise UnsupportedError(f"{name} is encrypted", hint="supported: plain archives")
+    return info
 
-    def __exit__(self, *_exception: object) -> None:
-        self._zip.close()
-        self._stream.close()
 
-    def has(self, member: str) -> bool:
-        """Whether there is a member of exactly that name."""
-        return member in self._zip.NameToInfo
+def _content(archive: zipfile.ZipFile, name: str, limit: int = _MAX_CONFIG_BYTES) -> bytes:
+    """All bytes of a member, checked against the archive's checksum."""
+    info = _member(archive, name)
+    if info.file_size > limit:
+        raise LimitReachedError(f"{name} declares {info.file_size:,} bytes, more than {limit:,}")
+    with damage(name, _DAMAGE), archive.open(info) as stream:
+        content = stream.read(limit + 1)
+    if len(content) != info.file_size:
+        raise damaged_file(f"{name} is {len(content):,} bytes long, not {info.file_size:,}")
+    return content
 
-    def read(self, member: str, limit: int = _MAX_CONFIG_BYTES) -> bytes:
-        """All bytes of a member, checked against the archive's checksum."""
-        info = self._info(member)
-        if info.file_size > limit:
-            raise LimitReachedError(f"{member} declares {info.file_size:,} bytes, more than {limit:,}")
-        with damage(member, _DAMAGE), self._zip.open(info) as stream:
-            content = stream.read(limit + 1)
-        if len(content) != info.file_size:
-            raise damaged_file(f"{member} is {len(content):,} bytes long, not {info.file_size:,}")
-        return content
 
-    def source_of(self, member: str, path: Path) -> ByteSource:
-        """A member as bytes: a part of the file if it is stored, memory if it is compressed."""
-        info = self._info(member)
-        if info.compress_type != zipfile.ZIP_STORED:
-            return MemoryBytes(self.read(member, _MAX_INFLATED))
-        # Read once, so that a flipped bit in the weights is found.
-        with damage(member, _DAMAGE), self._zip.open(info) as stream:
-            while stream.read(1 << 20):
-                pass
-        self._stream.seek(info.header_offset)
-        header = self._stream.read(_LOCAL_HEADER.size)
-        if len(header) < _LOCAL_HEADER.size:
-            raise damaged_file(f"{member} has no header")
-        *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-        start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
-        return FileBytes(path, start, info.file_size)
-
-    def _info(self, member: str) -> zipfile.ZipInfo:
-        info = self._zip.NameToInfo.get(member)
-        if info is None:
-            raise UnreadableInputError(
-                f"a zip archive without a Keras model: it has no {member}",
-                hint="supported: files written by Keras' model.save",
-            )
-        if info.flag_bits & 0x1:
-            raise UnsupportedError(f"{member} is encrypted", hint="supported: plain archives")
-        return info
+def _weights(archive: zipfile.ZipFile, source: ByteSource, path: Path) -> ByteSource:
+    """The member of weights: a part of the file if it is stored, memory if it is compressed."""
+    info = _member(archive, WEIGHTS)
+    if info.compress_type != zipfile.ZIP_STORED:
+        return MemoryBytes(_content(archive, WEIGHTS, _MAX_INFLATED))
+    # Read once, so that a flipped bit in the weights is found.
+    with damage(WEIGHTS, _DAMAGE), archive.open(info) as stream:
+        while stream.read(1 << 20):
+            pass
+    with source.open() as file:
+        file.seek(info.header_offset)
+        *_, name_length, extra_length = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+    return FileBytes(path, start, info.file_size)

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import re
+
 from toolkit.errors import UnreadableInputError
 from toolkit_keras.byte_source import ByteSource
 from toolkit_keras.safe_hdf5 import SIGNATURE
 
 _ZIP = b"PK\x03\x04"
-_MAGIC = (
-    (SIGNATURE, "it is an HDF5 file", "rename it to end in .h5"),
-    (_ZIP, "it is a zip archive", "if it is a Keras model, rename it to end in .keras"),
-    (b"\x89PNG", "it is a PNG picture", ""),
-    (b"\xff\xd8\xff", "it is a JPEG picture", ""),
-    (b"\x1f\x8b", "it is a gzip file", ""),
-    (b"%PDF", "it is a PDF document", ""),
-    *((b"\x80" + bytes([protocol]), "it is a Python pickle", "") for protocol in range(2, 6)),
-    (b"\x08\x01\x12", "it is a SavedModel's protobuf", ""),
-    (b"version https://git-lfs", "it is a Git LFS pointer: the file itself was not downloaded", ""),
-)
+_BEGINNINGS = {  # regular expressions; the first that matches says what the file is
+    SIGNATURE: "it is an HDF5 file",
+    _ZIP: "it is a zip archive",
+    rb"\x89PNG": "it is a PNG picture",
+    rb"\xff\xd8\xff": "it is a JPEG picture",
+    rb"\x1f\x8b": "it is a gzip file",
+    rb"%PDF": "it is a PDF document",
+    rb"\x80[\x02-\x05]": "it is a Python pickle",
+    rb"\x08\x01\x12": "it is a SavedModel's protobuf",
+    rb"version https://git-lfs": "it is a Git LFS pointer: the file itself was not downloaded",
+    rb"\Z": "it is empty",
+    rb"\0+\Z": "it contains only zeros",
+    rb"(?i)\s*(<html|<!doctype)": "it is a web page",
+    rb'(?is)\s*\{.*("cells"|"nbformat")': "it is a Jupyter notebook",
+    rb"\s*\{": "it is a JSON file",
+    rb"": "wrong file signature",
+}
+_HINTS = {
+    "it is an HDF5 file": "rename it to end in .h5",
+    "it is a zip archive": "if it is a Keras model, rename it to end in .keras",
+}
 
 
 def require_hdf5(source: ByteSource) -> None:
@@ -41,23 +53,8 @@ def require_zip(source: ByteSource) -> None:
 
 def _other(source: ByteSource, wanted: str) -> UnreadableInputError:
     with source.open() as stream:
-        found, hint = _guess(stream.read(4096))
-    return UnreadableInputError(f"not {wanted}: {found}", hint=hint or "download or create it again")
-
-
-def _guess(head: bytes) -> tuple[str, str]:
-    """What a file is, and what to do with it if that is known."""
-    for magic, what, hint in _MAGIC:
-        if head.startswith(magic):
-            return what, hint
-    text = head.lstrip().lower()
-    if not head:
-        return "it is empty", ""
-    if not head.strip(b"\0"):
-        return "it contains only zeros", ""
-    if text.startswith((b"<html", b"<!doctype")):
-        return "it is a web page", ""
-    if text.startswith(b"{"):
-        notebook = b'"cells"' in text or b'"nbformat"' in text
-        return "it is a Jupyter notebook" if notebook else "it is a JSON file", ""
-    return "wrong file signature", ""
+        head = stream.read(4096)
+    found = next(what for pattern, what in _BEGINNINGS.items() if re.match(pattern, head))
+    return UnreadableInputError(
+        f"not {wanted}: {found}", hint=_HINTS.get(found, "download or create it again")
+    )
