@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from toolkit.engine.network import input_batches, require_character_network
-from toolkit.engine.segments import Cut, Normalisation, SegmentedGraph, moment_names
+from toolkit.engine.segments import Normalisation, SegmentedGraph, moment_names
 from toolkit.engine.session import Session, usable_processors
 from toolkit.errors import UnreadableInputError, UsageError
 from toolkit.graph.onnx_form import initializer as as_initializer
@@ -119,56 +119,50 @@ class _Moments:
         self.count = together
 
 
+@dataclass
 class _Passes:
     """Runs a graph depth by depth, from the activations that the pass before it kept."""
 
-    def __init__(
-        self,
-        graph: SegmentedGraph,
-        batches: Callable[[], Iterator[tuple[slice, NDArray[np.float32]]]],
-        images: int,
-        threads: int,
-        cut_bytes: int,
-        progress: Progress,
-    ) -> None:
-        self._graph = graph
-        self._batches = batches
-        self._images = images
-        self._threads = threads
-        self._cut_bytes = cut_bytes
-        self._progress = progress
-        self._shapes = graph.shapes()
-        self._position = 0
-        self._kept: dict[str, NDArray[np.float32]] = {}
-        self._replaced: dict[str, onnx.TensorProto] = {}
+    graph: SegmentedGraph
+    batches: Callable[[], Iterator[tuple[slice, NDArray[np.float32]]]]
+    images: int
+    threads: int
+    cut_bytes: int
+    progress: Progress
+    position: int = 0
+    kept: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    replaced: dict[str, onnx.TensorProto] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shapes = self.graph.shapes()
 
     def replace(self, name: str, initializer: NDArray[Any]) -> None:
         """Use these statistics from the next pass on."""
-        self._replaced[name] = as_initializer(name, initializer)
+        self.replaced[name] = as_initializer(name, initializer)
 
     def measure(self, depth: int) -> dict[str, NDArray[np.float64]]:
         """New statistics of the normalisations of one depth, by initializer."""
-        found = self._graph.at(depth)
+        found = self.graph.at(depth)
         moments = {one.source: _Moments() for one in found}
-        spatial = [source for source in moments if len(self._shapes[source]) > 1]
-        flat = [source for source in moments if len(self._shapes[source]) <= 1]
-        cut = self._next_cut(depth)
-        keep = () if cut is None else cut.values
-        feeds = {name: self._shapes[name] for name in self._kept}
-        outputs = [name for name in dict.fromkeys([*flat, *keep]) if name != self._graph.input]
-        model = self._graph.segment(outputs, feeds, self._replaced, spatial)
-        kept = {name: np.empty((self._images, *self._shapes[name]), np.float32) for name in keep}
+        spatial = [source for source in moments if len(self.shapes[source]) > 1]
+        flat = [source for source in moments if len(self.shapes[source]) <= 1]
+        cut = self.graph.cut(depth, self.shapes, self.position, self.cut_bytes // self.images)
+        keep = () if cut is None else cut[1]
+        feeds = {name: self.shapes[name] for name in self.kept}
+        outputs = [name for name in dict.fromkeys([*flat, *keep]) if name != self.graph.input]
+        model = self.graph.segment(outputs, feeds, self.replaced, spatial)
+        kept = {name: np.empty((self.images, *self.shapes[name]), np.float32) for name in keep}
         # Without an output, only the graph's input is measured.
         session = (
-            Session(model, "a part of the network", threads=self._threads) if model.graph.output else None
+            Session(model, "a part of the network", threads=self.threads) if model.graph.output else None
         )
         inputs = session.inputs if session else ()
-        for part, images in self._batches():
-            batch = {name: array[part] for name, array in self._kept.items() if name in inputs}
-            if self._graph.input in inputs:
-                batch[self._graph.input] = images
+        for part, images in self.batches():
+            batch = {name: array[part] for name, array in self.kept.items() if name in inputs}
+            if self.graph.input in inputs:
+                batch[self.graph.input] = images
             answers = dict(zip(session.outputs, session.run(batch), strict=True)) if session else {}
-            answers[self._graph.input] = images
+            answers[self.graph.input] = images
             for source in flat:
                 moments[source].add(answers[source].astype(np.float64), 0.0)
             for source in spatial:
@@ -178,20 +172,10 @@ class _Passes:
                 moments[source].add(means, variances)
             for name, array in kept.items():
                 array[part] = answers[name]
-            self._progress.advance(depth * self._images + part.stop)
+            self.progress.advance(depth * self.images + part.stop)
         if cut is not None:
-            self._position, self._kept = cut.position, kept
+            self.position, self.kept = cut[0], kept
         return _by_initializer(found, moments)
-
-    def _next_cut(self, depth: int) -> Cut | None:
-        """The last place whose values fit; None if no later place than the current one does."""
-        if depth + 1 < self._graph.depths:
-            for cut in self._graph.cuts(depth, self._shapes):
-                if cut.position <= self._position:
-                    break
-                if cut.bytes_per_image * self._images <= self._cut_bytes:
-                    return cut
-        return None
 
 
 def _by_initializer(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
 import numpy as np
@@ -27,20 +28,6 @@ class Normalisation:
     mean: str
     variance: str
     depth: int
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A place between two nodes of a :class:`SegmentedGraph`.
-
-    Attributes:
-        position: Number of nodes before it.
-        values: Those made before it and used after it, without the graph's input.
-    """
-
-    position: int
-    values: tuple[str, ...]
-    bytes_per_image: int
 
 
 class SegmentedGraph:
@@ -102,21 +89,31 @@ class SegmentedGraph:
         }
         return {**found, self.input: shape}
 
-    def cuts(self, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Cut]:
-        """Places before which every node depends on normalisations above ``depth`` only, last first.
+    def cut(
+        self, depth: int, shapes: Mapping[str, tuple[int, ...]], after: int, most_bytes: int
+    ) -> tuple[int, tuple[str, ...]] | None:
+        """The last place before which every node depends on normalisations above ``depth`` only.
 
-        A place with a value that is not in ``shapes`` is left out.
+        Args:
+            shapes: A place with a value that is not among them is left out.
+            after: Number of nodes that are before the place, and one more at least.
+            most_bytes: Size of the values for one image.
+
+        Returns the number of nodes before it, and the values that are made before and used after
+        it, without the graph's input; None if there is no such place.
         """
         end = sum(stage <= depth for stage in self._stages)
         used = {name for node in self._nodes[end:] for name in node.inputs}
         used |= {found.source for found in self.normalisations if found.depth > depth}
-        for position in range(end, 0, -1):
+        for position in range(end, after, -1):
             made = {output for node in self._nodes[:position] for output in node.outputs}
             values = tuple(sorted(made & used))
             if all(value in shapes for value in values):
-                size = sum(4 * int(np.prod(shapes[value], dtype=np.int64)) for value in values)
-                yield Cut(position, values, size)
+                size = sum(4 * math.prod(shapes[value]) for value in values)
+                if size <= most_bytes:
+                    return position, values
             used |= set(self._nodes[position - 1].inputs)
+        return None
 
     def segment(
         self,
