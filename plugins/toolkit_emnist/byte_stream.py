@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,8 +9,6 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from toolkit.errors import UnreadableInputError
-from toolkit.store.faults import storage_error
-from toolkit.store.opening import open_file
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's code for "a gzip header and trailer, largest window"
@@ -69,13 +65,3 @@ class ByteStream:
                 self._waiting = self._member.unused_data.lstrip(b"\0")
                 self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
         return done
-
-
-@contextmanager
-def open_bytes(path: Path) -> Iterator[ByteStream]:
-    """Open a file; its first bytes, not its name, decide whether it is gzip."""
-    with open_file(path) as file:
-        try:
-            yield ByteStream(file, path)
-        except OSError as error:
-            raise storage_error(error, path, "could not be read") from error

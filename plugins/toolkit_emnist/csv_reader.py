@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError
-from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, BrokenStreamError, ByteStream, open_bytes
+from toolkit.store.opening import open_file
+from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, BrokenStreamError, ByteStream
 from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
 from toolkit_emnist.csv_table import A_LABEL, BadCellError, parse_odd_rows, separator_of, shown
 from toolkit_emnist.mapping import LabelMapping
@@ -55,8 +56,8 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
     collected = _CollectedRows(path, mapping)
     header_lines = 0
     try:
-        with open_bytes(path) as stream:
-            blocks = _blocks(stream)
+        with open_file(path) as file:
+            blocks = _blocks(ByteStream(file, path))
             first = next(blocks)
             assert isinstance(first, np.ndarray)
             first, separator, header_lines = _without_header(first)

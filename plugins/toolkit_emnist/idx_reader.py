@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
-from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, open_bytes
+from toolkit.store.opening import open_file
+from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream
 from toolkit_emnist.csv_kernel import SIDE
 from toolkit_emnist.csv_reader import MAX_IMAGES
 from toolkit_emnist.mapping import LabelMapping
@@ -50,7 +51,8 @@ def read_idx(
 
 def _read(path: Path, shape: tuple[int, ...], what: str) -> NDArray[np.uint8]:
     """The items of a file, (n, *shape)."""
-    with open_bytes(path) as stream:
+    with open_file(path) as file:
+        stream = ByteStream(file, path)
         head = bytearray(8 + 4 * len(shape))
         count, *received = _dimensions(path, head[: stream.read_into(memoryview(head))], 1 + len(shape))
         if tuple(received) != shape:

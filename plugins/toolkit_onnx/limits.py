@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from os import SEEK_END
 from pathlib import Path
 
 import onnx
@@ -11,8 +12,9 @@ from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-un
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 from onnx import AttributeProto, NodeProto, TensorProto
 
-from toolkit.errors import LimitReachedError, MissingInputError, UnreadableInputError, UnsupportedError
+from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.graph.onnx_form import complaint, first_line, value_shapes
+from toolkit.store.opening import open_file
 
 MAX_BYTES = 1 << 29
 MAX_NODES = 10_000
@@ -49,16 +51,13 @@ def read_checked(path: Path) -> onnx.ModelProto:
     Nothing beside the file is opened, nothing in it is run, and no size that it declares is allocated
     before it is compared with what the file holds.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise LimitReachedError(f"{path}: {size:,} bytes, at most {MAX_BYTES:,} are read")
-        content = path.read_bytes()
-    except OSError as error:
-        raise MissingInputError(
-            f"{path}: cannot be read: {error.strerror}", hint="check the path and its permissions"
-        ) from error
     where = str(path)
+    with open_file(path) as file:
+        size = file.seek(0, SEEK_END)
+        if size > MAX_BYTES:
+            raise LimitReachedError(f"{where}: {size:,} bytes, at most {MAX_BYTES:,} are read")
+        file.seek(0)
+        content = file.read()
     for signature, what in _SIGNATURES:
         if content.startswith(signature):
             raise UnreadableInputError(f"{where}: {what}, not ONNX", hint="give the file its right suffix")

@@ -216,6 +216,11 @@ def test_a_file_that_is_not_there(tmp_path):
         read(tmp_path / "none.onnx")
 
 
+def test_a_folder_or_a_device_is_not_read_as_a_file(tmp_path):
+    with pytest.raises(UnreadableInputError, match="a folder, pipe or device, not a file"):
+        read(tmp_path)
+
+
 def test_a_card_that_does_not_parse_is_named():
     proto = small()
     proto.metadata_props.add(key="toolkit_card", value="{")
