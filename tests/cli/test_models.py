@@ -88,6 +88,6 @@ def test_an_export_asks_before_it_replaces(run: Run) -> None:
     assert run(*arguments).exit_code == 0
     refused = run(*arguments)
     assert refused.exit_code == 2
-    assert "mine.onnx exists" in refused.stderr
+    assert "mine.onnx: exists already" in refused.stderr
     assert "--force" in refused.stderr
     assert run(*arguments, "--force").exit_code == 0
