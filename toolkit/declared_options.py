@@ -31,8 +31,8 @@ _SCHEMAS: dict[Any, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Value:
-    """What a field of a dataclass of options may hold, or a part of it.
+class Accepted:
+    """What a field of a dataclass of options accepts, or a part of it.
 
     Attributes:
         type: ``tuple``, ``dict`` and ``Union`` have parts; the others are a dataclass or one value.
@@ -43,7 +43,7 @@ class Value:
     """
 
     type: Any
-    parts: tuple[Value, ...] = ()
+    parts: tuple[Accepted, ...] = ()
     nullable: bool = False
     choices: tuple[Any, ...] = ()
     minimum: float | None = None
@@ -58,16 +58,16 @@ class Value:
         """Whether its own options have dotted names."""
         return self.type is dict or (dataclasses.is_dataclass(self.type) and self.type is not Convention)
 
-    def each(self, kind: type) -> Value:
+    def each(self, kind: type) -> Accepted:
         """What it holds if it may be a ``tuple`` or a ``dict``."""
         if self.type is Any:
             return self
-        return next((part.parts[0] for part in (self, *self.parts) if part.type is kind), Value(None))
+        return next((part.parts[0] for part in (self, *self.parts) if part.type is kind), Accepted(None))
 
-    def field(self, name: str) -> Value:
+    def field(self, name: str) -> Accepted:
         """What it has by this name, as a dataclass or a mapping."""
         if dataclasses.is_dataclass(self.type):
-            return fields_of(self.type).get(name, Value(None))
+            return fields_of(self.type).get(name, Accepted(None))
         return self.each(dict)
 
 
@@ -94,8 +94,8 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def _fields_of(options_type: Any) -> dict[str, Value]:
-    """What each field of a dataclass of options may hold."""
+def _fields_of(options_type: Any) -> dict[str, Accepted]:
+    """What each field of a dataclass of options accepts."""
     if not (isinstance(options_type, type) and dataclasses.is_dataclass(options_type)):
         raise ConfigurationError(f"options are declared by a dataclass, received {options_type!r}")
     name = options_type.__name__
@@ -115,11 +115,11 @@ def _fields_of(options_type: Any) -> dict[str, Value]:
         default = item.default if item.default_factory is MISSING else item.default_factory()
         hint, shown = annotations[item.name], None if default is MISSING else as_json(default)
         about = {"help": text, "annotation": hint, "required": default is MISSING, "default": shown}
-        found[item.name] = _value(hint, f"{name}.{item.name}", rules, **about)
+        found[item.name] = _accepted(hint, f"{name}.{item.name}", rules, **about)
     return found
 
 
-fields_of: Callable[[Any], dict[str, Value]] = functools.cache(_fields_of)
+fields_of: Callable[[Any], dict[str, Accepted]] = functools.cache(_fields_of)
 
 
 def _documented(docstring: str) -> dict[str, str]:
@@ -129,29 +129,29 @@ def _documented(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.replace("``", "").split()) for name, text in found}
 
 
-def _value(hint: Any, where: str, rules: Mapping[str, Any], **about: Any) -> Value:
+def _accepted(hint: Any, where: str, rules: Mapping[str, Any], **about: Any) -> Accepted:
     """A type hint with the rules of its field, which are for what a tuple or a mapping holds, too."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         members = [part for part in parts if part is not NoneType]
         about["nullable"] = len(members) < len(parts)
         if len(members) == 1:
-            return _value(members[0], where, rules, **about)
-        return Value(Union, tuple(_value(part, where, rules) for part in members), **about)
+            return _accepted(members[0], where, rules, **about)
+        return Accepted(Union, tuple(_accepted(part, where, rules) for part in members), **about)
     if origin is tuple and parts[1:] == (Ellipsis,):
-        return Value(tuple, (_value(parts[0], where, rules),), **about)
+        return Accepted(tuple, (_accepted(parts[0], where, rules),), **about)
     if origin in (dict, Mapping):
-        return Value(dict, (_value(parts[1], where, rules),), **about)
+        return Accepted(dict, (_accepted(parts[1], where, rules),), **about)
     choices = parts if origin is Literal else rules.get("choices")
     if choices and {type(choice) for choice in choices} in ({str}, {int}):
-        return Value(type(choices[0]), choices=choices, **about)
+        return Accepted(type(choices[0]), choices=choices, **about)
     if choices or not (hint in _SCHEMAS or dataclasses.is_dataclass(hint)):
         raise ConfigurationError(
             f"{where} has the type {getattr(hint, '__name__', hint)}, which options cannot have",
             hint="int, float, str, bool, Path, Convention, Literal, dataclasses, tuple[X, ...], "
             "Mapping[str, X] and X | None are supported",
         )
-    value = Value(hint, **rules, **about)
+    value = Accepted(hint, **rules, **about)
     if hint not in (int, float) and (value.minimum, value.maximum) != (None, None):
         raise ConfigurationError(f"{where} has a minimum or a maximum, which only numbers have")
     return value
@@ -172,7 +172,7 @@ def as_json(value: Any) -> Any:
     return value.as_posix() if isinstance(value, PurePath) else value
 
 
-def schema_of(value: Value) -> dict[str, Any]:
+def schema_of(value: Accepted) -> dict[str, Any]:
     """The JSON schema of a value."""
     node: dict[str, Any]
     if value.type is Union:
@@ -198,7 +198,7 @@ def schema_of(value: Value) -> dict[str, Any]:
     return about | default | ({"anyOf": [node, {"type": "null"}]} if value.nullable else node)
 
 
-def type_words(value: Value, plural: str = "", *, sentence: bool = False) -> str:
+def type_words(value: Accepted, plural: str = "", *, sentence: bool = False) -> str:
     """The type of a value in words; in a sentence, with its article and its range."""
     words = _WORDS.get(value.type, "table" if value.is_table else "text")
     if value.choices:

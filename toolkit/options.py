@@ -18,7 +18,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, Union, cast
 
-from toolkit.declared_options import Value, as_json, fields_of, option, range_words, schema_of, type_words
+from toolkit.declared_options import Accepted, as_json, fields_of, option, range_words, schema_of, type_words
 from toolkit.errors import ConfigurationError, UsageError, did_you_mean
 from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
@@ -77,7 +77,7 @@ def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) ->
     """
     values: dict[str, Any] = {}
     for key, text in option_pairs(pairs, f"options of {owner}"):
-        _set(values, key, text, Value(options_type), f"option {key} of {owner}")
+        _set(values, key, text, Accepted(options_type), f"option {key} of {owner}")
     return options_from_mapping(options_type, values, owner=owner)
 
 
@@ -87,7 +87,7 @@ def options_from_mapping(options_type: type[T], mapping: Mapping[str, Any], *, o
     Raises:
         UsageError: If a key is unknown or missing, or a value is not allowed.
     """
-    return cast("T", _converted(mapping, Value(options_type), owner))
+    return cast("T", _converted(mapping, Accepted(options_type), owner))
 
 
 def route_options(
@@ -108,7 +108,7 @@ def route_options(
         table = value if isinstance(value, Mapping) and key in owners else {"": value}
         for below, part in table.items():
             prefix, name = _routed(f"{key}.{below}" if below else key, owners)
-            _set(found[prefix], name, part, Value(owners[prefix]), f"option {name} of {prefix}")
+            _set(found[prefix], name, part, Accepted(owners[prefix]), f"option {name} of {prefix}")
     return {
         prefix: options_from_mapping(kind, found[prefix], owner=prefix) for prefix, kind in owners.items()
     }
@@ -147,7 +147,7 @@ def options_as_json(instance: Any) -> dict[str, Any]:
 def json_schema(options_type: type, title: str = "") -> dict[str, Any]:
     """The JSON schema of a dataclass, with descriptions, ranges and defaults; other keys are refused."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return {**head, **schema_of(Value(options_type)), "title": title or options_type.__name__}
+    return {**head, **schema_of(Accepted(options_type)), "title": title or options_type.__name__}
 
 
 def _described(options_type: Any, prefix: str) -> Iterator[OptionInfo]:
@@ -195,7 +195,7 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     raise UsageError(f"there is no option {key!r}", hint=hint)
 
 
-def _set(values: dict[str, Any], key: str, value: Any, declared: Value, what: str) -> None:
+def _set(values: dict[str, Any], key: str, value: Any, declared: Accepted, what: str) -> None:
     """Put a value at its dotted key; a text is parsed by its type."""
     name, dot, rest = key.partition(".")
     name = name.strip().replace("-", "_") if is_dataclass(declared.type) else name.strip()
@@ -210,7 +210,7 @@ def _set(values: dict[str, Any], key: str, value: Any, declared: Value, what: st
         values[whole] = _from_text(value, declared) if isinstance(value, str) else value
 
 
-def _from_text(text: str, declared: Value) -> Any:
+def _from_text(text: str, declared: Accepted) -> Any:
     """The value that was typed; the text itself if it is not one, to be refused by the validation."""
     if declared.nullable and text.lower() in _NONE:
         return None
@@ -224,7 +224,7 @@ def _from_text(text: str, declared: Value) -> Any:
         return text
 
 
-def _converted(given: Any, declared: Value, owner: str) -> Any:
+def _converted(given: Any, declared: Accepted, owner: str) -> Any:
     import msgspec
 
     try:
@@ -240,7 +240,7 @@ def _converted(given: Any, declared: Value, owner: str) -> Any:
         raise UsageError(f"options of {owner}: {error.__cause__}", hint="change one of them") from error
 
 
-def _checked(value: Any, declared: Value, where: str) -> Any:
+def _checked(value: Any, declared: Accepted, where: str) -> Any:
     """A value as msgspec converts it; what msgspec cannot check is refused in the form of its errors."""
     import msgspec
 
@@ -279,7 +279,7 @@ def _checked(value: Any, declared: Value, where: str) -> Any:
     return value
 
 
-def _refusal(declared: Value, value: Any, problem: str, owner: str) -> UsageError:
+def _refusal(declared: Accepted, value: Any, problem: str, owner: str) -> UsageError:
     """Say what was received and what is allowed, from msgspec's error."""
     problem, _, path = problem.rpartition(" - at `$") if " - at `$" in problem else (problem, "", "")
     where, about, known_entry = "", declared.help, True

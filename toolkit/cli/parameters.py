@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from toolkit.declared_options import Value, fields_of
+from toolkit.declared_options import Accepted, fields_of
 from toolkit.host.kinds import ARCHITECTURES, EXPORTERS, MERGE_STRATEGIES, MODEL_FORMATS, Kind
 from toolkit.vocabulary import Convention, file_size
 
@@ -118,7 +118,7 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
     return decorate
 
 
-def _settings(name: str, field: Value, kind: Any, *, by_model: bool) -> dict[str, Any]:
+def _settings(name: str, field: Accepted, kind: Any, *, by_model: bool) -> dict[str, Any]:
     sentence = f"{field.help[:1].upper()}{field.help[1:]}."
     if name == "options":
         sentence += " May be given several times; `toolkit plugins show NAME` lists them."
