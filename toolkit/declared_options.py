@@ -59,7 +59,7 @@ class Accepted:
         return self.type is dict or (dataclasses.is_dataclass(self.type) and self.type is not Convention)
 
     def each(self, kind: type) -> Accepted:
-        """What it holds if it may be a ``tuple`` or a ``dict``."""
+        """What it holds as a ``tuple`` or a ``dict``; an empty type if it is neither."""
         if self.type is Any:
             return self
         return next((part.parts[0] for part in (self, *self.parts) if part.type is kind), Accepted(None))
