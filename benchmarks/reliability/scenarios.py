@@ -273,7 +273,6 @@ def plain_open(pause: Callable[[float], None] | None = None) -> Iterator[None]:
     with (
         mock.patch("toolkit.store.publish.publish", publish),
         mock.patch("toolkit.model.card_file.publish", publish),
-        mock.patch("toolkit.training.checkpoint.publish", publish),
         mock.patch("toolkit.library.cache.publish", publish),
     ):
         yield
