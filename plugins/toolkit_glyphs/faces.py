@@ -42,18 +42,10 @@ class Face:
 # Regular and slanted faces, because handwriting is rarely bold. The last three are alphabets among
 # the mathematical signs of STIX. The digits of cmmi10 are old-style figures.
 FACES = (
-    Face("DejaVuSans.ttf"),
-    Face("DejaVuSans-Oblique.ttf"),
-    Face("DejaVuSansMono.ttf"),
-    Face("DejaVuSansMono-Oblique.ttf"),
-    Face("DejaVuSerif.ttf"),
-    Face("DejaVuSerif-Italic.ttf"),
-    Face("STIXGeneral.ttf"),
-    Face("STIXGeneralItalic.ttf"),
-    Face("cmr10.ttf"),
-    Face("cmss10.ttf"),
-    Face("cmti10.ttf"),
-    Face("cmtt10.ttf"),
+    *(Face(f"DejaVu{name}.ttf") for name in ("Sans", "Sans-Oblique", "SansMono", "SansMono-Oblique")),
+    *(Face(f"{name}.ttf") for name in ("DejaVuSerif", "DejaVuSerif-Italic")),
+    *(Face(f"{name}.ttf") for name in ("STIXGeneral", "STIXGeneralItalic")),
+    *(Face(f"{name}.ttf") for name in ("cmr10", "cmss10", "cmti10", "cmtt10")),
     Face("cmmi10.ttf", digits=0),
     Face(""),
     Face("STIXGeneral.ttf", digits=0x1D7E2, capitals=0x1D5A0, small=0x1D5BA),

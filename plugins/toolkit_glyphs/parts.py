@@ -29,7 +29,7 @@ _DIGITS = np.array([list(f"{value},".encode().ljust(4, b"\0")) for value in rang
 
 def load_part(request: LoadRequest) -> Dataset:
     """Draw the requested part; about two seconds with the default options."""
-    return draw_part(request.part, _options_of(request))
+    return draw_part(request.part, request.options)
 
 
 def draw_part(part: Part, options: GlyphOptions) -> Dataset:
@@ -46,7 +46,7 @@ def make_files(request: MakeRequest) -> Sequence[Path]:
     """Write ``emnist-glyphs-train.csv``, ``-test.csv`` and ``-mapping.txt``."""
     if request.format != "csv":
         raise UsageError(f"glyphs cannot be written as {request.format!r}", hint="the only format is csv")
-    options = replace(_options_of(request), seed=request.seed)
+    options: GlyphOptions = replace(request.options, seed=request.seed)
     total = (options.train_per_class + options.test_per_class) * len(CHARACTERS)
     request.progress.begin("Draw glyphs", total, "images")
     files: list[Path] = []
@@ -63,10 +63,6 @@ def make_files(request: MakeRequest) -> Sequence[Path]:
     files.append(request.folder / "emnist-glyphs-mapping.txt")
     publish_text(files[-1], mapping)
     return files
-
-
-def _options_of(request: LoadRequest | MakeRequest) -> GlyphOptions:
-    return request.options if isinstance(request.options, GlyphOptions) else GlyphOptions()
 
 
 def _write_csv(dataset: Dataset, file: BinaryIO) -> None:
