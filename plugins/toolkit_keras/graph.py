@@ -76,7 +76,7 @@ class _NetworkBuilder:
     """Adds calls of layers to a graph, in the order in which they are evaluated."""
 
     def __init__(self, tensors: Mapping[str, tuple[TensorSpec, ...]]) -> None:
-        self.graph = GraphBuilder(frozenset(spec.name for specs in tensors.values() for spec in specs))
+        self.graph = GraphBuilder({spec.name for specs in tensors.values() for spec in specs})
         self.refusal: ToolkitError | None = None
         self._tensors = {
             layer: {spec.name[len(layer) + 1 :]: spec for spec in specs} for layer, specs in tensors.items()

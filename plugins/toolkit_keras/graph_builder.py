@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph import AS_STORED, Binding, Node, Permute, Rearrangement, Reshape
+from toolkit.graph import AS_STORED, Binding, Node, Permute, Rearrangement, Reshape, unused_name
 from toolkit.records import dataclass
 from toolkit.tensors import TensorSpec
 from toolkit_keras.layer_config import LayerConfig
@@ -77,21 +77,17 @@ def plain(name: str, shape: tuple[int, ...]) -> Value:
 
 @dataclasses.dataclass(slots=True)
 class GraphBuilder:
-    """Collects nodes, constants and bindings; no value may have a reserved name, a tensor's."""
+    """Collects nodes, constants and bindings; ``names`` begins with those of the tensors."""
 
-    reserved: frozenset[str]
+    names: set[str]
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
     bindings: dict[str, Binding] = field(default_factory=dict)
-    _names: set[str] = field(default_factory=set)
 
     def name(self, wanted: str) -> str:
         """A name that is not used in the graph yet."""
-        found, count = wanted, 1
-        while found in self._names or found in self.reserved:
-            count += 1
-            found = f"{wanted}_{count}"
-        self._names.add(found)
+        found = unused_name(wanted, self.names)
+        self.names.add(found)
         return found
 
     def add(self, node: Node, wanted: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from onnx import TensorProto, numpy_helper
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph import Binding, Graph, Node
+from toolkit.graph import Binding, Graph, Node, unused_name
 from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
@@ -93,7 +93,9 @@ def _places(
                 continue
             own_name = layer_name(node) or f"{node.operator.lower()}_{index}"
             layer, weight = given_name(initializer) or (own_name, known[0])
-            places[initializer] = index, _unused(f"{layer}/{weight}", taken), known[1]
+            name = unused_name(f"{layer}/{weight}", taken)
+            taken.add(name)
+            places[initializer] = index, name, known[1]
     return places
 
 
@@ -106,20 +108,11 @@ def _refuse_other_floats(tensor: TensorProto, node: Node, where: str) -> None:
         )
 
 
-def _unused(name: str, taken: set[str]) -> str:
-    chosen, number = name, 2
-    while chosen in taken:
-        chosen, number = f"{name}_{number}", number + 1
-    taken.add(chosen)
-    return chosen
-
-
 def _layer_names(graph: Graph, of_node: Mapping[int, list[TensorSpec]]) -> list[str]:
     """A name for each node's layer: that of its tensors, or its own."""
-    taken = {graph.input}
-    names = []
+    names = [graph.input]
     for index, node in enumerate(graph.nodes):
         own = {spec.name.rpartition("/")[0] for spec in of_node.get(index, ())}
         wanted = own.pop() if len(own) == 1 else layer_name(node)
-        names.append(_unused(wanted or f"{node.operator.lower()}_{index}", taken))
-    return names
+        names.append(unused_name(wanted or f"{node.operator.lower()}_{index}", names))
+    return names[1:]

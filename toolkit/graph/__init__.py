@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.graph.graph import Binding, Graph, Node
+from toolkit.graph.graph import Binding, Graph, Node, unused_name
 from toolkit.graph.rearrangement import AS_STORED, Permute, Rearrangement, Reshape, Take
 from toolkit.graph.walking import Use, ancestors, consumers, node_key, producers, topological_order
 
@@ -21,4 +21,5 @@ __all__ = [
     "node_key",
     "producers",
     "topological_order",
+    "unused_name",
 ]

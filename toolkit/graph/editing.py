@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.graph.graph import Graph, Node
+from toolkit.graph.graph import Graph, Node, unused_name
 from toolkit.graph.walking import ancestors
 from toolkit.tensors import Tensors
 
@@ -121,11 +121,8 @@ class EditableGraph:
 
     def unused_name(self, wanted: str) -> str:
         """A name that no value has."""
-        taken = {*self.constants, self.input, *(name for node in self.nodes for name in node.outputs)}
-        name, number = wanted, 2
-        while name in taken:
-            name, number = f"{wanted}_{number}", number + 1
-        return name
+        made = (name for node in self.nodes for name in node.outputs)
+        return unused_name(wanted, {*self.constants, self.input, *made})
 
     def drop_unused(self) -> None:
         """Remove nodes and constants that the output does not depend on."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import field
+from itertools import chain, count
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,6 +15,12 @@ from toolkit.records import dataclass
 
 OPSET = 17
 IR_VERSION = 8
+
+
+def unused_name(wanted: str, taken: Container[str]) -> str:
+    """A name, or if it is taken, the first of ``name_2``, ``name_3``, … that is not."""
+    numbered = (f"{wanted}_{number}" for number in count(2))
+    return next(name for name in chain((wanted,), numbered) if name not in taken)
 
 
 @dataclass(frozen=True)
