@@ -38,11 +38,8 @@ def modernise(config: Mapping[str, Any], keras_version: str) -> dict[str, Any]:
     """A copy of a model's configuration that today's Keras understands.
 
     Memory addresses (``shared_object_id``) and the training's configuration are left out: they
-    do not belong to the network, and would make equal networks look different.
-
-    Args:
-        config: ``{"class_name", "config", …}``, of any Keras.
-        keras_version: ``2.13.1``; empty if the file does not say.
+    do not belong to the network, and would make equal networks look different. The version is
+    empty if the file does not say which Keras wrote it.
     """
     major = keras_version.partition(".")[0]
     top = {key: value for key, value in config.items() if key not in _NOT_PART_OF_A_NETWORK}

@@ -22,11 +22,7 @@ def is_character_network(model: Model) -> bool:
 
 
 def require_character_network(model: Model) -> None:
-    """Refuse a network that does not read single glyphs of 28×28.
-
-    Raises:
-        UnsupportedError: Names its input or output, and what is supported.
-    """
+    """Refuse, with UnsupportedError, a network that does not read single glyphs of 28×28."""
     if model.input_shape not in CHARACTER_SHAPES:
         supported = ", ".join(sizes(shape) for shape in CHARACTER_SHAPES)
         raise UnsupportedError(
@@ -116,13 +112,9 @@ class Network:
         return out
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's own outputs, probabilities or logits.
+        """The network's own outputs, (n, *output_shape) probabilities or logits.
 
-        Args:
-            inputs: (n, *input_shape) float32, in the network's input format.
-
-        Returns:
-            (n, *output_shape).
+        Takes (n, *input_shape) float32, in the network's input format.
         """
         if inputs.shape[1:] != self.input_shape:
             raise UsageError(

@@ -94,13 +94,10 @@ class SegmentedGraph:
     ) -> tuple[int, tuple[str, ...]] | None:
         """The last place before which every node depends on normalisations above ``depth`` only.
 
-        Args:
-            shapes: A place with a value that is not among them is left out.
-            after: Number of nodes that are before the place, and one more at least.
-            most_bytes: Size of the values for one image.
+        More than ``after`` nodes are before it. The values that are made before and used after it
+        have known shapes, and take at most ``most_bytes`` for one image.
 
-        Returns the number of nodes before it, and the values that are made before and used after
-        it, without the graph's input; None if there is no such place.
+        Returns the number of nodes before it, and those values; None if there is no such place.
         """
         end = sum(stage <= depth for stage in self._stages)
         used = {name for node in self._nodes[end:] for name in node.inputs}

@@ -80,13 +80,7 @@ class Session:
         return str(self._values[name].type)
 
     def run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Run the network once.
-
-        Args:
-            feeds: An array for each input.
-
-        Returns:
-            The outputs, in order.
+        """Run the network once on an array for each input; returns the outputs in order.
 
         Raises:
             UnsupportedError: If onnxruntime refuses the inputs or fails.

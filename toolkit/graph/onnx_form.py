@@ -54,8 +54,7 @@ def model_of(
 ) -> onnx.ModelProto:
     """An ONNX model of some nodes, with the versions of the graph that they come from.
 
-    Args:
-        inputs: float32 values by name, with their shapes without the batch axis.
+    Its inputs are float32 values; their shapes are without the batch axis.
     """
     model = onnx.ModelProto(ir_version=graph.ir_version, producer_name=PRODUCER)
     model.opset_import.extend(helper.make_opsetid(*entry) for entry in graph.opsets.items())
@@ -146,12 +145,8 @@ def first_line(error: Exception) -> str:
 def value_shapes(model: onnx.ModelProto, batch: int | None = None) -> dict[str, tuple[int | str | None, ...]]:
     """The shape of every value but constants, as far as ONNX infers it.
 
-    Args:
-        model: Not changed; shapes that it declares for values other than inputs are not used.
-        batch: Length of the inputs' first axis; as in the model if None.
-
-    Returns:
-        By name, an axis as its length, its name, or None if neither is known.
+    Shapes that the model declares for values other than inputs are not used. ``batch`` replaces
+    the length of the inputs' first axis. An axis is its length, its name, or None if neither is known.
 
     Raises:
         onnx.shape_inference.InferenceError: If the shapes contradict each other.
@@ -189,9 +184,7 @@ def inferred_shapes(
 ) -> dict[str, tuple[int | None, ...]]:
     """The shape of every value and constant of a graph, batch included; None for an unknown length.
 
-    Args:
-        graph: Of a network that can be run.
-        initializers: Shapes of the bound initializers.
+    Takes the graph of a network that can be run, and the shapes of its bound initializers.
     """
     model = to_onnx(graph)
     model.graph.input.extend(

@@ -61,10 +61,7 @@ def ancestors(
 ) -> tuple[Node, ...]:
     """The nodes that values depend on, those that make the values included, in the order of ``nodes``.
 
-    Args:
-        nodes: In topological order.
-        values: Values to start from.
-        stop_at: Values that are given, so that the nodes that make them do not count.
+    The nodes are in topological order. Those that make the values in ``stop_at`` do not count.
     """
     wanted = set(values).difference(stop_at)
     found = []

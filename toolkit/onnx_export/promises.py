@@ -19,9 +19,7 @@ def keep_promises(graph: EditableGraph, classes: int, *, probabilities: bool) ->
     """The finished model with input ``image`` and output ``probabilities``, both (``batch``, …) float32.
 
     Every node is named; values and constants keep their names unless the promised ones are taken.
-
-    Args:
-        probabilities: Whether the graph ends in a softmax; otherwise one is added.
+    Without ``probabilities``, the graph does not end in a softmax, and one is added.
     """
     if not probabilities:
         logits = graph.output

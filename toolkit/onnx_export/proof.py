@@ -70,9 +70,7 @@ def prove(
 ) -> Mapping[str, Any]:
     """Verify that an exported file does what its source does.
 
-    Args:
-        content: The exported file.
-        probe: (n, 28, 28) uint8 real images, upright, light ink; some of them are used.
+    ``probe`` are real images, (n, 28, 28) uint8, upright, light ink; some of them are used.
 
     Returns facts: nodes, bytes, numbers of images, the largest differences.
     """

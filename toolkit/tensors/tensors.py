@@ -80,11 +80,7 @@ class Tensors(ABC):
 
 
 class ArrayTensors(Tensors):
-    """Tensors that are in memory.
-
-    Args:
-        arrays: Name to array and role, in layer order.
-    """
+    """Tensors that are in memory: arrays and roles by name, in layer order."""
 
     def __init__(self, arrays: Mapping[str, tuple[NDArray[Any], TensorRole]]) -> None:
         self._arrays = {name: array for name, (array, _) in arrays.items()}
@@ -99,12 +95,7 @@ class ArrayTensors(Tensors):
 
 
 class OverlaidTensors(Tensors):
-    """Tensors of which some are replaced by arrays in memory.
-
-    Args:
-        below: The tensors to read if there is no replacement.
-        arrays: Replacements by name, of the same shape; cast to the original's type.
-    """
+    """Tensors of which some are replaced by arrays of the same shape, cast to the original's type."""
 
     def __init__(self, below: Tensors, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, array in arrays.items():
