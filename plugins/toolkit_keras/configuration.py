@@ -165,17 +165,20 @@ def _calls(nodes: Any, layer: str) -> tuple[LayerCall, ...]:
         return ()
     if not isinstance(nodes, list) or len(nodes) > MAX_LAYERS:
         raise damaged_config(f"layer '{layer}': inbound_nodes is not a list")
+    calls = []
     for node in nodes:
         if not isinstance(node, dict | list):
             raise damaged_config(f"layer '{layer}': inbound_nodes holds {node!r}"[:200])
-    return tuple(
-        _today_call(node, layer) if isinstance(node, dict) else _legacy_call(node, layer)
-        for node in nodes
-        if node != []
-    )
+        if node != []:
+            read = _today_arguments if isinstance(node, dict) else _legacy_arguments
+            sources, options = read(node, layer)
+            if options.get("training") is False:  # as at inference
+                del options["training"]
+            calls.append(LayerCall(tuple(sources), options))
+    return tuple(calls)
 
 
-def _today_call(node: Mapping[str, Any], layer: str) -> LayerCall:
+def _today_arguments(node: Any, layer: str) -> tuple[list[LayerOutput], dict[str, Any]]:
     """Keras 3: arguments as they were given, tensors as objects with their history."""
     sources: list[LayerOutput] = []
     options: dict[str, Any] = {}
@@ -189,9 +192,7 @@ def _today_call(node: Mapping[str, Any], layer: str) -> LayerCall:
         rest = _collect(value, sources, layer)
         if rest or (len(sources) > found and key == "mask"):
             options[key] = value if not isinstance(value, dict | list) else "given"
-    if options.get("training") is False:  # as at inference
-        del options["training"]
-    return LayerCall(tuple(sources), options)
+    return sources, options
 
 
 def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
@@ -210,7 +211,7 @@ def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
     return [value]
 
 
-def _legacy_call(node: list[Any], layer: str) -> LayerCall:
+def _legacy_arguments(node: Any, layer: str) -> tuple[list[LayerOutput], dict[str, Any]]:
     """Keras 2: a list of ``[layer, call, output, options]``, or one of them alone under a TFOpLambda."""
     if isinstance(node[0], str):
         node = [node]
@@ -222,9 +223,7 @@ def _legacy_call(node: list[Any], layer: str) -> LayerCall:
         sources.append(_source(entry[:3], layer))
         if len(entry) == 4 and isinstance(entry[3], dict):
             options |= {key: value for key, value in entry[3].items() if value is not None}
-    if options.get("training") is False:  # as at inference
-        del options["training"]
-    return LayerCall(tuple(sources), options)
+    return sources, options
 
 
 def _sources(value: Any, model: str) -> Iterable[LayerOutput]:
@@ -242,14 +241,10 @@ def _sources(value: Any, model: str) -> Iterable[LayerOutput]:
 
 
 def _source(value: Any, owner: str) -> LayerOutput:
-    if (
-        not isinstance(value, list)
-        or len(value) != 3
-        or not isinstance(value[0], str)
-        or not all(type(number) is int and 0 <= number < MAX_LAYERS for number in value[1:])
-    ):
-        raise damaged_config(f"'{owner}' refers to {value!r}, which names no layer"[:200])
-    return LayerOutput(value[0], value[1], value[2])
+    match value:
+        case [str(layer), int(call), int(output)] if 0 <= min(call, output) <= max(call, output) < MAX_LAYERS:
+            return LayerOutput(layer, call, output)
+    raise damaged_config(f"'{owner}' refers to {value!r}, which names no layer"[:200])
 
 
 def _config(value: Mapping[str, Any], owner: str) -> Mapping[str, Any]:

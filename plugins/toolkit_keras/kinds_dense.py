@@ -143,8 +143,7 @@ def _build_normalization(builder: LayerBuilder) -> Value:
             given = np.asarray(config.values.get(key), dtype=np.float64)
             if given.size not in (1, math.prod(sizes)):
                 config.damaged(f"{key} has {given.size} numbers, not {math.prod(sizes)}")
-            whole = np.broadcast_to(given.reshape(-1) if given.size == 1 else given.reshape(sizes), sizes)
-            parts.append(order.apply(whole))
+            parts.append(order.apply(np.resize(given, sizes)))
         mean = builder.constant(parts[0], "mean")
         deviation = builder.constant(np.maximum(np.sqrt(parts[1]), 1e-7), "deviation")
     else:

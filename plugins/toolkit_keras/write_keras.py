@@ -83,7 +83,6 @@ def _write_unknown(file: Any, group: str, model: Model, layer: PlannedLayer) -> 
 
 def _info(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _MOMENT)
-    info.compress_type = zipfile.ZIP_STORED
     info.create_system = 3
     info.external_attr = 0o644 << 16
     return info
