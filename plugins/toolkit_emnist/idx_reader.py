@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.store.opening import open_file
+from toolkit.vocabulary import sizes
 from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream
 from toolkit_emnist.csv_kernel import SIDE
 from toolkit_emnist.csv_reader import MAX_IMAGES
@@ -56,7 +57,7 @@ def _read(path: Path, shape: tuple[int, ...], what: str) -> NDArray[np.uint8]:
         head = bytearray(8 + 4 * len(shape))
         count, *received = _dimensions(path, head[: stream.read_into(memoryview(head))], 1 + len(shape))
         if tuple(received) != shape:
-            raise UnsupportedError(f"{path}: expected images of {_axes(shape)}, received {_axes(received)}")
+            raise UnsupportedError(f"{path}: expected images of {sizes(shape)}, received {sizes(received)}")
         items = np.empty((count, *shape), np.uint8)
         filled = stream.read_into(items.data.cast("B"))
         if filled < items.nbytes:
@@ -99,7 +100,3 @@ def _dimensions(path: Path, head: bytearray, rank: int) -> tuple[int, ...]:
             hint=DOWNLOAD_AGAIN,
         )
     return shape
-
-
-def _axes(shape: tuple[int, ...] | list[int]) -> str:
-    return " by ".join(map(str, shape))

@@ -30,33 +30,26 @@ STANDARD: dict[str, dict[int, str]] = {
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """Labels and their classes.
+    """The character of each label in the files, labels ascending: 1 to 26 for ``letters``."""
 
-    Attributes:
-        labels: The labels in the files, ascending: 1 to 26 for ``letters``.
-        classes: The character of each label; a position here is a class index.
-    """
+    characters: Mapping[int, str]
 
-    labels: tuple[int, ...]
-    classes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, characters: Mapping[int, str]) -> LabelMapping:
-        """The mapping with these characters by label."""
-        labels = tuple(sorted(characters))
-        return cls(labels, tuple(characters[label] for label in labels))
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The characters; a position here is a class index."""
+        return tuple(self.characters.values())
 
     def index_by_label(self) -> NDArray[np.int32]:
         """Class index by label, shape (256,); -1 for labels that are not in the mapping."""
         table = np.full(LABELS, -1, np.int32)
-        table[list(self.labels)] = np.arange(len(self.labels))
+        table[list(self.characters)] = np.arange(len(self.characters))
         return table
 
     def __str__(self) -> str:
-        first, last = self.labels[0], self.labels[-1]
-        if last - first + 1 == len(self.labels):
+        first, *_, last = self.characters
+        if last - first + 1 == len(self.characters):
             return f"a label from {first} to {last}"
-        return f"one of the {len(self.labels)} labels of the mapping, from {first} to {last}"
+        return f"one of the {len(self.characters)} labels of the mapping, from {first} to {last}"
 
 
 def mapping_of(variant: str, file: Path | None) -> LabelMapping:
@@ -69,7 +62,7 @@ def mapping_of(variant: str, file: Path | None) -> LabelMapping:
             f" variant {variant!r} ({', '.join(STANDARD)})",
             hint=_HINT,
         )
-    return LabelMapping.of(STANDARD[variant])
+    return LabelMapping(STANDARD[variant])
 
 
 def read_mapping(path: Path) -> LabelMapping:
@@ -91,7 +84,7 @@ def read_mapping(path: Path) -> LabelMapping:
         raise UnreadableInputError(
             f"{path}: expected a mapping of 2 classes or more, received {len(characters)}", hint=_HINT
         )
-    return LabelMapping.of(characters)
+    return LabelMapping(dict(sorted(characters.items())))
 
 
 def _entry(line: str, others: Mapping[int, str]) -> tuple[int, str]:

@@ -206,7 +206,7 @@ def test_mappings_are_read(tmp_path: Path, content: str) -> None:
     path = tmp_path / "emnist-x-mapping.txt"
     path.write_bytes(content.encode())
     mapping = read_mapping(path)
-    assert mapping.labels == (0, 1)
+    assert list(mapping.characters) == [0, 1]
     assert mapping.classes == ("0", "1")
 
 
@@ -311,7 +311,7 @@ LABELS = np.array([0, 1, 2], np.uint8)
         (idx(IMAGES) + b"x", idx(LABELS), UnreadableInputError, "images: expected the end of the file"),
         (idx(IMAGES), idx(LABELS) + b"x", UnreadableInputError, "labels: expected the end of the file"),
         (idx(IMAGES[:2]), idx(LABELS), UnreadableInputError, "expected 3 images, one for each label"),
-        (idx(IMAGES[:, :14]), idx(LABELS), UnsupportedError, "28 by 28, received 14 by 28"),
+        (idx(IMAGES[:, :14]), idx(LABELS), UnsupportedError, "28×28, received 14×28"),
         (b"\0\0\x0d\x03" + bytes(12), idx(LABELS), UnsupportedError, "type 0x0d"),
         (
             idx(IMAGES),
