@@ -50,10 +50,7 @@ def export(request: ExportRequest) -> ExportResult:
     converted = _convert(network, model.input_shape, options.opset, model.name)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in converted.graph.initializer}
     opsets = {entry.domain: entry.version for entry in converted.opset_import if not entry.domain}
-    nodes, ends = (
-        list(map(from_node, converted.graph.node)),
-        (*converted.graph.input, *converted.graph.output),
-    )
+    nodes, ends = [*map(from_node, converted.graph.node)], [*converted.graph.input, *converted.graph.output]
     plain = replace(from_onnx(converted, nodes, ends), constants=constants, opsets=opsets)
     probabilities = plain.outputs_probabilities
     graph = EditableGraph(plain, ArrayTensors({}))

@@ -98,7 +98,7 @@ def test_a_photograph_network_is_refused_by_name(build, images):
     [np.zeros((2, 28, 28), np.float32), np.zeros((28, 28), np.uint8), np.zeros((2, 32, 32), np.uint8)],
 )
 def test_wrong_images_are_named(build, wrong):
-    with pytest.raises(UsageError, match="expected uint8 n×28×28"):
+    with pytest.raises(UsageError, match=r"expected images \(n, 28, 28\) of uint8"):
         Network.of(linear(build)).probabilities(wrong)
 
 

@@ -147,9 +147,6 @@ def input_batches(
     batch: int = BATCH,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Convert (n, 28, 28) images to a network's (batch, *input_shape) float32 inputs, some at a time."""
-    if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-        raise UsageError(f"got images of {images.dtype} {sizes(images.shape)}, expected uint8 n×28×28")
     for start in range(0, len(images), batch):
         part = slice(start, min(start + batch, len(images)))
-        inputs = apply_convention(np.asarray(images[part]), convention or Convention(), input_shape)
-        yield part, np.ascontiguousarray(inputs, dtype=np.float32)
+        yield part, apply_convention(images[part], convention or Convention(), input_shape)

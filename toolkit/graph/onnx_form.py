@@ -84,7 +84,7 @@ def to_node(node: Node, opsets: Mapping[str, int]) -> NodeProto:
     return made
 
 
-def from_node(node: NodeProto, layer: str = "") -> Node:
+def from_node(node: NodeProto) -> Node:
     """One node of an ONNX model."""
     return Node(
         node.op_type,
@@ -92,8 +92,7 @@ def from_node(node: NodeProto, layer: str = "") -> Node:
         tuple(node.output),
         {attribute.name: _value(helper.get_attribute_value(attribute)) for attribute in node.attribute},
         node.name,
-        layer,
-        node.domain,
+        domain=node.domain,
     )
 
 

@@ -24,9 +24,7 @@ def write_properties(model: onnx.ModelProto, card: Card) -> None:
     convention = card.convention
     if convention is not None:
         found["Image.BitmapPixelFormat"] = "Gray8"
-        found["convention.orientation"] = convention.orientation
-        found["convention.scale"] = convention.scale
-        found["convention.ink"] = convention.ink
+        found |= {f"convention.{key}": getattr(convention, key) for key in ("orientation", "scale", "ink")}
         if convention.scale == "standard":
             found["convention.mean"] = repr(convention.mean)
             found["convention.deviation"] = repr(convention.deviation)
