@@ -25,14 +25,13 @@ from toolkit.merging.report import make_report
 from toolkit.merging.stages import conform, recalibrate
 from toolkit.merging.state import Images, MergeState
 from toolkit.model import Card, Parent
-from toolkit.model.saving import save_written
+from toolkit.model.saving import save_model
 from toolkit.operations.merge_inputs import Models, choose_images, choose_models
 from toolkit.operations.resources import Resources
 from toolkit.options import options_as_json, options_from_mapping, route_options
 from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.store import exclusive
-from toolkit.tensors import RecordedTensors
 from toolkit.vocabulary import Convention, Progress
 
 MOST_MODELS = 1000
@@ -296,8 +295,7 @@ def _default_strategy(toolkit: Resources, *, with_images: bool) -> MergeStrategy
 
 def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
     state, result = outcome.state, outcome.state.made
-    model, write = state.model, model_format.write
-    assert write is not None  # the plan refused a read-only format
+    assert model_format.write is not None  # the plan refused a read-only format
     metrics: dict[str, float] = {}
     for split, found in outcome.merged.items():
         metrics |= {f"{split}_accuracy": found.accuracy, f"{split}_images": float(found.images)}
@@ -324,13 +322,7 @@ def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
         },
         seed=state.recipe.seed,
     )
-
-    def write_and_digest(staging: Path) -> str:
-        recorded = RecordedTensors(model.tensors)
-        write(model.with_tensors(recorded).with_card(card.embedded()), staging)
-        return recorded.weights_digest()
-
-    return save_written(out, card, write=write_and_digest, read=model_format.read)
+    return save_model(state.model.with_card(card), out, write=model_format.write, read=model_format.read)
 
 
 def _shared(values: Sequence[str]) -> str:
