@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.context import CommandLine, pass_command_line
+from toolkit.cli.tables import print_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,13 +33,7 @@ def command(command_line: CommandLine) -> None:
 
 
 def _print(findings: tuple[Diagnosis, ...], console: Console) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in findings:
-        table.add_row(finding.subject, Text(*_SIGNS[finding.state]), finding.detail)
-    console.print(table)
+    rows = [(finding.subject, Text(*_SIGNS[finding.state]), finding.detail) for finding in findings]
+    print_rows(console, ("subject", "state", "detail"), rows, folded=("detail",), headed=False)

@@ -9,8 +9,7 @@ import click
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import FOLDER, INPUT_PATH, MODEL, request_options
-from toolkit.cli.tables import print_table
-from toolkit.cli.visible import visible
+from toolkit.cli.tables import print_rows
 from toolkit.errors import UnreadableInputError
 from toolkit.requests.predict import Predict
 from toolkit.vocabulary import percent
@@ -46,17 +45,11 @@ def command(command_line: CommandLine, request: Predict) -> None:
 
 def print_predictions(images: tuple[ImagePredictions, ...], console: Console) -> None:
     """Print a row for each picture that was read."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("image", overflow="fold")
+    rows = []
     for image in images:
         if image.error is None:
             cells = [f"{item.character} {percent(item.probability, 1)}" for item in image.predictions]
-            if image.saved:
-                cells.append(f"saved in {shown_path(image.saved)}")
-            while len(table.columns) <= len(cells):
-                table.add_column(no_wrap=True)
-            table.add_row(visible(image.image), *map(visible, cells))
-    if table.row_count:
-        print_table(console, table)
+            saved = [f"saved in {shown_path(image.saved)}"] if image.saved else []
+            rows.append([image.image, *cells, *saved])
+    titles = ["image", *map(str, range(1, max(map(len, rows), default=1)))]
+    print_rows(console, titles, rows, headed=False)

@@ -24,11 +24,12 @@ def print_rows(
     *,
     numbers: Sequence[str] = (),
     folded: Sequence[str] = (),
+    headed: bool = True,
 ) -> None:
     """Print rows as a table; ``numbers`` are aligned to the right, ``folded`` columns made to fit."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=headed)
     for title in titles:
         justify: JustifyMethod = "right" if title in numbers else "left"
         no_wrap = title not in (folded or titles[:1])
