@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 from toolkit.operations.resources import Resources
 from toolkit.options import options_from_mapping
-from toolkit.records import dataclass
 from toolkit.vocabulary import Progress, SilentProgress
 
 Q = TypeVar("Q")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class BoundVerb(Generic[Q, R]):
-    """A verb of one toolkit."""
-
-    resources: Resources
-    verb: Verb[Q, R]
-
-    def __call__(self, request: Q | None = None, *, progress: Progress | None = None, **fields: Any) -> R:
-        """Do what is requested, by a request or by its fields; both are checked and converted as JSON is.
-
-        Raises:
-            UsageError: If a field is unknown, missing or not allowed.
-            ToolkitError: See the verb's function in :mod:`toolkit.operations`.
-        """
-        module, function = self.verb.module, self.verb.function
-        operations = importlib.import_module(f"toolkit.operations.{module}")
-        if request is not None and fields:
-            raise TypeError(f"give {type(request).__name__} or its fields, not both: {', '.join(fields)}")
-        kind = getattr(importlib.import_module(f"toolkit.requests.{module}"), self.verb.request)
-        checked = options_from_mapping(kind, fields if request is None else vars(request), owner=function)
-        result: R = getattr(operations, function)(self.resources, checked, progress or SilentProgress())
-        return result
 
 
 class Verb(Generic[Q, R]):
@@ -44,15 +19,29 @@ class Verb(Generic[Q, R]):
     The request of ``models.find_models`` is ``toolkit.requests.models.FindModels``.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, resources: Resources | None = None) -> None:
+        self.name = name
         self.module, _, self.function = name.partition(".")
         self.request = self.function.title().replace("_", "")
+        self.resources = resources
 
-    @overload
-    def __get__(self, resources: None, owner: type[Resources]) -> Verb[Q, R]: ...
+    def __get__(self, resources: Resources | None, owner: type[Resources]) -> Verb[Q, R]:
+        return self if resources is None else Verb(self.name, resources)
 
-    @overload
-    def __get__(self, resources: Resources, owner: type[Resources]) -> BoundVerb[Q, R]: ...
+    def __call__(self, request: Q | None = None, *, progress: Progress | None = None, **fields: Any) -> R:
+        """Do what is requested, by a request or by its fields; both are checked and converted as JSON is.
 
-    def __get__(self, resources: Resources | None, owner: type[Resources]) -> Verb[Q, R] | BoundVerb[Q, R]:
-        return self if resources is None else BoundVerb(resources, self)
+        Raises:
+            UsageError: If a field is unknown, missing or not allowed.
+            ToolkitError: See the verb's function in :mod:`toolkit.operations`.
+        """
+        if self.resources is None:
+            raise TypeError(f"call {self.function} on a Toolkit: Toolkit(workspace).{self.function}(…)")
+        if request is not None and fields:
+            raise TypeError(f"give {type(request).__name__} or its fields, not both: {', '.join(fields)}")
+        operations = importlib.import_module(f"toolkit.operations.{self.module}")
+        kind = getattr(importlib.import_module(f"toolkit.requests.{self.module}"), self.request)
+        given = fields if request is None else vars(request)
+        checked = options_from_mapping(kind, given, owner=self.function)
+        result: R = getattr(operations, self.function)(self.resources, checked, progress or SilentProgress())
+        return result
