@@ -82,39 +82,29 @@ def test_every_value_has_a_form_in_json(value: object) -> None:
     assert to_jsonable([value]) == [str(value)]
 
 
-def test_details_are_shown_with_verbose_only(capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output()
-    output.detail("opset 17")
-    assert capsys.readouterr().err == ""
-    output.verbose = True
-    output.detail("opset 17")
-    assert capsys.readouterr().err == "opset 17\n"
-
-
 def test_a_log_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(program, ["--log-file", str(tmp_path / "none" / "x.log"), "plugins", "list"])
     assert done.exit_code == 7
     assert "No such file or directory (name another log file)" in done.output
 
 
-def test_the_log_file_has_notes_details_and_warnings_even_if_quiet(
+def test_the_log_file_has_notes_and_warnings_even_if_quiet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "toolkit.log"
     path.write_text("of yesterday\n")
-    output = Output(quiet=True)
+    output = Output()
+    output.quiet = True
     output.log_to(path)
     output.progress().note("epoch 1")
     output.progress().begin("train", 1, "epochs")
     output.note("chosen: byclass")
-    output.detail("opset 17")
     output.warn("worse")
     first, *lines = path.read_text().splitlines()
     assert first == "of yesterday"
     assert [line.partition(" ")[2] for line in lines] == [
         "epoch 1",
         "chosen: byclass",
-        "opset 17",
         "warning: worse",
     ]
     assert capsys.readouterr().err == "warning: worse\n"
@@ -143,7 +133,8 @@ def test_notes_and_progress_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_quiet_keeps_back_all_but_warnings(capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(quiet=True)
+    output = Output()
+    output.quiet = True
     output.note("chosen: byclass")
     assert isinstance(output.progress(), SilentProgress)
     output.warn("worse")

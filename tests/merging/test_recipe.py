@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, UnreadableInputError
-from toolkit.merging.recipe import Recipe, RecipeIngredient, check_digests, parse_recipe, read_recipe
+from toolkit.merging.recipe import Recipe, RecipeIngredient, check_digests, read_recipe
 from toolkit.options import options_as_json
 from toolkit.vocabulary import Convention
 
@@ -61,9 +61,11 @@ def test_toml_and_json_have_the_same_fields_and_follow_the_schema() -> None:
         ({"schema": None}, "schema None"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(change: dict[str, Any], message: str) -> None:
+def test_what_does_not_fit_is_refused_by_name(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(options_as_json(RECIPE) | change))
     with pytest.raises(ToolkitError, match=message):
-        parse_recipe(options_as_json(RECIPE) | change, "r.toml")
+        read_recipe(path)
 
 
 def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:

@@ -34,14 +34,6 @@ def test_the_staging_file_is_hidden_beside_the_target_and_has_its_suffix(tmp_pat
         staging.write_text("x")
 
 
-def test_a_writer_may_ask_for_another_suffix(tmp_path: Path) -> None:
-    with publish(tmp_path / "model.weights.h5", suffix=".weights.h5") as staging:
-        assert staging.name.endswith(".staging.weights.h5")
-        staging.write_text("x")
-
-    assert (tmp_path / "model.weights.h5").exists()
-
-
 def test_a_long_name_still_has_room_for_its_staging_name(tmp_path: Path) -> None:
     target = tmp_path / ("ü" * 120 + ".txt")
 

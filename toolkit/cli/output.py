@@ -31,9 +31,9 @@ class Output:
     ``answered`` says whether the result has been printed: there is only one document.
     """
 
-    def __init__(self, *, json: bool = False, debug: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, json: bool = False, debug: bool = False) -> None:
         self.json = json
-        self.quiet = quiet
+        self.quiet = False
         self.verbose = False
         self.debug = debug
         self.answered = False
@@ -84,13 +84,6 @@ class Output:
     def note(self, line: str) -> None:
         """Print one line that is not the result: what was chosen and why."""
         self.progress().note(line)
-
-    def detail(self, line: str) -> None:
-        """Print a note that only ``--verbose`` and the log file show."""
-        if self.verbose:
-            self.note(line)
-        else:
-            self.log(line)
 
     def warn(self, line: str) -> None:
         """Print what the user should know even with ``--quiet``."""

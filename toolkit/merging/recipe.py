@@ -59,23 +59,17 @@ def relative(path: Path, folder: Path) -> str:
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe, TOML or JSON."""
     content = read_file(path, most=_LARGEST)
-    if path.suffix == ".json":
-        return parse_recipe(parse_json(content, str(path)), str(path))
     try:
-        return parse_recipe(parse_toml(content), str(path))
+        data = parse_json(content, str(path)) if path.suffix == ".json" else parse_toml(content)
     except ValueError as error:
         raise UnreadableInputError(f"{path}: not a recipe: {error}", hint="name a recipe file") from error
-
-
-def parse_recipe(data: Any, where: str) -> Recipe:
-    """Check a recipe's fields."""
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UnreadableInputError(
-            f"{where}: not a recipe of this version: schema {schema!r}, expected {SCHEMA}",
+            f"{path}: not a recipe of this version: schema {schema!r}, expected {SCHEMA}",
             hint="update the toolkit, or plan the merge again",
         )
-    return options_from_mapping(Recipe, data, owner=f"recipe {where}")
+    return options_from_mapping(Recipe, data, owner=f"recipe {path}")
 
 
 def check_digests(recipe: Recipe, found: Sequence[str]) -> None:

@@ -14,7 +14,6 @@ from toolkit.operations.models import find_models
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.store.staging import clean_staging
-from toolkit.vocabulary import Progress
 
 State = Literal["ok", "note", "problem"]
 
@@ -32,7 +31,7 @@ class Diagnosis:
     detail: str
 
 
-def check_installation(toolkit: Resources, _progress: Progress | None = None) -> tuple[Diagnosis, ...]:
+def check_installation(toolkit: Resources) -> tuple[Diagnosis, ...]:
     """Check the installation and the workspace; remove staging files of processes that ended."""
     return (*_packages(), *_plugins(toolkit), *_workspace(toolkit))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.declarations import ExportRequest, ExportResult
+from toolkit.declarations import ExportRequest, ExportResult, lazy
 from toolkit.errors import MissingInputError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
-from toolkit.model import Card, Model
+from toolkit.model import Card
 from toolkit.model.saving import check_output, save_written
 from toolkit.operations.open_model import open_model
 from toolkit.operations.resources import Resources
@@ -24,7 +25,6 @@ from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Progress, SilentProgress
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
     from numpy.typing import NDArray
 
@@ -68,9 +68,9 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     model = open_model(toolkit, request.model)
     if request.convention is not None:
         model = model.with_card(dataclasses.replace(model.card, convention=request.convention))
-    asked = ExportRequest(
-        model, target, chosen, _probe(toolkit, model.card, request.dataset), lambda: _in_keras(model)
-    )
+    in_keras = partial(lazy("toolkit.training.keras_bridge:keras_from_model"), model)
+    probe = _probe(toolkit, model.card, request.dataset)
+    asked = ExportRequest(model, target, chosen, probe, in_keras)
     try:
         read = toolkit.catalog.format_of(target).read
     except UnsupportedError:
@@ -91,12 +91,6 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
         written = save_written(target, card, write=write, read=read)
     verified = done.verified or f"by exporter {request.to}"
     return Exported(target, target.stat().st_size, request.to, verified, written.file_sha256, done.facts)
-
-
-def _in_keras(model: Model) -> keras.Model:
-    from toolkit.training.keras_bridge import keras_from_model
-
-    return keras_from_model(model)
 
 
 def _probe(toolkit: Resources, card: Card, dataset: str | None) -> NDArray[np.uint8] | None:

@@ -16,9 +16,7 @@ from toolkit.store.staging import folder_in_use, staging_path
 
 
 @contextmanager
-def publish(
-    target: Path, *, verify: Callable[[Path], None] | None = None, suffix: str | None = None
-) -> Iterator[Path]:
+def publish(target: Path, *, verify: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Replace a file by a complete new one, or leave it as it is.
 
     The body writes to the path that it is given. Then the file is flushed to the disk, read back by
@@ -30,14 +28,13 @@ def publish(
     Args:
         target: What to publish; a missing folder is created.
         verify: Reads the staging file and raises if it is wrong; the target is then unchanged.
-        suffix: Of the staging file, with the dot; by default the target's own.
 
     Yields a path beside the target that does not exist yet.
 
     Raises:
         StorageError: If the disk refuses, or nothing was written.
     """
-    staging = staging_path(target, suffix)
+    staging = staging_path(target)
     try:
         _make_folder(target.parent)
         with folder_in_use(target.parent) as folder:

@@ -26,13 +26,11 @@ _PATIENCE_S = 5.0
 _OLD_S = 24 * 3600.0
 
 
-def staging_path(target: Path, suffix: str | None = None) -> Path:
-    """A new hidden name beside the target, ``.<stem>.<random>.staging<suffix>``; its suffix by default."""
-    ending = target.suffix if suffix is None else suffix
-    tail = f".{os.urandom(8).hex()}.staging{ending}"
-    stem = target.name.removesuffix(ending) if ending else target.name
+def staging_path(target: Path) -> Path:
+    """A new hidden name beside the target, ``.<stem>.<random>.staging<suffix>``."""
+    tail = f".{os.urandom(8).hex()}.staging{target.suffix}"
     room = _LONGEST_NAME - len(tail.encode()) - 1
-    stem = stem.encode()[: max(room, 0)].decode(errors="ignore")
+    stem = target.stem.encode()[: max(room, 0)].decode(errors="ignore")
     return target.with_name(f".{stem}{tail}")
 
 
