@@ -26,8 +26,9 @@ from toolkit.model.card import Card, parse_card
 from toolkit.records import dataclass
 from toolkit.store.locks import exclusive
 from toolkit.store.opening import (
-    CARD_SUFFIX,
     FileState,
+    card_paths,
+    file_of_card,
     file_sha256,
     open_file,
     parse_json,
@@ -71,12 +72,13 @@ def card_path(model_path: Path) -> Path:
     ``<stem>.card.json``; where that is the card of another model with the same stem that still
     exists, ``<file name>.card.json``.
     """
-    long, short = _names(model_path)
-    for path in (long, short):
-        if _file_of(path, model_path) == model_path.name:
-            return path
-    other = _file_of(short, model_path)
-    return long if other and model_path.with_name(other).exists() else short
+    long, short = card_paths(model_path)
+    follow_links = _is_link(model_path)
+    if file_of_card(long, follow_links=follow_links) == model_path.name:
+        return long
+    other = file_of_card(short, follow_links=follow_links)
+    taken = other and other != model_path.name and model_path.with_name(other).exists()
+    return long if taken else short
 
 
 def read_card(model_path: Path) -> Card | None:
@@ -239,14 +241,9 @@ def _file_state(path: Path) -> FileState:
         return state_of(os.fstat(file.fileno()))
 
 
-def _names(model_path: Path) -> tuple[Path, Path]:
-    long, short = model_path.name + CARD_SUFFIX, model_path.stem + CARD_SUFFIX
-    return model_path.with_name(long), model_path.with_name(short)
-
-
 def _locked(model_path: Path) -> AbstractContextManager[None]:
     """The lock on the card that models of one stem compete for."""
-    return exclusive(_names(model_path)[1], wait_s=_WAIT_S)
+    return exclusive(card_paths(model_path)[1], wait_s=_WAIT_S)
 
 
 def _complete(card: Card, model_path: Path, digest: str) -> Card:
@@ -257,7 +254,7 @@ def _read(model_path: Path) -> tuple[bytes | None, _Record | None]:
     """The bytes of the card's file and what they say; None if there is none of this model."""
     path = card_path(model_path)
     try:
-        text = _text(path, model_path)
+        text = read_file(path, follow_links=_is_link(model_path))
     except MissingInputError:
         return None, None
     record = _parse(text, str(path))
@@ -265,19 +262,9 @@ def _read(model_path: Path) -> tuple[bytes | None, _Record | None]:
     return text, record if card is None or card.file in ("", model_path.name) else None
 
 
-def _file_of(card: Path, model_path: Path) -> str | None:
-    """The file name in a card; None if there is no card or it cannot be read."""
-    try:
-        data = parse_json(_text(card, model_path), card.name)
-    except (MissingInputError, UnreadableInputError):
-        return None
-    name = data.get("file", "") if isinstance(data, dict) else None
-    return name if isinstance(name, str) and name == Path(name).name else None
-
-
-def _text(card: Path, model_path: Path) -> bytes:
+def _is_link(path: Path) -> bool:
     # Not Path.is_symlink, which raises what the disk reports.
-    return read_file(card, follow_links=os.path.islink(model_path))  # noqa: PTH114
+    return os.path.islink(path)  # noqa: PTH114
 
 
 def _parse(text: bytes, where: str) -> _Record:

@@ -32,8 +32,6 @@ FileState = tuple[int, int, int, int]
 LARGEST_DOCUMENT = 16 << 20
 """Bytes of a card, a report or a recipe that are read."""
 
-CARD_SUFFIX = ".card.json"
-
 _MOST_KEY_PARTS = 64
 # The closing quotes may be missing, so that no text is scanned twice.
 _TOML_TEXT = re.compile(
@@ -136,6 +134,21 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         raise ValueError("nested too deep") from error
 
 
+def card_paths(model: Path) -> tuple[Path, Path]:
+    """Where a model's card may be: ``<file name>.card.json`` or ``<stem>.card.json``."""
+    return model.with_name(f"{model.name}.card.json"), model.with_name(f"{model.stem}.card.json")
+
+
+def file_of_card(card: Path, *, follow_links: bool = False) -> str | None:
+    """The file name in a card; None if there is no card or it cannot be read."""
+    try:
+        data = parse_json(read_file(card, follow_links=follow_links), card.name)
+    except (MissingInputError, UnreadableInputError):
+        return None
+    name = data.get("file", "") if isinstance(data, dict) else None
+    return name if isinstance(name, str) and name == Path(name).name else None
+
+
 @dataclass(frozen=True)
 class ConfinedFile:
     """A file that a name led to, held open; ``path`` is below one of the roots."""
@@ -206,7 +219,8 @@ def output_path(name: str, roots: Sequence[Path]) -> Path:
             raise PlanRefusedError(f"{name}: {segment} is not a folder", hint="choose another output name")
     path = root.joinpath(*segments)
     try:
-        ours = _is_single_file(path.lstat()) and _has_card(path)
+        named = [file_of_card(card) for card in card_paths(path)]
+        ours = _is_single_file(path.lstat()) and path.name in named
     except FileNotFoundError:
         return path
     except OSError as error:
@@ -274,15 +288,3 @@ def _open_below(root: Path, segments: Sequence[str]) -> int | None:
 
 def _is_single_file(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-
-
-def _has_card(path: Path) -> bool:
-    """Whether a card beside the file names it."""
-    for card in (path.with_name(path.name + CARD_SUFFIX), path.with_name(path.stem + CARD_SUFFIX)):
-        try:
-            data = parse_json(read_file(card, follow_links=False), card.name)
-        except (MissingInputError, UnreadableInputError):
-            continue
-        if isinstance(data, dict) and data.get("file") == path.name:
-            return True
-    return False
