@@ -21,6 +21,7 @@ _KINDS = {
     for kind in module.KINDS
 }
 _OPERATIONS = {kind.name: kind for kind in kinds_arithmetic.OPERATIONS}
+SUPPORTED_LAYERS = tuple(sorted((*_KINDS, "Sequential", "Functional")))
 _ROLES = {
     "kernel": TensorRole.KERNEL,
     "bias": TensorRole.BIAS,
@@ -43,11 +44,6 @@ def kind_of(layer: LayerNode) -> LayerKind | None:
     if is_operation(layer):
         return _OPERATIONS.get(layer.kind)
     return _KINDS.get(layer.kind) if is_keras(layer.module) else None
-
-
-def supported_layers() -> tuple[str, ...]:
-    """Names of the layers that a graph can be built of, sorted."""
-    return tuple(sorted((*_KINDS, "Sequential", "Functional")))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from toolkit.errors import LimitReachedError, ToolkitError, UnsupportedError
 from toolkit.graph import Graph, Node
 from toolkit.tensors import TensorSpec
-from toolkit_keras.architecture import KerasArchitecture, kind_of, supported_layers
+from toolkit_keras.architecture import SUPPORTED_LAYERS, KerasArchitecture, kind_of
 from toolkit_keras.graph_builder import KERAS_DOMAIN, GraphBuilder, LayerBuilder, Value, as_keras, plain
 from toolkit_keras.keras_network import LayerCall, LayerNode, evaluate
 from toolkit_keras.kinds_shape import pass_through
@@ -61,7 +61,7 @@ def _refusal(architecture: KerasArchitecture, *, known: bool) -> ToolkitError | 
     if unknown:
         return UnsupportedError(
             f"no graph can be built of {len(unknown)} of the model's layers: {', '.join(unknown[:10])}",
-            hint=f"supported: {', '.join(supported_layers())}",
+            hint=f"supported: {', '.join(SUPPORTED_LAYERS)}",
         )
     if not known:
         sizes = list(architecture.input_shape)

@@ -41,17 +41,15 @@ def _pool(name: str, operator: str, **attributes: Any) -> LayerKind:
 
 
 def _global_pool(name: str, operator: str) -> LayerKind:
-    def keep(config: LayerConfig) -> bool:
-        return config.flag("keepdims", default=False)
-
     def shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
         image_sizes(config, inputs[0])
         channels = channels_of(config, inputs)
-        return image_shape(config, channels, 1, 1) if keep(config) else (channels,)
+        kept = config.flag("keepdims", default=False)
+        return image_shape(config, channels, 1, 1) if kept else (channels,)
 
     def build(builder: LayerBuilder) -> Value:
         value = builder.images()
-        if keep(builder.config):
+        if len(builder.output_shape) > 1:
             return Value(builder.add(operator, value.name), builder.output_shape, value.axes)
         pooled = builder.add(operator, value.name, part="pooled")
         return plain(builder.add("Flatten", pooled, axis=1), builder.output_shape)

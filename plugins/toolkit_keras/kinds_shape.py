@@ -51,8 +51,7 @@ def _permuted_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
 
 
 def _build_permute(builder: LayerBuilder) -> Value:
-    value = builder.input
-    return _renamed(value, _permutation(builder.config, value.rank))
+    return _renamed(builder.input, _permutation(builder.config, builder.input.rank))
 
 
 def _reshaped_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:

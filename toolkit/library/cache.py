@@ -139,8 +139,6 @@ def _open(entry: Path, key: Fingerprint) -> Splits | None:
         if index["schema"] != SCHEMA or index["state"] != key.state:
             return None
         images, labels = (_map(entry / f"{name}.npy", index["files"][name]) for name in _ARRAYS)
-        if images is None or labels is None:
-            return None
         splits: dict[SplitName, Dataset] = {}
         begin = 0
         for name, size in index["splits"].items():
@@ -155,10 +153,10 @@ def _open(entry: Path, key: Fingerprint) -> Splits | None:
     return splits
 
 
-def _map(path: Path, recorded: dict[str, Any]) -> NDArray[Any] | None:
+def _map(path: Path, recorded: dict[str, Any]) -> NDArray[Any]:
     array = np.lib.format.open_memmap(path, mode="r")  # takes .npy only, and no objects
     if list(array.shape) != recorded["shape"] or array.dtype.str != recorded["dtype"]:
-        return None
+        raise ValueError(f"{path.name} has another shape or type")
     if size_and_times(path) != recorded["signature"] and file_sha256(path) != recorded["sha256"]:
-        return None
+        raise ValueError(f"{path.name} has other content")
     return np.asarray(array)
