@@ -42,8 +42,7 @@ class Rows:
 def parse_plain_rows(text: NDArray[np.uint8]) -> Rows | None:
     """Parse lines of 785 numbers from 0 to 255 of one to three digits.
 
-    Args:
-        text: ``PAD`` newlines, then whole lines, the last byte a newline; uint8.
+    The text, uint8, is ``PAD`` newlines, then whole lines, the last byte a newline.
 
     Returns the rows; None if anything else is in the text, whether unusual or wrong.
     """

@@ -101,9 +101,8 @@ class GraphBuilder:
 class LayerBuilder:
     """Adds one call of a layer to the graph.
 
-    Attributes:
-        repeated: Whether the layer is called elsewhere too, so that its tensors must keep the file's
-            order whatever the inputs are.
+    The tensors of a ``repeated`` layer, which is called elsewhere too, must keep the file's order
+    whatever the inputs are.
     """
 
     graph: GraphBuilder

@@ -93,12 +93,9 @@ def evaluate(
 ) -> tuple[T, ...]:
     """Run a network over values of any kind: shapes, or values of a graph.
 
-    Args:
-        network: Its connections must lead somewhere, and not in a circle.
-        inputs: One value for each of the network's inputs.
-        apply: From a call of a layer that is not a model and its inputs to its output; an InputLayer
-            receives the network's input.
-        calls: Counts the calls of all nested models, up to 20,000.
+    ``apply`` makes the output of a call of a layer that is not a model from the call's inputs; an
+    InputLayer receives the network's input. ``calls`` counts the calls of all nested models, up to
+    20,000. Connections that lead nowhere or in a circle are damage.
     """
     calls = calls or count(1)
     done: dict[tuple[str, int], tuple[T, ...]] = {}

@@ -23,12 +23,7 @@ _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}
 
 @dataclass(frozen=True)
 class PlannedLayer(Expected):
-    """A layer and its tensors' names in the model.
-
-    Attributes:
-        tensors: In Keras' order, generator states left out.
-        generators: Its random generators' states.
-    """
+    """A layer and its tensors' names in the model: in Keras' order, and those of generator states."""
 
     tensors: tuple[str, ...]
     generators: tuple[str, ...]

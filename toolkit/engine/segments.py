@@ -20,8 +20,7 @@ from toolkit.records import dataclass
 class Normalisation:
     """One batch normalisation of a graph: the value it normalises, and initializers of its statistics.
 
-    Attributes:
-        depth: Number of normalisations on the longest path from the input to it.
+    On the longest path from the input to it, there are ``depth`` others.
     """
 
     source: str

@@ -36,14 +36,12 @@ def usable_processors() -> int:
 class Session:
     """One network in onnxruntime, on the processor; safe to run from several threads.
 
+    ``inputs`` and ``outputs`` are their names, in order.
+
     Args:
         model: A complete ONNX model, or its bytes; never a path, so that no file beside it is read.
-        name: Name of the model, for error messages.
+        name: For error messages.
         threads: Number of threads for one operation, 1 or above.
-
-    Attributes:
-        inputs: Names of the inputs, in order.
-        outputs: Names of the outputs, in order.
 
     Raises:
         UnsupportedError: If onnxruntime refuses the network.

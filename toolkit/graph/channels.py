@@ -18,10 +18,7 @@ Shape = tuple[int | None, ...]
 class Segment:
     """Consecutive entries of an axis that belong to one group of channels.
 
-    Attributes:
-        group: Number of the group.
-        channels: Number of channels.
-        expand: Consecutive entries for each channel, as after a depthwise convolution.
+    Each channel has ``expand`` consecutive entries, as after a depthwise convolution.
     """
 
     group: int

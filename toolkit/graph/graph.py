@@ -49,12 +49,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Binding:
-    """Ties an initializer to a tensor of the model.
-
-    Attributes:
-        tensor: Name of the tensor, and of the initializer.
-        rearrangement: From the tensor as stored to the initializer.
-    """
+    """Ties an initializer to the model's tensor of that name, rearranged from its stored form."""
 
     tensor: str
     rearrangement: Rearrangement = AS_STORED
