@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ _GZIP_WINDOW = 31  # zlib's code for "a gzip header and trailer, largest window"
 _COMPRESSED_READ = 64 * 1024  # what is left of it is copied with each piece
 
 DOWNLOAD_AGAIN = "the file is damaged or was not copied whole: copy or download it again"
+damaged = partial(UnreadableInputError, hint=DOWNLOAD_AGAIN)
 
 
 class BrokenStreamError(UnreadableInputError):

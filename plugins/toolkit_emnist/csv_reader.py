@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import LimitReachedError, UnreadableInputError
+from toolkit.errors import LimitReachedError
 from toolkit.store.opening import open_file
-from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, BrokenStreamError, ByteStream
+from toolkit_emnist.byte_stream import BrokenStreamError, ByteStream, damaged
 from toolkit_emnist.csv_kernel import COLUMNS, PAD, SIDE, Rows, parse_plain_rows
 from toolkit_emnist.csv_table import A_LABEL, BadCellError, parse_odd_rows, separator_of, shown
 from toolkit_emnist.mapping import LabelMapping
@@ -67,9 +67,8 @@ def read_csv(path: Path, mapping: LabelMapping) -> tuple[NDArray[np.uint8], NDAr
     except BadCellError as error:
         row = header_lines + collected.count + error.row + 1
         expected = str(mapping) if error.expected == A_LABEL else error.expected
-        raise UnreadableInputError(
-            f"{path}: row {row}, column {error.column}: expected {expected}, received {error.received}",
-            hint=DOWNLOAD_AGAIN,
+        raise damaged(
+            f"{path}: row {row}, column {error.column}: expected {expected}, received {error.received}"
         ) from error
 
 

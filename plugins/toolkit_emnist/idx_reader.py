@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.store.opening import open_file
 from toolkit.vocabulary import sizes
-from toolkit_emnist.byte_stream import DOWNLOAD_AGAIN, ByteStream
+from toolkit_emnist.byte_stream import ByteStream, damaged
 from toolkit_emnist.csv_kernel import SIDE
 from toolkit_emnist.csv_reader import MAX_IMAGES
 from toolkit_emnist.mapping import LabelMapping
@@ -62,15 +62,11 @@ def _read(path: Path, shape: tuple[int, ...], what: str) -> NDArray[np.uint8]:
         filled = stream.read_into(items.data.cast("B"))
         if filled < items.nbytes:
             whole = filled // math.prod(shape)
-            raise UnreadableInputError(
-                f"{path}: truncated: its header promises {count:,} {what}, but it ends after {whole:,}",
-                hint=DOWNLOAD_AGAIN,
+            raise damaged(
+                f"{path}: truncated: its header promises {count:,} {what}, but it ends after {whole:,}"
             )
         if stream.read_into(memoryview(bytearray(1))):
-            raise UnreadableInputError(
-                f"{path}: expected the end of the file after {count:,} {what}, received more bytes",
-                hint=DOWNLOAD_AGAIN,
-            )
+            raise damaged(f"{path}: expected the end of the file after {count:,} {what}, received more bytes")
     return items
 
 
@@ -81,10 +77,9 @@ def _dimensions(path: Path, head: bytearray, rank: int) -> tuple[int, ...]:
             f"{path}: expected IDX data of unsigned bytes (0x08), received type 0x{head[2]:02x}"
         )
     if len(head) < 4 + 4 * rank or head[:4] != bytes([0, 0, _UNSIGNED_BYTES, rank]):
-        raise UnreadableInputError(
+        raise damaged(
             f"{path}: expected an IDX file of {rank} dimension{'s' * (rank > 1)}"
-            f" (first bytes 00 00 08 {rank:02x}), received {head[:4].hex(' ') or 'an empty file'}",
-            hint=DOWNLOAD_AGAIN,
+            f" (first bytes 00 00 08 {rank:02x}), received {head[:4].hex(' ') or 'an empty file'}"
         )
     shape = struct.unpack_from(f">{rank}I", head, 4)
     promised, size = math.prod(shape), path.stat().st_size
@@ -95,8 +90,7 @@ def _dimensions(path: Path, head: bytearray, rank: int) -> tuple[int, ...]:
             f"{path}: expected at most {MAX_IMAGES:,} images, received a header of {shape[0]:,}"
         )
     if promised > _DEFLATE_AT_BEST * size:
-        raise UnreadableInputError(
-            f"{path}: its header promises {promised:,} bytes, which a file of {size:,} bytes cannot contain",
-            hint=DOWNLOAD_AGAIN,
+        raise damaged(
+            f"{path}: its header promises {promised:,} bytes, which a file of {size:,} bytes cannot contain"
         )
     return shape

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from toolkit.errors import ToolkitError, UnreadableInputError
+
+damaged_file = partial(UnreadableInputError, hint="the file is damaged; download or create it again")
+damaged_config = partial(
+    UnreadableInputError, hint="the file's configuration is damaged, or was not written by Keras"
+)
+foreign_weights = partial(UnreadableInputError, hint="the weights do not belong to this architecture")
 
 
 @contextmanager
@@ -22,11 +29,6 @@ def named(error: ToolkitError, file: str) -> ToolkitError:
     return type(error)(f"{file}: {error.message}", hint=error.hint)
 
 
-def damaged_file(what: str) -> UnreadableInputError:
-    """The error for bytes that are not what they should be."""
-    return UnreadableInputError(what, hint="the file is damaged; download or create it again")
-
-
 @contextmanager
 def damage(what: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]:
     """Take errors of these kinds, which a library raises while it reads, for a damaged file."""
@@ -37,18 +39,8 @@ def damage(what: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]:
         raise damaged_file(f"{what} cannot be read: {reason[:120]}") from error
 
 
-def damaged_config(what: str) -> UnreadableInputError:
-    """The error for a configuration that contradicts itself."""
-    return UnreadableInputError(what, hint="the file's configuration is damaged, or was not written by Keras")
-
-
 def shown(shape: Sequence[int | None] | None) -> str:
     """A shape for an error message."""
     if shape is None:
         return "(of any shape)"
     return "×".join("?" if size is None else str(size) for size in shape) or "(one number)"
-
-
-def foreign_weights(what: str) -> UnreadableInputError:
-    """The error for tensors that do not fit the layers."""
-    return UnreadableInputError(what, hint="the weights do not belong to this architecture")

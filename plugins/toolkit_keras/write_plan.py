@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from toolkit.errors import UnreadableInputError, UnsupportedError
@@ -18,6 +19,7 @@ from toolkit_keras.modernise import LEGACY_HARD_SIGMOID
 LAYOUT_VERSION = "3.15.1"
 """The Keras whose layout is written; older and newer ones of Keras 3 read it."""
 
+_foreign = partial(UnreadableInputError, hint="its description is another model's")
 _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}
 
 
@@ -69,10 +71,6 @@ def _planned(model: Model, expected: Expected, held: list[str]) -> PlannedLayer:
         if not fits(weight, specs[name].shape):
             raise _foreign(f"{name} should be {weight.shape}, received {specs[name].shape}")
     return PlannedLayer(layer, weights, names, generators)
-
-
-def _foreign(what: str) -> UnreadableInputError:
-    return UnreadableInputError(what, hint="its description is another model's")
 
 
 def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:

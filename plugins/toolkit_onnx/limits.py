@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from os import SEEK_END
 from pathlib import Path
 
@@ -43,6 +44,8 @@ _SIGNATURES = (
     (b"{", "a JSON document"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself"),
 )
+
+_damaged = partial(UnreadableInputError, hint="the file is damaged; download it again")
 
 
 def read_checked(path: Path) -> onnx.ModelProto:
@@ -114,10 +117,7 @@ def _check_node(node: NodeProto, where: str) -> None:
         # Native code divides by strides, groups and the like without a check.
         values = [attribute.i] if attribute.type == AttributeProto.INT else attribute.ints
         if attribute.name in _COUNTS and not all(0 < value <= _LARGEST_COUNT for value in values):
-            raise UnreadableInputError(
-                f"{where}: node {called!r} has {attribute.name} {list(values)}",
-                hint="the file is damaged; download it again",
-            )
+            raise _damaged(f"{where}: node {called!r} has {attribute.name} {list(values)}")
     if node.op_type in _CONTROL_FLOW or any(
         attribute.HasField("g") or attribute.graphs or attribute.ref_attr_name for attribute in node.attribute
     ):
@@ -133,10 +133,7 @@ def _check_names(message: Message, where: str) -> None:
         if field.type == FieldDescriptor.TYPE_STRING:
             for name in [value] if isinstance(value, str | bytes) else value:
                 if isinstance(name, bytes):
-                    raise UnreadableInputError(
-                        f"{where}: the {field.name} {name[:40]!r} is not text: the file is damaged",
-                        hint="download it again",
-                    )
+                    raise _damaged(f"{where}: the {field.name} {name[:40]!r} is not text")
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             for part in [value] if isinstance(value, Message) else value:
                 _check_names(part, where)
@@ -166,10 +163,7 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
         return  # the checker says what is wrong with the first; texts have no fixed size
     declared = math.prod(shape)
     if declared != _held(tensor, declared):
-        raise UnreadableInputError(
-            f"{where}: tensor {tensor.name!r} does not hold the {declared:,} elements it declares",
-            hint="download it again",
-        )
+        raise _damaged(f"{where}: tensor {tensor.name!r} does not hold the {declared:,} elements it declares")
 
 
 def _held(tensor: TensorProto, declared: int) -> int:
