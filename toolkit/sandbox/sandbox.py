@@ -19,10 +19,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnreadableInputError
 from toolkit.host.kinds import MODEL_FORMATS
@@ -94,10 +94,12 @@ class Sandbox:
         with self._children:
             left = [(path, state) for path in paths if (state := self._unchecked_state(path)) is not None]
             while left:
-                with _Child(self._workspace, self._limits, self._secrets) as child:
-                    while left and child.is_running:
+                with _child(self._workspace, self._limits, self._secrets) as read:
+                    outcome: Outcome = "harmless"
+                    while left and outcome == "harmless":
                         path, state = left.pop(0)
-                        self._outcomes[path] = (state, child.read(path))
+                        outcome = read(path)
+                        self._outcomes[path] = (state, outcome)
 
     def _unchecked_state(self, path: Path) -> FileState | None:
         state = file_state(path)
@@ -105,57 +107,44 @@ class Sandbox:
         return None if known is not None and known[0] == state else state
 
 
-class _Child:
-    """The process that reads files, until one of them ends it."""
+@contextmanager
+def _child(
+    workspace: Workspace, limits: SandboxLimits, secrets: Collection[str]
+) -> Iterator[Callable[[Path], Outcome]]:
+    """Start a child, and yield the function that lets it read a file; it reads no more once it was harmed."""
+    environ = {name: value for name, value in os.environ.items() if name not in secrets}
+    with subprocess.Popen(
+        # -P: no module is imported from the working directory.
+        [sys.executable, "-P", "-m", __name__, str(workspace.root)],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        requests, answers = process.stdin, process.stdout
 
-    def __init__(self, workspace: Workspace, limits: SandboxLimits, secrets: Collection[str]) -> None:
-        self._limits = limits
-        environ = {name: value for name, value in os.environ.items() if name not in secrets}
-        self._process = subprocess.Popen(
-            # -P: no module is imported from the working directory.
-            [sys.executable, "-P", "-m", __name__, str(workspace.root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin, self._process.stdout
-        self.is_running = True
+        def answer(seconds: float) -> str | None:
+            """The next line; empty if the process has ended, None if nothing came in time."""
+            came = select.select([answers], [], [], seconds)[0]
+            return answers.readline().decode().strip() if came else None
 
-    def __enter__(self) -> Self:
-        with ExitStack() as on_failure:
-            on_failure.push(self)
-            if self._answer(self._limits.start_seconds) != _READY:
+        def read(path: Path) -> Outcome:
+            seconds, memory = limits.of(path)
+            request = json.dumps({"path": str(path), "seconds": seconds, "memory": memory})
+            with suppress(BrokenPipeError):
+                requests.write(f"{request}\n".encode())
+            outcomes: dict[str | None, Outcome] = {"harmless": "harmless", "memory": "memory", None: "time"}
+            return outcomes.get(answer(seconds), "crash")
+
+        try:
+            if answer(limits.start_seconds) != _READY:
                 raise RuntimeError("the sandbox process did not start")
-            on_failure.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._requests, self._answers):
-            with suppress(OSError):
-                stream.close()
-
-    def read(self, path: Path) -> Outcome:
-        """Let the child read one file."""
-        seconds, memory = self._limits.of(path)
-        request = json.dumps({"path": str(path), "seconds": seconds, "memory": memory})
-        with suppress(BrokenPipeError):
-            self._requests.write(f"{request}\n".encode())
-            self._requests.flush()
-        outcomes: dict[str | None, Outcome] = {"harmless": "harmless", "memory": "memory", None: "time"}
-        outcome = outcomes.get(self._answer(seconds), "crash")
-        self.is_running = outcome == "harmless"
-        return outcome
-
-    def _answer(self, seconds: float) -> str | None:
-        """The next line; empty if the process has ended, None if nothing came in time."""
-        if not select.select([self._answers], [], [], seconds)[0]:
-            return None
-        return self._answers.readline().decode().strip()
+            yield read
+        finally:
+            process.kill()
 
 
 def _main() -> None:
