@@ -55,18 +55,6 @@ def small_ingredients(seeds: tuple[int, ...]) -> tuple[Ingredient, ...]:
     return tuple(found)
 
 
-def small_request(strategy: MergeStrategy, ingredients: Sequence[Ingredient]) -> MergeRequest:
-    """A request with the strategy's default options; every candidate scores 0.5."""
-
-    def evaluate(candidate: Model) -> float:
-        _read(candidate)
-        return 0.5
-
-    options = strategy.options()
-    needed = Need.EVALUATOR in strategy.needs_with(options)
-    return MergeRequest(tuple(ingredients), options, evaluate=evaluate if needed else None)
-
-
 def strategy_problems(strategy: MergeStrategy) -> Iterator[str]:
     """Try a strategy with its default options.
 
@@ -114,7 +102,16 @@ def _result_problems(strategy: MergeStrategy, ingredients: Sequence[Ingredient])
 
 
 def _merged(strategy: MergeStrategy, ingredients: Sequence[Ingredient]) -> MergeResult:
-    result: object = strategy.merge(small_request(strategy, ingredients))
+    """Merge with the default options; every candidate scores 0.5."""
+
+    def evaluate(candidate: Model) -> float:
+        _read(candidate)
+        return 0.5
+
+    options = strategy.options()
+    needed = Need.EVALUATOR in strategy.needs_with(options)
+    request = MergeRequest(tuple(ingredients), options, evaluate=evaluate if needed else None)
+    result: object = strategy.merge(request)
     if not isinstance(result, MergeResult):
         raise TypeError(f"merge returned {type(result).__name__}, expected MergeResult")
     return result
