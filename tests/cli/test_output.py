@@ -98,7 +98,7 @@ def test_the_log_file_has_notes_and_warnings_even_if_quiet(
     output.log_to(path)
     output.progress().note("epoch 1")
     output.progress().begin("train", 1, "epochs")
-    output.note("chosen: byclass")
+    output.progress().note("chosen: byclass")
     output.warn("worse")
     first, *lines = path.read_text().splitlines()
     assert first == "of yesterday"
@@ -125,7 +125,7 @@ def test_a_long_path_stays_in_one_piece_in_a_pipe(capsys: pytest.CaptureFixture[
 
 def test_notes_and_progress_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output()
-    output.note("chosen: byclass")
+    output.progress().note("chosen: byclass")
     output.warn("not better than the best ingredient")
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -135,7 +135,7 @@ def test_notes_and_progress_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> 
 def test_quiet_keeps_back_all_but_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.quiet = True
-    output.note("chosen: byclass")
+    output.progress().note("chosen: byclass")
     assert isinstance(output.progress(), SilentProgress)
     output.warn("worse")
     assert capsys.readouterr().err == "warning: worse\n"

@@ -72,18 +72,19 @@ def with_common_options(command: click.Command, *, environment: bool = False) ->
     return command
 
 
-def with_environment(command: click.Command, prefix: str) -> click.Command:
-    """Let every option of a command, and of those below it, be set by ``<prefix>_<OPTION>``.
+def with_environment(command: click.Command, prefix: str, name: str) -> click.Command:
+    """Let every option of a command, and of those below it, be set by ``<prefix>_<NAME>_<OPTION>``.
 
     Click would name the variable after the function's argument, which users do not see.
     """
+    prefix = _variable(prefix, name)
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.allow_from_autoenv and parameter.envvar is None:
             long = next((name for name in parameter.opts if name.startswith("--")), parameter.opts[0])
             parameter.envvar = _variable(prefix, long)
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            with_environment(below, _variable(prefix, name))
+        for below_name, below in command.commands.items():
+            with_environment(below, prefix, below_name)
     return command
 
 

@@ -29,8 +29,6 @@ def command(command_line: CommandLine, request: Evaluate) -> None:
     With -v and in JSON, also the recall of every class.
     """
     scores = command_line.toolkit.evaluate(request, progress=command_line.output.progress())
-    for assumption in dict.fromkeys(text for score in scores for text in score.assumed):
-        command_line.output.note(assumption)
     command_line.output.result(
         {"scores": scores}, lambda console: _print(scores, console, verbose=command_line.output.verbose)
     )

@@ -51,8 +51,8 @@ class Commands(click.Group):
             assert isinstance(command, click.Command)
         else:
             command = _load_plugin_command(_toolkit_of(ctx), cmd_name)
-        name = cmd_name.rpartition(":")[2].upper().replace("-", "_").replace(".", "_")
-        return with_common_options(with_environment(command, f"{ENVIRONMENT_PREFIX}_{name}"))
+        name = cmd_name.rpartition(":")[2]
+        return with_common_options(with_environment(command, ENVIRONMENT_PREFIX, name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their summaries; loads none of them."""

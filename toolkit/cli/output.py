@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -62,14 +62,9 @@ class Output:
     @contextmanager
     def for_the_document_alone(self) -> Iterator[None]:
         """Under ``--output json``, keep what plugins and libraries print off stdout."""
-        if not self.json:
+        self._document_to = sys.stdout
+        with redirect_stdout(sys.stderr) if self.json else nullcontext():
             yield
-            return
-        self._document_to, sys.stdout = sys.stdout, sys.stderr
-        try:
-            yield
-        finally:
-            sys.stdout, self._document_to = self._document_to, None
 
     def result(self, document: Any, text: Callable[[Console], None]) -> None:
         """Print the result: the document as JSON, or what ``text`` writes for people."""
@@ -80,10 +75,6 @@ class Output:
             print(text_of_document, file=self._document_to or sys.stdout, flush=True)
         else:
             text(make_console(sys.stdout))
-
-    def note(self, line: str) -> None:
-        """Print one line that is not the result: what was chosen and why."""
-        self.progress().note(line)
 
     def warn(self, line: str) -> None:
         """Print what the user should know even with ``--quiet``."""

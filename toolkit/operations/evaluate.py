@@ -65,6 +65,8 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
     for path, model in zip(request.models, models, strict=True):
         convention = conventions.get(path.as_posix(), request.convention)
         known, assumed = described(model, images.classes, convention, f"data set {images.name}")
+        for assumption in assumed:
+            progress.note(assumption)
         result = run(Network.of(known, threads=usable_processors()), images, progress=progress)
         shares = zip(known.card.classes, map(float, result.recall), strict=True)
         recall = sorted((item for item in shares if not math.isnan(item[1])), key=lambda item: item[1])
