@@ -78,25 +78,24 @@ class _Run:
         # The same order decides between equals everywhere: that of the merge.
         self._known = {item.name: self._known[item.name] for item in state.ingredients}
         best = best_of(self._known)
-        state, verdict = self._judged(state, best)
-        splits: tuple[SplitName, ...] = ("validation", "test") if state.recipe.test else ("validation",)
-        known = {"validation": self._known}
+        state = self._accepted(state, best)
+        known: dict[SplitName, dict[str, Evaluation]] = {"validation": self._known}
         if state.recipe.test:
             known["test"] = self._measure(state.ingredients, "test")
-        merged = {split: self._merged(state, split, known[split]) for split in splits}
-        verdicts: dict[SplitName, Verdict] = {"validation": verdict}
-        if state.recipe.test:
-            unchanged = state.made.unchanged or ""
-            verdicts["test"] = judge(merged["test"], known["test"][best], best, "test", unchanged=unchanged)
+        merged = {split: self._merged(state, split, found) for split, found in known.items()}
+        verdicts = {
+            split: judge(merged[split], found[best], best, split, unchanged=state.made.unchanged)
+            for split, found in known.items()
+        }
         shares = (1.0 / len(state.ingredients),) * len(state.ingredients)
         mean = tensorwise(
             state.ingredients, lambda arrays, _: weighted_mean(arrays, shares), elementwise=True
         )
         same = weights_digest(state.model.tensors) == weights_digest(mean.tensors)
-        plain = {} if same else {split: self._evaluate(mean, split) for split in splits}
-        found = {split: tuple(known[split][item.name] for item in state.ingredients) for split in splits}
+        plain = {} if same else {split: self._evaluate(mean, split) for split in known}
+        scores = {split: [found[item.name] for item in state.ingredients] for split, found in known.items()}
         remarks = tuple(_remarks(state, self._known, self._convention))
-        return Outcome(state, verdicts, found, merged, plain, remarks)
+        return Outcome(state, verdicts, scores, merged, plain, remarks)
 
     def _staged(self, state: MergeState) -> MergeState:
         for index, stage in enumerate(stages.STAGES):
@@ -136,13 +135,12 @@ class _Run:
 
         return score
 
-    def _judged(self, state: MergeState, best: str) -> tuple[MergeState, Verdict]:
-        """The verdict on validation; with `or_best` perhaps on the best ingredient instead."""
-        opponent, result = self._known[best], state.made
-        merged = self._merged(state, "validation", self._known)
-        verdict = judge(merged, opponent, best, "validation", unchanged=result.unchanged or "")
+    def _accepted(self, state: MergeState, best: str) -> MergeState:
+        """Refuse a result that is worse on validation; with `or_best`, replace it by the best ingredient."""
+        result, merged = state.made, self._merged(state, "validation", self._known)
+        verdict = judge(merged, self._known[best], best, "validation", unchanged=result.unchanged)
         if not verdict.hurt or state.recipe.keep_worse:
-            return state, verdict
+            return state
         if not state.recipe.or_best:
             raise WorseMergeError(
                 f"{verdict.sentence} Nothing was written.",
@@ -152,8 +150,7 @@ class _Run:
         note = f"the result of {state.strategy.name} was replaced by {best}: {verdict.sentence}"
         shares = tuple(float(one.name == best) for one in state.ingredients)
         replaced = MergeResult(item.model, (*result.notes, note), result.steps, shares, unchanged=best)
-        state = dataclasses.replace(state, result=replaced)
-        return state, judge(opponent, opponent, best, "validation", unchanged=best)
+        return dataclasses.replace(state, result=replaced)
 
     def _measure(self, ingredients: Sequence[Ingredient], split: SplitName) -> dict[str, Evaluation]:
         progress, found = self._state.progress, {}

@@ -67,7 +67,7 @@ def best_of(ingredients: Mapping[str, Evaluation]) -> str:
 
 
 def judge(
-    merged: Evaluation, opponent: Evaluation, best: str, split: SplitName, *, unchanged: str = ""
+    merged: Evaluation, opponent: Evaluation, best: str, split: SplitName, *, unchanged: str | None = None
 ) -> Verdict:
     """Compare the merged model with the best ingredient on the same images."""
     comparison = compare(merged, opponent)
