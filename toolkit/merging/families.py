@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from toolkit.declarations import Ingredient
 from toolkit.merging.relatedness import unrelated
-from toolkit.merging.stages.conform import conform
+from toolkit.merging.stages.conform import accuracy_of, conform
 from toolkit.model.correspondence import correspondence, signature
 from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
@@ -39,7 +39,7 @@ def best_family(models: Sequence[Ingredient]) -> Family:
         groups.setdefault(_kind(item), []).append(item)
     trained = [_trained(group, left_out) for group in groups.values()]
     families = [family for group in trained for family in _related(group, left_out)]
-    families.sort(key=lambda family: (len(family) > 1, _accuracy(family[0]), len(family)), reverse=True)
+    families.sort(key=lambda family: (len(family) > 1, accuracy_of(family[0]), len(family)), reverse=True)
     why = "no related model with its architecture, classes and convention"
     told = {name for name, _ in left_out}
     left_out += [
@@ -59,7 +59,7 @@ def best_family(models: Sequence[Ingredient]) -> Family:
 
 def _usable(models: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> Iterator[Ingredient]:
     seen: dict[str, str] = {}
-    for item in sorted(models, key=lambda item: (-_accuracy(item), item.name)):
+    for item in sorted(models, key=lambda item: (-accuracy_of(item), item.name)):
         if item.model.card.made_by == "merge":
             left_out.append((item.name, "already a merge"))
         elif item.digest in seen:
@@ -86,13 +86,13 @@ def _trained(group: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> li
     if len(known) < 2:
         return list(group)
     chance = 1.0 / group[0].model.classes
-    least = chance + _UNTRAINED * (_accuracy(known[0]) - chance)
+    least = chance + _UNTRAINED * (accuracy_of(known[0]) - chance)
     for item in group:
         if item.validation_accuracy is None:
             left_out.append((item.name, "no validation accuracy in its card"))
         elif item.validation_accuracy < least:
             left_out.append((item.name, f"its accuracy is only {percent(item.validation_accuracy)}"))
-    return [item for item in known if _accuracy(item) >= least]
+    return [item for item in known if accuracy_of(item) >= least]
 
 
 def _related(group: list[Ingredient], left_out: list[tuple[str, str]]) -> Iterator[list[Ingredient]]:
@@ -110,10 +110,6 @@ def _related(group: list[Ingredient], left_out: list[tuple[str, str]]) -> Iterat
         if len(part) > 1:
             left_out += [(pair.other, pair.sentence) for pair in apart.values() if len(group) == 1]
         yield part
-
-
-def _accuracy(item: Ingredient) -> float:
-    return -1.0 if item.validation_accuracy is None else item.validation_accuracy
 
 
 def _reason(chosen: Sequence[Ingredient], others: Sequence[Sequence[Ingredient]]) -> str:

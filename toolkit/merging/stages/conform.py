@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -107,12 +106,12 @@ def notes(state: MergeState) -> Iterator[str]:
 
 def in_order(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
     """The most accurate first; the order in which they were named only decides between copies."""
+    return sorted(ingredients, key=lambda item: (-accuracy_of(item), item.digest, item.name, item.position))
 
-    def key(item: Ingredient) -> tuple[float, str, str, int]:
-        accuracy = -math.inf if item.validation_accuracy is None else item.validation_accuracy
-        return -accuracy, item.digest, item.name, item.position
 
-    return sorted(ingredients, key=key)
+def accuracy_of(item: Ingredient) -> float:
+    """The validation accuracy, 0 to 1; -1 if it is unknown."""
+    return -1.0 if item.validation_accuracy is None else item.validation_accuracy
 
 
 def _reference(ordered: Sequence[Ingredient]) -> Ingredient:
