@@ -60,7 +60,5 @@ def _compared(path: Path, model: Model, other_path: Path, other: Model) -> Compa
     found = correspondence(model, other)
     tensors = other.tensors if found is None else conform(other, model, found).tensors
     same = weights_digest(model.tensors) == weights_digest(tensors)
-    if found is None:
-        return ComparedPair(path, other_path, same_topology=False, same_weights=same, differences=unlike)
-    cosine, distance = cosine_and_distance(products([model.tensors, tensors]), 0, 1)
-    return ComparedPair(path, other_path, True, same, unlike, cosine, distance)  # noqa: FBT003
+    figures = (None, None) if found is None else cosine_and_distance(products([model.tensors, tensors]), 0, 1)
+    return ComparedPair(path, other_path, found is not None, same, unlike, *figures)

@@ -65,10 +65,17 @@ class WrittenDataset:
 
 
 def list_datasets(
-    toolkit: Resources, _request: ListDatasets, _progress: Progress
+    toolkit: Resources, _request: ListDatasets | None = None, _progress: Progress | None = None
 ) -> tuple[FoundDataset, ...]:
     """List every data set in the workspace, the default one first."""
-    return _listed(toolkit)
+    sources = toolkit.data.sources()
+    names = Counter(source.name for source in sources)
+    found = []
+    for number, source in enumerate(sources):
+        unique = names[source.name] == 1 or source.loader == source.name
+        name = source.name if unique else f"{source.loader}-{source.name}"
+        found.append(_found(source, name, default=number == 0 and source.rank >= 0))
+    return tuple(found)
 
 
 def show_dataset(toolkit: Resources, request: ShowDataset, _progress: Progress) -> DatasetDetails:
@@ -90,7 +97,7 @@ def show_dataset(toolkit: Resources, request: ShowDataset, _progress: Progress) 
         splits[split] = SplitCounts(len(dataset), tuple(counts.tolist()))
     if not splits:
         raise MissingInputError(f"{source.name}: no part of it was found: {'; '.join(missing.values())}")
-    listed = (dataset for dataset in _listed(toolkit) if dataset.files == source.files)
+    listed = (dataset for dataset in list_datasets(toolkit) if dataset.files == source.files)
     found = next(listed, None) or _found(source, source.name, default=False)
     return DatasetDetails(found, classes, splits, missing)
 
@@ -150,17 +157,6 @@ def _publish_files(files: Mapping[Path, Path], *, force: bool) -> None:
     for path, target in files.items():
         with publish(target) as place:
             path.replace(place)
-
-
-def _listed(toolkit: Resources) -> tuple[FoundDataset, ...]:
-    sources = toolkit.data.sources()
-    names = Counter(source.name for source in sources)
-    found = []
-    for number, source in enumerate(sources):
-        unique = names[source.name] == 1 or source.loader == source.name
-        name = source.name if unique else f"{source.loader}-{source.name}"
-        found.append(_found(source, name, default=number == 0 and source.rank >= 0))
-    return tuple(found)
 
 
 def _found(source: DatasetSource, name: str, *, default: bool) -> FoundDataset:

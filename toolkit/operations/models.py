@@ -83,22 +83,21 @@ def find_models(
 
 def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> FoundModel:
     """A file as :func:`find_models` lists it; ``weights`` compares all weights with their digest, too."""
-    known: dict[str, Any] = {"path": path, "size": 0, "format": "", "state": "unreadable"}
+    known: dict[str, Any] = {"path": path, "size": 0, "format": ""}
     with suppress(OSError):
         known["size"] = path.stat().st_size
     try:
         known["format"] = toolkit.catalog.format_of(path).name
         model = open_model(toolkit, path)
-        actual = weights_digest(model.tensors) if weights else ""
+        actual, recorded = weights_digest(model.tensors) if weights else "", model.card.weights_digest
+        known |= _known(model)
+        if actual and recorded not in ("", actual):
+            what = f"weights digest {actual[:12]}…, the card says {recorded[:12]}…"
+            raise DamagedFileError(f"{path}: {what}")
     except ToolkitError as error:
-        if isinstance(error, DamagedFileError):
-            known["state"] = "damaged"
-        return FoundModel(**known, problem=str(error))
-    recorded = model.card.weights_digest if weights else ""
-    if recorded not in ("", actual):
-        problem = f"{path}: weights digest {actual[:12]}…, the card says {recorded[:12]}…"
-        return FoundModel(**known | _known(model) | {"state": "damaged", "problem": problem})
-    return FoundModel(**known | _known(model))
+        state = "damaged" if isinstance(error, DamagedFileError) else "unreadable"
+        known |= {"state": state, "problem": str(error)}
+    return FoundModel(**known)
 
 
 def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
