@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from toolkit import hookimpl
-from toolkit.types import RunListener
+from toolkit.types import RunListener, lazy
 
 
 @hookimpl
 def toolkit_run_listeners() -> Iterable[RunListener]:
     """Declare the journal."""
-    from toolkit_journal.journal import write_down
-
     yield RunListener(
         name="journal",
         summary="Appends every event of a training to events.jsonl in the run's folder",
-        hear=write_down,
+        hear=lazy("toolkit_journal.journal:write_down"),
     )

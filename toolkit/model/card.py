@@ -76,11 +76,7 @@ class Card:
 
 
 def parse_card(text: str | bytes, where: str) -> Card:
-    """Read a card; keys that it does not have are ignored.
-
-    Args:
-        text: Strict JSON.
-        where: The file's name, for errors.
+    """Read a card, strict JSON of the file ``where``; keys that it does not have are ignored.
 
     Raises:
         UnreadableInputError: If it is not a card, or has a newer schema.

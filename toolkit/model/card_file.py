@@ -94,10 +94,9 @@ def read_card(model_path: Path) -> Card | None:
 
 
 def checked_card(model_path: Path) -> Card | None:
-    """The card beside a model's file, after comparing the file with the digest in it.
+    """The card beside a model's file, after comparing the file with the digest in it; None without a card.
 
-    Returns:
-        None if there is no card; a card without a digest is returned as it is.
+    A card without a digest is returned as it is.
 
     Raises:
         DamagedFileError: If the file is not the one that the card was written for.
@@ -117,8 +116,7 @@ def read_with_card(model_path: Path, read: Callable[[Path], M]) -> tuple[M, Card
 
     ``read`` is called again if the file was replaced meanwhile.
 
-    Raises:
-        As for :func:`checked_card`; StorageError also if the file is replaced again and again.
+    Raises as :func:`checked_card`, and a StorageError if the file is replaced again and again.
     """
     for _ in range(_ATTEMPTS):
         before = _file_state(model_path)

@@ -69,11 +69,7 @@ def signature(model: Model) -> str:
 def differences(first: Model, other: Model, called: str = "the first one") -> list[str]:
     """What distinguishes another network from the first, in sentences that name layer and tensor.
 
-    Args:
-        called: What the sentences call the first network.
-
-    Returns:
-        An empty list if :func:`correspondence` finds one.
+    ``called`` is the sentences' name of the first network. Empty if :func:`correspondence` finds one.
     """
     if correspondence(first, other) is not None:
         return []

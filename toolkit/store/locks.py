@@ -19,10 +19,9 @@ _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EI
 
 
 def try_lock(descriptor: int, kind: int, *, unsupported: bool = True) -> bool:
-    """Try once to lock an open file or folder; ``unsupported`` is the answer of a system without locks.
+    """Try once to lock an open file or folder; ``kind`` is ``fcntl.LOCK_SH`` or ``fcntl.LOCK_EX``.
 
-    Args:
-        kind: ``fcntl.LOCK_SH`` or ``fcntl.LOCK_EX``.
+    ``unsupported`` is the answer of a system without locks.
     """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -52,12 +52,9 @@ def folder_in_use(folder: Path) -> Iterator[int]:
 
 
 def clean_staging(folder: Path, *, recursive: bool = True) -> list[Path]:
-    """Remove the staging files in a folder, and below it, whose writers have ended.
+    """Remove the staging files in a folder, and below it, whose writers have ended; returns them, sorted.
 
     Where a process is writing at this moment, only files that are older than a day are removed.
-
-    Returns:
-        The removed files, sorted.
 
     Raises:
         StorageError: If a file cannot be removed.
