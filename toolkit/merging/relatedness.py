@@ -16,7 +16,7 @@ UNRELATED_BELOW = 0.5
 """Cosine of the learnt weights. Fine-tunings of one network measure 0.8 and more, independent
 trainings 0.0 to 0.3; only images show whether a merge helps."""
 
-_BLOCK = 1 << 16  # elements
+_BLOCK = 1 << 14  # elements of each model at a time: what a processor's cache holds
 
 
 @dataclass(frozen=True)

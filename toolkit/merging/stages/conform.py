@@ -51,11 +51,12 @@ def problems(state: MergeState) -> Iterator[Problem]:
     ordered = in_order(state.ingredients)
     if len(ordered) < 2:
         return
-    reference = _reference(ordered)
-    for item in sorted(ordered, key=lambda item: item.position):
-        if item is reference:
-            continue
-        found = correspondence(reference.model, item.model)
+    reference = ordered[0]
+    matched = _matched(reference, ordered)
+    if any(found is None for _, found in matched):
+        reference = _reference(ordered)
+        matched = _matched(reference, ordered)
+    for item, found in matched:
         if found is None:
             for text in differences(reference.model, item.model, reference.name):
                 yield Problem(item.name, text, "merge networks of one architecture")
@@ -114,15 +115,18 @@ def accuracy_of(item: Ingredient) -> float:
     return -1.0 if item.validation_accuracy is None else item.validation_accuracy
 
 
-def _reference(ordered: Sequence[Ingredient]) -> Ingredient:
-    """The first; if there are several kinds, the first named of the most common kind.
+def _matched(
+    reference: Ingredient, ordered: Sequence[Ingredient]
+) -> list[tuple[Ingredient, Mapping[str, str] | None]]:
+    """The others, as they were named, with their tensors of the reference's; None for another network."""
+    others = sorted((item for item in ordered if item is not reference), key=lambda item: item.position)
+    return [(item, correspondence(reference.model, item.model)) for item in others]
 
-    So one different network among many is one problem, whatever its place.
-    """
+
+def _reference(ordered: Sequence[Ingredient]) -> Ingredient:
+    """The first named of the most common kind: one different network among many is one problem."""
     kinds = [signature(item.model) for item in ordered]
     counts = Counter(kinds)
-    if len(counts) == 1:
-        return ordered[0]
     return max(zip(ordered, kinds, strict=True), key=lambda pair: (counts[pair[1]], -pair[0].position))[0]
 
 
