@@ -80,7 +80,7 @@ def add_activation(builder: LayerBuilder, value: Value, activation: Activation) 
     function = _FUNCTIONS.get(activation.name)
     if function is None:
         supported = sorted({*_FUNCTIONS, *_ALONG_AN_AXIS, "linear"} - {LEGACY_HARD_SIGMOID})
-        builder.refuse(f"activation '{activation.name}'", ", ".join(supported))
+        builder.config.refuse(f"activation '{activation.name}'", ", ".join(supported))
 
     def add(operator: str, *operands: str | float, **attributes: float) -> str:
         names = [each if isinstance(each, str) else builder.constant(each, "number") for each in operands]

@@ -12,12 +12,11 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.errors import UnsupportedError
 from toolkit.graph import AS_STORED, Binding, Node, Permute, Rearrangement, Reshape, unused_name
 from toolkit.records import dataclass
 from toolkit.tensors import TensorSpec
@@ -157,10 +156,6 @@ class LayerBuilder:
         if weight in self.tensors:
             return self.tensor(weight, order)
         return self.constant(np.full(size, default), weight)
-
-    def refuse(self, what: str, supported: str) -> NoReturn:
-        """Refuse an option of the layer that is not supported."""
-        raise UnsupportedError(f"layer '{self.config.layer}': {what}", hint=f"supported: {supported}")
 
 
 def lay(builder: LayerBuilder, value: Value, axes: tuple[int, ...]) -> Value:

@@ -144,7 +144,7 @@ def _build_transpose(builder: LayerBuilder) -> Value:
     config = builder.config
     window = _window(config)
     if config.values.get("output_padding") is not None or window.dilation != (1, 1):
-        builder.refuse("output_padding or dilation in a transposed convolution", "neither of them")
+        builder.config.refuse("output_padding or dilation in a transposed convolution", "neither of them")
     value = builder.images()
     wanted = image_sizes(config, builder.output_shape) or ()
     surplus = [

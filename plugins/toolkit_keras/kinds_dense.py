@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from toolkit.errors import UnsupportedError
 from toolkit.tensors import TensorRole
 from toolkit_keras.activations import activated
 from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, elementwise, lay, plain
@@ -80,9 +79,7 @@ def _build_batch(builder: LayerBuilder) -> Value:
 def _layer_axes(config: LayerConfig, rank: int) -> tuple[int, ...]:
     axes = tuple(config.own_axis(axis, rank) for axis in config.integers("axis", -1))
     if list(axes) != sorted(set(axes)):
-        raise UnsupportedError(
-            f"layer '{config.layer}': axes {axes} out of order", hint="supported: rising axes"
-        )
+        config.refuse(f"axes {axes} out of order", "rising axes")
     return axes
 
 
@@ -98,7 +95,7 @@ def _layer_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
 def _build_layer(builder: LayerBuilder) -> Value:
     config = builder.config
     if config.flag("rms_scaling", default=False):
-        builder.refuse("rms_scaling", "false")
+        config.refuse("rms_scaling", "false")
     value = builder.ordered_input()
     axes = _layer_axes(config, value.rank)
     if value.rank > 1:

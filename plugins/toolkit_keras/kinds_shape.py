@@ -93,7 +93,7 @@ def _input_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
 def _build_input(builder: LayerBuilder) -> Value:
     kind = builder.config.values.get("dtype") or "float32"
     if "float" not in str(kind):
-        builder.refuse(f"an input of type {kind}", "inputs of type float32")
+        builder.config.refuse(f"an input of type {kind}", "inputs of type float32")
     return builder.input
 
 

@@ -57,9 +57,7 @@ class LayerConfig:
         """One of ``choices``, the first by default; anything else is unsupported."""
         value = self._get(key, choices[0])
         if value not in choices:
-            raise UnsupportedError(
-                f"layer '{self.layer}': {key} is {value!r}", hint=f"supported: {', '.join(choices)}"
-            )
+            self.refuse(f"{key} is {value!r}", ", ".join(choices))
         return str(value)
 
     def pair(self, key: str, default: tuple[int, int], *, minimum: int = 1) -> tuple[int, int]:
@@ -91,9 +89,7 @@ class LayerConfig:
         """An axis of Keras, batch included and perhaps negative, as one counted without the batch."""
         found = axis + rank + 1 if axis < 0 else axis
         if found == 0:
-            raise UnsupportedError(
-                f"layer '{self.layer}' works along the batch axis", hint="supported: other axes"
-            )
+            self.refuse("works along the batch axis", "other axes")
         if not 0 < found <= rank:
             self.damaged(f"works along axis {axis} of a tensor with {rank + 1} axes")
         return found - 1
@@ -102,9 +98,7 @@ class LayerConfig:
         """The one axis that the layer works along, as Keras counts it."""
         axes = self.integers("axis", -1)
         if len(axes) != 1:
-            raise UnsupportedError(
-                f"layer '{self.layer}': {what} over {len(axes)} axes", hint="supported: one axis"
-            )
+            self.refuse(f"{what} over {len(axes)} axes", "one axis")
         return axes[0]
 
     def wrong(self, key: str, expected: str) -> NoReturn:
@@ -115,6 +109,10 @@ class LayerConfig:
     def damaged(self, what: str) -> NoReturn:
         """Refuse a configuration that contradicts itself."""
         raise damaged_config(f"layer '{self.layer}' {what}")
+
+    def refuse(self, what: str, supported: str) -> NoReturn:
+        """Refuse an option that is not supported."""
+        raise UnsupportedError(f"layer '{self.layer}': {what}", hint=f"supported: {supported}")
 
     def _two(self, key: str, value: Any, minimum: int) -> tuple[int, int]:
         entries = [value, value] if _is_integer(value) else value
