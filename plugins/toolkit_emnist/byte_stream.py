@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
@@ -31,9 +31,8 @@ class BrokenStreamError(UnreadableInputError):
 class ByteStream:
     """The bytes of a file, or those in a gzip file of one or more members."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self._compressed = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
+    def __init__(self, file: BufferedReader, path: Path) -> None:
+        self._compressed = file.peek(2)[:2] == _GZIP_MAGIC
         self._file = file
         self._path = path
         self._member = isal_zlib.decompressobj(_GZIP_WINDOW)
@@ -43,7 +42,7 @@ class ByteStream:
     def read_into(self, target: memoryview) -> int:
         """Fill ``target``; returns the number of bytes, fewer than fit only at the end of the stream."""
         if not self._compressed:
-            return self._file.readinto(target)  # type: ignore[attr-defined,no-any-return]
+            return self._file.readinto(target)
         done = 0
         while done < len(target):
             self._waiting = self._waiting or self._file.read(_COMPRESSED_READ)

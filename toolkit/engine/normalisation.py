@@ -94,7 +94,7 @@ def batch_statistics(
             result[name] = np.ascontiguousarray(rearrangements[name].inverse(initializer.astype(np.float32)))
             # What the network will use once the tensor is stored in the model's own type.
             stored = result[name].astype(model.tensors.specs[name].dtype)
-            passes.replace(name, rearrangements[name].apply(stored))
+            passes.replaced[name] = as_initializer(name, rearrangements[name].apply(stored))
     told.end()
     return result
 
@@ -121,7 +121,7 @@ class _Moments:
 
 @dataclass
 class _Passes:
-    """Runs a graph depth by depth, from the activations that the pass before it kept."""
+    """Runs a graph depth by depth, from what the pass before it kept; ``replaced`` are new statistics."""
 
     graph: SegmentedGraph
     batches: Callable[[], Iterator[tuple[slice, NDArray[np.float32]]]]
@@ -136,13 +136,9 @@ class _Passes:
     def __post_init__(self) -> None:
         self.shapes = self.graph.shapes()
 
-    def replace(self, name: str, initializer: NDArray[Any]) -> None:
-        """Use these statistics from the next pass on."""
-        self.replaced[name] = as_initializer(name, initializer)
-
     def measure(self, depth: int) -> dict[str, NDArray[np.float64]]:
         """New statistics of the normalisations of one depth, by initializer."""
-        found = self.graph.at(depth)
+        found = tuple(one for one in self.graph.normalisations if one.depth == depth)
         moments = {one.source: _Moments() for one in found}
         spatial = [source for source in moments if len(self.shapes[source]) > 1]
         flat = [source for source in moments if len(self.shapes[source]) <= 1]

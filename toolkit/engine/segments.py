@@ -68,10 +68,6 @@ class SegmentedGraph:
         """Number of passes: the longest chain of normalisations."""
         return 1 + max((found.depth for found in self.normalisations), default=-1)
 
-    def at(self, depth: int) -> tuple[Normalisation, ...]:
-        """The normalisations of one depth."""
-        return tuple(found for found in self.normalisations if found.depth == depth)
-
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shape without the batch axis of each float32 value that has one row an image.
 
