@@ -61,22 +61,18 @@ def limits(of: WebLimits) -> dict[str, Any]:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, *_, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError, OverflowError) as error:
         raise ConfigurationError(
             f"{host}:{port} is not an address of this machine", hint="give an address with --host"
         ) from error
-    listener = socket.socket(family, kind, protocol)
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
+        return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        listener.close()
         raise _refused(error, host, port) from error
-    return listener
 
 
 def _refused(error: OSError, host: str, port: int) -> BusyError | ConfigurationError | StorageError:
