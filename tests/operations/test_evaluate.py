@@ -54,7 +54,9 @@ def test_a_data_set_of_the_card_that_is_not_here_is_named(toolkit: Toolkit, tmp_
 
 def test_what_a_file_does_not_say_is_assumed_and_said(toolkit: Toolkit, tmp_path: Path) -> None:
     path = save_reader(tmp_path / "bare.h5", 1, noise=0.01)
-    (score,) = evaluate(toolkit, Evaluate(models=(path,), dataset="quarters"), QUIET)
+    notes = Notes()
+    (score,) = evaluate(toolkit, Evaluate(models=(path,), dataset="quarters"), notes)
+    assert notes.lines == list(score.assumed)
     assert len(score.assumed) == 2
     assert "upright/unit/light" in score.assumed[1]
     dark = Convention(ink="dark")
