@@ -83,9 +83,11 @@ def test_a_poor_token_is_refused_and_not_repeated(token: str) -> None:
     assert TOKEN not in repr(WebSettings(token=TOKEN))
 
 
-def test_the_token_comes_from_the_environment() -> None:
-    assert WebSettings.from_environment(environ={"TOOLKIT_TOKEN": TOKEN}).token == TOKEN
-    assert WebSettings.from_environment(environ={"TOOLKIT_TOKEN": ""}).token is None
+def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOOLKIT_TOKEN", TOKEN)
+    assert WebSettings.from_environment().token == TOKEN
+    monkeypatch.setenv("TOOLKIT_TOKEN", "")
+    assert WebSettings.from_environment().token is None
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:5000", "", "a b"])

@@ -62,15 +62,9 @@ class Kind(Generic[D]):
 
 def _bad_suffix(*suffixes: str) -> str:
     bad = [suffix for suffix in suffixes if re.fullmatch(r"(\.[a-z0-9_-]+)+", suffix) is None]
-    return f"suffix is {bad[0]!r}, expected lower case with a dot: '.h5'" if bad else ""
-
-
-def _bad_fetchable(loader: DatasetLoader) -> str:
-    return "fetchable is set but fetch is None" if loader.fetchable and loader.fetch is None else ""
-
-
-def _bad_suffixes(model_format: ModelFormat) -> str:
-    return _bad_suffix(*model_format.suffixes) if model_format.suffixes else "suffixes is empty"
+    if bad:
+        return f"suffix is {bad[0]!r}, expected lower case with a dot: '.h5'"
+    return "" if suffixes else "suffixes is empty"
 
 
 def _bad_number(strategy: MergeStrategy) -> str:
@@ -88,7 +82,7 @@ DATASET_LOADERS = Kind(
         "fetch": Call(Sequence[Path], optional=True),
         "make": Call(Sequence[Path], optional=True),
     },
-    _bad_fetchable,
+    lambda loader: "fetchable is set but fetch is None" if loader.fetchable and not loader.fetch else "",
 )
 ARCHITECTURES = Kind("toolkit_architectures", Architecture, "architecture", {"build": Call("keras.Model")})
 MODEL_FORMATS = Kind(
@@ -96,7 +90,7 @@ MODEL_FORMATS = Kind(
     ModelFormat,
     "model format",
     {"read": Call("toolkit.model.Model", probing=True), "write": Call(arity=2, optional=True)},
-    _bad_suffixes,
+    lambda model_format: _bad_suffix(*model_format.suffixes),
 )
 MERGE_STRATEGIES = Kind(
     "toolkit_merge_strategies", MergeStrategy, "merge strategy", {"merge": Call(MergeResult)}, _bad_number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import field
 
 from toolkit.errors import ConfigurationError
@@ -70,15 +70,10 @@ class WebSettings:
 
     @classmethod
     def from_environment(
-        cls,
-        host: str = "127.0.0.1",
-        port: int = 5000,
-        trusted_hosts: Iterable[str] = (),
-        environ: Mapping[str, str] | None = None,
+        cls, host: str = "127.0.0.1", port: int = 5000, trusted_hosts: Iterable[str] = ()
     ) -> WebSettings:
         """Settings with the token from the environment."""
-        variables = os.environ if environ is None else environ
-        return cls(host, port, variables.get(TOKEN_VARIABLE) or None, tuple(trusted_hosts))
+        return cls(host, port, os.environ.get(TOKEN_VARIABLE) or None, tuple(trusted_hosts))
 
     @property
     def allowed_hosts(self) -> list[str]:
