@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from toolkit.errors import StorageError
@@ -39,6 +40,12 @@ def errno_of(error: BaseException) -> int | None:
         if found:
             return int(found.group(1))
     return None
+
+
+def close_quietly(descriptor: int) -> None:
+    """Close a file that was only read or locked; an error then means nothing for what was done."""
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 def storage_error(error: BaseException, path: Path, doing: str = "was not written") -> StorageError:

@@ -7,11 +7,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from toolkit.errors import BusyError
-from toolkit.store.faults import storage_error
+from toolkit.store.faults import close_quietly, storage_error
 
 _POLL_S = 0.02
 # What a network file system answers that cannot lock.
@@ -52,29 +52,19 @@ def exclusive(target: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """
     folder = target.parent / ".toolkit" / "locks"
     deadline = time.monotonic() + wait_s
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(folder / f"{target.name}.lock", flags, 0o644)
-    except OSError as error:
-        raise storage_error(error, target, "could not be locked") from error
-    try:
-        while not _locked(descriptor, target):
-            if time.monotonic() >= deadline:
-                raise BusyError(
-                    f"{target}: another process is writing it",
-                    hint="wait until it has finished, or name another output",
-                )
-            time.sleep(_POLL_S)
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(folder / f"{target.name}.lock", flags, 0o644)
+            stack.callback(close_quietly, descriptor)
+            while not try_lock(descriptor, fcntl.LOCK_EX):
+                if time.monotonic() >= deadline:
+                    raise BusyError(
+                        f"{target}: another process is writing it",
+                        hint="wait until it has finished, or name another output",
+                    )
+                time.sleep(_POLL_S)
+        except OSError as error:
+            raise storage_error(error, target, "could not be locked") from error
         yield
-    finally:
-        # The work is done, even if releasing the lock fails.
-        with suppress(OSError):
-            os.close(descriptor)
-
-
-def _locked(descriptor: int, target: Path) -> bool:
-    try:
-        return try_lock(descriptor, fcntl.LOCK_EX)
-    except OSError as error:
-        raise storage_error(error, target, "could not be locked") from error

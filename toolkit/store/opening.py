@@ -17,14 +17,14 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import MissingInputError, PlanRefusedError, StorageError, UnreadableInputError, UsageError
 from toolkit.records import dataclass
-from toolkit.store.faults import storage_error
+from toolkit.store.faults import close_quietly, storage_error
 
 FileState = tuple[int, int, int, int]
 """Device, inode, size and modification time: differs once a file has changed, without reading it."""
@@ -62,7 +62,7 @@ def open_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedRead
     with ExitStack() as stack:
         try:
             descriptor = os.open(path, _FILE if follow_links else _FILE | os.O_NOFOLLOW)
-            stack.callback(_close, descriptor)
+            stack.callback(close_quietly, descriptor)
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise UnreadableInputError(
                     f"{path}: a folder, pipe or device, not a file", hint="move it away or name another file"
@@ -230,11 +230,6 @@ def output_path(name: str, roots: Sequence[Path]) -> Path:
             f"{name} exists and was not written by this toolkit", hint="choose another output name"
         )
     return path
-
-
-def _close(descriptor: int) -> None:
-    with suppress(OSError):  # it was only read
-        os.close(descriptor)
 
 
 def _refusal(error: OSError, path: Path) -> MissingInputError | UnreadableInputError | StorageError:

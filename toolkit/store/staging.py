@@ -14,10 +14,10 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from toolkit.store.faults import storage_error
+from toolkit.store.faults import close_quietly, storage_error
 from toolkit.store.locks import try_lock
 
 _STAGING = re.compile(r"\..*\.[0-9a-f]{16}\.staging(\..*)?", re.DOTALL)
@@ -46,9 +46,7 @@ def folder_in_use(folder: Path) -> Iterator[int]:
         # file, but never a published one.
         yield descriptor
     finally:
-        # Nothing was written through it, so an error here does not concern the file.
-        with suppress(OSError):
-            os.close(descriptor)
+        close_quietly(descriptor)
 
 
 def clean_staging(folder: Path, *, recursive: bool = True) -> list[Path]:
