@@ -1,6 +1,6 @@
 """Disturb every writer, damage files of every format, and count.
 
-    python -m benchmarks.reliability                 the whole series, about half an hour
+    python -m benchmarks.reliability                 the whole series, a quarter of an hour
     python -m benchmarks.reliability --publish       the same, and writes the table in docs/reliability.md
     python -m benchmarks.reliability --json --quick --only text --kind kill
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ def main() -> int:
     if not tracing.is_supported():
         print("child processes cannot be traced: Linux on x86-64 with ptrace is needed", file=sys.stderr)
         return 2
+    # A shell's background jobs ignore Ctrl-C, and so would the commands that are to be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     figures = []
     for row in _series(arguments):
         figures.append(row)

@@ -37,12 +37,12 @@ SIGNALS = {"random kill": signal.SIGKILL, "random SIGTERM": signal.SIGTERM, "ran
 _ENDED = {signal.SIGTERM: 143, signal.SIGINT: 130}
 _ROOT = Path(__file__).resolve().parents[2]
 _ATTEMPTS = 4
-_PROGRAM = "from toolkit.cli.main import main; main()"
+_PROGRAM = "from toolkit.__main__ import main; main()"
 # Slow, so that a random moment is likely to find the target half written.
 _BROKEN_PROGRAM = (
     "import time\n"
     "from benchmarks.reliability.scenarios import plain_open\n"
-    "from toolkit.cli.main import main\n"
+    "from toolkit.__main__ import main\n"
     "with plain_open(pause=time.sleep): main()"
 )
 
@@ -80,6 +80,7 @@ def end_command(name: str, kind: str, times: int, *, broken: bool = False) -> Fi
             time.sleep(generator.uniform(0.3, 1.0) * needed)
             if process.poll() is not None:
                 process.communicate()
+                needed *= 0.95  # the machine is faster than it was
                 continue
             os.killpg(process.pid, SIGNALS[kind])
             _, said = process.communicate()
