@@ -7,7 +7,7 @@ import dataclasses
 import pickle
 from collections.abc import Callable
 from dataclasses import field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -44,6 +44,26 @@ class OwnEquality:
 
     def __hash__(self) -> int:
         return 7
+
+
+@records.dataclass(frozen=True)
+class Particular:
+    """Every kind of field."""
+
+    kept: ClassVar[int] = 3
+    x: int
+    table: dict[str, int] = field(default_factory=dict, hash=False)
+    counted: int = field(default=0, compare=False, hash=True)
+    fixed: int = field(default=7, init=False)
+    made: list[int] = field(default_factory=list, init=False, hash=False)
+
+
+@records.dataclass(frozen=True)
+class OwnEqualityAlone:
+    key: int
+
+    def __eq__(self, other: object) -> bool:
+        return True
 
 
 @records.dataclass(frozen=True, eq=False)
@@ -88,6 +108,16 @@ def test_a_class_keeps_its_own_methods() -> None:
     assert OwnEquality(key=1) == OwnEquality(key=2)
     assert hash(OwnEquality(key=1)) == 7
     assert ByIdentity(1) != ByIdentity(1)
+    assert hash(OwnEqualityAlone(1)) == hash((1,))
+
+
+@pytest.mark.parametrize("name", ["kept", "x", "table", "counted", "fixed", "made"])
+def test_every_kind_of_field_is_frozen_and_hashed_as_declared(name: str) -> None:
+    record = Particular(1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(record, name, 9)
+    assert (record.kept, record.fixed, record.made) == (3, 7, [])
+    assert hash(record) == hash((1, 0, 7))
 
 
 def test_a_subclass_of_the_standard_decorator_has_to_be_frozen_too() -> None:

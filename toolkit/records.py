@@ -3,7 +3,8 @@
 ``dataclasses.dataclass`` compiles six methods for every class, which takes 0.4 ms, and a merge of two
 files defines a hundred classes before it reads a byte. This one compiles ``__init__`` alone; the other
 methods are the same functions for every class. Everything else is the standard library's:
-``replace``, ``fields``, ``asdict``, ``field``, ``__post_init__``.
+``replace``, ``fields``, ``asdict``, ``field``, ``__post_init__``. It makes plain frozen classes with a
+``__dict__``; for slots, an order or a changeable class, use the standard decorator.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ else:
             inherits = any(map(dataclasses.is_dataclass, cls.__mro__[1:]))
             dataclasses.dataclass(repr=False, eq=False, kw_only=kw_only, frozen=inherits)(cls)
             cls.__dataclass_params__.frozen = True
+            cls.__set_by_init__ = frozenset(
+                item.name
+                for item in dataclasses.fields(cls)
+                if item.init or item.default_factory is not dataclasses.MISSING
+            )
             for name, method in (_SHARED | _COMPARING if eq else _SHARED).items():
-                if name not in vars(cls):
+                # A class with an __eq__ of its own has the __hash__ None.
+                if vars(cls).get(name) is None:
                     setattr(cls, name, method)
             return cls
 
@@ -39,7 +46,7 @@ def _compared(record: Any) -> tuple[Any, ...]:
 
 def _setattr(self: Any, name: str, value: Any) -> None:
     # __init__ sets each field once.
-    if name in vars(self) or name not in self.__dataclass_fields__:
+    if name in vars(self) or name not in self.__set_by_init__:
         raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
     vars(self)[name] = value
 
@@ -59,7 +66,8 @@ def _eq(self: Any, other: object) -> bool:
 
 
 def _hash(self: Any) -> int:
-    return hash(_compared(self))
+    fields = (item for item in dataclasses.fields(self) if (item.compare if item.hash is None else item.hash))
+    return hash(tuple(getattr(self, item.name) for item in fields))
 
 
 _SHARED = {"__setattr__": _setattr, "__delattr__": _delattr, "__repr__": _repr}

@@ -35,8 +35,7 @@ def read_h5(path: Path) -> Model:
     with naming(path.name):
         source = FileBytes(path)
         require_hdf5(source)
-        check_global_heaps(source)
-        with SafeHdf5(source) as file:
+        with SafeHdf5(source, check_global_heaps(source)) as file:
             config = file.text((), "model_config")
             if config is None:
                 _refuse_without_config(file)

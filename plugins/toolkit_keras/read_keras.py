@@ -47,8 +47,7 @@ def read_keras(path: Path) -> Model:
             weights = _weights(archive, source, path)
         refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
         architecture = architecture_of(modernise(raw, str(metadata.get("keras_version", ""))))
-        check_global_heaps(weights)
-        with SafeHdf5(weights) as file:
+        with SafeHdf5(weights, check_global_heaps(weights)) as file:
             root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
             groups = dict(layer_groups(architecture.network, (root,)))
             placed = {
@@ -146,6 +145,10 @@ def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
         raise UnreadableInputError(
             f"a zip archive without a Keras model: it has no {name}",
             hint="supported: files written by Keras' model.save",
+        )
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnsupportedError(
+            f"{name} is compressed by method {info.compress_type}", hint="supported: deflate"
         )
     if info.flag_bits & 0x1:
         raise UnsupportedError(f"{name} is encrypted", hint="supported: plain archives")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5l, h5o
+from h5py import h5a, h5d, h5l, h5o, h5t
 from h5py.h5d import DatasetID
 from h5py.h5g import GroupID
 from numpy.typing import NDArray
 
-from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit.errors import LimitReachedError, ToolkitError, UnsupportedError
 from toolkit.records import dataclass
 from toolkit_keras.byte_source import ByteSource
 from toolkit_keras.file_errors import damage, damaged_file
@@ -24,6 +23,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_TENSOR_BYTES = 8 << 30
 MAX_TEXT_BYTES = 64 << 20
 MAX_NAMES = 100_000
+_MOST_TEXTS_BYTES = 4 * MAX_TEXT_BYTES
 
 _MAX_EXPANSION = 1100  # deflate's own limit is 1032 to 1
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
@@ -31,7 +31,7 @@ _HEAP = b"GCOL"
 _HEAP_HEADER = struct.Struct("<4sB3sQ")
 _HEAP_OBJECT = struct.Struct("<HHIQ")
 _CHUNK = 8 << 20
-_LARGEST_HEAP = 64 << 20
+_MOST_HEAP_BYTES = 64 << 20
 # What h5py raises on damaged files; anything else is a bug of ours.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
@@ -61,16 +61,26 @@ class SafeHdf5:
     """An open HDF5 file; every method raises UnreadableInputError if it is damaged.
 
     Groups and tensors are opened with h5py's low-level interface, which takes a third of the time.
+
+    Args:
+        longest_text: What :func:`check_global_heaps` returned; only needed to read texts.
     """
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: ByteSource, longest_text: int = 0) -> None:
         self._size = source.size
+        self._longest_text = longest_text
         self._groups: dict[tuple[str, ...], GroupID] = {}
         self._stream = source.open()
         try:
             with damage("the file", _DAMAGE):
                 self._file = h5py.File(self._stream, "r")
-        except UnreadableInputError:
+                sizes = self._file.id.get_create_plist().get_sizes()
+            if sizes != (8, 8):
+                raise UnsupportedError(
+                    f"its addresses and lengths have {sizes[0]} and {sizes[1]} bytes",
+                    hint="supported: 8 and 8",
+                )
+        except ToolkitError:
             self._stream.close()
             raise
 
@@ -138,6 +148,7 @@ class SafeHdf5:
                 )
             dtype = dataset.dtype
             shape = dataset.shape
+            numpys = dataset.get_type().equal(h5t.py_create(dtype, logical=True))
             filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
             allocated = int(dataset.get_storage_size())
             offset = dataset.get_offset() if layout != h5d.CHUNKED and not filters else None
@@ -146,6 +157,11 @@ class SafeHdf5:
         bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and dtype.fields is None
         if not bfloat16 and (dtype.kind not in "fiub" or dtype.itemsize > 8):
             raise damaged_file(f"{name} holds {dtype}, not numbers")
+        if not (bfloat16 or numpys):
+            raise UnsupportedError(
+                f"{name} is stored in a number format of its own",
+                hint="supported: whole numbers and IEEE floats",
+            )
         if bfloat16:  # h5py has no such type; Keras stores the bytes
             dtype = np.dtype("<u2")
         unknown = [str(number) for number in filters if number not in _FILTERS]
@@ -213,6 +229,9 @@ class SafeHdf5:
             if header.dtype.kind not in "OS":
                 raise damaged_file(f"attribute {attribute} holds {header.dtype}, not text")
             if header.dtype.kind == "O":
+                # Many may be one text in the file, and each is copied.
+                if count > 1 and count * self._longest_text > _MOST_TEXTS_BYTES:
+                    raise LimitReachedError(f"attribute {attribute} may hold {count} texts that are too long")
                 return h5py.Group(group).attrs[attribute]
             value = np.empty(header.shape, header.dtype)
             header.read(value)
@@ -252,48 +271,53 @@ def _texts(value: Any, attribute: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def check_global_heaps(source: ByteSource) -> None:
+def check_global_heaps(source: ByteSource) -> int:
     """Follow every global heap of an HDF5 file as HDF5 does.
 
     Texts in attributes are stored in global heaps: sequences of objects, each with its length. In a
     damaged heap an object may have the length 0, and HDF5 1.14 then steps from it to itself for
     ever, in C code that nothing can interrupt. One flipped bit is enough.
+
+    Returns:
+        The length of the longest object, in bytes.
     """
+    longest, left = 0, _MOST_HEAP_BYTES
     with source.open() as stream:
-        for start in list(_places(stream)):
-            if not _is_sound(stream, start, source.size):
+        for start in _places(stream):
+            stream.seek(start)
+            head = stream.read(_HEAP_HEADER.size)
+            _, version, _, length = _HEAP_HEADER.unpack(head.ljust(_HEAP_HEADER.size, b"\0"))
+            if version != 1 or start + length > source.size:
+                continue  # HDF5 refuses it by itself
+            left -= length
+            rest = max(0, length - len(head))
+            found = _longest_object(head + stream.read(rest)) if left >= 0 else None
+            if found is None:
                 raise damaged_file(f"the heap of texts at byte {start:,} is damaged")
+            longest = max(longest, found)
+    return longest
 
 
-def _places(stream: BinaryIO) -> Iterator[int]:
+def _places(stream: BinaryIO) -> list[int]:
     """Offsets of heaps: wherever there is their signature."""
+    found: list[int] = []
     position, tail = 0, b""
-    stream.seek(0)
     while chunk := stream.read(_CHUNK):
         part = tail + chunk
-        for match in re.finditer(_HEAP, part):
-            yield position - len(tail) + match.start()
+        found += (position - len(tail) + match.start() for match in re.finditer(_HEAP, part))
         position += len(chunk)
         tail = part[-len(_HEAP) + 1 :]
+    return found
 
 
-def _is_sound(stream: BinaryIO, start: int, size: int) -> bool:
-    """Whether HDF5 reaches the heap's end, or refuses it by itself."""
-    stream.seek(start)
-    head = stream.read(_HEAP_HEADER.size)
-    if len(head) < _HEAP_HEADER.size:
-        return True
-    _, version, _, length = _HEAP_HEADER.unpack(head)
-    if version != 1 or start + length > size:
-        return True
-    if length > _LARGEST_HEAP:
-        return False
-    content = head + stream.read(max(0, length - len(head)))
-    position = _HEAP_HEADER.size
-    while position + _HEAP_OBJECT.size <= length:
-        index, _, _, bytes_in_it = _HEAP_OBJECT.unpack_from(content, position)
-        step = bytes_in_it if index == 0 else _HEAP_OBJECT.size + (bytes_in_it + 7) // 8 * 8
-        if step == 0 or position + step > length:
-            return False
+def _longest_object(heap: bytes) -> int | None:
+    """Length of the longest object of a heap; None if HDF5 would not reach its end."""
+    longest, position = 0, _HEAP_HEADER.size
+    while position + _HEAP_OBJECT.size <= len(heap):
+        index, _, _, length = _HEAP_OBJECT.unpack_from(heap, position)
+        step = length if index == 0 else _HEAP_OBJECT.size + (length + 7) // 8 * 8
+        if step == 0 or position + step > len(heap):
+            return None
+        longest = max(longest, length)
         position += step
-    return True
+    return longest

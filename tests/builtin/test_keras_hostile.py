@@ -218,3 +218,71 @@ def test_models_that_call_one_another_without_end_are_refused(tmp_path: Path) ->
 
     with pytest.raises(LimitReachedError, match="more than"):
         read_h5(write_legacy(tmp_path / "a.h5", nest(18), {}))
+
+
+def _converted(kind: h5py.h5t.TypeID, change: Callable[[Any], None]) -> Any:
+    changed = kind.copy()
+    change(changed)
+    return changed
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        _converted(h5py.h5t.IEEE_F32LE, lambda kind: (kind.set_fields(15, 7, 8, 0, 7), kind.set_size(2))),
+        _converted(h5py.h5t.STD_I32LE, lambda kind: (kind.set_precision(12), kind.set_offset(5))),
+        _converted(h5py.h5t.IEEE_F32LE, lambda kind: kind.set_ebias(100)),
+    ],
+    ids=["bfloat16", "integer of 12 bits", "other exponents"],
+)
+def test_numbers_that_numpy_lays_out_in_another_way_are_refused(small: Path, kind: Any) -> None:
+    """Their bytes, read from the file as NumPy's, would be other numbers."""
+
+    def put(group: Any) -> None:
+        made = h5py.h5d.create(group.id, b"kernel:0", kind, h5py.h5s.create_simple((8, 3)))
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.zeros((8, 3), np.float32))
+
+    with pytest.raises(UnsupportedError, match="kernel:0 is stored in a number format of its own"):
+        read_h5(_replace(small, put))
+
+
+def test_lengths_of_four_bytes_which_hide_an_endless_heap_are_refused(small: Path, tmp_path: Path) -> None:
+    made = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    made.set_sizes(8, 4)
+    path = tmp_path / "short.h5"
+    with (
+        h5py.File(small) as source,
+        h5py.File(h5py.h5f.create(bytes(path), h5py.h5f.ACC_TRUNC, fcpl=made)) as copy,
+    ):
+        source.copy("model_weights", copy)
+        copy.attrs["model_config"] = source.attrs["model_config"]
+    with pytest.raises(UnsupportedError, match="8 and 4 bytes"):
+        read_h5(path)
+
+
+def test_heaps_inside_one_another_are_refused_at_once(tmp_path: Path) -> None:
+    count = 100_000
+    path = tmp_path / "nested.h5"
+    headers = (b"GCOL\1\0\0\0" + (32 * (count - index)).to_bytes(8, "little") for index in range(count))
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(8) + b"".join(headers) + bytes(16 * count + 4096))
+    started = time.monotonic()
+    with pytest.raises(UnreadableInputError, match="heap of texts"):
+        read_h5(path)
+    assert time.monotonic() - started < 10
+
+
+def test_one_long_text_named_thousands_of_times_is_refused_before_it_is_copied(small: Path) -> None:
+    with h5py.File(small, "a") as file:
+        attributes = file["model_weights/dense"].attrs
+        del attributes["weight_names"]
+        attributes.create("weight_names", ["ab"] * 300, dtype=h5py.string_dtype())
+        attributes.create("long", ["x" * (1 << 20)], dtype=h5py.string_dtype())
+    with pytest.raises(LimitReachedError, match="weight_names may hold 300 texts"):
+        read_h5(small)
+
+
+def test_an_archive_compressed_by_another_method_is_refused_by_name(tmp_path: Path) -> None:
+    weights = weights_file(small_arrays(), GROUPS)
+    path = write_archive(tmp_path / "a.keras", SMALL, weights, compression=zipfile.ZIP_LZMA)
+    with pytest.raises(UnsupportedError, match="compressed by method 14"):
+        read_keras(path)
