@@ -1,7 +1,7 @@
 """Whole-process time and peak memory of a mean of two files, against averaging in Keras.
 
 Both sides start a fresh Python, read two `emnist-cnn`-size `.h5` files, average them, and write a
-`.h5` file. The other side is what averaging scripts do: load both with Keras, average
+new `.h5` file. The other side is what averaging scripts do: load both with Keras, average
 `get_weights()`, `set_weights()`, `save()`.
 
     python benchmarks/merge.py [--repeat 5] [--output json]
@@ -136,13 +136,14 @@ def main() -> None:
                 "--strategy=mean",
                 "--out=toolkit.h5",
                 "--keep-worse",
-                "--force",
             ],
             "keras": [sys.executable, "-c", KERAS, "0.h5", "1.h5", "keras.h5"],
         }
         runs: dict[str, list[tuple[float, float, float]]] = {side: [] for side in sides}
         for turn in range(chosen.repeat + 1):
             for side, command in sides.items():
+                for path in folder.glob(f"{side}.*"):
+                    path.unlink()
                 measured = measure(command, folder)
                 if turn:  # the first run writes the bytecode
                     runs[side].append(measured)

@@ -7,8 +7,10 @@ of which the standard module ``signal`` is one.
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found,unused-ignore]
+import atexit
 import gc
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +40,29 @@ def main() -> None:
 
     try:
         run()
-    finally:
-        gc.freeze()  # or else the end of the process looks through every object for cycles: 25 ms
+    except SystemExit as end:
+        end_with(end.code if isinstance(end.code, int) else 0)
+        raise
+
+
+def end_with(status: int) -> None:
+    """End the process without taking its modules apart, which would take 35 ms.
+
+    The streams are flushed and what is registered with atexit is called. Returns if that cannot be
+    enough: in a process with other threads, or if a stream cannot be flushed.
+    """
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
+        return
+    for number in _INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)  # the work is done
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # closed, or none
+        return
+    atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -46,9 +46,10 @@ def _compared(record: Any) -> tuple[Any, ...]:
 
 def _setattr(self: Any, name: str, value: Any) -> None:
     # __init__ sets each field once.
-    if name in vars(self) or name not in self.__set_by_init__:
+    values = self.__dict__
+    if name in values or name not in self.__set_by_init__:
         raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
-    vars(self)[name] = value
+    values[name] = value
 
 
 def _delattr(_self: Any, name: str) -> None:

@@ -29,14 +29,22 @@ def named(error: ToolkitError, file: str) -> ToolkitError:
     return type(error)(f"{file}: {error.message}", hint=error.hint)
 
 
-@contextmanager
-def damage(what: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Take errors of these kinds, which a library raises while it reads, for a damaged file."""
-    try:
-        yield
-    except kinds as error:
-        reason = (str(error).strip("'\"") or type(error).__name__).splitlines()[0]
-        raise damaged_file(f"{what} cannot be read: {reason[:120]}") from error
+class damage:  # noqa: N801 - used like a function, as contextlib.suppress is
+    """Take errors of these kinds, which a library raises while it reads, for a damaged file.
+
+    A class, because every tensor is read in several such blocks and a generator costs three times as much.
+    """
+
+    def __init__(self, what: str, kinds: tuple[type[Exception], ...]) -> None:
+        self._what, self._kinds = what, kinds
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, self._kinds):
+            reason = (str(error).strip("'\"") or type(error).__name__).splitlines()[0]
+            raise damaged_file(f"{self._what} cannot be read: {reason[:120]}") from error
 
 
 def shown(shape: Sequence[int | None] | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5d, h5p, h5s, h5t
 from numpy.typing import NDArray
 
 from toolkit.errors import UnsupportedError
@@ -72,7 +73,21 @@ def _write_layer(group: Any, tensors: Tensors, layers: Sequence[PlannedLayer]) -
 def write_tensor(group: Any, name: str, array: NDArray[Any]) -> None:
     """Write one tensor as one piece, in little-endian order."""
     stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
-    group.create_dataset(name, data=stored, track_times=False)
+    kind, space = h5t.py_create(stored.dtype, logical=True), h5s.create_simple(stored.shape)
+    made = h5d.create(group.id, name.encode(), kind, space, *_PROPERTIES)
+    if stored.size:
+        made.write(h5s.ALL, h5s.ALL, stored)
+
+
+def _properties() -> tuple[h5p.PropDCID, h5p.PropLCID]:
+    of_tensor, of_link = h5p.create(h5p.DATASET_CREATE), h5p.create(h5p.LINK_CREATE)
+    of_tensor.set_obj_track_times(False)
+    of_link.set_create_intermediate_group(True)
+    of_link.set_char_encoding(h5t.CSET_UTF8)
+    return of_tensor, of_link
+
+
+_PROPERTIES = _properties()
 
 
 def write_names(group: Any, attribute: str, names: Sequence[str]) -> None:

@@ -123,3 +123,31 @@ def test_colour_only_on_a_terminal_and_not_against_the_users_will() -> None:
     assert "\x1b[" in on_a_terminal("plugins", "show", "nothing-like-it")
     assert "\x1b[3" not in on_a_terminal("plugins", "list", environ={"NO_COLOR": "1"})
     assert "\x1b[" not in on_a_terminal("plugins", "show", "nothing-like-it", environ={"NO_COLOR": "1"})
+
+
+ENDING = """
+import atexit, sys, threading, time
+def late():
+    time.sleep(0.3)
+    print("the thread is done")
+sys.argv[0] = "toolkit"
+atexit.register(print, "atexit")
+if {thread}:
+    threading.Thread(target=late).start()
+from toolkit.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("thread", [False, True])
+@pytest.mark.parametrize(("argument", "status"), [("--version", 0), ("--nonsense", 2)])
+def test_the_end_of_the_process_waits_for_threads_and_calls_what_is_registered(
+    thread: bool, argument: str, status: int
+) -> None:
+    program = ENDING.format(thread=thread)
+    done = subprocess.run(
+        [sys.executable, "-c", program, argument], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stdout.splitlines()[-1] == "atexit"
+    assert ("the thread is done" in done.stdout) == thread

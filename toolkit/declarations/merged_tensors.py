@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toolkit.errors import IncompatibleModelsError, PluginError
 from toolkit.tensors import TensorRole, Tensors, TensorSpec, weighted_mean
 
-_BLOCK = 1 << 18  # elements
+_BLOCK = 1 << 15  # elements
 _COUNTERS = frozenset({"count", "counter", "iterations", "num_batches_tracked", "seed_counter", "step"})
 _TELL = "report it to the strategy's author"
 
@@ -98,8 +98,9 @@ def is_finite(array: NDArray[Any]) -> bool:
     """Whether no element is NaN or infinite; needs no memory beside the array."""
     if array.size == 0 or not np.issubdtype(array.dtype, np.floating):
         return True
-    with np.errstate(invalid="ignore"):
-        return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+    with np.errstate(invalid="ignore", over="ignore"):
+        # A finite sum has finite terms; the sum of finite terms may be infinite.
+        return bool(np.isfinite(array.sum()) or (np.isfinite(array.min()) and np.isfinite(array.max())))
 
 
 def is_constant(spec: TensorSpec) -> bool:

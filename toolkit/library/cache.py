@@ -9,7 +9,6 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -107,6 +106,8 @@ def _store(entry: Path, key: Fingerprint, made: Divided) -> None:
 def _write(path: Path, array: NDArray[Any], order: NDArray[np.intp]) -> dict[str, Any]:
     """Publish rows in an order as a .npy file; returns what the index holds about it."""
     shape = (len(order), *array.shape[1:])
+    from concurrent.futures import ThreadPoolExecutor
+
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}

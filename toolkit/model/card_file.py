@@ -165,19 +165,22 @@ def publish_model(
     """
     with ExitStack() as until_the_end:
         complete: Card
+        announced = ""
 
         def announce(staging: Path) -> None:
-            nonlocal complete
+            nonlocal complete, announced
             if verify is not None:
                 verify(staging)
             complete = _complete(card() if callable(card) else card, target, file_sha256(staging))
             until_the_end.enter_context(_locked(target))
-            publish_text(card_path(target), _announcement(target, complete))
+            announced = _announcement(target, complete)
+            publish_text(card_path(target), announced)
 
         with publish(target, verify=announce) as staging:
             write(staging)
         try:
-            publish_text(card_path(target), complete.to_json())
+            if announced != complete.to_json():
+                publish_text(card_path(target), complete.to_json())
         except StorageError:
             # The model is in place and its card is in the journal: nothing is missing. The next
             # card that is written replaces the journal.
