@@ -93,7 +93,7 @@ class Plan:
         ({"level": 3}, "level must be one of 1, 2, or none, received 3"),
         ({"size": 2}, "size must be one of 1, 3, received 2"),
         ({"size": None}, "size must be one of 1, 3, received None"),
-        ({"x" * 200: 1}, f"plan has no option '{'x' * 99}…"),
+        ({"x" * 200: 1}, f"plan has no option '{'x' * 73}…{'x' * 24}'"),
         ({"missing": 1}, "plan has no option 'missing'"),
         ({"a\nb": 1}, "plan has no option 'a\\nb'"),
         ({"x - at `$.y": 1}, "plan has no option 'x - at `$.y'"),
@@ -110,6 +110,15 @@ def test_whole_numbers_are_chosen_with_or_without_a_point_and_none_is_no_choice(
     assert options_from_mapping(Plan, {"level": 2.0, "size": 3}, owner="plan") == Plan(level=2, size=3)
     assert options_from_mapping(Plan, {"level": None}, owner="plan") == Plan()
     assert parse_options(Plan, ["level=2", "size=3"], owner="plan") == Plan(level=2, size=3)
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [{"shares": {"a": "\udcff"}}, {"schedule": "\udcff"}, {"models": "\udcff"}, {"given": {"a": "\udcff"}}],
+)
+def test_a_text_that_is_not_utf_8_is_refused_as_any_other(mapping: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"must be .*, received .*\\udcff"):
+        options_from_mapping(Job, mapping, owner="merge")
 
 
 def test_values_that_are_nested_too_deep_are_refused() -> None:

@@ -58,6 +58,11 @@ class Accepted:
         """Whether its own options have dotted names."""
         return self.type is dict or (dataclasses.is_dataclass(self.type) and self.type is not Convention)
 
+    @property
+    def members(self) -> tuple[Accepted, ...]:
+        """The members of a union; otherwise itself alone."""
+        return self.parts if self.type is Union else (self,)
+
     def each(self, kind: type) -> Accepted:
         """What it holds as a ``tuple`` or a ``dict``; an empty type if it is neither."""
         if self.type is Any:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 _LONGEST_LINE = 300
+_LONGEST_PARAGRAPH = 2000
+_LONGEST_MESSAGE = 20_000
 
 
 class ToolkitError(Exception):
@@ -30,9 +32,9 @@ class ToolkitError(Exception):
         cls.exit_status = exit_status or cls.exit_status
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        message, self.hint = bounded(message), bounded(hint)
         super().__init__(message)
         self.message = message
-        self.hint = hint
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -92,6 +94,26 @@ class StorageError(ToolkitError, code="storage", exit_status=7):
 
 class LimitReachedError(ToolkitError, code="limit", exit_status=8):
     """A limit on size, number or time was reached."""
+
+
+def shown(value: object) -> str:
+    """A received value as Python writes it, shortened to 100 characters."""
+    return shortened(repr(value))
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """A text of at most ``most`` characters: the beginning and the end of a longer one."""
+    end = most // 4
+    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def bounded(text: str) -> str:
+    """A message of at most 20,000 characters, 2,000 a paragraph, whatever untrusted text it repeats.
+
+    Paragraphs begin with two spaces.
+    """
+    parts = (shortened(part, _LONGEST_PARAGRAPH) for part in text.split("\n  "))
+    return shortened("\n  ".join(parts), _LONGEST_MESSAGE)
 
 
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:

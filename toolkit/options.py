@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Union, cast
 
 from toolkit.declared_options import Accepted, as_json, fields_of, option, range_words, schema_of, type_words
-from toolkit.errors import ConfigurationError, UsageError, did_you_mean
+from toolkit.errors import ConfigurationError, UsageError, did_you_mean, shown
 from toolkit.records import dataclass
 from toolkit.vocabulary import Convention
 
@@ -43,7 +43,8 @@ GivenOptions = tuple[str, ...] | Mapping[str, Any]
 
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _NONE = ("none", "null")
-_LONGEST_SHOWN = 100
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_TEXTS = frozenset((str, Path, Any))
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class OptionInfo:
     choices: tuple[Any, ...] = ()
 
 
-def parse_options(options_type: type[T], pairs: Sequence[str], *, owner: str) -> T:
-    """Read options from ``key=value`` texts, as typed after ``-o``.
+def parse_options(options_type: type[T], pairs: Sequence[str | tuple[str, str]], *, owner: str) -> T:
+    """Read options from ``key=value`` texts, as typed after ``-o``, or from pairs of a key and a text.
 
     ``table.key=value`` sets a field of a nested dataclass or an entry of a mapping. ``owner`` says in
     errors whose options they are: ``merge strategy 'mean'``.
@@ -161,17 +162,20 @@ def _described(options_type: Any, prefix: str) -> Iterator[OptionInfo]:
 
 
 def option_pairs(
-    given: Sequence[str] | Mapping[str, Any], what: str = "options"
+    given: Sequence[str | tuple[str, str]] | Mapping[str, Any], what: str = "options"
 ) -> Iterator[tuple[str, Any]]:
-    """Keys and values from ``key=value`` texts or from a mapping."""
+    """Keys and values from ``key=value`` texts, from pairs or from a mapping."""
     if isinstance(given, Mapping):
         yield from given.items()
         return
-    for text in given:
-        key, equals, value = text.partition("=")
+    for item in given:
+        if isinstance(item, tuple):
+            yield item
+            continue
+        key, equals, value = item.partition("=")
         if not equals:
-            raise UsageError(f"{what} are key=value, received {text!r}", hint="-o learning_rate=0.001")
-        yield key.strip(), value.strip()
+            raise UsageError(f"{what} are key=value, received {shown(item)}", hint="-o learning_rate=0.001")
+        yield key.strip(), value.strip(" ")
 
 
 def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
@@ -192,7 +196,7 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     near = [*difflib.get_close_matches(key, full), *difflib.get_close_matches(key, names)]
     nearest = f"did you mean {names.get(near[0], near[0])}? " if near else ""
     hint = f"{nearest}the options are {', '.join(full) or 'none'}"
-    raise UsageError(f"there is no option {key!r}", hint=hint)
+    raise UsageError(f"there is no option {shown(key)}", hint=hint)
 
 
 def _set(values: dict[str, Any], key: str, value: Any, declared: Accepted, what: str) -> None:
@@ -219,7 +223,7 @@ def _from_text(text: str, declared: Accepted) -> Any:
     if declared.type is bool and text.lower() in _YES + _NO:
         return text.lower() in _YES
     try:
-        return declared.type(text) if declared.type in (int, float) and text.isascii() else text
+        return declared.type(text) if declared.type in (int, float) and _NUMBER.fullmatch(text) else text
     except ValueError:
         return text
 
@@ -252,6 +256,8 @@ def _checked(value: Any, declared: Accepted, where: str) -> Any:
             problem = "NUL"
         elif kind is Path:
             return Path(value)
+        elif isinstance(value, str) and _TEXTS.isdisjoint(part.type for part in declared.members):
+            value = value.encode(errors="replace").decode()  # msgspec fails on what is not UTF-8
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         if kind is int and value % 1 == 0:
             value = int(value)  # JSON writers may give a whole number a point
@@ -301,15 +307,10 @@ def _refusal(declared: Accepted, value: Any, problem: str, owner: str) -> UsageE
         nearest = did_you_mean(key[1], known)
         hint = f"its options are {', '.join(known)}" if known else "it has no options"
         return UsageError(
-            f"{owner} has no option {_shown(full)}", hint=f"{hint}; {nearest}" if nearest else hint
+            f"{owner} has no option {shown(full)}", hint=f"{hint}; {nearest}" if nearest else hint
         )
     special = {"NUL": "text without NUL", "out of range": range_words(declared.minimum, declared.maximum)}
     allowed = special.get(problem) or type_words(declared, sentence=True)
     return UsageError(
-        f"{where or owner} must be {allowed}, received {_shown(value)}", hint=f"{owner}: {about}".rstrip(": ")
+        f"{where or owner} must be {allowed}, received {shown(value)}", hint=f"{owner}: {about}".rstrip(": ")
     )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

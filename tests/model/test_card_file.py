@@ -258,6 +258,7 @@ def test_beside_a_model_that_is_a_link_the_card_may_be_a_link(tmp_path: Path) ->
         ('{"schema": 1, "metrics": {"validation_accuracy": 1e999}}', "not valid JSON"),
         ('{"schema": 99, "file": "a.h5"}', "schema 99"),
         ("[" * 100_000, "not valid JSON"),
+        ('{"schema": 2, "file": "a.h5", "next": ' + '{"a":' * 950 + "1" + "}" * 951, "nested"),
     ],
 )
 def test_a_card_that_cannot_be_used_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:

@@ -189,6 +189,35 @@ def test_json_is_parsed_strictly(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"a": ["NaN", NaN, Infinity]}', "NaN is not a number in JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not a number in JSON"),
+        (b'{"a": 1e300, "b": -1e400}', "-1e400 is out of range"),
+        (b"[1e" + b"9" * 5000 + b"]", "1e9999"),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_named(text: bytes, said: str) -> None:
+    with pytest.raises(UnreadableInputError) as caught:
+        parse_json(text, "a.json")
+    assert caught.value.message.startswith(f"a.json: not valid JSON: {said}")
+    assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize("inner", [b"[%b]", b'{"a": %b}'])
+def test_documents_are_at_most_200_levels_deep(inner: bytes) -> None:
+    deep = b"1"
+    for _ in range(200):
+        deep = inner.replace(b"%b", deep)
+    parse_json(deep, "a.json")
+    parse_toml(b"a = " + b"[" * 199 + b"]" * 199)
+    with pytest.raises(UnreadableInputError, match="nested deeper than 200 levels"):
+        parse_json(inner.replace(b"%b", deep), "a.json")
+    with pytest.raises(ValueError, match="nested deeper than 200 levels"):
+        parse_toml(b"a = " + b"[" * 200 + b"]" * 200)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         b"a" + b".a" * 100_000 + b" = 1",

@@ -148,6 +148,43 @@ def test_a_body_is_refused_in_the_words_of_the_command_line(site: Site, body: An
     assert answer.json["message"].startswith(message)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_a_body_of_any_depth_is_refused(site: Site, opening: str, closing: str) -> None:
+    for depth in (9, 490, 500, 700, 950, 1000, 10_000):
+        body = opening * depth + "1" + closing * depth
+        answer = site.client.post("/smart_merge", data=body, content_type="application/json")
+
+        assert answer.status_code == 400, depth
+        assert "nested" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"output_path": 1e400}', "the body: not valid JSON: 1e400 is out of range"),
+        ('{"output_path": [NaN]}', "the body: not valid JSON: NaN is not a number in JSON"),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_named(site: Site, body: str, message: str) -> None:
+    answer = site.client.post("/smart_merge", data=body, content_type="application/json")
+
+    assert (answer.status_code, answer.json["message"]) == (400, message)
+
+
+def test_nothing_to_merge_is_one_line(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    add_model(site.models, "only.h5")
+    for name in ("broken.h5", "torn.h5"):
+        (site.models / name).write_bytes(b"no model")
+
+    answer = site.client.post("/smart_merge")
+
+    assert answer.status_code == 404
+    assert "\n" not in answer.json["message"]
+    assert answer.json["message"].startswith("models: nothing to merge: 3 model files, ")
+    assert "; broken.h5 skipped: " in answer.json["message"]
+
+
 def test_what_is_null_or_empty_has_its_default(site: Site) -> None:
     answer = site.client.post("/smart_merge", json={"model_paths": None, "output_path": ""})
 

@@ -171,6 +171,9 @@ def test_what_cannot_be_used_is_a_problem(
     assert "Traceback" not in answer.text
 
 
+WHOLE = "top must be a whole number of 1 or above"
+
+
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
@@ -182,6 +185,20 @@ def test_what_cannot_be_used_is_a_problem(
         (
             "?model=other.h5&save_input=/tmp",
             "the query has no option 'save_input' (its options are model, top)",
+        ),
+        ("?model%3Dother.h5=1", "the query has no option 'model=other.h5' (its options are model, top)"),
+        *(
+            (
+                f"?model=other.h5&top={sent}",
+                f"{WHOLE}, received {received} (the query: number of predictions)",
+            )
+            for sent, received in (
+                ("1_0", "'1_0'"),
+                ("%2B5", "'+5'"),
+                ("+5", "' 5'"),
+                ("5%0A", r"'5\n'"),
+                ("5%C2%A0", r"'5\xa0'"),
+            )
         ),
         ("?model=other.h5&top=3&top=4", "option top of the query is given twice (give it once)"),
         ("?model=other.h5&top=0", "top must be 1 or above, received 0 (the query: number of predictions)"),

@@ -11,6 +11,7 @@ from typing import Any
 from toolkit.errors import ToolkitError, UnreadableInputError
 from toolkit.options import option, options_as_json, options_from_mapping
 from toolkit.records import dataclass
+from toolkit.store.opening import decode_json
 from toolkit.version import __version__
 from toolkit.vocabulary import Convention
 
@@ -81,13 +82,13 @@ def parse_card(text: str | bytes, where: str) -> Card:
     Raises:
         UnreadableInputError: If it is not a card, or has a newer schema.
     """
-    import msgspec
-
     hint = "delete it, or create it again by training or merging"
     try:
-        data = msgspec.json.decode(text, type=dict[str, Any])
-    except (ValueError, RecursionError) as error:
+        data = decode_json(text)
+    except ValueError as error:
         raise UnreadableInputError(f"{where}: not a model card: {error}", hint=hint) from error
+    if not isinstance(data, dict):
+        raise UnreadableInputError(f"{where}: not a model card: not an object", hint=hint)
     schema = data.get("schema")
     if type(schema) is int and schema > SCHEMA:
         raise UnreadableInputError(

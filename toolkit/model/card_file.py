@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError
+from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UnreadableInputError, shown
 from toolkit.model.card import Card, parse_card
 from toolkit.records import dataclass
 from toolkit.store.locks import exclusive
@@ -273,7 +273,7 @@ def _parse(text: bytes, where: str) -> _Record:
     card = parse_card(text, where)
     if card.file != Path(card.file).name:
         raise UnreadableInputError(
-            f"{where}: its file is {card.file!r}, not a file name", hint="delete the card"
+            f"{where}: its file is {shown(card.file)}, not a file name", hint="delete the card"
         )
     following = data.get("next")
     return _Record(

@@ -13,16 +13,24 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from toolkit.errors import MissingInputError, PlanRefusedError, StorageError, UnreadableInputError, UsageError
+from toolkit.errors import (
+    MissingInputError,
+    PlanRefusedError,
+    StorageError,
+    UnreadableInputError,
+    UsageError,
+    shortened,
+)
 from toolkit.records import dataclass
 from toolkit.store.faults import close_quietly, storage_error
 
@@ -32,6 +40,8 @@ FileState = tuple[int, int, int, int]
 LARGEST_DOCUMENT = 16 << 20
 """Bytes of a card, a report or a recipe that are read."""
 
+_MOST_LEVELS = 200
+"""Of nested arrays and objects in a document: every walk over one may recurse."""
 _MOST_KEY_PARTS = 64
 # The closing quotes may be missing, so that no text is scanned twice.
 _TOML_TEXT = re.compile(
@@ -103,17 +113,64 @@ def file_state(path: Path) -> FileState | None:
 
 
 def parse_json(content: bytes | str, where: str) -> Any:
-    """Parse JSON strictly: UTF-8, no ``NaN`` or ``Infinity``, no number out of range.
+    """Parse JSON as :func:`decode_json` does.
 
     Raises:
         UnreadableInputError: If it is not JSON; names ``where`` it is from.
     """
+    try:
+        return decode_json(content)
+    except ValueError as error:
+        raise UnreadableInputError(f"{where}: not valid JSON: {error}", hint="check the file") from error
+
+
+def decode_json(content: bytes | str) -> Any:
+    """Parse JSON strictly: UTF-8, no ``NaN`` or ``Infinity``, no number out of range, at most 200 levels.
+
+    Raises:
+        ValueError: If it is not JSON; names a number that strict JSON does not have.
+    """
     import msgspec
 
     try:
-        return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UnreadableInputError(f"{where}: not valid JSON: {error}", hint="check the file") from error
+        return _of_few_levels(msgspec.json.decode(content))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ValueError(_refused_number(content) or str(error)) from error
+
+
+def _refused_number(content: bytes | str) -> str:
+    """What is wrong with the first number that Python's parser takes and strict JSON does not have."""
+    import json
+
+    wrong: list[str] = []
+
+    def constant(text: str) -> None:
+        wrong.append(f"{text} is not a number in JSON")
+
+    def number(text: str) -> None:
+        if math.isinf(float(text)):
+            wrong.append(f"{shortened(text)} is out of range")
+
+    with suppress(ValueError, RecursionError):
+        json.loads(content, parse_constant=constant, parse_float=number)
+    return wrong[0] if wrong else ""
+
+
+def is_nested_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and dictionaries are nested in more levels than these; does not recurse."""
+    parts = [value]
+    for _ in range(levels):
+        holders = [part for part in parts if isinstance(part, dict | list)]
+        parts = [item for part in holders for item in (part.values() if isinstance(part, dict) else part)]
+    return any(isinstance(part, dict | list) for part in parts)
+
+
+def _of_few_levels(document: Any) -> Any:
+    if is_nested_deeper(document, _MOST_LEVELS):
+        raise ValueError(f"nested deeper than {_MOST_LEVELS} levels")
+    return document
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:
@@ -129,7 +186,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     if any(part.count(".") > _MOST_KEY_PARTS for part in re.split(r"[\n=,\[{]", _TOML_TEXT.sub("_", text))):
         raise ValueError(f"a key has more than {_MOST_KEY_PARTS} parts")
     try:
-        return tomllib.loads(text)
+        return cast("dict[str, Any]", _of_few_levels(tomllib.loads(text)))
     except RecursionError as error:
         raise ValueError("nested too deep") from error
 
@@ -235,6 +292,8 @@ def output_path(name: str, roots: Sequence[Path]) -> Path:
 def _refusal(error: OSError, path: Path) -> MissingInputError | UnreadableInputError | StorageError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return MissingInputError(f"{path}: no such file", hint="check the path")
+    if error.errno == errno.ENAMETOOLONG:
+        return MissingInputError(f"{shortened(str(path))}: {error.strerror}", hint="check the path")
     if error.errno in (errno.EACCES, errno.EPERM):
         return UnreadableInputError(f"{path}: Permission denied", hint="change its permissions")
     if error.errno in (errno.ELOOP, errno.EMLINK):

@@ -9,7 +9,7 @@ from flask import request
 
 from toolkit.errors import UnreadableInputError, UsageError
 from toolkit.options import options_from_mapping, parse_options
-from toolkit.store.opening import parse_json
+from toolkit.store.opening import is_nested_deeper, parse_json
 from toolkit.web.http_problem import refuse
 from toolkit.web.settings import WebLimits
 
@@ -23,8 +23,7 @@ def from_body(request_type: type[T], limits: WebLimits) -> T:
 
 def from_query(request_type: type[T]) -> T:
     """The typed request in the query of the address."""
-    pairs = [f"{key}={value}" for key, value in request.args.items(multi=True)]
-    return _typed(parse_options, request_type, pairs, "the query")
+    return _typed(parse_options, request_type, list(request.args.items(multi=True)), "the query")
 
 
 def _typed(read: Callable[..., T], request_type: type[T], given: Any, owner: str) -> T:
@@ -42,8 +41,8 @@ def _json_object(limits: WebLimits) -> dict[str, Any]:
     try:
         document = parse_json(body, "the body")
     except UnreadableInputError as error:
-        raise refuse(400, "usage", "the body is not JSON in UTF-8") from error
-    if _depth(document) > limits.json_depth:
+        raise refuse(400, "usage", error.message) from error
+    if is_nested_deeper(document, limits.json_depth):
         raise refuse(400, "usage", f"the JSON body is nested deeper than {limits.json_depth}")
     if not isinstance(document, dict):
         raise refuse(400, "usage", "the JSON body is not an object")
@@ -68,9 +67,3 @@ def picture(limits: WebLimits) -> bytes:
 def _read(most: int) -> bytes:
     request.max_content_length = most
     return request.get_data(cache=False)
-
-
-def _depth(value: Any) -> int:
-    if not isinstance(value, dict | list):
-        return 0
-    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)

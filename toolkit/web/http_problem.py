@@ -56,6 +56,8 @@ _KINDS = {
 }
 _OF_ONE_CODE = {401, 403, 404, 405, 413, 415, 429}
 _OF_HTTP = {kind.status: code for code, kind in _KINDS.items() if kind.status in _OF_ONE_CODE}
+# A wrapped line, the first item of a list, and the other items.
+_LAYOUTS = ((re.compile(r"\n {6}"), " "), (re.compile(r":\n +"), ": "), (re.compile(r"\n +(?:- )?"), "; "))
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:~|[A-Za-z]:)?[/\\]+\w")
 
 
@@ -142,6 +144,8 @@ def _detail(error: ToolkitError, folders: tuple[Path, ...]) -> str:
     if not _kind(error.code).explained:
         return ""
     text = error.message
+    for layout, in_one_line in _LAYOUTS:
+        text = layout.sub(in_one_line, text)
     for folder in folders:
         for spelling in {str(folder.resolve()), str(folder.absolute())}:
             text = text.replace(f"{spelling}/", "")
