@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from toolkit.cli.failures import Failure, report
 from toolkit.cli.output import Output, make_console
 from toolkit.cli.progress import LineProgress
 from toolkit.cli.tables import print_facts, print_rows
+from toolkit.cli.visible import visible
 
 Run = Callable[..., Any]
 
@@ -45,6 +47,15 @@ def test_a_model_with_control_characters_in_its_name(run_toolkit: Run, tmp_path:
         assert SHOWN in done.out + done.err
     shown = run_toolkit("models", "find", "--output", "json")
     assert shown.document["models"][0]["path"] == f"models/{EVIL}.h5"
+
+
+def test_every_invisible_character_is_escaped_and_no_other() -> None:
+    categories = {"Cc", "Cf", "Zl", "Zp", "Cs"}
+    for code in range(0x110000):
+        one = chr(code)
+        assert (visible(one) != one) == (unicodedata.category(one) in categories), hex(code)
+    assert visible("a\u200f\u061c\ufeff\xad\u2060\udcffb") == r"a\u200f\u061c\ufeff\xad\u2060\udcffb"
+    assert visible("née 日本\xa0\U0001f600") == "née 日本\xa0\U0001f600"
 
 
 def test_everything_that_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,15 +1,23 @@
-"""Text for terminals: control characters of file names and of untrusted files are written as escapes."""
+"""Text for terminals: invisible characters of file names and of untrusted files are written as escapes."""
 
 from __future__ import annotations
 
-import re
-
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_INVISIBLE = {
+    "Cc",
+    "Cf",
+    "Cs",
+    "Zl",
+    "Zp",
+}  # controls, marks of direction and joining, surrogates, line breaks
 
 
 def visible(text: str) -> str:
-    r"""One line in which a control character, such as a line break, is shown as ``\n`` or ``\x1b``."""
-    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+    r"""One line in which an invisible character, such as a line break, is shown as ``\n`` or ``\u200f``."""
+    if text.isprintable():  # true of nearly every text, and fast
+        return text
+    from unicodedata import category
+
+    return "".join(repr(one)[1:-1] if category(one) in _INVISIBLE else one for one in text)
 
 
 def visible_lines(text: str) -> str:
