@@ -79,6 +79,33 @@ def test_an_expected_failure_is_one_line_on_stderr() -> None:
     assert result.stderr == "error: a.h5: its digest differs (train it again)\n"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UsageError(f"{'x' * 70_000}: no such thing", hint="y" * 70_000),
+        click.BadParameter(f"{'x' * 70_000}: no such thing"),
+        OSError(errno.ENOSPC, "no such thing", "x" * 70_000),
+        errors.UsageError("x\n  x" * 10_000 + ": no such thing"),
+    ],
+)
+def test_a_message_is_short_whatever_it_repeats(error: Exception, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    limit = 25_000 if "\n" in str(error) else 4_200
+    for form in ("text", "json"):
+        result = run(raising(error), "try-out", "--output", form, "--log-file", str(log))
+        said = result.stdout + result.stderr
+        assert len(said) < limit
+        assert "no such thing" in said, "the end of a message says what is wrong"
+    assert log.stat().st_size < 2 * limit
+
+
+def test_what_was_received_is_shortened() -> None:
+    assert errors.shown("a" * 70_000) == f"'{'a' * 73}…{'a' * 24}'"
+    assert errors.shown(["a"]) == "['a']"
+    assert errors.shortened("a" * 100) == "a" * 100
+    assert len(errors.shortened("a" * 101)) == 100
+
+
 def test_debug_adds_the_traceback() -> None:
     for arguments in (("--debug", "try-out"), ("try-out", "--debug")):
         result = run(raising(errors.BusyError("held")), *arguments)

@@ -12,7 +12,7 @@ import pytest
 from merge_orders import Run
 from quarters import save_reader
 
-from toolkit.errors import DamagedFileError, StorageError, UsageError
+from toolkit.errors import DamagedFileError, MissingInputError, StorageError, UsageError
 from toolkit.merging import outputs
 from toolkit.merging.recipe import read_recipe
 from toolkit.model import Card
@@ -195,3 +195,32 @@ def test_the_request_has_the_names_of_the_command_line() -> None:
 
     parameters = {parameter.name for parameter in command.params}
     assert set(Merge.__dataclass_fields__) - {"conventions"} <= parameters
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        (f'schema = "{"x" * 70_000}"', 3, "not a recipe of this version: schema 'xxx"),
+        (f'schema = 1\nstrategy = "{"x" * 70_000}"', 2, "there is no merge strategy 'xxx"),
+        (f'schema = 1\noutput = "{"x" * 70_000}"', 2, "no model format has this suffix"),
+        (f'schema = 1\nstages."{"x" * 70_000}".a = 1', 2, "a merge has no stage 'xxx"),
+    ],
+)
+def test_long_text_of_a_recipe_is_shortened(tmp_path: Path, line: str, status: int, said: str) -> None:
+    items = "".join(f'\n[[ingredients]]\nname = "{one}"\npath = "{one}.h5"' for one in "ab")
+    (tmp_path / "r.toml").write_text(line + items)
+    done = run_command(tmp_path, "--recipe", "r.toml", "--quiet")
+    assert (done.returncode, said in done.stderr) == (status, True), done.stderr[:500]
+    assert len(done.stderr) < 600
+
+
+@pytest.mark.parametrize("path", ["x" * 70_000, "d/" * 35_000 + "a.h5"])
+def test_a_path_that_is_too_long_is_a_model_that_is_not_there(tmp_path: Path, path: str) -> None:
+    items = "".join(f'[[ingredients]]\nname = "a"\npath = "{one}"\n' for one in (path, "b.h5"))
+    (tmp_path / "r.toml").write_text(f"schema = 1\n{items}")
+    done = run_command(tmp_path, "--recipe", "r.toml", "--quiet")
+    assert done.returncode == 3, done.stderr[:500]
+    assert "no such model file" in done.stderr
+    assert len(done.stderr) < 1500
+    with pytest.raises(MissingInputError, match=r"^xxx.*…x+: File name too long \(check the path\)$"):
+        read_recipe(Path("x" * 70_000))

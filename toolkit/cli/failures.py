@@ -19,7 +19,7 @@ import click
 
 from toolkit.cli.output import is_terminal
 from toolkit.cli.visible import visible, visible_lines
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, bounded, shortened
 
 if TYPE_CHECKING:
     from toolkit.cli.output import Output
@@ -51,7 +51,8 @@ def failure_of(error: BaseException, *, debug: bool, plugins: Sequence[PluginRec
     known = _expected(error)
     if known is None:
         return _bug(error, plugins)
-    return known._replace(traceback="".join(traceback.format_exception(error)) if debug else "")
+    shown = "".join(traceback.format_exception(error)) if debug else ""
+    return known._replace(message=bounded(known.message), hint=bounded(known.hint), traceback=shown)
 
 
 def _expected(error: BaseException) -> Failure | None:
@@ -134,7 +135,7 @@ def _say(text: str) -> None:
 def _system_failure(error: OSError) -> Failure | None:
     """A failure that the operating system reports; None if it is a bug."""
     name, path = errno.errorcode.get(error.errno or 0, ""), error.filename
-    message = f"{path}: {error.strerror}" if path else str(error.strerror)
+    message = f"{shortened(str(path), 300)}: {error.strerror}" if path else str(error.strerror)
     if name in _NO_PATH:
         return Failure("usage", message, "choose another path", USAGE)
     if name == "EACCES" and isinstance(path, str) and Path(path).exists() and not os.access(path, os.R_OK):
@@ -145,7 +146,7 @@ def _system_failure(error: OSError) -> Failure | None:
 
 
 def _bug(error: BaseException, plugins: Sequence[PluginRecord]) -> Failure:
-    message = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    message = bounded(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
     owner = _owner(error, plugins)
     where = "; please report it" if owner is None else f" in the plugin {owner}; please report it there"
     hint = f"this is a bug{where} with the traceback"

@@ -26,7 +26,7 @@ from toolkit.cli.failures import (
     silence_closed_streams,
 )
 from toolkit.cli.streams import prepare_streams
-from toolkit.errors import UsageError, did_you_mean
+from toolkit.errors import UsageError, did_you_mean, shown
 from toolkit.host.kinds import COMMANDS
 from toolkit.version import __version__
 
@@ -187,7 +187,7 @@ def _load_plugin_command(toolkit: Toolkit, name: str) -> click.Command:
         option = did_you_mean(f"--{name.lower()}", ["--version", "--help"], cutoff=1)
         nearest = option or did_you_mean(name, _summaries(toolkit), cutoff=0.5)
         raise UsageError(
-            f"there is no command {name!r}", hint=nearest or "`toolkit --help` lists the commands"
+            f"there is no command {shown(name)}", hint=nearest or "`toolkit --help` lists the commands"
         )
     return toolkit.catalog.get(COMMANDS, name).load()
 

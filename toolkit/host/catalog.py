@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from toolkit.declarations import ModelFormat
-from toolkit.errors import PluginError, UnsupportedError, did_you_mean
+from toolkit.errors import PluginError, UnsupportedError, did_you_mean, shortened, shown
 from toolkit.host.kinds import KINDS, MODEL_FORMATS, Kind
 from toolkit.host.manager import Contribution, PluginManager, PluginRecord, load_plugins
 
@@ -87,7 +87,7 @@ class Catalog:
         if not fitting:
             known = ", ".join(suffixes)
             raise UnsupportedError(
-                f"{path}: no model format has this suffix",
+                f"{shortened(str(path), 300)}: no model format has this suffix",
                 hint=f"known suffixes: {known}" if known else self._hint_of_broken(),
             )
         longest = max(fitting, key=len)
@@ -107,7 +107,7 @@ def unknown_name(what: str, name: str, known: Iterable[str], hint_without_names:
     names = sorted(known)
     nearest = did_you_mean(name.lower(), names, cutoff=0.5)
     hint = f"{nearest} available: {', '.join(names)}".lstrip() if names else hint_without_names
-    return PluginError(f"there is no {what} {name!r}", hint=hint)
+    return PluginError(f"there is no {what} {shown(name)}", hint=hint)
 
 
 def _ambiguous(kind: Kind[D], name: str, found: Sequence[Contribution[D]]) -> PluginError:

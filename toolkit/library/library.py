@@ -13,7 +13,14 @@ import numpy as np
 from toolkit.data.dataset import Dataset
 from toolkit.data.splits import validation_mask
 from toolkit.declarations import DatasetLoader, DatasetSource, LoadRequest
-from toolkit.errors import LimitReachedError, MissingInputError, PluginError, UsageError, did_you_mean
+from toolkit.errors import (
+    LimitReachedError,
+    MissingInputError,
+    PluginError,
+    UsageError,
+    did_you_mean,
+    shortened,
+)
 from toolkit.library.cache import Divided, cached_splits
 from toolkit.library.fingerprint import Part, fingerprint
 from toolkit.vocabulary import SplitName
@@ -71,7 +78,7 @@ class DataLibrary:
             return self._find_at(Path(name))
         known = [source.name for source in sources]
         raise MissingInputError(
-            f"{name}: there is no such data set or file; there are {', '.join(known) or 'none'}",
+            f"{shortened(name)}: there is no such data set or file; there are {', '.join(known) or 'none'}",
             hint=f"{did_you_mean(name, known)} {_GET_HINT}".lstrip(),
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit.declarations import Ingredient
 from toolkit.declarations.merged_tensors import is_finite
-from toolkit.errors import UnreadableInputError
+from toolkit.errors import UnreadableInputError, shortened
 from toolkit.model import Model
 from toolkit.tensors import RecordedTensors
 
@@ -46,7 +46,7 @@ def unique_names(models: Sequence[Sequence[str]]) -> list[str]:
     seen: Counter[str] = Counter()
     found: list[str] = []
     for path in paths:
-        name = printable(names[path])
+        name = shortened(printable(names[path]), 300)
         seen[name] += 1
         found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return found

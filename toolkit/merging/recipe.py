@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import DamagedFileError, UnreadableInputError
+from toolkit.errors import DamagedFileError, UnreadableInputError, shown
 from toolkit.options import option, options_as_json, options_from_mapping
 from toolkit.records import dataclass
 from toolkit.store.opening import parse_json, parse_toml, read_file
@@ -66,7 +66,7 @@ def read_recipe(path: Path) -> Recipe:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UnreadableInputError(
-            f"{path}: not a recipe of this version: schema {schema!r}, expected {SCHEMA}",
+            f"{path}: not a recipe of this version: schema {shown(schema)}, expected {SCHEMA}",
             hint="update the toolkit, or plan the merge again",
         )
     return options_from_mapping(Recipe, data, owner=f"recipe {path}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.declarations import MergeStrategy, ModelFormat, Need
-from toolkit.errors import LimitReachedError, PluginError, StorageError, UnsupportedError, UsageError
+from toolkit.errors import LimitReachedError, PluginError, StorageError, UnsupportedError, UsageError, shown
 from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
 from toolkit.merging import stages
 from toolkit.merging.ingredients import printable
@@ -245,7 +245,8 @@ def _checked_stages(recipe: Recipe) -> dict[str, dict[str, Any]]:
     for name, given in recipe.stages.items():
         if name not in known:
             raise UsageError(
-                f"a merge has no stage {name!r} with options", hint=f"stages with options: {', '.join(known)}"
+                f"a merge has no stage {shown(name)} with options",
+                hint=f"stages with options: {', '.join(known)}",
             )
         checked[name] = options_as_json(options_from_mapping(known[name], given, owner=f"stage {name}"))
     return checked

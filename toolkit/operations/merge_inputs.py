@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.declarations import DatasetSource, Ingredient
-from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError
+from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError, shown
 from toolkit.merging.families import best_family
 from toolkit.merging.ingredients import ingredient, unique_names
 from toolkit.merging.problems import Problem
@@ -107,7 +107,7 @@ def _opened(toolkit: Resources, paths: Sequence[Path], request: Merge) -> Models
         meant = [name for name, path in named if key in (name, str(path), path.name, path.stem)]
         if not meant:
             hint = f"the models are {', '.join(names)}"
-            raise UsageError(f"convention for {key!r}: no such model", hint=hint)
+            raise UsageError(f"convention for {shown(key)}: no such model", hint=hint)
         conventions |= dict.fromkeys(meant, convention)
     for position, (name, path) in enumerate(zip(names, paths, strict=True)):
         try:

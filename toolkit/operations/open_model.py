@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.errors import MissingInputError, UnreadableInputError
+from toolkit.errors import MissingInputError, UnreadableInputError, shortened
 from toolkit.model import Model
 from toolkit.model.card_file import read_with_card
 from toolkit.operations.resources import Resources
@@ -24,7 +24,8 @@ def open_model(toolkit: Resources, path: Path) -> Model:
             pass
     except MissingInputError as error:
         raise MissingInputError(
-            f"{path}: no such model file", hint="`toolkit models find` lists the models"
+            f"{shortened(str(path), 300)}: no such model file",
+            hint="`toolkit models find` lists the models",
         ) from error
     read = toolkit.catalog.format_of(path).read
 

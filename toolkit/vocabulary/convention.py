@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, cast
 
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, shown
 from toolkit.records import dataclass
 
 Orientation = Literal["upright", "transposed"]
@@ -63,7 +63,7 @@ class Convention:
         found = _CONVENTION.fullmatch(text.replace(" ", ""))
         if found is None or (found["deviation"] is not None and float(found["deviation"]) <= 0):
             raise UsageError(
-                f"expected a convention, received {text!r}",
+                f"expected a convention, received {shown(text)}",
                 hint="write orientation/scale/ink: upright/unit/light, transposed/raw/dark "
                 "or upright/standard(0.1307,0.3081)/light",
             )
