@@ -265,6 +265,26 @@ def test_a_data_set_of_the_card_that_is_not_here_is_named(toolkit: Toolkit, tmp_
         train(toolkit, Train(from_model=start, name="tuned"), QUIET)
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("nonsense",), "options are key=value, received 'nonsense'"),
+        (("nonsense=1",), "there is no option 'nonsense'"),
+        (("tiny.pool_size=7",), "there is no option 'tiny.pool_size'"),
+        (("arch.nonsense=1",), "arch has no option 'nonsense'"),
+        (("loader.nonsense=1",), "loader has no option 'nonsense'"),
+        (("images=0",), "images must be"),
+    ],
+)
+def test_options_that_nothing_has_are_refused_without_a_data_set(
+    toolkit: Toolkit, options: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        train(toolkit, Train(dataset="lettres", options=options), QUIET)
+    with pytest.raises(MissingInputError, match="lettres"):
+        train(toolkit, Train(dataset="lettres", options=("loader.images=40", "pool_size=7")), QUIET)
+
+
 def test_what_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
     without_data = Toolkit(Workspace(tmp_path), lambda: catalog_of(toolkit_keras, tiny_plugin()))
     with pytest.raises(MissingInputError, match="no data set"):

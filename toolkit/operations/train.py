@@ -6,13 +6,23 @@ import dataclasses
 import re
 import shlex
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.declarations import Architecture, DatasetSource, NoOptions
-from toolkit.errors import BusyError, MissingInputError, PluginError, StorageError, ToolkitError, UsageError
-from toolkit.host.kinds import ARCHITECTURES, MODEL_FORMATS, RUN_LISTENERS
+from toolkit.declared_options import fields_of
+from toolkit.errors import (
+    BusyError,
+    MissingInputError,
+    PluginError,
+    StorageError,
+    ToolkitError,
+    UsageError,
+    shown,
+)
+from toolkit.host.kinds import ARCHITECTURES, DATASET_LOADERS, MODEL_FORMATS, RUN_LISTENERS
 from toolkit.model import Card
 from toolkit.model.card_file import read_card
 from toolkit.model.saving import check_output
@@ -71,7 +81,7 @@ def _check(request: Train) -> None:
     """Check what needs no file."""
     if request.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", request.name):
         raise UsageError(
-            f"{request.name!r} is not a name for a model",
+            f"{shown(request.name)} is not a name for a model",
             hint="letters, digits, dots, dashes and underscores, at most 64; without suffix",
         )
     if request.from_model is not None and request.arch is not None:
@@ -92,14 +102,18 @@ def _resolve(
     from toolkit.training.task import TrainingTask
 
     require_framework()
-    start = None if request.from_model is None else open_model(toolkit, request.from_model)
-    source = choose_dataset(toolkit, request.dataset, start, progress)
-    architecture = None if start is not None else _architecture(toolkit, request.arch)
-    owners = {"train": TrainingOptions, "loader": toolkit.data.loader_of(source).options}
     given = given_options(request) | ({} if request.epochs is None else {"train.epochs": request.epochs})
+    start = None if request.from_model is None else open_model(toolkit, request.from_model)
+    architecture = None if start is not None else _architecture(toolkit, request.arch)
+    owners: dict[str, type] = {"train": TrainingOptions}
     if architecture is not None:
         owners["arch"] = architecture.options
-    options = route_options(given, owners)
+    try:
+        source = choose_dataset(toolkit, request.dataset, start, progress)
+    except ToolkitError:
+        _check_options(toolkit, given, owners)  # what no data set would make right is reported first
+        raise
+    options = route_options(given, owners | {"loader": toolkit.data.loader_of(source).options})
     training = options["train"]
     rate = training.highest_rate(fine_tuning=start is not None)
     options["train"] = training = dataclasses.replace(training, learning_rate=rate)
@@ -147,6 +161,22 @@ def _resolve(
         options={owner: table for owner, table in tables.items() if table},
     )
     return resolved, task
+
+
+def _check_options(toolkit: Resources, given: Mapping[str, Any], owners: Mapping[str, type]) -> None:
+    """Refuse options that are wrong with every loader."""
+    kinds = [loader.options for loader in toolkit.catalog.all(DATASET_LOADERS).values()] or [NoOptions]
+    # The loader that has most of the options has the error that explains most.
+    kinds.sort(key=lambda kind: -sum(key.removeprefix("loader.") in fields_of(kind) for key in given))
+    errors = []
+    for kind in kinds:
+        try:
+            route_options(given, {**owners, "loader": kind})
+        except UsageError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 def _lasting_name(toolkit: Resources, given: str | None, source: DatasetSource) -> str:
