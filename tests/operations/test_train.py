@@ -303,6 +303,6 @@ def test_what_is_not_there_is_named(toolkit: Toolkit, tmp_path: Path) -> None:
 
 def test_the_data_set_that_was_found_is_said_with_the_reason(toolkit: Toolkit) -> None:
     notes = Notes()
-    with pytest.raises(PluginError, match="nowhere"):
-        train(toolkit, Train(arch="nowhere"), notes)
+    with pytest.raises(UsageError, match="nonsense"):
+        train(toolkit, Train(options=("nonsense=1",)), notes)
     assert notes.lines[0].startswith("data set quarters, the only one here: ")
