@@ -160,6 +160,12 @@ def test_names_are_as_short_as_they_can_be() -> None:
     assert unique_names([("m", "a.h5"), ("m", "b.h5")]) == ["a.h5", "b.h5"]
     assert unique_names([("x", "a.h5"), ("y", "a.h5"), ("y", "b.h5")]) == ["x/a.h5", "y/a.h5", "b.h5"]
     assert unique_names([("x", "a.h5"), ("x", "a.h5")]) == ["a.h5", "a.h5 (2)"]
+
+
+def test_names_of_endless_paths_are_short_and_found_at_once() -> None:
+    assert unique_names([(root, *("d",) * 100_000, "a.h5") for root in "xy"]) == ["a.h5", "a.h5 (2)"]
+    names = unique_names([(root, *("d",) * 900, "a.h5") for root in "xy"])
+    assert [(len(name), name[:3]) for name in names] == [(300, "x/d"), (300, "y/d")]
     assert unique_names([("/", "x", "a.h5"), ("/", "y", "a.h5"), ("/", "x", "a.h5")]) == [
         "x/a.h5", "y/a.h5", "x/a.h5 (2)",
     ]  # fmt: skip

@@ -13,6 +13,8 @@ from toolkit.errors import UnreadableInputError, shortened
 from toolkit.model import Model
 from toolkit.tensors import RecordedTensors
 
+_MOST_PARTS = 1000
+
 
 def ingredient(name: str, model: Model, position: int) -> Ingredient:
     """Read every tensor of a model once, for its digest and to check that its numbers are finite."""
@@ -38,7 +40,8 @@ def unique_names(models: Sequence[Sequence[str]]) -> list[str]:
 
     A file that is given twice gets a number.
     """
-    paths = [tuple(part for part in parts if not part.startswith("/")) for parts in models]
+    # A recipe may name paths of any length; the time is that of their squares.
+    paths = [tuple(part for part in parts[-_MOST_PARTS:] if not part.startswith("/")) for parts in models]
     names = {path: "/".join(path[-1:]) for path in paths}
     for depth in range(2, max(map(len, paths), default=0) + 1):
         counts = Counter(names.values())
