@@ -67,12 +67,25 @@ def test_what_a_file_does_not_say_is_assumed_and_said(toolkit: Toolkit, tmp_path
 
 def test_a_convention_can_be_given_for_one_model(toolkit: Toolkit, tmp_path: Path) -> None:
     paths = tuple(save_reader(tmp_path / f"bare-{seed}.h5", 1, noise=0.01) for seed in (1, 2))
-    request = Evaluate(models=paths, dataset="quarters", conventions={str(paths[1]): Convention(ink="dark")})
-    first, second = evaluate(toolkit, request, QUIET)
-    assert second.accuracy < first.accuracy
+    for name in (str(paths[1]), "bare-2.h5", "bare-2"):
+        conventions = {name: Convention(ink="dark")}
+        request = Evaluate(models=paths, dataset="quarters", conventions=conventions)
+        first, second = evaluate(toolkit, request, QUIET)
+        assert second.accuracy < first.accuracy
     request = Evaluate(models=paths[:1], dataset="quarters", conventions={str(paths[1]): Convention()})
-    with pytest.raises(UsageError, match=r"bare-2\.h5, which is not evaluated"):
+    with pytest.raises(UsageError, match=r"convention for .*bare-2\.h5.*no such model"):
         evaluate(toolkit, request, QUIET)
+
+
+def test_a_table_is_announced_and_needs_its_folder(toolkit: Toolkit, reader: Path, tmp_path: Path) -> None:
+    notes = Notes()
+    request = Evaluate(models=(reader,), dataset="quarters", csv=tmp_path / "table.csv")
+    evaluate(toolkit, request, notes)
+    assert notes.lines[-1] == f"the table is in {tmp_path / 'table.csv'}"
+    request = Evaluate(models=(reader,), dataset="quarters", csv=tmp_path / "missing/table.csv")
+    with pytest.raises(MissingInputError, match="missing: no such folder"):
+        evaluate(toolkit, request, notes)
+    assert not (tmp_path / "missing").exists()
 
 
 def test_classes_are_matched_by_character(toolkit: Toolkit, reader: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_confusion_without_images_or_mistakes_is_drawn(tmp_path: Path) -> None
     assert (tmp_path / "none.png").is_file()
 
 
-@pytest.mark.parametrize(("epochs", "span"), [(1, (0.5, 2.5)), (30, (0.5, 30.5))])
+@pytest.mark.parametrize(("epochs", "span"), [(1, (0.5, 1.5)), (30, (0.5, 30.5))])
 def test_epochs_are_whole_numbers_also_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, span: tuple[float, float]
 ) -> None:
@@ -60,3 +60,12 @@ def test_epochs_are_whole_numbers_also_where_there_is_one(
         assert axes.get_xlim() == span
         low, high = span
         assert all(tick == int(tick) for tick in axes.get_xticks() if low <= tick <= high)
+
+
+def test_a_short_training_is_drawn_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("toolkit.training.plots._save", lambda figure, _: drawn.append(figure))
+    draw_history(tmp_path / "history.png", _records(3), best_epoch=3, title="a run")
+    for axes in drawn[0].axes:
+        low, high = axes.get_ylim()
+        assert all(low < y < high for line in axes.lines[:2] for y in line.get_ydata())

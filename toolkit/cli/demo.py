@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @pass_request(Demo)
 def command(command_line: CommandLine, request: Demo) -> None:
-    """Run the whole flow on the embedded data set, in about a minute.
+    """Run the whole flow on the embedded data set, in one to two minutes.
 
     Trains a network on characters drawn from fonts, fine-tunes it twice, merges the three models,
     exports ONNX, and reads pictures that were not used in training.

@@ -91,7 +91,7 @@ def judge(
         sentence = f"{what} is NOT better than the best ingredient, {best}: {figures}."
     else:
         outcome = "better" if comparison.p_value < _SIGNIFICANT else "perhaps better"
-        sentence = f"{what} is better than the best ingredient, {best}: {figures}."
+        sentence = f"{what} is {outcome} than the best ingredient, {best}: {figures}."
     return Verdict(outcome, sentence, best, split, gain, comparison)
 
 

@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from toolkit.errors import UsageError
+from toolkit.errors import MissingInputError, UsageError
 from toolkit.operations.dataset_choice import choose_dataset
-from toolkit.operations.open_model import described, open_model
+from toolkit.operations.open_model import described, open_model, stated_conventions
 from toolkit.operations.resources import Resources
 from toolkit.options import route_options
 from toolkit.records import dataclass
@@ -50,11 +50,11 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
     from toolkit.engine import Network, usable_processors
     from toolkit.engine import evaluate as run
 
-    conventions = {Path(name).as_posix(): value for name, value in request.conventions.items()}
-    unknown = sorted(set(conventions) - {path.as_posix() for path in request.models})
-    if unknown or not request.models:
-        what = f"a convention is given for {unknown[0]}, which is not evaluated" if unknown else "no model"
-        raise UsageError(what, hint="name the models as in the conventions")
+    if not request.models:
+        raise UsageError("no model", hint="name the models to evaluate")
+    stated = stated_conventions(request.models, request.convention, request.conventions)
+    if request.csv is not None and not request.csv.parent.is_dir():
+        raise MissingInputError(f"{request.csv.parent}: no such folder", hint="create it, or choose another")
     if request.csv is not None and not request.force and os.path.lexists(request.csv):
         raise UsageError(f"{request.csv} exists", hint="choose another file, or replace it with --force")
     models = [open_model(toolkit, path) for path in request.models]
@@ -62,8 +62,7 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
     options = route_options(request.options, {"loader": toolkit.data.loader_of(source).options})
     images = toolkit.data.open(source, request.split, options["loader"])
     evaluated = []
-    for path, model in zip(request.models, models, strict=True):
-        convention = conventions.get(path.as_posix(), request.convention)
+    for path, model, convention in zip(request.models, models, stated, strict=True):
         known, assumed = described(model, images.classes, convention, f"data set {images.name}")
         for assumption in assumed:
             progress.note(assumption)
@@ -80,4 +79,5 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
         rows = [dataclasses.asdict(item) | {"model": item.model.as_posix()} for item in evaluated]
         table = pd.DataFrame(rows).drop(columns=["recall", "assumed"])
         publish_text(request.csv, csv_text(table))
+        progress.note(f"the table is in {request.csv}")
     return tuple(evaluated)

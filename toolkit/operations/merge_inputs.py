@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.declarations import DatasetSource, Ingredient
-from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError, shown
+from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError
 from toolkit.merging.families import best_family
 from toolkit.merging.ingredients import ingredient, unique_names
 from toolkit.merging.problems import Problem
 from toolkit.merging.state import Images
 from toolkit.operations.models import model_files
-from toolkit.operations.open_model import open_model
+from toolkit.operations.open_model import open_model, stated_conventions
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
@@ -101,19 +101,12 @@ def _opened(toolkit: Resources, paths: Sequence[Path], request: Merge) -> Models
     opened: list[Ingredient] = []
     problems: list[Problem] = []
     names = unique_names([path.parts for path in paths])
-    conventions = {} if request.convention is None else dict.fromkeys(names, request.convention)
-    for key, convention in request.conventions.items():
-        named = zip(names, paths, strict=True)
-        meant = [name for name, path in named if key in (name, str(path), path.name, path.stem)]
-        if not meant:
-            hint = f"the models are {', '.join(names)}"
-            raise UsageError(f"convention for {shown(key)}: no such model", hint=hint)
-        conventions |= dict.fromkeys(meant, convention)
+    stated = stated_conventions(paths, request.convention, request.conventions)
     for position, (name, path) in enumerate(zip(names, paths, strict=True)):
         try:
             model = open_model(toolkit, path)
-            stated = conventions.get(name, model.card.convention)
-            model = model.with_card(dataclasses.replace(model.card, convention=stated))
+            convention = stated[position] or model.card.convention
+            model = model.with_card(dataclasses.replace(model.card, convention=convention))
             opened.append(ingredient(name, model, position))
         except ToolkitError as error:
             problems.append(Problem.of(name, error))

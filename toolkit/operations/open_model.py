@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from toolkit.errors import MissingInputError, UnreadableInputError, shortened
+from toolkit.errors import MissingInputError, UnreadableInputError, UsageError, shortened, shown
+from toolkit.merging.ingredients import unique_names
 from toolkit.model import Model
 from toolkit.model.card_file import read_with_card
 from toolkit.operations.resources import Resources
@@ -69,3 +70,32 @@ def described(
         assumed.append(f"{model.name} has no card: input format {wanted} assumed (--convention sets another)")
     complete = dataclasses.replace(card, classes=names, convention=wanted)
     return model.with_card(complete), tuple(assumed)
+
+
+def stated_conventions(
+    paths: Sequence[Path], convention: Convention | None, by_model: Mapping[str, Convention]
+) -> list[Convention | None]:
+    """What the user says about the pixels that each model expects; None for a model without a word.
+
+    Args:
+        convention: For all models.
+        by_model: By path, file name or stem, or the name that :func:`unique_names` gives a model.
+
+    Raises:
+        UsageError: If a name is none of the models.
+    """
+    names = unique_names([path.parts for path in paths])
+    stated = [convention] * len(paths)
+    for key, own in by_model.items():
+        known = zip(names, paths, strict=True)
+        meant = [
+            place
+            for place, (name, path) in enumerate(known)
+            if key in (name, path.name, path.stem) or Path(key) == path
+        ]
+        if not meant:
+            hint = f"the models are {', '.join(names)}"
+            raise UsageError(f"convention for {shown(key)}: no such model", hint=hint)
+        for place in meant:
+            stated[place] = own
+    return stated

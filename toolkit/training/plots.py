@@ -21,6 +21,7 @@ _FIT = "#8a97a8"
 _VALIDATION = "#c2410c"
 _INK = "#1f2937"
 _GRID = "#e5e7eb"
+_SHORT_TRAINING = 8  # epochs
 
 
 def draw_history(path: Path, records: Sequence[EpochRecord], *, best_epoch: int, title: str) -> None:
@@ -77,7 +78,10 @@ def _figure(width: float, height: float, title: str) -> Figure:
 def _panel(
     axes: Axes, label: str, fit: Sequence[float], validation: Sequence[float], best_epoch: int, best: str
 ) -> None:
-    """One metric over the epochs; the range leaves out the first epoch, which is far from all others."""
+    """One metric over the epochs.
+
+    In a longer training, the range leaves out the first epoch, which is far from all others.
+    """
     from matplotlib.ticker import MaxNLocator
 
     epochs = range(1, len(fit) + 1)
@@ -92,9 +96,10 @@ def _panel(
     axes.set_title(label, loc="left", fontsize=10, color=_INK)
     axes.set_title(f"{best} at epoch {best_epoch}", loc="right", fontsize=10, color=_VALIDATION)
     axes.set_xlabel("epoch", color=_INK, fontsize=9)
-    axes.set_xlim(0.5, max(len(epochs), 2) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    shown = [*fit[1:], *validation[1:]] or [*fit, *validation]
+    axes.set_xlim(0.5, len(epochs) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    first = 1 if len(epochs) > _SHORT_TRAINING else 0
+    shown = [*fit[first:], *validation[first:]]
     margin = max(max(shown) - min(shown), 1e-3) * 0.15
     axes.set_ylim(min(shown) - margin, max(shown) + margin)
     axes.grid(color=_GRID, linewidth=0.8)
