@@ -13,13 +13,20 @@ from toolkit.errors import DamagedFileError, MissingInputError, ToolkitError, Un
 from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Model
 from toolkit.model import Layer as Layer  # a part of ModelDetails
+from toolkit.model.card_file import card_path
 from toolkit.operations.open_model import open_model
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.store import FoundFile, find_files
+from toolkit.store.opening import FileState, file_state
 from toolkit.tensors import weights_digest
 from toolkit.vocabulary import Progress
+
+
+def model_state(path: Path) -> tuple[FileState | None, FileState | None]:
+    """What tells whether a model's file or its card was replaced; None for a file that is not there."""
+    return file_state(path), file_state(card_path(path))
 
 
 @dataclass(frozen=True, kw_only=True)

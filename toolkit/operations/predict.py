@@ -83,6 +83,16 @@ class Classifier:
             for row, order in zip(probabilities, best, strict=True)
         )
 
+    def classify_picture(self, content: bytes, top: int) -> tuple[Prediction, ...]:
+        """The ``top`` best predictions for the one character in an encoded picture.
+
+        Raises:
+            UnreadableInputError: If it is no picture, or shows nothing.
+            LimitReachedError: If it is too large.
+        """
+        (predictions,) = self.classify(prepare_picture(content)[None], top)
+        return predictions
+
 
 def load_classifier(toolkit: Resources, path: Path, convention: Convention | None = None) -> Classifier:
     """Read a model file and make it ready to predict; see :func:`open_model` and :func:`classifier_of`."""

@@ -10,13 +10,11 @@ from typing import Any
 import flask
 from flask import Blueprint, Response
 
-from toolkit.model.card_file import card_path
-from toolkit.operations.models import describe_file
+from toolkit.operations.models import describe_file, model_state
 from toolkit.operations.predict import Classifier, load_classifier
 from toolkit.options import option
-from toolkit.pictures import prepare_picture
 from toolkit.records import dataclass
-from toolkit.store.opening import file_state, open_confined
+from toolkit.store.opening import open_confined
 from toolkit.web.body import from_query, picture
 from toolkit.web.http_problem import refuse
 from toolkit.web.listing import ListedModel, listed_models
@@ -58,7 +56,7 @@ def blueprint(state: WebState) -> Blueprint:
             raise refuse(400, "usage", f"top must be from 1 to {most}, received {asked.top}")
         content = picture(state.settings.limits)
         classifier = _classifier(state, classifiers, asked.model)
-        (predictions,) = classifier.classify(prepare_picture(content)[None], asked.top)
+        predictions = classifier.classify_picture(content, asked.top)
         return flask.jsonify(
             model=asked.model,
             predictions=[dataclasses.asdict(prediction) for prediction in predictions],
@@ -72,7 +70,7 @@ def _classifier(state: WebState, kept: Recent[Classifier], name: str) -> Classif
     """The classifier of a model; made again when the model's file or card has changed."""
     for _ in range(_ATTEMPTS):
         with open_confined(name, state.roots) as file:
-            key = (file.path, file.state, file_state(card_path(file.path)))
+            key = (file.path, file.state, model_state(file.path))
             classifier = kept.get(key, partial(load_classifier, state.toolkit, file.path))
             if file.is_still_there():
                 return classifier
@@ -80,7 +78,7 @@ def _classifier(state: WebState, kept: Recent[Classifier], name: str) -> Classif
 
 
 def _states(listed: Sequence[ListedModel]) -> tuple[object, ...]:
-    return tuple((model.file, file_state(model.file), file_state(card_path(model.file))) for model in listed)
+    return tuple((model.file, model_state(model.file)) for model in listed)
 
 
 def _described(state: WebState, listed: Sequence[ListedModel]) -> list[dict[str, Any]]:
