@@ -195,7 +195,7 @@ def _routed(key: str, owners: Mapping[str, type[Any]]) -> tuple[str, str]:
     names = {name: address for (_, name), address in zip(known, full, strict=True)}
     near = [*difflib.get_close_matches(key, full), *difflib.get_close_matches(key, names)]
     nearest = f"did you mean {names.get(near[0], near[0])}? " if near else ""
-    hint = f"{nearest}the options are {', '.join(full) or 'none'}"
+    hint = f"{nearest}the options are {', '.join(full)}" if full else "there are no options"
     raise UsageError(f"there is no option {shown(key)}", hint=hint)
 
 

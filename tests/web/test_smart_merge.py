@@ -137,7 +137,7 @@ def test_what_cannot_be_done_is_an_error_with_a_status(site: Site, body: Any, st
         ({"output": "x.h5"}, "the body has no option 'output'"),
         ({"output_path": 3}, "output_path must be text, or none, received 3"),
         ({"model_paths": ["a.h5", 1]}, "model_paths[1] must be text, received 1"),
-        ({"model_paths": ["other.h5"]}, "model_paths has 1 names: 2 to 32 are merged"),
+        ({"model_paths": ["other.h5"]}, "1 in model_paths: 2 to 32 models are merged"),
     ],
 )
 def test_a_body_is_refused_in_the_words_of_the_command_line(site: Site, body: Any, message: str) -> None:

@@ -80,5 +80,5 @@ def _checked_names(state: WebState, models: tuple[str, ...] | None) -> tuple[str
             raise refuse(413, "limit", f"more than {most} models: name those to merge in model_paths")
         return ()
     if not 2 <= len(models) <= most:
-        raise refuse(400, "usage", f"model_paths has {len(models)} names: 2 to {most} are merged")
+        raise refuse(400, "usage", f"{len(models)} in model_paths: 2 to {most} models are merged")
     return models
