@@ -41,27 +41,28 @@ def main() -> None:
     try:
         run()
     except SystemExit as end:
-        end_with(end.code if isinstance(end.code, int) else 0)
-        raise
+        if end.code is None or isinstance(end.code, int):
+            end_with(end.code or 0)
+        raise  # a text is printed by the interpreter
 
 
 def end_with(status: int) -> None:
     """End the process without taking its modules apart, which would take 35 ms.
 
-    The streams are flushed and what is registered with atexit is called. Returns if that cannot be
-    enough: in a process with other threads, or if a stream cannot be flushed.
+    Functions registered with atexit are called and the streams are flushed. Returns, for the
+    interpreter to end the process, if there are other threads or a stream cannot be flushed.
     """
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         return
     for number in _INTERRUPTIONS:
         signal.signal(number, signal.SIG_IGN)  # the work is done
+    atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):  # closed, or none
         return
-    atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls
     os._exit(status)
 
 

@@ -132,11 +132,22 @@ def late():
     print("the thread is done")
 sys.argv[0] = "toolkit"
 atexit.register(print, "atexit")
+sys.stdout = open(1, "w", buffering=4096, closefd=False)  # what is printed waits to be flushed
 if {thread}:
     threading.Thread(target=late).start()
 from toolkit.__main__ import main
 main()
 """
+
+
+def test_a_text_that_ends_the_process_is_printed_and_its_status_is_1() -> None:
+    program = (
+        "import sys, toolkit.cli.main\n"
+        "toolkit.cli.main.main = lambda: sys.exit('the plugin gave up')\n"
+        "from toolkit.__main__ import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "the plugin gave up\n")
 
 
 @pytest.mark.parametrize("thread", [False, True])

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-_INVISIBLE = {
-    "Cc",
-    "Cf",
-    "Cs",
-    "Zl",
-    "Zp",
-}  # controls, marks of direction and joining, surrogates, line breaks
+# Unicode's categories of controls, marks of direction and joining, surrogates, and line breaks.
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def visible(text: str) -> str:

@@ -75,7 +75,7 @@ def described(
 def stated_conventions(
     paths: Sequence[Path], convention: Convention | None, by_model: Mapping[str, Convention]
 ) -> list[Convention | None]:
-    """What the user says about the pixels that each model expects; None for a model without a word.
+    """What the user says about the pixels that each model expects; None for a model that is not mentioned.
 
     Args:
         convention: For all models.
