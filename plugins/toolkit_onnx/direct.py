@@ -5,13 +5,16 @@ from __future__ import annotations
 import onnx
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph.editing import EditableGraph
 from toolkit.model import Model
-from toolkit.onnx_export import graph_reference, keep_promises, save_proved
+from toolkit.onnx_export import (
+    graph_reference,
+    keep_promises,
+    save_proved,
+    simplified_graph,
+    with_opset,
+)
 from toolkit.types import ExportRequest, ExportResult
 from toolkit_onnx import DirectOptions
-from toolkit_onnx.folding import fold_batch_normalisation
-from toolkit_onnx.simplifying import simplify, with_opset
 
 
 def export(request: ExportRequest) -> ExportResult:
@@ -37,10 +40,8 @@ def export(request: ExportRequest) -> ExportResult:
 
 def exportable(model: Model, options: DirectOptions) -> tuple[onnx.ModelProto, int, int]:
     """The exported model without metadata, and the numbers of normalisations folded and left."""
-    graph = model.build_graph()
-    editable = EditableGraph(graph, model.tensors)
-    simplify(editable)
-    folded = fold_batch_normalisation(editable) if options.fold else 0
-    left = sum(node.operator == "BatchNormalization" for node in editable.nodes)
-    promised = keep_promises(editable, model.classes, probabilities=graph.outputs_probabilities)
+    graph, folded = simplified_graph(model, fold=options.fold)
+    left = sum(node.operator == "BatchNormalization" for node in graph.nodes)
+    probabilities = model.build_graph().outputs_probabilities
+    promised = keep_promises(graph, model.classes, probabilities=probabilities)
     return with_opset(promised, options.opset, model.name), folded, left

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from onnx_wiring import emnist_like, request
 
 from toolkit.errors import ProofError
-from toolkit.onnx_export import graph_reference, prove, signed
+from toolkit.onnx_export import graph_reference, prove, signed, simplified
 from toolkit.tensors import OverlaidTensors
 from toolkit_onnx import DirectOptions, direct
 from toolkit_onnx.direct import export
@@ -17,7 +17,7 @@ from toolkit_onnx.direct import export
 
 def test_a_wrong_folding_is_not_written(tmp_path, monkeypatch):
     """With the epsilon forgotten, as a careless converter would."""
-    right = direct.fold_batch_normalisation
+    right = simplified.fold_batch_normalisation
 
     def careless(graph):
         for node in graph.nodes:
@@ -25,7 +25,7 @@ def test_a_wrong_folding_is_not_written(tmp_path, monkeypatch):
                 node.attributes.clear()
         return right(graph)
 
-    monkeypatch.setattr(direct, "fold_batch_normalisation", careless)
+    monkeypatch.setattr(simplified, "fold_batch_normalisation", careless)
     asked = request(emnist_like(relu_first=False), tmp_path)
     with pytest.raises(ProofError, match="probabilities differ by"):
         export(asked)

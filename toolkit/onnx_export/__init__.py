@@ -1,10 +1,12 @@
-"""For exporters of ONNX files: promised names, metadata, and verification."""
+"""For exporters of ONNX files: simplified graphs, promised names, metadata, and verification."""
 
 from __future__ import annotations
 
 from toolkit.onnx_export.metadata import read_card
 from toolkit.onnx_export.promises import INPUT, keep_promises, signed
 from toolkit.onnx_export.proof import NetworkOutputs, Reference, graph_reference, prove, save_proved
+from toolkit.onnx_export.simplified import simplified_graph
+from toolkit.onnx_export.simplifying import with_opset
 
 __all__ = [
     "INPUT",
@@ -16,4 +18,6 @@ __all__ = [
     "read_card",
     "save_proved",
     "signed",
+    "simplified_graph",
+    "with_opset",
 ]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from toolkit.graph.channels import Channels, Layout, Segment, regrouped
 from toolkit.graph.editing import EditableGraph, EditableNode
-from toolkit_onnx.simplifying import is_dense
+from toolkit.onnx_export.simplifying import is_dense
 
 _Vector = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from onnx import helper
 from toolkit.errors import UnsupportedError
 from toolkit.graph.editing import EditableGraph, EditableNode
 from toolkit.graph.onnx_form import first_line
-from toolkit_onnx.transposing import sink_transpositions
+from toolkit.onnx_export.transposing import sink_transpositions
 
 
 def simplify(graph: EditableGraph) -> None:
