@@ -14,6 +14,7 @@ from quarters import save_reader
 
 from toolkit.cli.jsonable import to_jsonable
 from toolkit.errors import DamagedFileError, MissingInputError, UnreadableInputError, UsageError
+from toolkit.model import Card
 from toolkit.model.card_file import read_card, write_card
 from toolkit.operations.compare import ComparedPair, compare_models
 from toolkit.operations.models import find_models, show_model, verify_models
@@ -211,3 +212,15 @@ def test_the_verbs_are_methods_of_the_toolkit(toolkit: Toolkit, tmp_path: Path) 
     assert [item.state for item in toolkit.verify(models=[path])] == ["ok"]
     exported = toolkit.export(model=path, to="onnx")
     assert exported.path == path.with_suffix(".onnx")
+
+
+def test_outputs_that_stand_for_no_class_are_left_out(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "models" / "letters.h5", 1, noise=0.1)
+    whole = show_model(toolkit, ShowModel(path))
+    write_card(path, Card(classes=("", "a", "b", "c"), weights_digest=whole.digest))
+    shown = show_model(toolkit, ShowModel(path))
+    assert (shown.classes, shown.output_shape) == (3, (3,))
+    assert shown.card.classes == ("a", "b", "c")
+    assert shown.digest != whole.digest
+    (found,) = verify_models(toolkit)
+    assert (found.state, found.problem, found.classes) == ("ok", "", 3)

@@ -31,19 +31,25 @@ def channel_groups(graph: Graph, specs: Mapping[str, TensorSpec]) -> ChannelGrou
     return walk.result()
 
 
-_SAME_PLACE = {  # element by element, or alike for every order of the channels
+SAME_PLACE = {  # element by element, or alike for every order of the channels
     *("Abs", "Cast", "Celu", "Clip", "Dropout", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish"),
     *("Identity", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Reciprocal", "Relu", "Selu"),
     *("Sigmoid", "Softmax", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu"),
 }
-_BROADCAST = {
+"""Operations on one value that keep its shape and the place of every element."""
+
+BROADCAST = {
     *("Add", "Div", "Greater", "Less", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "Where"),
 }
+"""Operations on several values, element by element, with broadcasting."""
+
 _SPATIAL = {
     *("AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool"),
     *("Pad", "Resize", "Upsample"),
 }
-_RESHAPES = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
+RESHAPES = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
+"""Operations that give the elements other axes, in the same order."""
+
 _NORMALISATIONS = {"BatchNormalization", "InstanceNormalization", "LayerNormalization"}
 
 
@@ -89,12 +95,12 @@ class _Walk:
             return self._convolution(node)
         if operator in ("Gemm", "MatMul"):
             return self._dense(node)
-        if operator in _BROADCAST:
+        if operator in BROADCAST:
             return self._broadcast(node)
         if operator == "Concat":
             return self._concat(node)
         source = self.channels.get(node.inputs[0]) if node.inputs else None
-        if source is None or operator in _SAME_PLACE:
+        if source is None or operator in SAME_PLACE:
             return source
         before, after = self._shape(node.inputs[0]), self._shape(node.outputs[0])
         if operator in _NORMALISATIONS:
@@ -105,7 +111,7 @@ class _Walk:
             axes = self.graph.constants.get((*node.inputs, "", "", "", "")[3], np.empty(0))
             if axes.size and source.axis not in axes % len(before):
                 return source
-        if operator in _RESHAPES and (moved := regrouped(source, before, after)) is not None:
+        if operator in RESHAPES and (moved := regrouped(source, before, after)) is not None:
             return moved
         if operator == "Transpose" and source.axis in (order := node.attributes.get("perm", ())):
             return replace(source, axis=order.index(source.axis))

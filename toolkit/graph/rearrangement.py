@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,39 @@ class Rearrangement:
     def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
         """The initializer's shape, from that of the stored tensor."""
         return self.apply(np.broadcast_to(np.int8(0), stored)).shape
+
+    def resized(self, axis: int, size: int) -> tuple[int, Rearrangement]:
+        """For a tensor that gets another size along one axis of its initializer.
+
+        Returns the axis of the stored tensor that is the same one, and the rearrangement of the new tensor.
+
+        Raises:
+            ValueError: If no axis of the stored tensor is the same one.
+        """
+        steps: list[Permute | Reshape | Take] = []
+        for step in reversed(self.steps):
+            if isinstance(step, Reshape):
+                step, axis = _resized_reshape(step, axis, size)
+            elif isinstance(step, Permute):
+                axis = step.axes[axis] if axis < len(step.axes) else axis
+            elif axis == 0:
+                raise ValueError("its elements are stored in another order")
+            steps.insert(0, step)
+        return axis, Rearrangement(tuple(steps))
+
+
+def _resized_reshape(step: Reshape, axis: int, size: int) -> tuple[Reshape, int]:
+    """A step whose result has another size along one axis, and the same axis before it."""
+    if axis >= len(step.after):
+        return step, axis - len(step.after) + len(step.before)
+    outer, length = math.prod(step.after[:axis]), step.after[axis]
+    for place, old in enumerate(step.before):
+        if old == length and math.prod(step.before[:place]) == outer:
+            before = (*step.before[:place], size, *step.before[place + 1 :])
+            return replace(
+                step, before=before, after=(*step.after[:axis], size, *step.after[axis + 1 :])
+            ), place
+    raise ValueError("its axis is a part of a stored one")
 
 
 AS_STORED = Rearrangement()

@@ -14,7 +14,8 @@ from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.model import Card, Model
 from toolkit.model import Layer as Layer  # a part of ModelDetails
 from toolkit.model.card_file import card_path
-from toolkit.operations.open_model import open_model
+from toolkit.model.heads import without_unused
+from toolkit.operations.open_model import open_model, open_whole
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
@@ -95,9 +96,9 @@ def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> F
         known["size"] = path.stat().st_size
     try:
         known["format"] = toolkit.catalog.format_of(path).name
-        model = open_model(toolkit, path)
+        model = open_whole(toolkit, path)
         actual, recorded = weights_digest(model.tensors) if weights else "", model.card.weights_digest
-        known |= _known(model)
+        known |= _known(without_unused(model))
         if actual and recorded not in ("", actual):
             what = f"weights digest {actual[:12]}…, the card says {recorded[:12]}…"
             raise DamagedFileError(f"{path}: {what}")

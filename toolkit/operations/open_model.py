@@ -10,6 +10,7 @@ from toolkit.errors import MissingInputError, UnreadableInputError, UsageError, 
 from toolkit.merging.ingredients import unique_names
 from toolkit.model import Model
 from toolkit.model.card_file import read_with_card
+from toolkit.model.heads import without_unused
 from toolkit.operations.resources import Resources
 from toolkit.store.opening import open_file
 from toolkit.vocabulary import Convention
@@ -18,8 +19,14 @@ from toolkit.vocabulary import Convention
 def open_model(toolkit: Resources, path: Path) -> Model:
     """Read a model file with its card; tensors are read when they are used.
 
-    The card beside the file is preferred to the one inside it.
+    The card beside the file is preferred to the one inside it. Outputs that the card names "" stand
+    for no class and are left out.
     """
+    return without_unused(open_whole(toolkit, path))
+
+
+def open_whole(toolkit: Resources, path: Path) -> Model:
+    """Read a model file as :func:`open_model`, with all outputs, as its digests have it."""
     try:
         with open_file(path, follow_links=toolkit.follow_links):
             pass
