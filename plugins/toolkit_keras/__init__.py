@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from functools import partial
 
 from toolkit.host.hookspecs import hookimpl
-from toolkit.types import Exporter, ExportRequest, ExportResult, ModelFormat, lazy
+from toolkit.options import option
+from toolkit.records import dataclass
+from toolkit.types import Exporter, ModelFormat, lazy
 
 
 @hookimpl
@@ -22,25 +24,18 @@ def toolkit_model_formats() -> Iterable[ModelFormat]:
         )
 
 
+@dataclass(frozen=True)
+class KerasOptions:
+    """Of the exporters to Keras' formats."""
+
+    check: bool = option(
+        default=True, help="Load the file in Keras, if Keras is installed, and compare the outputs."
+    )
+
+
 @hookimpl
 def toolkit_exporters() -> Iterable[Exporter]:
     """The same two, to convert one into the other."""
     for name, summary in (("h5", "Keras HDF5, for Keras 2 and 3"), ("keras", "Keras archive, for Keras 3")):
-        yield Exporter(name=name, summary=summary, suffix=f".{name}", export=partial(_export, name))
-
-
-def _export(name: str, request: ExportRequest) -> ExportResult:
-    """Write a model; the host reads the file back and compares the digest."""
-    from dataclasses import replace
-
-    from toolkit.tensors import RecordedTensors
-
-    tensors = RecordedTensors(request.model.tensors)
-    write = lazy(f"toolkit_keras.write_{name}:write_{name}")
-    write(replace(request.model, tensors=tensors), request.path)
-    facts = {
-        "tensors": len(tensors),
-        "parameters": request.model.parameters,
-        "weights_digest": tensors.weights_digest(),
-    }
-    return ExportResult(request.path, facts, "read back, same weights")
+        export = partial(lazy("toolkit_keras.export:export"), name)
+        yield Exporter(name=name, summary=summary, suffix=f".{name}", export=export, options=KerasOptions)

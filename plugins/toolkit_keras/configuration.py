@@ -1,4 +1,4 @@
-"""From the configuration in a file to a :class:`KerasNetwork`, for every version of Keras."""
+"""From a modernised configuration to a :class:`KerasNetwork`."""
 
 from __future__ import annotations
 
@@ -87,29 +87,13 @@ def _network(
         raise damaged_config(f"model '{name}' has two layers called '{doubled}'")
     if sequential:
         return _sequential(name, layers)
-    # Keras 2 lists calls as lists.
-    legacy = any(isinstance(node, list) for entry in entries for node in entry.get("inbound_nodes") or ())
-    # Keras counts the calls of a nested model from one: building it is its first. Keras 3 does so
-    # for Functional models alone, and only in a model's list of outputs.
-    from_one = {
-        layer.path[-1] for layer in layers if layer.network and (legacy or not layer.network.sequential)
-    }
-
-    def from_zero(sources: Iterable[LayerOutput]) -> tuple[LayerOutput, ...]:
-        return tuple(
-            replace(source, call=max(source.call - 1, 0)) if source.layer in from_one else source
-            for source in sources
-        )
-
-    if legacy:
-        layers = [
-            replace(
-                layer, calls=tuple(LayerCall(from_zero(call.sources), call.options) for call in layer.calls)
-            )
-            for layer in layers
-        ]
+    # Keras counts the calls of a nested Functional model from one in a model's list of outputs.
+    from_one = {layer.path[-1] for layer in layers if layer.network and not layer.network.sequential}
+    outputs = tuple(
+        replace(source, call=max(source.call - 1, 0)) if source.layer in from_one else source
+        for source in _sources(config.get("output_layers"), name)
+    )
     inputs = tuple(_sources(config.get("input_layers"), name))
-    outputs = from_zero(_sources(config.get("output_layers"), name))
     if not inputs or not outputs:
         raise damaged_config(f"model '{name}' names no inputs or no outputs")
     for source in (*inputs, *outputs, *(s for layer in layers for call in layer.calls for s in call.sources)):
@@ -167,19 +151,17 @@ def _calls(nodes: Any, layer: str) -> tuple[LayerCall, ...]:
         raise damaged_config(f"layer '{layer}': inbound_nodes is not a list")
     calls = []
     for node in nodes:
-        if not isinstance(node, dict | list):
+        if not isinstance(node, dict):
             raise damaged_config(f"layer '{layer}': inbound_nodes holds {node!r}"[:200])
-        if node != []:
-            read = _today_arguments if isinstance(node, dict) else _legacy_arguments
-            sources, options = read(node, layer)
-            if options.get("training") is False:  # as at inference
-                del options["training"]
-            calls.append(LayerCall(tuple(sources), options))
+        sources, options = _arguments(node, layer)
+        if options.get("training") is False:  # as at inference
+            del options["training"]
+        calls.append(LayerCall(tuple(sources), options))
     return tuple(calls)
 
 
-def _today_arguments(node: Any, layer: str) -> tuple[list[LayerOutput], dict[str, Any]]:
-    """Keras 3: arguments as they were given, tensors as objects with their history."""
+def _arguments(node: Any, layer: str) -> tuple[list[LayerOutput], dict[str, Any]]:
+    """Arguments as they were given, tensors as objects with their history."""
     sources: list[LayerOutput] = []
     options: dict[str, Any] = {}
     if constants := _collect(node.get("args", []), sources, layer):
@@ -209,21 +191,6 @@ def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
     if isinstance(value, list):
         return [rest for item in value for rest in _collect(item, sources, layer)]
     return [value]
-
-
-def _legacy_arguments(node: Any, layer: str) -> tuple[list[LayerOutput], dict[str, Any]]:
-    """Keras 2: a list of ``[layer, call, output, options]``, or one of them alone under a TFOpLambda."""
-    if isinstance(node[0], str):
-        node = [node]
-    sources = []
-    options: dict[str, Any] = {}
-    for entry in node:
-        if not isinstance(entry, list) or len(entry) not in (3, 4):
-            raise damaged_config(f"layer '{layer}': inbound_nodes holds {entry!r}"[:200])
-        sources.append(_source(entry[:3], layer))
-        if len(entry) == 4 and isinstance(entry[3], dict):
-            options |= {key: value for key, value in entry[3].items() if value is not None}
-    return sources, options
 
 
 def _sources(value: Any, model: str) -> Iterable[LayerOutput]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolkit_keras.configuration import MODEL_CLASSES
+from toolkit_keras.legacy_calls import with_todays_calls
 
 LEGACY_HARD_SIGMOID = "hard_sigmoid_of_keras_2"
 
@@ -69,7 +70,10 @@ def _model(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
     if entry.get("class_name") == "Model":
         entry = entry | {"class_name": "Functional"}
     layers = [_layer(layer, legacy=legacy) if isinstance(layer, dict) else layer for layer in layers]
-    return entry | {"config": config | {"layers": layers}}
+    config = config | {"layers": layers}
+    return entry | {
+        "config": config if entry.get("class_name") == "Sequential" else with_todays_calls(config)
+    }
 
 
 def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
@@ -122,16 +126,30 @@ def _legacy_value(key: str, value: Any) -> Any:
 
 
 def _with_input_layer(layers: list[Any], config: Mapping[str, Any]) -> list[Any]:
-    """Keras 2 told the first layer of a Sequential its input's shape."""
+    """The layers of a Sequential after an InputLayer: Keras 2 told the first one its input's shape."""
     first = layers[0] if layers and isinstance(layers[0], dict) else {}
-    inner = first.get("config")
-    if not isinstance(inner, dict) or first.get("class_name") == "InputLayer":
+    if first.get("class_name") == "InputLayer":
         return layers
-    shape = inner.get("batch_input_shape") or config.get("build_input_shape")
+    shape = _declared_shape(first) or config.get("build_input_shape")
     if not isinstance(shape, list):
         return layers
-    settings = {"batch_shape": shape, "dtype": "float32", "name": f"{inner.get('name', 'model')}_input"}
+    inner = first.get("config")
+    name = inner.get("name", "model") if isinstance(inner, dict) else "model"
+    settings = {"batch_shape": shape, "dtype": "float32", "name": f"{name}_input"}
     entry: dict[str, Any] = {"class_name": "InputLayer", "config": settings}
     if "module" in first:
         entry = {"module": "keras.layers", **entry, "registered_name": None}
     return [entry, *layers]
+
+
+def _declared_shape(entry: Any) -> Any:
+    """The input's shape that a layer declares, or the first layer of a nested model; None if none does."""
+    config = entry.get("config") if isinstance(entry, dict) else None
+    layers = (
+        config if isinstance(config, list) else config.get("layers") if isinstance(config, dict) else None
+    )
+    if isinstance(layers, list):
+        return _declared_shape(layers[0]) if layers else None
+    if not isinstance(config, dict):
+        return None
+    return config.get("batch_input_shape") or config.get("batch_shape")

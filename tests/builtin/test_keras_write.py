@@ -28,6 +28,7 @@ from toolkit.model.correspondence import signature
 from toolkit.model.saving import save_written
 from toolkit.tensors import ArrayTensors, OverlaidTensors, Tensors, weights_digest
 from toolkit.vocabulary import Convention
+from toolkit_keras import export as keras_export
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
 from toolkit_keras.write_h5 import ATTRIBUTE_LIMIT, write_h5
@@ -386,7 +387,7 @@ def test_an_export_that_is_not_what_its_source_is_fails(
     def write(staging: Path) -> str:
         return str(exporter("h5").export(ExportRequest(model, staging)).facts["weights_digest"])
 
-    monkeypatch.setattr("toolkit_keras.write_h5.write_h5", careless)
+    monkeypatch.setitem(keras_export._WRITERS, "h5", careless)
     with pytest.raises(ProofError, match="weights read back differently"):
         save_written(tmp_path / "out.h5", Card(), write=write, read=read_h5)
     assert not (tmp_path / "out.h5").exists()

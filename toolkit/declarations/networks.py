@@ -80,6 +80,7 @@ class ExportRequest:
         path: Where to write; does not exist yet. The host moves the file to its final place.
         probe: Images to verify the export on, (n, 28, 28) uint8, upright, light ink; may be empty.
         keras_model: Builds the model in Keras; imports TensorFlow when it is called.
+        load_keras: Loads a Keras file that was written from the model, in the same way.
     """
 
     model: Model
@@ -87,6 +88,7 @@ class ExportRequest:
     options: Any = field(default_factory=NoOptions)
     probe: NDArray[np.uint8] | None = None
     keras_model: Callable[[], keras.Model] | None = None
+    load_keras: Callable[[Path], keras.Model] | None = None
 
 
 @dataclass(frozen=True)

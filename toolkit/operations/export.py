@@ -68,9 +68,12 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     model = open_model(toolkit, request.model)
     if request.convention is not None:
         model = model.with_card(dataclasses.replace(model.card, convention=request.convention))
-    in_keras = partial(lazy("toolkit.training.keras_bridge:keras_from_model"), model)
+    in_keras, load = (
+        partial(lazy(f"toolkit.training.keras_bridge:{name}"), model)
+        for name in ("keras_from_model", "load_written")
+    )
     probe = _probe(toolkit, model.card, request.dataset)
-    asked = ExportRequest(model, target, chosen, probe, in_keras)
+    asked = ExportRequest(model, target, chosen, probe, in_keras, load)
     try:
         read = toolkit.catalog.format_of(target).read
     except UnsupportedError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolkit.declarations import ModelFormat
-from toolkit.errors import UnreadableInputError, UnsupportedError
+from toolkit.errors import ProofError, UnreadableInputError, UnsupportedError
 from toolkit.model import Model
 from toolkit.store.faults import storage_error
 from toolkit.tensors import ArrayTensors, TensorRole
@@ -68,6 +68,26 @@ def keras_from_model(model: Model) -> keras.Model:
         ) from error
     _set_weights(network, model)
     return network
+
+
+def load_written(model: Model, path: Path) -> keras.Model:
+    """Load a file that was written from a model, as its users will.
+
+    UnsupportedError is raised for what :func:`keras_from_model` does not build, ProofError if Keras
+    cannot load the file.
+    """
+    _refuse_unknown(model.description, model.name)
+    load_tensorflow()
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError, OSError) as error:
+        first_line = str(error).strip().split("\n", 1)[0][:200]
+        raise ProofError(
+            f"{model.name}: Keras {keras.__version__} cannot load what was written from it: {first_line}",
+            hint="`--to onnx` does not need Keras; -o check=false writes the file unchecked",
+        ) from error
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
