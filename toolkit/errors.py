@@ -6,9 +6,10 @@ Anything that is not a :class:`ToolkitError` is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import copy
 import difflib
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 _LONGEST_LINE = 300
 _LONGEST_PARAGRAPH = 2000
@@ -39,6 +40,13 @@ class ToolkitError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
+    def named(self, where: str) -> Self:
+        """The same error with the name of a file before its message."""
+        named = copy.copy(self)
+        named.message = bounded(f"{where}: {self.message}")
+        named.args = (named.message,)
+        return named
+
 
 class UsageError(ToolkitError, code="usage", exit_status=2):
     """An argument or an option that cannot be used."""
@@ -66,6 +74,28 @@ class UnreadableInputError(ToolkitError, code="unreadable", exit_status=3):
 
 class UnsupportedError(UnreadableInputError, code="unsupported"):
     """A valid input that needs something the toolkit does not do; names what is supported."""
+
+
+class WeightsOnlyError(UnsupportedError):
+    """A file with weights and without the architecture that they belong to.
+
+    Attributes:
+        stored: Shapes of the file's tensors, by name.
+        description: The architecture, if the file has one in a form that its format does not read itself:
+            a ``Model.description``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        stored: Mapping[str, tuple[int, ...]] | None = None,
+        description: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.stored = stored or {}
+        self.description = description
 
 
 class IncompatibleModelsError(ToolkitError, code="incompatible_models", exit_status=4):

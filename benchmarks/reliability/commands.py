@@ -105,7 +105,7 @@ def _start(folder: Path, command: Sequence[str], *, broken: bool) -> subprocess.
 
 def _add(path: Path, name: str) -> None:
     model = keras_model(name)
-    write = Catalog.load().format_of(path).write
+    write = Catalog.load().format_for(path).write
     assert write is not None
     # Commands replace only what they made themselves.
     card = dataclasses.replace(model.card, made_by="merge" if name == "before" else "train")

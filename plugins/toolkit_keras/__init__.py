@@ -13,15 +13,27 @@ from toolkit.types import Exporter, ModelFormat, lazy
 
 @hookimpl
 def toolkit_model_formats() -> Iterable[ModelFormat]:
-    """Keras' two whole-model formats."""
-    for name, summary, suffixes in (
-        ("h5", "Keras HDF5, whole model", (".h5", ".hdf5")),
-        ("keras", "Keras archive", (".keras",)),
-    ):
-        read, write = (lazy(f"toolkit_keras.{verb}_{name}:{verb}_{name}") for verb in ("read", "write"))
-        yield ModelFormat(
-            name=name, summary=summary, suffixes=suffixes, read=read, write=write, dialects=("keras",)
-        )
+    """Keras' two formats of whole models; the first also has files of weights."""
+    yield ModelFormat(
+        name="h5",
+        summary="Keras HDF5: a whole model, or weights only",
+        suffixes=(".h5", ".hdf5"),
+        read=lazy("toolkit_keras.read_h5:read_h5"),
+        write=lazy("toolkit_keras.write_h5:write_h5"),
+        dialects=("keras",),
+        recognises=lazy("toolkit_keras.keras_content:is_hdf5"),
+        read_weights=lazy("toolkit_keras.read_h5:read_h5_weights"),
+        describe=lazy("toolkit_keras.describe:describe"),
+    )
+    yield ModelFormat(
+        name="keras",
+        summary="Keras archive",
+        suffixes=(".keras",),
+        read=lazy("toolkit_keras.read_keras:read_keras"),
+        write=lazy("toolkit_keras.write_keras:write_keras"),
+        dialects=("keras",),
+        recognises=lazy("toolkit_keras.keras_content:is_archive"),
+    )
 
 
 @dataclass(frozen=True)

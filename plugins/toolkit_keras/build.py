@@ -17,7 +17,7 @@ from toolkit.model import Card, Layer, Model, parse_card
 from toolkit.tensors import TensorRole, Tensors, TensorSpec
 from toolkit_keras.architecture import KerasArchitecture
 from toolkit_keras.byte_source import ByteSource
-from toolkit_keras.file_errors import named, naming
+from toolkit_keras.file_errors import naming
 from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
 
 CARD_ATTRIBUTE = "toolkit_card"
@@ -78,23 +78,35 @@ def build_model(
             tensors[spec.name] = (spec, stored, rotated)
             specs[layer] = (*specs.get(layer, ()), spec)
 
-    @cache
-    def describe_graph() -> Graph:
-        from toolkit_keras.graph import build_graph
-
-        with naming(path.name):
-            graph = build_graph(architecture, specs)
-        return graph if graph.refusal is None else replace(graph, refusal=named(graph.refusal, path.name))
-
     known = Card()
     if card is not None:
         try:
             known = parse_card(card, path.name)
         except UnreadableInputError as error:  # the network can still be used
             dropped.append(f"the embedded card, which cannot be read ({error.message})")
+    model = model_of(architecture, StoredTensors(source, path.name, tensors), specs, path.name)
+    return replace(model, card=known, path=path, dropped=tuple(dropped))
+
+
+def model_of(
+    architecture: KerasArchitecture,
+    tensors: Tensors,
+    specs: Mapping[str, tuple[TensorSpec, ...]],
+    where: str,
+) -> Model:
+    """A model without a card, from every layer's tensors by the layer's path."""
+
+    @cache
+    def describe_graph() -> Graph:
+        from toolkit_keras.graph import build_graph
+
+        with naming(where):
+            graph = build_graph(architecture, specs)
+        return graph if graph.refusal is None else replace(graph, refusal=graph.refusal.named(where))
+
     return Model(
-        tensors=StoredTensors(source, path.name, tensors),
-        card=known,
+        tensors=tensors,
+        card=Card(),
         describe_graph=describe_graph,
         input_shape=architecture.input_shape,
         output_shape=architecture.output_shape,
@@ -104,6 +116,4 @@ def build_model(
             Layer(expected.node.name, expected.node.kind, specs.get(expected.node.name, ()))
             for expected in architecture.expected
         ),
-        path=path,
-        dropped=tuple(dropped),
     )

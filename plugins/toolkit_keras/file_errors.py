@@ -21,12 +21,7 @@ def naming(file: str) -> Iterator[None]:
     try:
         yield
     except ToolkitError as error:
-        raise named(error, file) from error
-
-
-def named(error: ToolkitError, file: str) -> ToolkitError:
-    """The error with a file's name before its message."""
-    return type(error)(f"{file}: {error.message}", hint=error.hint)
+        raise error.named(file) from error
 
 
 class damage:  # noqa: N801 - used like a function, as contextlib.suppress is

@@ -13,17 +13,16 @@ from pathlib import Path
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.model import Model
-from toolkit.tensors import TensorRole
-from toolkit_keras.architecture import Expected, architecture_of, fits, guessed_role, is_operation
-from toolkit_keras.build import CARD_MEMBER, Placed, build_model
+from toolkit.store.other_files import require_content
+from toolkit_keras.architecture import architecture_of
+from toolkit_keras.build import CARD_MEMBER, build_model
 from toolkit_keras.byte_source import ByteSource, FileBytes, MemoryBytes
 from toolkit_keras.configuration import load_json, refuse_code
-from toolkit_keras.file_errors import damage, damaged_file, foreign_weights, naming, shown
-from toolkit_keras.keras_network import KerasNetwork
-from toolkit_keras.layer_kind import snake_case
+from toolkit_keras.file_errors import damage, damaged_file, naming
+from toolkit_keras.keras_content import is_archive
 from toolkit_keras.modernise import modernise
+from toolkit_keras.numbered_weights import place_numbered
 from toolkit_keras.safe_hdf5 import SafeHdf5, check_global_heaps
-from toolkit_keras.sniff import require_zip
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -39,7 +38,7 @@ def read_keras(path: Path) -> Model:
     """Read a ``.keras`` archive."""
     with naming(path.name):
         source = FileBytes(path)
-        require_zip(source)
+        require_content(path, is_archive, "a Keras archive")
         with _opened(source) as archive:
             metadata = load_json(_content(archive, METADATA), METADATA)
             raw = load_json(_content(archive, CONFIG), CONFIG)
@@ -48,83 +47,11 @@ def read_keras(path: Path) -> Model:
         refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
         architecture = architecture_of(modernise(raw, str(metadata.get("keras_version", ""))))
         with SafeHdf5(weights, check_global_heaps(weights)) as file:
-            root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
-            groups = dict(layer_groups(architecture.network, (root,)))
-            placed = {
-                expected.node.name: _place(file, expected, groups[expected.node.name])
-                for expected in architecture.expected
-                if expected.node.name in groups
-            }
-            if file.members("vars"):
-                raise UnsupportedError(
-                    "the model has weights outside its layers",
-                    hint="supported: models all of whose weights belong to layers",
-                )
+            placed = place_numbered(file, architecture)
             dropped = ["the optimizer's state"] if file.has("optimizer") else []
         if raw.get("compile_config"):
             dropped.append("the training configuration")
         return build_model(path, weights, architecture, placed, card, dropped)
-
-
-def layer_groups(
-    network: KerasNetwork, at: tuple[str, ...] = ("layers",)
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The place of each layer's weights in the HDF5 file, by the layer's path.
-
-    Groups have the classes' names, counted in layer order: ``layers/conv2d``, ``layers/conv2d_1``.
-    """
-    seen: Counter[str] = Counter()
-    for layer in network.layers:
-        if is_operation(layer) or (network.sequential and layer.kind == "InputLayer"):
-            continue
-        base = snake_case(layer.kind)
-        group = (*at, f"{base}_{seen[base]}" if seen[base] else base)
-        seen[base] += 1
-        if layer.network is None:
-            yield layer.name, group
-        else:
-            yield from layer_groups(layer.network, (*group, at[0]))
-
-
-def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[Placed, ...]:
-    if expected.weights is None:
-        return tuple(_unknown(file, group, ""))
-    variables = (*group, "vars")
-    count = len(file.members(*variables))
-    if count != len(expected.weights):
-        raise foreign_weights(
-            f"layer '{expected.node.name}' should hold {len(expected.weights)} tensors, "
-            f"{'/'.join(variables)} has {count}"
-        )
-    found: list[Placed] = []
-    for index, weight in enumerate(expected.weights):
-        stored = file.stored(*variables, str(index))
-        if not fits(weight, stored.shape):
-            should, has = shown(weight.shape), shown(stored.shape)
-            raise foreign_weights(
-                f"{expected.node.name}/{weight.name} should be {should}, the file has {has}"
-            )
-        found.append((weight.name, weight.role, stored, False))
-    if file.has(*group, "seed_generator", "vars", "0"):
-        state = file.stored(*group, "seed_generator", "vars", "0")
-        found.append(("seed_generator_state", TensorRole.GENERATOR_STATE, state, False))
-    return tuple(found)
-
-
-def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0) -> Iterator[Placed]:
-    """Tensors of a layer of an unknown kind, named by their places in the file."""
-    if depth > 10:
-        raise LimitReachedError(f"{'/'.join(group)} is nested too deep", hint="the file is damaged")
-    members = file.members(*group)
-    if "vars" in members:
-        numbers = sorted(file.members(*group, "vars"), key=lambda number: (len(number), number))
-        for number in numbers:
-            name = f"{prefix}vars/{number}"
-            role = TensorRole.GENERATOR_STATE if "seed_generator" in prefix else guessed_role(number)
-            yield name, role, file.stored(*group, "vars", number), False
-    for member in members:
-        if member != "vars":
-            yield from _unknown(file, (*group, member), f"{prefix}{member}/", depth + 1)
 
 
 @contextmanager

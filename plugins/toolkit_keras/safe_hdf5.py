@@ -19,7 +19,6 @@ from toolkit.records import dataclass
 from toolkit_keras.byte_source import ByteSource
 from toolkit_keras.file_errors import damage, damaged_file
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_TENSOR_BYTES = 8 << 30
 MAX_TEXT_BYTES = 64 << 20
 MAX_NAMES = 100_000

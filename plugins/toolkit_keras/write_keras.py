@@ -15,7 +15,8 @@ from toolkit.errors import UnsupportedError
 from toolkit.model import Card, Model
 from toolkit_keras.architecture import kind_of
 from toolkit_keras.build import CARD_MEMBER
-from toolkit_keras.read_keras import CONFIG, METADATA, WEIGHTS, layer_groups
+from toolkit_keras.numbered_weights import layer_groups
+from toolkit_keras.read_keras import CONFIG, METADATA, WEIGHTS
 from toolkit_keras.write_h5 import write_tensor
 from toolkit_keras.write_plan import LAYOUT_VERSION, PlannedLayer, plan_of, with_modules
 

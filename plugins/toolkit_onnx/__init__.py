@@ -28,6 +28,7 @@ def toolkit_model_formats() -> Iterable[ModelFormat]:
         read=lazy("toolkit_onnx.reading:read"),
         write=lazy("toolkit_onnx.writing:write"),
         dialects=("onnx",),
+        recognises=lazy("toolkit_onnx.onnx_content:is_onnx"),
     )
 
 

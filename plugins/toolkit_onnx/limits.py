@@ -15,7 +15,9 @@ from onnx import AttributeProto, NodeProto, TensorProto
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
 from toolkit.graph.onnx_form import complaint, first_line, value_shapes
+from toolkit.store.content import content_of
 from toolkit.store.opening import open_file
+from toolkit.store.other_files import not_a_model, other_content
 
 MAX_BYTES = 1 << 29
 MAX_NODES = 10_000
@@ -36,15 +38,6 @@ _COUNTS = {
     *("num_groups", "size", "strides"),
 }
 _LARGEST_COUNT = 1 << 16
-_SIGNATURES = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes"),
-    (b"PK\x03\x04", "a zip archive, such as a .keras file"),
-    (b"\x80\x02", "a Python pickle, such as PyTorch writes"),
-    (b"<", "a web page"),
-    (b"{", "a JSON document"),
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself"),
-)
-
 _damaged = partial(UnreadableInputError, hint="the file is damaged; download it again")
 
 
@@ -55,15 +48,15 @@ def read_checked(path: Path) -> onnx.ModelProto:
     before it is compared with what the file holds.
     """
     where = str(path)
+    with content_of(path) as found:
+        if other_content(found) is not None:
+            raise not_a_model(found, "an ONNX file").named(where)
     with open_file(path) as file:
         size = file.seek(0, SEEK_END)
         if size > MAX_BYTES:
             raise LimitReachedError(f"{where}: {size:,} bytes, at most {MAX_BYTES:,} are read")
         file.seek(0)
         content = file.read()
-    for signature, what in _SIGNATURES:
-        if content.startswith(signature):
-            raise UnreadableInputError(f"{where}: {what}, not ONNX", hint="give the file its right suffix")
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)

@@ -15,7 +15,6 @@ from keras_files import (
     INPUT,
     SMALL,
     layer,
-    read_any,
     sequential,
     small_arrays,
     weights_file,
@@ -26,39 +25,6 @@ from keras_files import (
 from toolkit.errors import MissingInputError, UnreadableInputError, UnsupportedError
 from toolkit_keras.read_h5 import read_h5
 from toolkit_keras.read_keras import read_keras
-
-NOT_MODELS = {
-    "empty": (b"", "it is empty"),
-    "zeros": (bytes(5000), "contains only zeros"),
-    "notebook": (b'{\n "cells": [], "nbformat": 4}', "Jupyter notebook"),
-    "web page": (b"\n<!DOCTYPE html><html></html>", "web page"),
-    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
-    "pickle": (b"\x80\x04\x95", "pickle"),
-    "picture": (b"\x89PNG\r\n\x1a\n", "PNG"),
-    "text": (b"hello", "wrong file signature"),
-}
-
-
-@pytest.mark.parametrize("name", NOT_MODELS)
-@pytest.mark.parametrize("suffix", ["h5", "keras"])
-def test_what_is_no_model_is_called_by_its_name(name: str, suffix: str, tmp_path: Path) -> None:
-    content, what = NOT_MODELS[name]
-    path = tmp_path / f"a.{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(UnreadableInputError, match=what) as caught:
-        read_any(path)
-    assert str(tmp_path) not in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_the_other_format_under_the_wrong_name(small: Path, tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.keras"
-    wrong.write_bytes(small.read_bytes())
-    with pytest.raises(UnreadableInputError, match=r"HDF5 file.*rename it"):
-        read_keras(wrong)
-    archive = write_archive(tmp_path / "archive.h5", SMALL, b"")
-    with pytest.raises(UnreadableInputError, match=r"zip archive.*end in \.keras"):
-        read_h5(archive)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

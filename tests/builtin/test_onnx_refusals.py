@@ -198,10 +198,10 @@ def test_a_tensor_that_declares_more_than_it_holds_is_not_allocated():
         (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5"),
         (b"PK\x03\x04" + bytes(50), "zip"),
         (b"<!DOCTYPE html><html></html>", "web page"),
-        (b'{"cells": []}', "JSON"),
+        (b'{"cells": []}', "notebook"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
-        (b"", "holds no network"),
-        (bytes(200), "not an ONNX file"),
+        (b"", "it is empty"),
+        (bytes(200), "a file of zeros"),
     ],
 )
 def test_other_files_named_onnx_say_what_they_are(tmp_path, content, what):

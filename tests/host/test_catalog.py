@@ -91,19 +91,19 @@ def test_an_unknown_name_of_an_empty_kind_points_to_plugins_that_are_not_loaded(
 
 def test_the_longest_suffix_decides_the_format() -> None:
     found = catalog(a=formats(h5=(".h5", ".hdf5")), b=formats(weights=(".weights.h5",)))
-    assert found.format_of(Path("models/a.h5")).name == "h5"
-    assert found.format_of(Path("A.HDF5")).name == "h5"
-    assert found.format_of(Path("a.weights.h5")).name == "weights"
+    assert found.format_for(Path("models/a.h5")).name == "h5"
+    assert found.format_for(Path("A.HDF5")).name == "h5"
+    assert found.format_for(Path("a.weights.h5")).name == "weights"
 
 
 def test_an_unknown_suffix_lists_those_that_are_known() -> None:
     with pytest.raises(UnsupportedError, match=r"model\.pt: no model format has this suffix.*\.h5, \.keras"):
-        catalog(a=formats(h5=(".h5",), keras=(".keras",))).format_of(Path("model.pt"))
+        catalog(a=formats(h5=(".h5",), keras=(".keras",))).format_for(Path("model.pt"))
 
 
 def test_two_formats_of_one_suffix_name_their_owners() -> None:
     with pytest.raises(PluginError, match=r"claimed by dist-a 1\.0 and dist-b 1\.0"):
-        catalog(a=formats(h5=(".h5",)), b=formats(mine=(".h5",))).format_of(Path("a.h5"))
+        catalog(a=formats(h5=(".h5",)), b=formats(mine=(".h5",))).format_for(Path("a.h5"))
 
 
 def test_every_kind_is_found_by_the_same_three_methods() -> None:

@@ -177,7 +177,7 @@ def test_the_sources_of_a_detect_are_returned() -> None:
 
 def test_an_unexpected_exception_of_a_format_is_an_error_of_its_plugin() -> None:
     with pytest.raises(PluginError, match=r"model\.odd: read failed: KeyError: 'k'"):
-        catalog(read=raises(KeyError("k"))).format_of(Path("model.odd")).read(Path("model.odd"))
+        catalog(read=raises(KeyError("k"))).format_for(Path("model.odd")).read(Path("model.odd"))
     for expected in (UnreadableInputError("damaged"), OSError(5, "I/O"), MemoryError()):
         with pytest.raises(type(expected)):
             call("read", raises(expected))

@@ -27,10 +27,12 @@ from toolkit.declarations.merging import (
 from toolkit.declarations.networks import (
     Architecture,
     BuildRequest,
+    DescribeRequest,
     Exporter,
     ExportRequest,
     ExportResult,
     ModelFormat,
+    WeightsRequest,
 )
 from toolkit.declarations.options import NoOptions
 from toolkit.declarations.program import Command, Routes, RunEvent, RunListener
@@ -41,6 +43,7 @@ __all__ = [
     "Command",
     "DatasetLoader",
     "DatasetSource",
+    "DescribeRequest",
     "ExportRequest",
     "ExportResult",
     "Exporter",
@@ -58,6 +61,7 @@ __all__ = [
     "Routes",
     "RunEvent",
     "RunListener",
+    "WeightsRequest",
     "lazy",
     "tensorwise",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from toolkit.model import Model
+    from toolkit.store.content import FileContent
 
 
 @dataclass(frozen=True)
@@ -52,23 +53,63 @@ class Architecture(Declaration):
     rank: int = 100
 
 
+@dataclass(frozen=True)
+class WeightsRequest:
+    """Asks for a model from a file with weights only.
+
+    Attributes:
+        path: The file.
+        template: A model of the same architecture; its weights are not read.
+    """
+
+    path: Path
+    template: Model
+
+
+@dataclass(frozen=True)
+class DescribeRequest:
+    """Asks for the architecture that a description describes.
+
+    Attributes:
+        description: A framework's configuration as JSON values, such as that of ``to_json()`` in Keras.
+        where: Where it is from, for messages.
+        stored: Shapes of the tensors in the file that the architecture is for, by name; may be empty.
+            They tell the shapes that a description leaves open.
+        own: Whether the description is a :attr:`Model.description <toolkit.model.Model.description>`.
+    """
+
+    description: Mapping[str, Any]
+    where: str
+    stored: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    own: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelFormat(Declaration):
     """Reads and writes model files as data, without a training framework.
 
     Attributes:
         suffixes: Suffixes of its files, lower case, with the dot. The longest that a file's name
-            ends with decides which format reads it.
+            ends with decides which format writes it, and which one reads it if no format recognises it.
         read: Returns a model whose tensors are read when they are used. Raises UnreadableInputError
-            or UnsupportedError.
+            or UnsupportedError, and WeightsOnlyError for a file without an architecture.
         write: Writes a model, one tensor at a time, to a path that does not exist yet.
         dialects: Dialects of the models that ``write`` takes (``keras``, ``onnx``); empty for all.
+        recognises: Whether a file's content is of this format, whatever its name; None if only
+            the suffix tells.
+        read_weights: Reads a file for which ``read`` raises WeightsOnlyError, given an architecture.
+            Raises UnreadableInputError if they do not belong together.
+        describe: Makes a model without weights from a description of its architecture. Raises
+            UnreadableInputError if it is another framework's.
     """
 
     suffixes: tuple[str, ...]
     read: Callable[[Path], Model]
     write: Callable[[Model, Path], None] | None = None
     dialects: tuple[str, ...] = ()
+    recognises: Callable[[FileContent], bool] | None = None
+    read_weights: Callable[[WeightsRequest], Model] | None = None
+    describe: Callable[[DescribeRequest], Model] | None = None
 
 
 @dataclass(frozen=True)

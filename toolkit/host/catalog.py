@@ -10,6 +10,8 @@ from toolkit.declarations import ModelFormat
 from toolkit.errors import PluginError, UnsupportedError, did_you_mean, shortened, shown
 from toolkit.host.kinds import KINDS, MODEL_FORMATS, Kind
 from toolkit.host.manager import Contribution, PluginManager, PluginRecord, load_plugins
+from toolkit.store.content import content_of
+from toolkit.store.other_files import not_a_model, other_content
 
 D = TypeVar("D")
 
@@ -80,26 +82,63 @@ class Catalog:
         return self.find(kind, name).guarded
 
     def format_of(self, path: Path) -> ModelFormat:
-        """The format of a model file, by the longest suffix that its name ends with."""
+        """The format of a model file: by its content, or by its suffix if no format recognises that.
+
+        Raises:
+            UnreadableInputError: If it is no model; says what it is.
+            UnsupportedError: If neither its content nor its suffix is known.
+        """
         formats = self.contributions(MODEL_FORMATS)
-        suffixes = sorted(suffix for one in formats for suffix in one.declaration.suffixes)
-        fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
-        if not fitting:
-            known = ", ".join(suffixes)
+        by_suffix, length = _by_suffix(formats, path)
+        with content_of(path) as content:
+            found = [one for one in formats if one.guarded.recognises and one.guarded.recognises(content)]
+            named = [one for one in by_suffix if one.declaration.recognises is None]
+            if named and all(_fitting(one, path) < length for one in found):
+                found = named
+            elif found:
+                longest = max(_fitting(one, path) for one in found)
+                found = [one for one in found if _fitting(one, path) == longest]
+                found += named if longest == length else []
+            elif other_content(content) is None:
+                found = by_suffix
+            else:
+                raise not_a_model(content).named(shortened(str(path), 300))
+        return self._only(found, path)
+
+    def format_for(self, path: Path) -> ModelFormat:
+        """The format that a model file is written in, by the longest suffix that its name ends with."""
+        return self._only(_by_suffix(self.contributions(MODEL_FORMATS), path)[0], path)
+
+    def _only(self, found: Sequence[Contribution[ModelFormat]], path: Path) -> ModelFormat:
+        if not found:
+            formats = self.contributions(MODEL_FORMATS)
+            known = ", ".join(sorted(suffix for one in formats for suffix in one.declaration.suffixes))
             raise UnsupportedError(
                 f"{shortened(str(path), 300)}: no model format has this suffix",
                 hint=f"known suffixes: {known}" if known else self._hint_of_broken(),
             )
-        longest = max(fitting, key=len)
-        best = [one for one in formats if longest in one.declaration.suffixes]
-        if len(best) > 1:
-            raise _ambiguous(MODEL_FORMATS, longest, best)
-        return best[0].guarded
+        if len(found) > 1:
+            raise _ambiguous(MODEL_FORMATS, path.suffix, found)
+        return found[0].guarded
 
     def _hint_of_broken(self) -> str:
         broken = [record.name for record in self._plugins.records if record.state != "loaded"]
         causes = f"not loaded: {', '.join(broken)}; see toolkit plugins list"
         return causes if broken else "no installed plugin contributes one"
+
+
+def _fitting(one: Contribution[ModelFormat], path: Path) -> int:
+    """Length of the longest of a format's suffixes that a file's name ends with; 0 if none does."""
+    name = path.name.lower()
+    return max((len(suffix) for suffix in one.declaration.suffixes if name.endswith(suffix)), default=0)
+
+
+def _by_suffix(
+    formats: Sequence[Contribution[ModelFormat]], path: Path
+) -> tuple[list[Contribution[ModelFormat]], int]:
+    """The formats with the longest suffix that a file's name ends with, and its length."""
+    length = max((_fitting(one, path) for one in formats), default=0)
+    return [one for one in formats if length and _fitting(one, path) == length], length
 
 
 def unknown_name(what: str, name: str, known: Iterable[str], hint_without_names: str = "") -> PluginError:

@@ -53,7 +53,7 @@ def _guarded_call(kind: Kind[Any], field: str, function: Any, whose: str) -> Cal
             about_the_file = arguments and isinstance(error, ToolkitError | OSError | MemoryError)
             if about_the_file or not kind.calls[field].probing:
                 raise
-            where = f"{arguments[0]}: " if arguments else ""
+            where = f"{getattr(arguments[0], 'path', arguments[0])}: " if arguments else ""
             raise broken(f"{where}{field} failed: {type(error).__name__}: {one_line(error)}") from error
         problem = result_problem(kind, field, result)
         if problem:

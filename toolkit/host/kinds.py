@@ -89,7 +89,13 @@ MODEL_FORMATS = Kind(
     "toolkit_model_formats",
     ModelFormat,
     "model format",
-    {"read": Call("toolkit.model.Model", probing=True), "write": Call(arity=2, optional=True)},
+    {
+        "read": Call("toolkit.model.Model", probing=True),
+        "write": Call(arity=2, optional=True),
+        "recognises": Call(bool, optional=True, probing=True),
+        "read_weights": Call("toolkit.model.Model", optional=True, probing=True),
+        "describe": Call("toolkit.model.Model", optional=True, probing=True),
+    },
     lambda model_format: _bad_suffix(*model_format.suffixes),
 )
 MERGE_STRATEGIES = Kind(

@@ -75,7 +75,7 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     probe = _probe(toolkit, model.card, request.dataset)
     asked = ExportRequest(model, target, chosen, probe, in_keras, load)
     try:
-        read = toolkit.catalog.format_of(target).read
+        read = toolkit.catalog.format_for(target).read
     except UnsupportedError:
         read = None  # an exporter's own format
     done = ExportResult(target)

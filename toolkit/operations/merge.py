@@ -168,7 +168,7 @@ def _plan(
     strategy = named or _default_strategy(toolkit, with_images=False)
     state = MergeState(Recipe(), strategy, None, ingredients, Images(""), progress=progress)
     problems = [*models.problems, *conform.problems(state)]
-    model_format = toolkit.catalog.format_of(out)
+    model_format = toolkit.catalog.format_for(out)
     if ingredients and not _holds(model_format, dialect := ingredients[0].model.dialect):
         text = f"a file of format {model_format.name} cannot hold a {dialect} network"
         hint = f"use --out with suffix {_suffixes(toolkit, dialect)}; `toolkit export` converts it"
@@ -259,7 +259,7 @@ def is_replaceable(out: Path) -> bool:
 
 def _written_format(toolkit: Resources, out: Path) -> ModelFormat:
     try:
-        found = toolkit.catalog.format_of(out)
+        found = toolkit.catalog.format_for(out)
         what = f"{out}: {found.name} files are read-only here"
     except UnsupportedError as error:
         found, what = None, error.message

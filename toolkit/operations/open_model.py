@@ -13,6 +13,7 @@ from toolkit.model.card_file import read_with_card
 from toolkit.model.heads import without_unused
 from toolkit.operations.resources import Resources
 from toolkit.store.opening import open_file
+from toolkit.store.other_files import refuse_folder
 from toolkit.vocabulary import Convention
 
 
@@ -27,6 +28,7 @@ def open_model(toolkit: Resources, path: Path) -> Model:
 
 def open_whole(toolkit: Resources, path: Path) -> Model:
     """Read a model file as :func:`open_model`, with all outputs, as its digests have it."""
+    refuse_folder(path)
     try:
         with open_file(path, follow_links=toolkit.follow_links):
             pass
@@ -35,12 +37,11 @@ def open_whole(toolkit: Resources, path: Path) -> Model:
             f"{shortened(str(path), 300)}: no such model file",
             hint="`toolkit models find` lists the models",
         ) from error
-    read = toolkit.catalog.format_of(path).read
 
     def read_checked(file: Path) -> Model:
         if toolkit.before_reading is not None:
             toolkit.before_reading(file)
-        return read(file)
+        return toolkit.catalog.format_of(file).read(file)
 
     model, beside = read_with_card(path, read_checked)
     card = beside if beside is not None else model.card

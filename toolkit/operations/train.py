@@ -134,7 +134,7 @@ def _resolve(
         validation=toolkit.data.open(source, "validation", options["loader"]),
         test=test,
         folder=toolkit.workspace.runs if resumed is None else resumed.path,
-        model_format=toolkit.catalog.format_of(target),
+        model_format=toolkit.catalog.format_for(target),
         architecture_options=options.get("arch", NoOptions()),
         loader_options=options_as_json(options["loader"]),
         options=training,

@@ -1,0 +1,125 @@
+"""Weights by number, as ``.weights.h5`` files and archives have them: ``layers/conv2d_1/vars/0``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from toolkit.errors import LimitReachedError, UnsupportedError
+from toolkit.tensors import TensorRole
+from toolkit_keras.architecture import Expected, KerasArchitecture, fits, guessed_role, is_operation
+from toolkit_keras.build import Placed
+from toolkit_keras.file_errors import foreign_weights, shown
+from toolkit_keras.keras_network import KerasNetwork
+from toolkit_keras.layer_kind import snake_case
+from toolkit_keras.safe_hdf5 import SafeHdf5
+
+ROOTS = ("layers", "_layer_checkpoint_dependencies")
+"""Today's group of all layers, and that of Keras 2.12 to 2.15."""
+
+_NOT_OF_LAYERS = ("optimizer", "loss", "metrics", "compile_metrics")
+_MOST_LEVELS = 50
+
+
+def layer_groups(
+    network: KerasNetwork, at: tuple[str, ...] = ("layers",)
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The place of each layer's weights in the HDF5 file, by the layer's path.
+
+    Groups have the classes' names, counted in layer order: ``layers/conv2d``, ``layers/conv2d_1``.
+    """
+    seen: Counter[str] = Counter()
+    for layer in network.layers:
+        if is_operation(layer) or (network.sequential and layer.kind == "InputLayer"):
+            continue
+        base = snake_case(layer.kind)
+        group = (*at, f"{base}_{seen[base]}" if seen[base] else base)
+        seen[base] += 1
+        if layer.network is None:
+            yield layer.name, group
+        else:
+            yield from layer_groups(layer.network, (*group, at[0]))
+
+
+def place_numbered(file: SafeHdf5, architecture: KerasArchitecture) -> dict[str, tuple[Placed, ...]]:
+    """Every layer's tensors, by the layer's path."""
+    root = next((name for name in ROOTS if file.has(name)), ROOTS[0])
+    groups = dict(layer_groups(architecture.network, (root,)))
+    placed = {
+        expected.node.name: _place(file, expected, groups[expected.node.name])
+        for expected in architecture.expected
+        if expected.node.name in groups
+    }
+    if file.members("vars"):
+        raise UnsupportedError(
+            "the model has weights outside its layers",
+            hint="supported: models all of whose weights belong to layers",
+        )
+    return placed
+
+
+def stored_shapes(file: SafeHdf5, group: tuple[str, ...] = ()) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of the tensors of all layers, by their places in the file."""
+    found: dict[str, tuple[int, ...]] = {}
+    if len(group) > _MOST_LEVELS:
+        raise LimitReachedError(f"{'/'.join(group[:3])}… is nested too deep", hint="the file is damaged")
+    for member in file.members(*group):
+        if not group and member in _NOT_OF_LAYERS:
+            continue
+        if member != "vars":
+            found |= stored_shapes(file, (*group, member))
+            continue
+        for number in file.members(*group, "vars"):
+            place = (*group, "vars", number)
+            found["/".join(place)] = file.stored(*place).shape
+    return found
+
+
+def refuse_left_over(file: SafeHdf5, placed: Mapping[str, tuple[Placed, ...]]) -> None:
+    """Refuse an architecture that has no place for some of the file's tensors."""
+    used = {"/".join(stored.path) for layer in placed.values() for _, _, stored, _ in layer}
+    stray = [name for name in stored_shapes(file) if name not in used and "seed_generator" not in name]
+    if stray:
+        more = f" and {len(stray) - 3} more" if len(stray) > 3 else ""
+        raise foreign_weights(f"the architecture has no layer for {', '.join(stray[:3])}{more}")
+
+
+def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[Placed, ...]:
+    if expected.weights is None:
+        return tuple(_unknown(file, group, ""))
+    variables = (*group, "vars")
+    count = len(file.members(*variables))
+    if count != len(expected.weights):
+        raise foreign_weights(
+            f"layer '{expected.node.name}' should hold {len(expected.weights)} tensors, "
+            f"{'/'.join(variables)} has {count}"
+        )
+    found: list[Placed] = []
+    for index, weight in enumerate(expected.weights):
+        stored = file.stored(*variables, str(index))
+        if not fits(weight, stored.shape):
+            should, has = shown(weight.shape), shown(stored.shape)
+            raise foreign_weights(
+                f"{expected.node.name}/{weight.name} should be {should}, the file has {has}"
+            )
+        found.append((weight.name, weight.role, stored, False))
+    if file.has(*group, "seed_generator", "vars", "0"):
+        state = file.stored(*group, "seed_generator", "vars", "0")
+        found.append(("seed_generator_state", TensorRole.GENERATOR_STATE, state, False))
+    return tuple(found)
+
+
+def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0) -> Iterator[Placed]:
+    """Tensors of a layer of an unknown kind, named by their places in the file."""
+    if depth > 10:
+        raise LimitReachedError(f"{'/'.join(group)} is nested too deep", hint="the file is damaged")
+    members = file.members(*group)
+    if "vars" in members:
+        numbers = sorted(file.members(*group, "vars"), key=lambda number: (len(number), number))
+        for number in numbers:
+            name = f"{prefix}vars/{number}"
+            role = TensorRole.GENERATOR_STATE if "seed_generator" in prefix else guessed_role(number)
+            yield name, role, file.stored(*group, "vars", number), False
+    for member in members:
+        if member != "vars":
+            yield from _unknown(file, (*group, member), f"{prefix}{member}/", depth + 1)
