@@ -96,7 +96,7 @@ def _along_an_axis(builder: LayerBuilder, value: Value, activation: Activation) 
     operator = _ALONG_AN_AXIS[activation.name]
     axis = builder.config.own_axis(int(activation.parameters.get("axis", -1)), value.rank)
     name = builder.add(operator, value.name, part=operator.lower(), axis=value.place(axis))
-    return replace(value, name=name, probabilities=operator == "Softmax" and axis == value.rank - 1)
+    return replace(value, name=name)
 
 
 _Add = Callable[..., str]

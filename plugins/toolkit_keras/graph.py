@@ -38,7 +38,7 @@ def build_graph(architecture: KerasArchitecture, tensors: Mapping[str, tuple[Ten
     result = as_keras(ends, result) if result.known else result
     if result.name == start.name:
         result = replace(result, name=ends.add("Identity", start.name))
-    name = builder.graph.name("probabilities" if result.probabilities else "logits")
+    name = builder.graph.name("scores")
     nodes = tuple(_renamed(node, {result.name: name}) for node in builder.graph.nodes)
     used = {value for node in nodes for value in node.inputs}
     return Graph(
@@ -49,7 +49,6 @@ def build_graph(architecture: KerasArchitecture, tensors: Mapping[str, tuple[Ten
         output=name,
         input_shape=shape,
         output_shape=result.shape if result.known else architecture.output_shape,
-        outputs_probabilities=result.probabilities,
         refusal=_refusal(architecture, known=known) or builder.refusal,
     )
 

@@ -35,7 +35,6 @@ class Value:
         axes: The graph's axis ``i + 1`` is Keras' ``axes[i] + 1``.
         order: Of a flat value: from Keras' order of elements to the graph's; None if they agree.
         unfolded: Of a flat value with an order: the value that was flattened, if it was one value.
-        probabilities: Whether it comes out of a softmax along its last axis.
         known: Whether its shape is known; False after a layer without an ONNX form.
     """
 
@@ -44,7 +43,6 @@ class Value:
     axes: tuple[int, ...]
     order: Rearrangement | None = None
     unfolded: Value | None = None
-    probabilities: bool = False
     known: bool = True
 
     @property
@@ -210,9 +208,9 @@ def _in_order(builder: LayerBuilder, value: Value) -> Value:
     else:
         indices = builder.whole_numbers(value.order.inverse(np.arange(value.shape[0])), "order")
         name = builder.add("Gather", value.name, indices, part="ordered", axis=1)
-    return replace(plain(name, value.shape), probabilities=value.probabilities)
+    return plain(name, value.shape)
 
 
 def elementwise(value: Value, name: str) -> Value:
     """The result of an operation on each element: its axes are its input's."""
-    return replace(value, name=name, probabilities=False)
+    return replace(value, name=name)

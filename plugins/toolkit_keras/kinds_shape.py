@@ -34,7 +34,6 @@ def _renamed(value: Value, permutation: tuple[int, ...]) -> Value:
         value,
         shape=tuple(value.shape[old] for old in permutation),
         axes=tuple(new_of_old[axis] for axis in value.axes),
-        probabilities=False,
     )
 
 

@@ -15,6 +15,7 @@ class DirectOptions:
     """Of the direct exporter."""
 
     fold: bool = option(default=True, help="Fold batch normalisation into its neighbours if that is exact.")
+    normalise: bool = option(default=False, help="Divide the outputs of a sigmoid head by their sum.")
     opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=21)
 
 

@@ -14,6 +14,7 @@ from toolkit.types import Exporter, lazy
 class ConvertOptions:
     """Of the exporter through tf2onnx."""
 
+    normalise: bool = option(default=False, help="Divide the outputs of a sigmoid head by their sum.")
     opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=18)
 
 

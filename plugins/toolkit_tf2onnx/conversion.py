@@ -13,14 +13,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from toolkit.engine import softmax
+from toolkit.engine import find_scores
 from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
+from toolkit.graph import Graph
 from toolkit.graph.editing import EditableGraph
 from toolkit.graph.onnx_form import from_node, from_onnx
 from toolkit.onnx_export import (
     INPUT,
     NetworkOutputs,
     Reference,
+    added_to,
     graph_reference,
     keep_promises,
     save_proved,
@@ -52,14 +54,15 @@ def export(request: ExportRequest) -> ExportResult:
     opsets = {entry.domain: entry.version for entry in converted.opset_import if not entry.domain}
     nodes, ends = [*map(from_node, converted.graph.node)], [*converted.graph.input, *converted.graph.output]
     plain = replace(from_onnx(converted, nodes, ends), constants=constants, opsets=opsets)
-    probabilities = plain.outputs_probabilities
+    reference = _keras_reference(network, plain)
+    added = added_to(reference.scores, normalise=options.normalise)
     graph = EditableGraph(plain, ArrayTensors({}))
     _name_by_place(graph)
-    proto = keep_promises(graph, model.classes, probabilities=probabilities)
-    references = [_keras_reference(network, probabilities=probabilities)]
+    proto = keep_promises(graph, model.classes, added=added)
+    references = [reference]
     with suppress(UnsupportedError):  # a layer that only this exporter supports
         references.append(graph_reference(model))
-    return save_proved(request, proto, references, softmax_added=not probabilities)
+    return save_proved(request, proto, references, added=added)
 
 
 def _require_packages(name: str) -> None:
@@ -108,12 +111,19 @@ def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, nam
     return model
 
 
-def _keras_reference(network: keras.Model, *, probabilities: bool) -> Reference:
-    def predict(inputs: NDArray[np.float32]) -> NetworkOutputs:
-        found = np.asarray(network(inputs, training=False))
-        return NetworkOutputs(found, None) if probabilities else NetworkOutputs(softmax(found), found)
+def _keras_reference(network: keras.Model, graph: Graph) -> Reference:
+    def run(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(network(inputs, training=False))
 
-    return Reference("Keras", predict)
+    scores = find_scores(graph, run)
+
+    def outputs(inputs: NDArray[np.float32]) -> NetworkOutputs:
+        found = run(inputs)
+        if scores != "logits":
+            return NetworkOutputs(found)
+        return NetworkOutputs(found, found, float(np.abs(found).max(initial=0.0)))
+
+    return Reference("Keras", scores, outputs)
 
 
 def _name_by_place(graph: EditableGraph) -> None:

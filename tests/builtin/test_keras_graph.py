@@ -11,6 +11,7 @@ import pytest
 from keras_networks import IMAGE, TOLERANCE, fill, residual, run, shared_layers, through_both_formats
 
 from toolkit.errors import UnsupportedError
+from toolkit.graph.head import head_of
 from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
 from toolkit.model.correspondence import correspondence, differences, signature
@@ -41,7 +42,7 @@ def test_flatten_before_dense_costs_no_transpose(keras: Any, tmp_path: Path) -> 
         *("Reshape", "Conv", "Relu", "BatchNormalization", "MaxPool"),
         *("Flatten", "BatchNormalization", "Gemm", "Softmax"),
     ]
-    assert graph.outputs_probabilities
+    assert head_of(graph).scores == "probabilities"
     (described,) = to_onnx(graph).graph.input
     assert [d.dim_param or d.dim_value for d in described.type.tensor_type.shape.dim] == ["batch", 28, 28, 1]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from keras_networks import IMAGE, TOLERANCE, check, difference, fill
 
+from toolkit.graph.head import head_of
 from toolkit_keras.read_keras import read_keras
 
 # --- one layer at a time -------------------------------------------------------------------
@@ -186,7 +187,7 @@ def test_gelu_by_tanh_and_other_functions_called_on_tensors(keras: Any, tmp_path
     model.save(tmp_path / "a.keras")
     read = read_keras(tmp_path / "a.keras")
     assert difference(model, read) < TOLERANCE
-    assert read.build_graph().outputs_probabilities
+    assert head_of(read.build_graph()).scores == "probabilities"
 
 
 # --- between Flatten and Dense -------------------------------------------------------------

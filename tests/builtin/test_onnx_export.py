@@ -31,6 +31,7 @@ def test_names_axes_and_metadata_are_as_promised(tmp_path):
     assert (image.name, image.type, image.shape) == ("image", "tensor(float)", ["batch", 1, 28, 28])
     assert (probabilities.name, probabilities.shape) == ("probabilities", ["batch", 5])
     metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata.pop("scores") == "probabilities"
     assert json.loads(metadata.pop("labels")) == ["a", "b", "c", "d", "é"]
     card = json.loads(metadata.pop("toolkit_card"))
     assert card["metrics"] == {"validation_accuracy": 0.5}
@@ -70,7 +71,7 @@ def test_pixel_ranges_that_onnx_has_a_name_for(convention, pixel_range, tmp_path
 def test_logits_become_probabilities(tmp_path):
     net = Wiring(8)
     done = export(request(net.model(net.dense(net.flat("x"), 5), softmax=False), tmp_path))
-    assert done.facts["softmax_added"]
+    assert done.facts["added"] == "softmax"
     inputs = np.random.default_rng(0).random((4, 1, 28, 28), dtype=np.float32)
     (found,) = onnxruntime.InferenceSession(done.path.read_bytes()).run(None, {"image": inputs})
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from onnx_files import RNG, array, as_model, make, small, whole
 
 from toolkit.engine import Network
+from toolkit.graph.head import head_of
 from toolkit.model import Card
 from toolkit.model.correspondence import signature
 from toolkit.tensors import OverlaidTensors, TensorRole, weights_digest
@@ -185,8 +186,8 @@ def test_softmax_at_the_end_means_probabilities():
         helper.make_node("MatMul", ["f", "w"], ["m"]),
         helper.make_node("Softmax", ["m"], ["y"]),
     ]
-    assert as_model(make(nodes, [array("w", 784, 5)])).build_graph().outputs_probabilities
-    assert not as_model(small()).build_graph().outputs_probabilities
+    assert head_of(as_model(make(nodes, [array("w", 784, 5)])).build_graph()).scores == "probabilities"
+    assert head_of(as_model(small()).build_graph()).scores == "logits"
 
 
 def test_of_several_outputs_the_scores_are_taken():

@@ -125,7 +125,7 @@ def test_a_layer_that_only_keras_supports_is_verified_against_keras(keras, model
     asked = request(replace(model, describe_graph=unknown), network, tmp_path)
     done = export(asked)
     assert done.facts["compared_with"] == "Keras"
-    assert done.facts["softmax_added"]
+    assert done.facts["added"] == "softmax"
 
 
 @pytest.mark.train

@@ -69,9 +69,7 @@ class NetworkBuilder:
         ]
         return self.add("BatchNormalization", x, *names, epsilon=1e-3)
 
-    def model(
-        self, output: str, classes: int, *, probabilities: bool = False, card: Card | None = None
-    ) -> Model:
+    def model(self, output: str, classes: int, *, card: Card | None = None) -> Model:
         made = Graph(
             nodes=tuple(self.nodes),
             constants=self.constants,
@@ -80,7 +78,6 @@ class NetworkBuilder:
             output=output,
             input_shape=self.input_shape,
             output_shape=(classes,),
-            outputs_probabilities=probabilities,
             opsets={"": self.opset},
         )
         tensors = ArrayTensors(self.arrays)

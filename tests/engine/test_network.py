@@ -21,7 +21,7 @@ def linear(build, shape=(784,), *, card=None, end=None, classes=5):
     x = net.dense(x, "d", int(np.prod(shape)), classes)
     if end:
         x = net.add(end, x)
-    return net.model(x, classes, probabilities=end == "Softmax", card=card)
+    return net.model(x, classes, card=card)
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (1, 28, 28), (28, 28), (784,)])

@@ -7,7 +7,6 @@ import random
 import pytest
 
 from toolkit.graph import Node, ancestors, consumers, node_key, producers, topological_order
-from toolkit.graph.walking import softmax_input
 
 #   x ─ a ─ b ─ sum ─ y        the second output of b is not used; c depends on no input
 #        └──────┘  └ c
@@ -63,9 +62,3 @@ def test_a_circle_is_refused() -> None:
 def test_a_long_chain_needs_no_deep_recursion() -> None:
     chain = [Node("Relu", (f"v{i}",), (f"v{i + 1}",)) for i in range(5000)]
     assert topological_order(chain[::-1]) == tuple(chain)
-
-
-def test_the_input_of_a_final_softmax_is_found_through_identities() -> None:
-    ends = (*NODES, Node("Identity", ("y",), ("z",)))
-    assert softmax_input(ends, "z") == "sum"
-    assert softmax_input(NODES, "sum") is None

@@ -38,7 +38,7 @@ def toy_graph() -> Graph:
         Node("Softmax", ("logits",), ("output",), {"axis": -1}),
     )
     bindings = (Binding("dense/kernel"),)
-    return Graph(nodes, {}, bindings, "input", "output", (28, 28, 1), (3,), outputs_probabilities=True)
+    return Graph(nodes, {}, bindings, "input", "output", (28, 28, 1), (3,))
 
 
 def toy_model(kernel: np.ndarray[Any, Any], card: Card, path: Path | None = None) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from toolkit.engine.evaluation import Evaluation, evaluate
 from toolkit.engine.network import Network, is_character_network, require_character_network, softmax
 from toolkit.engine.normalisation import batch_statistics
+from toolkit.engine.scores import find_scores
 from toolkit.engine.session import Session, usable_processors
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Session",
     "batch_statistics",
     "evaluate",
+    "find_scores",
     "is_character_network",
     "require_character_network",
     "softmax",

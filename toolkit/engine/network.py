@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.data.convention import apply_convention
+from toolkit.engine.scores import find_scores
 from toolkit.engine.session import BATCH, Session
 from toolkit.errors import UnreadableInputError, UnsupportedError, UsageError
 from toolkit.graph import Graph
 from toolkit.graph.onnx_form import to_onnx
 from toolkit.model import Model
-from toolkit.vocabulary import CHARACTER_SHAPES, Convention, sizes
+from toolkit.vocabulary import CHARACTER_SHAPES, Convention, Scores, sizes
 
 
 def is_character_network(model: Model) -> bool:
@@ -81,6 +83,11 @@ class Network:
         graph = model.build_graph()
         return cls(Session(to_onnx(graph, model.tensors), model.name, threads=threads), graph, model)
 
+    @cached_property
+    def scores(self) -> Scores:
+        """What the network's own outputs are; runs it on a few fixed inputs."""
+        return find_scores(self._graph, self.run)
+
     def probabilities(
         self, images: NDArray[np.uint8], convention: Convention | None = None
     ) -> NDArray[np.float32]:
@@ -91,7 +98,8 @@ class Network:
             convention: The network's input format; by default that of its card, or upright/unit/light.
 
         Returns:
-            (n, classes); each row sums to 1 if the network ends in a softmax or in logits.
+            (n, classes); each row sums to 1, except of a network with a sigmoid for each class, whose
+            values are returned as they are.
 
         Raises:
             UnsupportedError: If the network does not take single glyphs of 28×28.
@@ -102,7 +110,7 @@ class Network:
         out = np.empty((len(images), self.classes), dtype=np.float32)
         for part, inputs in input_batches(images, convention or self.convention, self.input_shape):
             answers = self._answer(inputs)
-            out[part] = answers if self._graph.outputs_probabilities else softmax(answers)
+            out[part] = softmax(answers) if self.scores == "logits" else answers
         bad = len(out) - int(np.isfinite(out).all(axis=1).sum())
         if bad:
             raise UnreadableInputError(

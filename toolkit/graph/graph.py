@@ -66,7 +66,6 @@ class Graph:
         input: Name of the one input, float32, (batch, *input_shape).
         output: Name of the one output, float32, (batch, *output_shape).
         input_shape: -1 for a length that is not fixed.
-        outputs_probabilities: Whether the network ends in a softmax; otherwise its output is logits.
         opsets: Version of the operators by domain.
         ir_version: Of the ONNX format.
         refusal: Why the network cannot be run, if it has a layer without an ONNX form.
@@ -79,7 +78,6 @@ class Graph:
     output: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
-    outputs_probabilities: bool = False
     opsets: Mapping[str, int] = field(default_factory=lambda: {"": OPSET})
     ir_version: int = IR_VERSION
     refusal: ToolkitError | None = None

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from toolkit.graph.graph import Graph, Node
-from toolkit.graph.walking import softmax_input
 from toolkit.tensors import Tensors
 
 _SMALL = 1 << 10  # elements; constants that shapes are computed from are shorter
@@ -108,7 +107,6 @@ def from_onnx(model: onnx.ModelProto, nodes: Sequence[Node], ends: Sequence[onnx
         output=scores.name,
         input_shape=axes[0],
         output_shape=axes[1],
-        outputs_probabilities=softmax_input(nodes, scores.name) is not None,
         opsets={entry.domain: entry.version for entry in model.opset_import},
         ir_version=model.ir_version,
     )

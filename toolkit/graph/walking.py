@@ -75,12 +75,3 @@ def ancestors(
 def node_key(node: Node) -> str:
     """What identifies a node in its graph: its first output."""
     return next(value for value in node.outputs if value)
-
-
-def softmax_input(nodes: Iterable[Node], output: str) -> str | None:
-    """The value that a final softmax is applied to, seen through identities; None without a softmax."""
-    made_by = producers(nodes)
-    node = made_by.get(output)
-    while node is not None and node.operator == "Identity":
-        node = made_by.get(node.inputs[0])
-    return node.inputs[0] if node is not None and node.operator == "Softmax" else None

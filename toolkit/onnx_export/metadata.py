@@ -10,15 +10,19 @@ from toolkit.model import Card, parse_card
 
 CARD = "toolkit_card"
 LABELS = "labels"
+SCORES = "scores"
 
 
-def write_properties(model: onnx.ModelProto, card: Card) -> None:
+def write_properties(model: onnx.ModelProto, card: Card, scores: str = "") -> None:
     """Replace a file's metadata properties by those of a card, sorted by key.
 
-    ``labels`` is a JSON list of the classes by output, ``toolkit_card`` the card as JSON,
-    ``convention.*`` the input format, also under ONNX's names ``Image.*``. What is unknown is left out.
+    ``labels`` is a JSON list of the classes by output, ``toolkit_card`` the card as JSON, ``scores``
+    what the outputs are, ``convention.*`` the input format, also under ONNX's names ``Image.*``. What
+    is unknown is left out.
     """
     found = {CARD: json.dumps(json.loads(card.embedded().to_json()), ensure_ascii=False, sort_keys=True)}
+    if scores:
+        found[SCORES] = scores
     if card.classes:
         found[LABELS] = json.dumps(list(card.classes), ensure_ascii=False)
     convention = card.convention

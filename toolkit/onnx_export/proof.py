@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 
 from toolkit.data.convention import apply_convention
 from toolkit.engine import Session, is_character_network, softmax, usable_processors
+from toolkit.engine.scores import are_probabilities
 from toolkit.errors import ProofError, ToolkitError
-from toolkit.graph.onnx_form import BATCH_AXIS, complaint, from_node, to_onnx
-from toolkit.graph.walking import softmax_input
+from toolkit.graph.head import head_of
+from toolkit.graph.onnx_form import BATCH_AXIS, complaint, from_node, from_onnx
 from toolkit.model import Model
 from toolkit.onnx_export.metadata import read_card
-from toolkit.onnx_export.promises import INPUT, OUTPUT, signed
+from toolkit.onnx_export.promises import INPUT, OUTPUT, Added, signed
+from toolkit.onnx_export.reference import NetworkOutputs, Reference, showing
 from toolkit.types import ExportRequest, ExportResult
-from toolkit.vocabulary import Convention
+from toolkit.vocabulary import Convention, Scores
 
 PROBABILITY_TOLERANCE = 1e-5
 LOGIT_TOLERANCE = 1e-4
-ROUNDING = 2e-6
-"""Of the largest logit: what float32 loses on the way. More than the tolerance only if logits exceed
-50, as on raw pixels; half of it may then come through the softmax, whose slope is at most a half."""
+ORDINARY_LOGIT = 10.0
+"""Up to here the tolerances are as above. Where the largest logit is larger, as on raw pixels, float32
+loses more on the way, and both tolerances grow in proportion: 1e-5 of the largest logit."""
 MARGIN = 1e-4
 """The order of two classes closer than this may depend on rounding."""
 
@@ -35,41 +37,17 @@ _RANDOM = 12
 _REAL = 48
 
 
-class NetworkOutputs(NamedTuple):
-    """(n, classes) probabilities, and (n, classes) logits, the input of the softmax, if they are known."""
-
-    probabilities: NDArray[np.float32]
-    logits: NDArray[np.float32] | None
-
-
-class Reference(NamedTuple):
-    """What an export is compared with: its name, and a function of (n, *input_shape) float32."""
-
-    name: str
-    predict: Callable[[NDArray[np.float32]], NetworkOutputs]
-
-
-def graph_reference(model: Model) -> Reference:
-    """The model's own graph, with batch normalisation as it is, in onnxruntime."""
-    graph = model.build_graph()
-    proto = to_onnx(graph, model.tensors)
-    logits = softmax_input(graph.nodes, graph.output) if graph.outputs_probabilities else graph.output
-    session = _session(_showing(proto, [graph.output, *([logits] if logits else [])]), model.name)
-
-    def predict(inputs: NDArray[np.float32]) -> NetworkOutputs:
-        found = dict(zip(session.outputs, session.run({graph.input: inputs}), strict=True))
-        raw = found[graph.output]
-        probabilities = raw if graph.outputs_probabilities else softmax(raw)
-        return NetworkOutputs(probabilities, found[logits] if logits else None)
-
-    return Reference("the model's graph", predict)
-
-
 def prove(
-    content: bytes, model: Model, references: Sequence[Reference], probe: NDArray[np.uint8] | None
+    content: bytes,
+    model: Model,
+    references: Sequence[Reference],
+    probe: NDArray[np.uint8] | None,
+    *,
+    added: Added = "",
 ) -> Mapping[str, Any]:
     """Verify that an exported file does what its source does.
 
+    The file's output is compared with the source's own output, with ``added`` computed in NumPy.
     ``probe`` are real images, (n, 28, 28) uint8, upright, light ink; some of them are used.
 
     Returns facts: nodes, bytes, numbers of images, the largest differences.
@@ -77,21 +55,24 @@ def prove(
     proto = _check_form(content, model)
     exported = _exported(content, proto, model)
     batches = _images(model, probe)
-    probabilities, logits = [0.0], list[float]()
+    found = [_Differences(0.0, None, 0.0)]
     for images, reference, size in product(batches.values(), references, BATCHES):
         for start in range(0, len(images), size):
             part = images[start : start + size]
             where = f"at batch {size}, against {reference.name}"
-            difference, of_logits = _differences(exported(part), reference.predict(part), where)
-            probabilities.append(difference)
-            logits += [] if of_logits is None else [of_logits]
+            found.append(_differences(exported(part), reference.run(part), added, where))
     return {
         "compared_with": " and ".join(reference.name for reference in references),
         "random_images": len(batches["random"]),
         "real_images": len(batches.get("real", ())),
         "batches": " and ".join(str(size) for size in BATCHES),
-        "largest_probability_difference": max(probabilities),
-        "largest_logit_difference": max(logits, default=None),
+        "largest_probability_difference": max(each.probabilities for each in found),
+        "largest_logit_difference": max(
+            (each.logits for each in found if each.logits is not None), default=None
+        ),
+        "tolerance": max(each.tolerance for each in found),
+        "scores": references[0].scores,
+        "added": added,
         "opset": max(entry.version for entry in proto.opset_import if not entry.domain),
         "nodes": len(proto.graph.node),
         "bytes": len(content),
@@ -99,46 +80,79 @@ def prove(
 
 
 def save_proved(
-    request: ExportRequest, model: onnx.ModelProto, references: Sequence[Reference], **facts: Any
+    request: ExportRequest,
+    model: onnx.ModelProto,
+    references: Sequence[Reference],
+    *,
+    added: Added = "",
+    **facts: Any,
 ) -> ExportResult:
     """Add the card to an exported model, :func:`prove` it, and only then write the file."""
-    content = signed(model, request.model.card)
-    found = prove(content, request.model, references, request.probe)
+    scores = references[0].scores if not added else "probabilities"
+    content = signed(model, request.model.card, scores)
+    found = prove(content, request.model, references, request.probe, added=added)
     request.path.write_bytes(content)
     images = found["random_images"] + found["real_images"]
     return ExportResult(
         request.path,
         {**found, **facts},
         f"same predictions as {found['compared_with']} on {images} images, "
-        f"within {found['largest_probability_difference']:.1e}",
+        f"within {found['largest_probability_difference']:.1e}{_SAID[references[0].scores, added]}",
     )
 
 
-def _differences(found: NetworkOutputs, expected: NetworkOutputs, where: str) -> tuple[float, float | None]:
-    """The largest differences of probabilities and logits; refuses any that is too large."""
-    allowed, allowed_logits = _tolerances(expected)
-    difference, of_logits = _largest(found.probabilities, expected.probabilities), None
+_SAID: Mapping[tuple[Scores, Added], str] = {
+    ("probabilities", ""): "",
+    ("logits", "softmax"): "; a softmax was added",
+    ("sigmoid", ""): "; the outputs are one sigmoid per class and do not sum to 1 (-o normalise=true)",
+    ("sigmoid", "normalisation"): "; the sigmoid outputs are divided by their sum",
+}
+
+
+class _Differences(NamedTuple):
+    probabilities: float
+    logits: float | None
+    tolerance: float
+
+
+def _differences(found: NetworkOutputs, own: NetworkOutputs, added: Added, where: str) -> _Differences:
+    """The largest differences of scores and logits; refuses any that is too large."""
+    if added == "softmax" and are_probabilities(own.scores):
+        raise _refused(f"a softmax was added to what are probabilities already {where}")
+    expected = _with_end(own.scores, added)
+    allowed, allowed_logits = _tolerances(own)
+    difference, of_logits = _largest(found.scores, expected), None
     if not difference <= allowed:
         raise _refused(f"probabilities differ by {difference:.2g} {where}, {allowed:.2g} is allowed")
-    if found.logits is not None and expected.logits is not None:
-        of_logits = _largest(found.logits, expected.logits)
+    if found.logits is not None and own.logits is not None:
+        of_logits = _largest(found.logits, own.logits)
         if not of_logits <= allowed_logits:
             raise _refused(f"logits differ by {of_logits:.2g} {where}, {allowed_logits:.2g} is allowed")
-    ordered = np.sort(expected.probabilities, axis=1)
+    ordered = np.sort(expected, axis=1)
     clear = np.diff(ordered[:, -2:]).min(axis=1, initial=np.inf) > max(MARGIN, 2 * allowed)
-    differs = found.probabilities.argmax(axis=1) != expected.probabilities.argmax(axis=1)
+    differs = found.scores.argmax(axis=1) != expected.argmax(axis=1)
     if (differs & clear).any():
         raise _refused(f"another class is predicted for {int((differs & clear).sum())} images {where}")
-    return difference, of_logits
+    return _Differences(difference, of_logits, allowed)
 
 
-def _tolerances(expected: NetworkOutputs) -> tuple[float, float]:
+def _with_end(scores: NDArray[np.float32], added: Added) -> NDArray[np.float32]:
+    """A network's own outputs and what the export adds to them, computed in float64."""
+    if added == "softmax":
+        return softmax(scores)
+    if added == "normalisation":
+        total = scores.sum(axis=1, keepdims=True, dtype=np.float64)
+        divided: NDArray[np.float32] = (scores / np.where(total, total, 1.0)).astype(np.float32)
+        return divided
+    return scores
+
+
+def _tolerances(own: NetworkOutputs) -> tuple[float, float]:
     """How far probabilities and logits may be from what is expected."""
-    largest = 0.0 if expected.logits is None else float(np.abs(expected.logits).max(initial=0.0))
-    rounding = ROUNDING * largest
-    if not LOGIT_TOLERANCE < rounding < float("inf"):
-        return PROBABILITY_TOLERANCE, LOGIT_TOLERANCE
-    return rounding / 2, rounding
+    growth = max(1.0, own.largest_logit / ORDINARY_LOGIT)
+    if not np.isfinite(growth):
+        growth = 1.0
+    return PROBABILITY_TOLERANCE * growth, LOGIT_TOLERANCE * growth
 
 
 def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -169,10 +183,12 @@ def _exported(
     content: bytes, proto: onnx.ModelProto, model: Model
 ) -> Callable[[NDArray[np.float32]], NetworkOutputs]:
     """Predictions of the file, and logits of a copy of it that outputs them."""
-    logits = softmax_input(map(from_node, proto.graph.node), OUTPUT)
+    nodes = [from_node(node) for node in proto.graph.node]
+    logits = head_of(from_onnx(proto, nodes, (proto.graph.input[0], proto.graph.output[0]))).logits
     with _refusing():
         session = _session(content, "the export")
-        with_logits = _session(_showing(proto, [logits]), "the export") if logits else None
+        shown = showing(proto, [logits]) if logits not in (None, OUTPUT) else None
+        with_logits = _session(shown, "the export") if shown is not None else None
     for kind, names, promised, shape in (
         ("input", session.inputs, INPUT, (BATCH_AXIS, *model.input_shape)),
         ("output", session.outputs, OUTPUT, (BATCH_AXIS, *model.output_shape)),
@@ -185,8 +201,8 @@ def _exported(
 
     def predict(inputs: NDArray[np.float32]) -> NetworkOutputs:
         with _refusing():
-            (probabilities,) = session.run({INPUT: inputs})
-            return NetworkOutputs(probabilities, with_logits.run({INPUT: inputs})[0] if with_logits else None)
+            (scores,) = session.run({INPUT: inputs})
+            return NetworkOutputs(scores, with_logits.run({INPUT: inputs})[0] if with_logits else None)
 
     return predict
 
@@ -201,14 +217,6 @@ def _refusing() -> Iterator[None]:
 
 def _session(model: onnx.ModelProto | bytes, name: str) -> Session:
     return Session(model, name, threads=usable_processors())
-
-
-def _showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
-    shown = onnx.ModelProto()
-    shown.CopyFrom(proto)
-    del shown.graph.output[:]
-    shown.graph.output.extend(onnx.ValueInfoProto(name=value) for value in dict.fromkeys(values))
-    return shown
 
 
 def _images(model: Model, probe: NDArray[np.uint8] | None) -> dict[str, NDArray[np.float32]]:

@@ -134,7 +134,7 @@ class TrainState:
 
         options, network, optimizer = self.options, self.network, self._optimizer
         convention = self.template.card.convention or Convention()
-        probabilities = self.template.build_graph().outputs_probabilities
+        scores = Network.of(self.model()).scores
         if not network.trainable_variables:
             raise UnsupportedError(
                 f"every layer of {network.name} is frozen: there is nothing to train",
@@ -159,11 +159,14 @@ class TrainState:
             targets = kept * tf.one_hot(labels, classes) + (1.0 - kept) / classes
             with tf.GradientTape() as tape:
                 outputs = tf.cast(network(inputs, training=True), tf.float32)
-                if probabilities:
-                    logarithms = tf.math.log(tf.maximum(outputs, _SMALLEST_PROBABILITY))
-                else:
+                if scores == "logits":
                     logarithms = tf.nn.log_softmax(outputs)
+                else:
+                    logarithms = tf.math.log(tf.maximum(outputs, _SMALLEST_PROBABILITY))
                 each = -tf.reduce_sum(targets * logarithms, axis=1)
+                if scores == "sigmoid":  # binary cross-entropy: each output is a question of its own
+                    others = tf.math.log(tf.maximum(1.0 - outputs, _SMALLEST_PROBABILITY))
+                    each -= tf.reduce_sum((1.0 - targets) * others, axis=1)
                 loss = tf.reduce_mean(each * tf.gather(table, labels))
             gradients = tape.gradient(loss, network.trainable_variables)
             optimizer.learning_rate.assign(rate)

@@ -15,6 +15,7 @@ __all__ = [
     "Orientation",
     "Progress",
     "Scale",
+    "Scores",
     "SilentProgress",
     "SplitName",
     "file_size",
@@ -23,3 +24,7 @@ __all__ = [
 ]
 
 SplitName = Literal["fit", "validation", "test"]
+
+Scores = Literal["probabilities", "sigmoid", "logits"]
+"""What a network's outputs are: probabilities that sum to 1, one independent value from 0 to 1 for each
+class, or numbers whose softmax gives probabilities."""

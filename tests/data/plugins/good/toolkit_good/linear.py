@@ -33,7 +33,6 @@ def read(path: Path) -> Model:
         bindings=(Binding("linear/kernel"), Binding("linear/bias")),
         input="image",
         output="probabilities",
-        outputs_probabilities=True,
         **shapes,
     )
     tensors = ArrayTensors(
