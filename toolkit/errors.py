@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 _LONGEST_LINE = 300
@@ -124,6 +125,15 @@ class StorageError(ToolkitError, code="storage", exit_status=7):
 
 class LimitReachedError(ToolkitError, code="limit", exit_status=8):
     """A limit on size, number or time was reached."""
+
+
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Put a file's name before the messages of errors: what finds one may not know the name."""
+    try:
+        yield
+    except ToolkitError as error:
+        raise error.named(file) from error
 
 
 def shown(value: object) -> str:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import UnreadableInputError
+from toolkit.errors import UnreadableInputError, naming
 from toolkit.graph import Graph
 from toolkit.model import Card, Layer, Model, parse_card
+from toolkit.store.byte_source import ByteSource
 from toolkit.tensors import TensorRole, Tensors, TensorSpec
 from toolkit_keras.architecture import KerasArchitecture
-from toolkit_keras.byte_source import ByteSource
-from toolkit_keras.file_errors import naming
 from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
 
 CARD_ATTRIBUTE = "toolkit_card"

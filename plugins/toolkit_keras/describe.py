@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import UnreadableInputError, UnsupportedError
+from toolkit.errors import UnreadableInputError, UnsupportedError, naming
 from toolkit.model import Model
 from toolkit.tensors import Tensors, TensorSpec
 from toolkit.types import DescribeRequest
 from toolkit_keras.architecture import Expected, architecture_of, guessed_role
 from toolkit_keras.build import model_of
 from toolkit_keras.configuration import MODEL_CLASSES, refuse_code
-from toolkit_keras.file_errors import naming
 from toolkit_keras.modernise import modernise
 
 

@@ -1,27 +1,17 @@
-"""Errors about a file: what finds one does not know the file's name."""
+"""Errors about a damaged file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 
-from toolkit.errors import ToolkitError, UnreadableInputError
+from toolkit.errors import UnreadableInputError
 
 damaged_file = partial(UnreadableInputError, hint="the file is damaged; download or create it again")
 damaged_config = partial(
     UnreadableInputError, hint="the file's configuration is damaged, or was not written by Keras"
 )
 foreign_weights = partial(UnreadableInputError, hint="the weights do not belong to this architecture")
-
-
-@contextmanager
-def naming(file: str) -> Iterator[None]:
-    """Put a file's name before the messages of errors."""
-    try:
-        yield
-    except ToolkitError as error:
-        raise error.named(file) from error
 
 
 class damage:  # noqa: N801 - used like a function, as contextlib.suppress is

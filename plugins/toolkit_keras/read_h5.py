@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from toolkit.errors import UnreadableInputError, UnsupportedError, WeightsOnlyError
+from toolkit.errors import UnreadableInputError, UnsupportedError, WeightsOnlyError, naming
 from toolkit.model import Model
+from toolkit.store.byte_source import ByteSource, FileBytes
 from toolkit.store.other_files import require_content
 from toolkit.types import WeightsRequest
 from toolkit_keras import named_weights, numbered_weights
 from toolkit_keras.architecture import architecture_of
 from toolkit_keras.build import CARD_ATTRIBUTE, Placed, build_model
-from toolkit_keras.byte_source import ByteSource, FileBytes
 from toolkit_keras.configuration import load_json, refuse_code
-from toolkit_keras.file_errors import naming
 from toolkit_keras.keras_content import is_hdf5
 from toolkit_keras.modernise import modernise
 from toolkit_keras.safe_hdf5 import SafeHdf5, check_global_heaps

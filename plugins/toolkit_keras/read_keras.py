@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 
-from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError, naming
 from toolkit.model import Model
+from toolkit.store.byte_source import ByteSource, FileBytes, MemoryBytes
+from toolkit.store.limits import LARGEST_DOCUMENT, SizeBudget
 from toolkit.store.other_files import require_content
+from toolkit.vocabulary import file_size
 from toolkit_keras.architecture import architecture_of
 from toolkit_keras.build import CARD_MEMBER, build_model
-from toolkit_keras.byte_source import ByteSource, FileBytes, MemoryBytes
 from toolkit_keras.configuration import load_json, refuse_code
-from toolkit_keras.file_errors import damage, damaged_file, naming
+from toolkit_keras.file_errors import damage, damaged_file
 from toolkit_keras.keras_content import is_archive
 from toolkit_keras.modernise import modernise
 from toolkit_keras.numbered_weights import place_numbered
@@ -28,8 +30,6 @@ CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 
-_MAX_CONFIG_BYTES = 16 << 20
-_MAX_INFLATED = 512 << 20
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, KeyError)
 
@@ -40,9 +40,9 @@ def read_keras(path: Path) -> Model:
         source = FileBytes(path)
         require_content(path, is_archive, "a Keras archive")
         with _opened(source) as archive:
-            metadata = load_json(_content(archive, METADATA), METADATA)
-            raw = load_json(_content(archive, CONFIG), CONFIG)
-            card = _content(archive, CARD_MEMBER) if CARD_MEMBER in archive.NameToInfo else None
+            metadata = load_json(_document(archive, METADATA), METADATA)
+            raw = load_json(_document(archive, CONFIG), CONFIG)
+            card = _document(archive, CARD_MEMBER) if CARD_MEMBER in archive.NameToInfo else None
             weights = _weights(archive, source, path)
         refuse_code({key: value for key, value in raw.items() if key != "compile_config"})
         architecture = architecture_of(modernise(raw, str(metadata.get("keras_version", ""))))
@@ -82,13 +82,19 @@ def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     return info
 
 
-def _content(archive: zipfile.ZipFile, name: str, limit: int = _MAX_CONFIG_BYTES) -> bytes:
+def _document(archive: zipfile.ZipFile, name: str) -> bytes:
+    """All bytes of a member that is JSON."""
+    if _member(archive, name).file_size > LARGEST_DOCUMENT:
+        declared, most = file_size(archive.NameToInfo[name].file_size), file_size(LARGEST_DOCUMENT)
+        raise LimitReachedError(f"{name} declares {declared}, the limit is {most}")
+    return _content(archive, name)
+
+
+def _content(archive: zipfile.ZipFile, name: str) -> bytes:
     """All bytes of a member, checked against the archive's checksum."""
     info = _member(archive, name)
-    if info.file_size > limit:
-        raise LimitReachedError(f"{name} declares {info.file_size:,} bytes, more than {limit:,}")
     with damage(name, _DAMAGE), archive.open(info) as stream:
-        content = stream.read(limit + 1)
+        content = stream.read(info.file_size + 1)
     if len(content) != info.file_size:
         raise damaged_file(f"{name} is {len(content):,} bytes long, not {info.file_size:,}")
     return content
@@ -98,7 +104,8 @@ def _weights(archive: zipfile.ZipFile, source: ByteSource, path: Path) -> ByteSo
     """The member of weights: a part of the file if it is stored, memory if it is compressed."""
     info = _member(archive, WEIGHTS)
     if info.compress_type != zipfile.ZIP_STORED:
-        return MemoryBytes(_content(archive, WEIGHTS, _MAX_INFLATED))
+        SizeBudget(source.size).add(info.file_size, WEIGHTS)
+        return MemoryBytes(_content(archive, WEIGHTS), source.size)
     # Read once, so that a flipped bit in the weights is found.
     with damage(WEIGHTS, _DAMAGE), archive.open(info) as stream:
         while stream.read(1 << 20):

@@ -5,34 +5,44 @@ from __future__ import annotations
 import math
 import re
 import struct
+import zlib
 from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5l, h5o, h5t
+from h5py import h5a, h5d, h5l, h5o, h5s, h5t
 from h5py.h5d import DatasetID
 from h5py.h5g import GroupID
 from numpy.typing import NDArray
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnsupportedError
 from toolkit.records import dataclass
-from toolkit_keras.byte_source import ByteSource
+from toolkit.store.byte_source import ByteSource
+from toolkit.store.limits import LARGEST_DOCUMENT, SizeBudget
+from toolkit.vocabulary import file_size
 from toolkit_keras.file_errors import damage, damaged_file
+from toolkit_keras.hdf5_chunks import Chunks, check_filters, count_chunks, read_chunked
 
-MAX_TENSOR_BYTES = 8 << 30
-MAX_TEXT_BYTES = 64 << 20
 MAX_NAMES = 100_000
-_MOST_TEXTS_BYTES = 4 * MAX_TEXT_BYTES
+_MOST_TEXTS_BYTES = 256 << 20
 
-_MAX_EXPANSION = 1100  # deflate's own limit is 1032 to 1
-_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 _HEAP = b"GCOL"
 _HEAP_HEADER = struct.Struct("<4sB3sQ")
 _HEAP_OBJECT = struct.Struct("<HHIQ")
 _CHUNK = 8 << 20
 _MOST_HEAP_BYTES = 64 << 20
 # What h5py raises on damaged files; anything else is a bug of ours.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    IndexError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class Stored:
 
     Attributes:
         offset: Of its first byte if it is contiguous; None otherwise.
+        chunks: How it is cut into chunks; None if it is not.
         bfloat16: Whether its two-byte elements are the upper halves of float32.
     """
 
@@ -48,6 +59,7 @@ class Stored:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int | None
+    chunks: Chunks | None
     bfloat16: bool
 
     @property
@@ -67,6 +79,8 @@ class SafeHdf5:
 
     def __init__(self, source: ByteSource, longest_text: int = 0) -> None:
         self._size = source.size
+        self._budget = SizeBudget(source.stored)
+        self._chunks = 0
         self._longest_text = longest_text
         self._groups: dict[tuple[str, ...], GroupID] = {}
         self._stream = source.open()
@@ -106,7 +120,7 @@ class SafeHdf5:
         group = self._group(path)
         with damage("/".join(path), _DAMAGE):
             if group.get_num_objs() > MAX_NAMES:
-                raise LimitReachedError(f"{'/'.join(path)} holds {group.get_num_objs()} entries")
+                raise LimitReachedError(f"{'/'.join(path)} has {group.get_num_objs():,} entries")
             return tuple(sorted(str(name) for name in h5py.Group(group)))
 
     def text(self, path: tuple[str, ...], attribute: str) -> str | None:
@@ -148,9 +162,11 @@ class SafeHdf5:
             dtype = dataset.dtype
             shape = dataset.shape
             numpys = dataset.get_type().equal(h5t.py_create(dtype, logical=True))
-            filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
-            allocated = int(dataset.get_storage_size())
-            offset = dataset.get_offset() if layout != h5d.CHUNKED and not filters else None
+            filters = tuple(properties.get_filter(index)[0] for index in range(properties.get_nfilters()))
+            chunks = None
+            if layout == h5d.CHUNKED:
+                chunks = Chunks(tuple(map(int, properties.get_chunk())), filters, dtype.itemsize)
+            offset = dataset.get_offset() if layout == h5d.CONTIGUOUS else None
         if shape is None:
             raise damaged_file(f"{name} has no shape")
         bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and dtype.fields is None
@@ -163,36 +179,38 @@ class SafeHdf5:
             )
         if bfloat16:  # h5py has no such type; Keras stores the bytes
             dtype = np.dtype("<u2")
-        unknown = [str(number) for number in filters if number not in _FILTERS]
-        if unknown:
-            raise UnsupportedError(
-                f"{name} is compressed by HDF5 filter {unknown[0]}",
-                hint=f"supported: {', '.join(_FILTERS.values())}, or none",
-            )
-        found = Stored(path, tuple(int(size) for size in shape), dtype, offset, bfloat16)
-        self._check_size(found, allocated, name, plain=not filters)
+        check_filters(filters, name)
+        found = Stored(path, tuple(int(size) for size in shape), dtype, offset, chunks, bfloat16)
+        self._check_size(found, name)
+        if layout == h5d.CONTIGUOUS and offset is None and found.nbytes:
+            raise damaged_file(f"{name} declares {file_size(found.nbytes)}, which were never written")
         return found
 
     def read(self, stored: Stored) -> NDArray[Any]:
-        """Read a tensor through HDF5: for those that are not contiguous."""
+        """Read a tensor that is not contiguous."""
         name = "/".join(stored.path)
         dataset = self._walk(stored.path)
         with damage(name, _DAMAGE):
             if not isinstance(dataset, DatasetID) or tuple(dataset.shape) != stored.shape:
                 raise damaged_file(f"{name} has changed while it was read")
-            array = np.asarray(h5py.Dataset(dataset)[()])
-        return array.view(np.uint16) if stored.bfloat16 else array
+            array = np.empty(stored.shape, stored.dtype)
+            if stored.chunks is None:
+                dataset.read(h5s.ALL, h5s.ALL, array, dataset.get_type())
+            else:
+                read_chunked(dataset, stored.chunks, array, name)
+        return array
 
-    def _check_size(self, stored: Stored, allocated: int, name: str, *, plain: bool) -> None:
-        if stored.nbytes > MAX_TENSOR_BYTES:
-            raise LimitReachedError(
-                f"{name} declares {stored.nbytes:,} bytes, more than {MAX_TENSOR_BYTES:,}"
-            )
-        if stored.offset is not None:
-            if stored.offset + stored.nbytes > self._size:
-                raise damaged_file(f"{name} ends after the end of the file, which was cut off")
-        elif stored.nbytes > allocated * (1 if plain else _MAX_EXPANSION):
-            raise damaged_file(f"{name} declares {stored.nbytes:,} bytes and stores {allocated:,}")
+    def _check_size(self, stored: Stored, name: str) -> None:
+        """Compare what a tensor declares with what the file holds and with the limits."""
+        size = stored.nbytes
+        if stored.chunks is not None:
+            number = stored.chunks.number(stored.shape)
+            self._chunks += number
+            count_chunks(self._chunks, name)
+            size = number * stored.chunks.nbytes  # what is unpacked, beyond the tensor's edges too
+        self._budget.add(size, name)
+        if stored.offset is not None and stored.offset + stored.nbytes > self._size:
+            raise damaged_file(f"{name} ends after the end of the file, which was cut off")
 
     def _walk(self, path: tuple[str, ...]) -> Any:
         """The object at a path, or None; groups that were found before are not looked up again."""
@@ -223,7 +241,7 @@ class SafeHdf5:
             count = math.prod(header.shape)
             if not count:
                 return np.empty(0, object)  # an empty list has whatever type NumPy gives it
-            if count > MAX_NAMES or count * header.dtype.itemsize > MAX_TEXT_BYTES:
+            if count > MAX_NAMES or count * header.dtype.itemsize > LARGEST_DOCUMENT:
                 raise LimitReachedError(f"attribute {attribute} is too large")
             if header.dtype.kind not in "OS":
                 raise damaged_file(f"attribute {attribute} holds {header.dtype}, not text")

@@ -13,7 +13,7 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from toolkit.errors import UnsupportedError
 from toolkit.graph import Graph, Node
 from toolkit.graph.onnx_form import BATCH_AXIS, from_node, from_onnx, model_of
-from toolkit_onnx.limits import DOMAINS, shapes
+from toolkit_onnx.checking import DOMAINS, shapes
 
 _TRIED_BATCHES = (5, 7)
 _FREE_INITIALIZERS = 4  # the first version of the format in which an initializer need not be an input too

@@ -16,7 +16,7 @@ from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 from toolkit_onnx.canonical import canonical
-from toolkit_onnx.limits import read_checked
+from toolkit_onnx.checking import read_checked
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
 _OTHER_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)

@@ -131,7 +131,7 @@ def test_the_graph_says_what_matters_at_inference_and_no_more(small: Path) -> No
 
 
 def test_nothing_is_read_before_it_is_asked_for(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolkit_keras.byte_source import ByteSource
+    from toolkit.store.byte_source import ByteSource
 
     read: list[str] = []
     original = ByteSource.read_array

@@ -217,7 +217,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_a_folder_or_a_device_is_not_read_as_a_file(tmp_path):
-    with pytest.raises(UnreadableInputError, match="a folder, pipe or device, not a file"):
+    with pytest.raises(UnreadableInputError, match="a folder, not a file"):
         read(tmp_path)
 
 

@@ -280,5 +280,5 @@ def test_a_disk_that_fails_while_a_picture_is_read_is_a_named_error(
 
 def test_a_pipe_that_is_named_as_a_picture_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(UnreadableInputError, match="a folder, pipe or device"):
+    with pytest.raises(UnreadableInputError, match=r"a\.png: a pipe, not a file"):
         prepare_picture(tmp_path / "a.png")

@@ -22,6 +22,9 @@ def test_a_share_has_a_space_before_its_sign(share: float | None, digits: int, t
 
 def test_a_size_is_in_mebibytes() -> None:
     assert file_size(1_720_000) == "1.64 MiB"
+    assert file_size(4 << 30) == "4.00 GiB"
+    assert file_size(1234) == "1,234 bytes"
+    assert file_size(2**64 - 1) == "16.00 EiB"
 
 
 def test_no_message_formats_a_share_itself() -> None:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from toolkit.cli.output import Output
-from toolkit.cli.parameters import INPUT_PATH, OUTPUT_PATH
+from toolkit.cli.parameters import INPUT_PATH, OUTPUT_PATH, SIZE
 from toolkit.errors import MissingInputError
 from toolkit.operations.toolkit import Toolkit
 
@@ -184,5 +184,11 @@ _COMMON_OPTIONS = (
         type=INPUT_PATH,
         metavar="DIR",
         help="Folder with models/, datasets/ and runs/; by default the working directory.",
+    ),
+    _common(
+        lambda command_line, size: setattr(command_line.toolkit, "allowed_size", size),
+        "--max-size",
+        type=SIZE,
+        help="Largest size of a model file's tensors, unpacked, such as 4GB; by default 2 GB.",
     ),
 )

@@ -29,6 +29,21 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 """A folder to be used or created."""
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """A number of bytes with its unit: ``4GB``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """The size in bytes."""
+        from toolkit.store.limits import parse_size
+
+        return value if isinstance(value, int) else parse_size(value)
+
+
+SIZE = Size()
+
+
 def _completed(known: Known, context: click.Context, incomplete: str) -> list[CompletionItem]:
     toolkit = getattr(context.find_root().obj, "toolkit", None)
     found = () if toolkit is None else known(toolkit)

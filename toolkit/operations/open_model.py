@@ -12,6 +12,7 @@ from toolkit.model import Model
 from toolkit.model.card_file import read_with_card
 from toolkit.model.heads import without_unused
 from toolkit.operations.resources import Resources
+from toolkit.store.limits import limited_to
 from toolkit.store.opening import open_file
 from toolkit.store.other_files import refuse_folder
 from toolkit.vocabulary import Convention
@@ -43,7 +44,8 @@ def open_whole(toolkit: Resources, path: Path) -> Model:
             toolkit.before_reading(file)
         return toolkit.catalog.format_of(file).read(file)
 
-    model, beside = read_with_card(path, read_checked)
+    with limited_to(toolkit.max_size):
+        model, beside = read_with_card(path, read_checked)
     card = beside if beside is not None else model.card
     if card.classes and len(card.classes) != model.classes:
         raise UnreadableInputError(

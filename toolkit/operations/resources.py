@@ -22,6 +22,7 @@ class Resources:
         before_reading: Called with each model file before it is read; refuses it by raising a
             ToolkitError.
         follow_links: Whether links below ``models/`` are followed; a server does not.
+        max_size: Bytes of tensors that a model file may declare, or a text such as ``4GB``; 2 GB by default.
     """
 
     def __init__(
@@ -31,11 +32,22 @@ class Resources:
         before_reading: Callable[[Path], None] | None = None,
         *,
         follow_links: bool = True,
+        max_size: int | str | None = None,
     ) -> None:
         self.folder = Path(workspace) if isinstance(workspace, str | Path) else workspace.root
         self.before_reading = before_reading
         self.follow_links = follow_links
+        self.allowed_size = max_size
         self._load_catalog = load_catalog
+
+    @property
+    def max_size(self) -> int:
+        """Bytes of tensors that a model file may declare."""
+        from toolkit.store.limits import DEFAULT_MAX_SIZE, parse_size
+
+        if self.allowed_size is None:
+            return DEFAULT_MAX_SIZE
+        return parse_size(self.allowed_size) if isinstance(self.allowed_size, str) else self.allowed_size
 
     @property
     def workspace(self) -> Workspace:

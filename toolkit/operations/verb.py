@@ -39,9 +39,14 @@ class Verb(Generic[Q, R]):
             raise TypeError(f"call {self.function} on a Toolkit: Toolkit(workspace).{self.function}(…)")
         if request is not None and fields:
             raise TypeError(f"give {type(request).__name__} or its fields, not both: {', '.join(fields)}")
+        from toolkit.store.limits import limited_to
+
         operations = importlib.import_module(f"toolkit.operations.{self.module}")
         kind = getattr(importlib.import_module(f"toolkit.requests.{self.module}"), self.request)
         given = fields if request is None else vars(request)
         checked = options_from_mapping(kind, given, owner=self.function)
-        result: R = getattr(operations, self.function)(self.resources, checked, progress or SilentProgress())
+        with limited_to(self.resources.max_size):
+            result: R = getattr(operations, self.function)(
+                self.resources, checked, progress or SilentProgress()
+            )
         return result

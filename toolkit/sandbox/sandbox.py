@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from toolkit.host.kinds import MODEL_FORMATS
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.store import Workspace
+from toolkit.store.limits import DEFAULT_MAX_SIZE
 from toolkit.store.opening import FileState, file_state
 
 _HINT = "the file is damaged or malicious: get or create it again"
@@ -65,13 +66,19 @@ class SandboxLimits:
 class Sandbox:
     """Checks each state of each file once, in a child process without the environment's ``secrets``.
 
+    The child has the same ``max_size`` for tensors as the process that reads the file after it.
+
     Thread-safe. A child checks files until one of them ends it; at most two children run at a time.
     """
 
     def __init__(
-        self, workspace: Workspace, limits: SandboxLimits | None = None, secrets: Collection[str] = ()
+        self,
+        workspace: Workspace,
+        limits: SandboxLimits | None = None,
+        secrets: Collection[str] = (),
+        max_size: int = DEFAULT_MAX_SIZE,
     ) -> None:
-        self._workspace = workspace
+        self._arguments = [str(workspace.root), str(max_size)]
         self._limits = limits or SandboxLimits()
         self._secrets = secrets
         self._outcomes: dict[Path, tuple[FileState, Outcome]] = {}
@@ -94,7 +101,7 @@ class Sandbox:
         with self._children:
             left = [(path, state) for path in paths if (state := self._unchecked_state(path)) is not None]
             while left:
-                with _child(self._workspace, self._limits, self._secrets) as read:
+                with _child(self._arguments, self._limits, self._secrets) as read:
                     outcome: Outcome = "harmless"
                     while left and outcome == "harmless":
                         path, state = left.pop(0)
@@ -109,13 +116,13 @@ class Sandbox:
 
 @contextmanager
 def _child(
-    workspace: Workspace, limits: SandboxLimits, secrets: Collection[str]
+    arguments: Sequence[str], limits: SandboxLimits, secrets: Collection[str]
 ) -> Iterator[Callable[[Path], Outcome]]:
     """Start a child, and yield the function that lets it read a file; it reads no more once it was harmed."""
     environ = {name: value for name, value in os.environ.items() if name not in secrets}
     with subprocess.Popen(
         # -P: no module is imported from the working directory.
-        [sys.executable, "-P", "-m", __name__, str(workspace.root)],
+        [sys.executable, "-P", "-m", __name__, *arguments],
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -154,7 +161,7 @@ def _main() -> None:
     # Output of a plugin must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    toolkit = Resources(Workspace(Path(sys.argv[1])), follow_links=False)
+    toolkit = Resources(Workspace(Path(sys.argv[1])), follow_links=False, max_size=int(sys.argv[2]))
     toolkit.catalog.all(MODEL_FORMATS)  # loaded now, not during the first file's time
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

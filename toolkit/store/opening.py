@@ -33,12 +33,11 @@ from toolkit.errors import (
 )
 from toolkit.records import dataclass
 from toolkit.store.faults import close_quietly, storage_error
+from toolkit.store.limits import LARGEST_DOCUMENT
+from toolkit.vocabulary.figures import file_size
 
 FileState = tuple[int, int, int, int]
 """Device, inode, size and modification time: differs once a file has changed, without reading it."""
-
-LARGEST_DOCUMENT = 16 << 20
-"""Bytes of a card, a report or a recipe that are read."""
 
 _MOST_LEVELS = 200
 """Of nested arrays and objects in a document: every walk over one may recurse."""
@@ -56,6 +55,29 @@ _MOST_SEGMENTS = 4
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK, errno.EACCES, errno.EPERM, errno.ENXIO}
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+
+def open_descriptor(path: Path, *, follow_links: bool = True) -> int:
+    """Open a regular file for reading and return its descriptor; raises as :func:`open_file`."""
+    descriptor = -1
+    try:
+        descriptor = os.open(path, _FILE if follow_links else _FILE | os.O_NOFOLLOW)
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    except OSError as error:
+        if descriptor >= 0:
+            close_quietly(descriptor)
+        raise _refusal(error, path, follow_links=follow_links) from error
+    except ValueError as error:
+        raise MissingInputError(
+            f"{path}: no such file: a zero byte in its name", hint="check the path"
+        ) from error
+    if kind != stat.S_IFREG:
+        close_quietly(descriptor)
+        raise UnreadableInputError(
+            f"{path}: {_KINDS.get(kind, 'a device')}, not a file", hint="name a regular file"
+        )
+    return descriptor
 
 
 @contextmanager
@@ -69,17 +91,13 @@ def open_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedRead
         UnreadableInputError: If it is no regular file, or permission is missing.
         StorageError: If the operating system refuses for another reason, also while it is read.
     """
-    with ExitStack() as stack:
-        try:
-            descriptor = os.open(path, _FILE if follow_links else _FILE | os.O_NOFOLLOW)
-            stack.callback(close_quietly, descriptor)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnreadableInputError(
-                    f"{path}: a folder, pipe or device, not a file", hint="move it away or name another file"
-                )
-            yield os.fdopen(descriptor, "rb", closefd=False)
-        except OSError as error:
-            raise _refusal(error, path) from error
+    descriptor = open_descriptor(path, follow_links=follow_links)
+    try:
+        yield os.fdopen(descriptor, "rb", closefd=False)
+    except OSError as error:
+        raise _refusal(error, path) from error
+    finally:
+        close_quietly(descriptor)
 
 
 def read_file(path: Path, *, most: int = LARGEST_DOCUMENT, follow_links: bool = True) -> bytes:
@@ -88,7 +106,7 @@ def read_file(path: Path, *, most: int = LARGEST_DOCUMENT, follow_links: bool = 
         content = file.read(most + 1)
     if len(content) > most:
         raise UnreadableInputError(
-            f"{path}: larger than the limit of {most:,} bytes", hint="move it away or name another file"
+            f"{path}: larger than the limit of {file_size(most)}", hint="move it away or name another file"
         )
     return content
 
@@ -289,7 +307,9 @@ def output_path(name: str, roots: Sequence[Path]) -> Path:
     return path
 
 
-def _refusal(error: OSError, path: Path) -> MissingInputError | UnreadableInputError | StorageError:
+def _refusal(
+    error: OSError, path: Path, *, follow_links: bool = True
+) -> MissingInputError | UnreadableInputError | StorageError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return MissingInputError(f"{path}: no such file", hint="check the path")
     if error.errno == errno.ENAMETOOLONG:
@@ -297,9 +317,13 @@ def _refusal(error: OSError, path: Path) -> MissingInputError | UnreadableInputE
     if error.errno in (errno.EACCES, errno.EPERM):
         return UnreadableInputError(f"{path}: Permission denied", hint="change its permissions")
     if error.errno in (errno.ELOOP, errno.EMLINK):
+        if follow_links:
+            return UnreadableInputError(
+                f"{path}: a link that leads to itself, or through too many others", hint="remove the link"
+            )
         return UnreadableInputError(f"{path}: a link that is not followed", hint="replace it by a copy")
     if error.errno == errno.ENXIO:
-        return UnreadableInputError(f"{path}: a socket or device, not a file", hint="move it away")
+        return UnreadableInputError(f"{path}: a socket or device, not a file", hint="name a regular file")
     return storage_error(error, path, "could not be read")
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MEBIBYTE = 1024 * 1024
-"""The unit of ``size_mb`` in HTTP, as in the original project, and of every size that people read."""
+"""The unit of ``size_mb`` in HTTP, as in the original project, and of sizes below 1 GiB that people read."""
+
+_FEW = 10 << 10
+_LARGE_UNITS = {1 << 60: "EiB", 1 << 50: "PiB", 1 << 40: "TiB", 1 << 30: "GiB"}
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -19,5 +22,10 @@ def sizes(shape: Sequence[int]) -> str:
 
 
 def file_size(size: int) -> str:
-    """A size in bytes: ``1.64 MiB``."""
-    return f"{size / MEBIBYTE:,.2f} MiB"
+    """A size in bytes: ``1.64 MiB``, ``3.81 GiB``, ``512 bytes``."""
+    if size < _FEW:
+        return f"{size:,} bytes"
+    unit, name = next(
+        ((unit, name) for unit, name in _LARGE_UNITS.items() if size >= unit), (MEBIBYTE, "MiB")
+    )
+    return f"{size / unit:,.2f} {name}"

@@ -72,8 +72,12 @@ class WebState:
         used = toolkit or Toolkit()
         sandbox = None
         if chosen.sandbox is not None:
-            sandbox = Sandbox(used.workspace, chosen.sandbox, secrets=(TOKEN_VARIABLE,))
-        served = Toolkit(used.workspace, lambda: used.catalog, sandbox, follow_links=False)
+            sandbox = Sandbox(
+                used.workspace, chosen.sandbox, secrets=(TOKEN_VARIABLE,), max_size=used.max_size
+            )
+        served = Toolkit(
+            used.workspace, lambda: used.catalog, sandbox, follow_links=False, max_size=used.max_size
+        )
         return cls(served, chosen, sandbox)
 
     @contextmanager

@@ -13,13 +13,13 @@ from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-un
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 from onnx import AttributeProto, NodeProto, TensorProto
 
-from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError
+from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError, naming
 from toolkit.graph.onnx_form import complaint, first_line, value_shapes
 from toolkit.store.content import content_of
+from toolkit.store.limits import SizeBudget
 from toolkit.store.opening import open_file
 from toolkit.store.other_files import not_a_model, other_content
 
-MAX_BYTES = 1 << 29
 MAX_NODES = 10_000
 MAX_TENSORS = 20_000
 MAX_RANK = 8
@@ -53,8 +53,8 @@ def read_checked(path: Path) -> onnx.ModelProto:
             raise not_a_model(found, "an ONNX file").named(where)
     with open_file(path) as file:
         size = file.seek(0, SEEK_END)
-        if size > MAX_BYTES:
-            raise LimitReachedError(f"{where}: {size:,} bytes, at most {MAX_BYTES:,} are read")
+        with naming(where):
+            SizeBudget(size).add(size, "the file")
         file.seek(0)
         content = file.read()
     model = onnx.ModelProto()
