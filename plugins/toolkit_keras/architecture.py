@@ -8,7 +8,14 @@ from typing import Any
 from toolkit.errors import UnsupportedError
 from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
-from toolkit_keras import kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape
+from toolkit_keras import (
+    kinds_arithmetic,
+    kinds_convolution,
+    kinds_dense,
+    kinds_normalisation,
+    kinds_pooling,
+    kinds_shape,
+)
 from toolkit_keras.configuration import parse_network
 from toolkit_keras.file_errors import damaged_config
 from toolkit_keras.keras_network import KerasNetwork, LayerCall, LayerNode, evaluate, leaves
@@ -17,7 +24,10 @@ from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight
 
 _KINDS = {
     kind.name: kind
-    for module in (kinds_arithmetic, kinds_convolution, kinds_dense, kinds_pooling, kinds_shape)
+    for module in (
+        *(kinds_arithmetic, kinds_convolution, kinds_dense, kinds_normalisation, kinds_pooling),
+        kinds_shape,
+    )
     for kind in module.KINDS
 }
 _OPERATIONS = {kind.name: kind for kind in kinds_arithmetic.OPERATIONS}

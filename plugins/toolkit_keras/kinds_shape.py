@@ -75,6 +75,21 @@ def _build_reshape(builder: LayerBuilder) -> Value:
     return plain(builder.add("Reshape", value.name, shape), builder.output_shape)
 
 
+def _repeated_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
+    shape = inputs[0]
+    if shape is not None and len(shape) != 1:
+        config.damaged(f"repeats vectors, its input has {len(shape) + 1} axes")
+    return None if shape is None else (config.size("n"), *shape)
+
+
+def _build_repeat(builder: LayerBuilder) -> Value:
+    value = as_keras(builder, builder.input)
+    count, size = builder.output_shape
+    row = builder.add("Reshape", value.name, builder.whole_numbers((0, 1, size), "row"), part="row")
+    times = builder.whole_numbers((1, count, 1), "times")
+    return plain(builder.add("Tile", row, times), builder.output_shape)
+
+
 def _input_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     declared, given = config.values.get("batch_shape"), inputs[0] if inputs else None
     if declared is None:
@@ -97,14 +112,15 @@ def _build_input(builder: LayerBuilder) -> Value:
 
 
 _IDLE = (
-    *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout"),
-    *("GaussianNoise", "Identity", "RandomBrightness", "RandomColorDegeneration"),
-    *("RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing"),
+    *("ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout"),
+    *("GaussianDropout", "GaussianNoise", "Identity", "MixUp", "RandAugment", "RandomBrightness"),
+    *("RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform"),
+    "RandomErasing",
     *("RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue"),
     *("RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation"),
     *("RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation"),
     *("RandomWidth", "RandomZoom", "SpatialDropout1D", "SpatialDropout2D"),
-    *("SpatialDropout3D",),
+    *("SpatialDropout3D", "Solarization"),
 )
 
 KINDS = (
@@ -112,5 +128,6 @@ KINDS = (
     LayerKind("Flatten", _build_flatten, lambda _, inputs: (_elements(inputs[0]),)),
     LayerKind("Permute", _build_permute, _permuted_shape),
     LayerKind("Reshape", _build_reshape, _reshaped_shape),
+    LayerKind("RepeatVector", _build_repeat, _repeated_shape),
     *(LayerKind(name, pass_through) for name in _IDLE),
 )

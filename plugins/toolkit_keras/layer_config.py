@@ -60,9 +60,9 @@ class LayerConfig:
             self.refuse(f"{key} is {value!r}", ", ".join(choices))
         return str(value)
 
-    def pair(self, key: str, default: tuple[int, int], *, minimum: int = 1) -> tuple[int, int]:
-        """Two whole numbers from ``minimum`` up, or one for both."""
-        return self._two(key, self._get(key, list(default)), minimum)
+    def sizes(self, key: str, count: int, default: int = 1, *, minimum: int = 1) -> tuple[int, ...]:
+        """``count`` whole numbers from ``minimum`` up, or one for all of them."""
+        return self._numbers(key, self._get(key, default), count, minimum)
 
     def integers(self, key: str, default: int | None = None) -> tuple[int, ...]:
         """A whole number or a list of them, negative ones included, as a tuple."""
@@ -72,13 +72,15 @@ class LayerConfig:
             self.wrong(key, "a whole number, or a list of them")
         return tuple(int(item) for item in entries)
 
-    def margins(self, key: str) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Two pairs of whole numbers from 0 up: top and bottom, left and right."""
+    def margins(self, key: str, count: int) -> tuple[tuple[int, ...], ...]:
+        """``count`` pairs of whole numbers from 0 up: before and after along each axis."""
         value = self.values.get(key)
-        sides = [value, value] if _is_integer(value) else value
-        if not isinstance(sides, list) or len(sides) != 2:
-            self.wrong(key, "two pairs of whole numbers")
-        return self._two(key, sides[0], minimum=0), self._two(key, sides[1], minimum=0)
+        if count == 1:
+            return (self._numbers(key, value, 2, 0),)
+        sides = [value] * count if _is_integer(value) else value
+        if not isinstance(sides, list) or len(sides) != count:
+            self.wrong(key, f"{count} pairs of whole numbers")
+        return tuple(self._numbers(key, side, 2, 0) for side in sides)
 
     @property
     def channel_axis(self) -> int:
@@ -114,18 +116,20 @@ class LayerConfig:
         """Refuse an option that is not supported."""
         raise UnsupportedError(f"layer '{self.layer}': {what}", hint=f"supported: {supported}")
 
-    def _two(self, key: str, value: Any, minimum: int) -> tuple[int, int]:
-        entries = [value, value] if _is_integer(value) else value
-        if not isinstance(entries, list) or len(entries) != 2:
-            self.wrong(key, "one or two whole numbers")
+    def _numbers(self, key: str, value: Any, count: int, minimum: int) -> tuple[int, ...]:
+        entries = [value] * count if _is_integer(value) else value
+        if not isinstance(entries, list) or len(entries) != count:
+            self.wrong(key, f"a whole number, or {count} of them")
         if not all(_is_integer(item) and minimum <= item < _LARGEST for item in entries):
             self.wrong(key, f"whole numbers from {minimum} up")
-        return int(entries[0]), int(entries[1])
+        return tuple(int(item) for item in entries)
 
     def _get(self, key: str, default: Any) -> Any:
         value = self.values.get(key)
         if isinstance(value, dict) and isinstance(value.get("config"), dict):
             value = value["config"].get("value", value)  # Keras 3 wraps arrays
+        elif isinstance(value, dict) and value.get("type") == "ndarray":
+            value = value.get("value")  # so did Keras 2
         return default if value is None else value
 
 

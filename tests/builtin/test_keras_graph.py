@@ -173,9 +173,10 @@ def test_networks_with_an_unknown_layer_are_compared_and_tell_it_by_name(keras: 
 
 
 REFUSED: dict[str, tuple[Callable[[Any], list[Any]], str]] = {
-    "up-sampling": (lambda nn: [nn.UpSampling2D(2, interpolation="bicubic")], "bicubic"),
+    "up-sampling": (lambda nn: [nn.UpSampling2D(2, interpolation="lanczos3")], "lanczos3"),
     "activation": (lambda nn: [nn.Conv2D(3, 2, activation="sparsemax")], "sparsemax"),
-    "rms": (lambda nn: [nn.LayerNormalization(rms_scaling=True)], "rms_scaling"),
+    "resizing": (lambda nn: [nn.Resizing(5, 5, antialias=True)], "antialias"),
+    "random crop": (lambda nn: [nn.RandomCrop(5, 5)], "RandomCrop from 8×7 to 5×5"),
 }
 
 

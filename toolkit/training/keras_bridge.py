@@ -23,15 +23,23 @@ if TYPE_CHECKING:
 
 # Only these are built: none of them runs code or opens a file.
 _LAYER_NAMES = """
-Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D
-BatchNormalization Bidirectional CenterCrop Concatenate Conv1D Conv2D Conv2DTranspose Cropping2D Dense
-DepthwiseConv2D Dot Dropout ELU Embedding Flatten Functional GRU GaussianDropout GaussianNoise
-GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D GroupNormalization
-InputLayer LSTM LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D Maximum Minimum Model
-MultiHeadAttention Multiply Normalization PReLU Permute RMSNormalization RandomBrightness RandomContrast
-RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape
-Resizing SeparableConv2D Sequential SimpleRNN Softmax SpatialDropout1D SpatialDropout2D Subtract
-TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D
+Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention AugMix AutoContrast
+Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CenterCrop
+Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D
+Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU
+EinsumDense Elu Embedding Equalization Exp Flatten Functional GRU GaussianDropout GaussianNoise Gelu
+GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
+GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention HardSigmoid HardSilu
+Identity InputLayer LSTM LayerNormalization LeakyReLU LeakyRelu LogSoftmax Masking MaxPooling1D
+MaxPooling2D MaxPooling3D Maximum Minimum MixUp Model MultiHeadAttention Multiply Normalization PReLU
+Permute RMSNormalization RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter
+RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
+RandomGrayscale RandomHeight RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation
+RandomSaturation RandomSharpness RandomShear RandomTranslation RandomWidth RandomZoom ReLU Relu Relu6
+RepeatVector Rescaling Reshape Resizing Selu SeparableConv1D SeparableConv2D Sequential Sigmoid Silu
+SimpleRNN Softmax Softplus Softsign Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D
+SpectralNormalization Subtract Tanh TimeDistributed UnitNormalization UpSampling1D UpSampling2D
+UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
 _PART_NAMES = """
 Constant DTypePolicy GlorotNormal GlorotUniform HeNormal HeUniform Identity L1 L1L2 L2 LecunNormal
