@@ -6,11 +6,10 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import pytest
 
 from toolkit.declarations import Ingredient
-from toolkit.errors import DamagedFileError, IncompatibleModelsError, UnreadableInputError
-from toolkit.merging.ingredients import ingredient, unique_names
+from toolkit.errors import DamagedFileError, IncompatibleModelsError
+from toolkit.merging.ingredients import unique_names
 from toolkit.merging.problems import Problem, refusal
 from toolkit.merging.stages import conform
 from toolkit.model import Card
@@ -146,14 +145,6 @@ def test_one_odd_model_among_many_is_the_one_that_is_reported(nets: Any) -> None
     others = [nets.chain(["dense"], [weights(value)]) for value in (2.0, 3.0, 4.0)]
     problems = list(conform.problems(nets.state(other, *others, accuracies=[0.99, 0.7, 0.6, 0.5])))
     assert {problem.model for problem in problems} == {"a"}
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_none_names_file_and_tensor(nets: Any, bad: float) -> None:
-    broken = weights(1.0)
-    broken["bias"][1] = bad
-    with pytest.raises(UnreadableInputError, match=r"x\.h5: tensor dense/bias has 1 values"):
-        ingredient("x.h5", nets.chain(["dense"], [broken]), 0)
 
 
 def test_names_are_as_short_as_they_can_be() -> None:

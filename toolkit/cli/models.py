@@ -92,6 +92,10 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         ),
         "from": ", ".join(f"{parent.name} ({parent.weight:.2f})" for parent in card.parents),
         "left out": ", ".join(details.dropped),
+        "not finite": ", ".join(
+            f"tensor {name} has {count:,} values that are NaN or infinite"
+            for name, count in details.not_finite.items()
+        ),
     }
     print_facts(console, facts)
     console.print()

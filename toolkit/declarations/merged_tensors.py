@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import IncompatibleModelsError, PluginError
-from toolkit.tensors import TensorRole, Tensors, TensorSpec, weighted_mean
+from toolkit.tensors import TensorRole, Tensors, TensorSpec, is_finite, weighted_mean
 
 _BLOCK = 1 << 15  # elements
 _COUNTERS = frozenset({"count", "counter", "iterations", "num_batches_tracked", "seed_counter", "step"})
@@ -92,15 +92,6 @@ class TensorwiseTensors(Tensors):
                         hint="merge networks with equal integers",
                     )
         return first
-
-
-def is_finite(array: NDArray[Any]) -> bool:
-    """Whether no element is NaN or infinite; needs no memory beside the array."""
-    if array.size == 0 or not np.issubdtype(array.dtype, np.floating):
-        return True
-    with np.errstate(invalid="ignore", over="ignore"):
-        # A finite sum has finite terms; the sum of finite terms may be infinite.
-        return bool(np.isfinite(array.sum()) or (np.isfinite(array.min()) and np.isfinite(array.max())))
 
 
 def is_constant(spec: TensorSpec) -> bool:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from toolkit.declarations import Ingredient
-from toolkit.declarations.merged_tensors import is_finite
-from toolkit.errors import UnreadableInputError, shortened
+from toolkit.errors import shortened
 from toolkit.model import Model
 from toolkit.tensors import RecordedTensors
 
@@ -17,16 +14,8 @@ _MOST_PARTS = 1000
 
 
 def ingredient(name: str, model: Model, position: int) -> Ingredient:
-    """Read every tensor of a model once, for its digest and to check that its numbers are finite."""
+    """Read every tensor of a model once, for its digest; what reads it checks its numbers, too."""
     tensors = RecordedTensors(model.tensors)
-    for tensor in tensors:
-        array = tensors.read(tensor)
-        if not is_finite(array):
-            bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-            raise UnreadableInputError(
-                f"{name}: tensor {tensor} has {bad:,} values that are NaN or infinite",
-                hint="its training diverged; leave it out",
-            )
     return Ingredient(name, model, model.card.validation_accuracy, tensors.weights_digest(), position)
 
 

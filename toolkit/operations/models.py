@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -15,13 +15,13 @@ from toolkit.model import Card, Model
 from toolkit.model import Layer as Layer  # a part of ModelDetails
 from toolkit.model.card_file import card_path
 from toolkit.model.heads import without_unused
-from toolkit.operations.open_model import open_model, open_whole
+from toolkit.operations.open_model import open_whole
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.store import FoundFile, find_files
 from toolkit.store.opening import FileState, file_state
-from toolkit.tensors import weights_digest
+from toolkit.tensors import RecordedTensors, not_finite, weights_digest
 from toolkit.vocabulary import Progress
 
 
@@ -56,7 +56,7 @@ class ModelDetails(FoundModel):
     """Everything about one model.
 
     ``digest`` is of the weights; shapes are without the batch axis; ``dropped`` is what the file has beside
-    the network.
+    the network; ``not_finite`` counts the values that are NaN or infinite, by tensor.
     """
 
     digest: str
@@ -65,6 +65,7 @@ class ModelDetails(FoundModel):
     output_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
     dropped: tuple[str, ...]
+    not_finite: Mapping[str, int] = field(default_factory=dict)
 
 
 def model_files(toolkit: Resources, folders: Sequence[Path] = ()) -> list[FoundFile]:
@@ -110,18 +111,21 @@ def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> F
 
 def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
     """Everything about one model; raises as :func:`toolkit.operations.open_model.open_model`."""
-    model = open_model(toolkit, request.model)
+    model = without_unused(open_whole(toolkit, request.model))
+    tensors = RecordedTensors(model.tensors)
+    diverged = not_finite(tensors)
     return ModelDetails(
         path=request.model,
         size=request.model.stat().st_size,
         format=toolkit.catalog.format_of(request.model).name,
         **_known(model),
-        digest=weights_digest(model.tensors),
+        digest=tensors.weights_digest(),
         dialect=model.dialect,
         input_shape=model.input_shape,
         output_shape=model.output_shape,
         layers=model.layers,
         dropped=model.dropped,
+        not_finite=diverged,
     )
 
 

@@ -15,6 +15,7 @@ from toolkit.operations.resources import Resources
 from toolkit.store.limits import limited_to
 from toolkit.store.opening import open_file
 from toolkit.store.other_files import refuse_folder
+from toolkit.tensors import FiniteTensors
 from toolkit.vocabulary import Convention
 
 
@@ -22,9 +23,11 @@ def open_model(toolkit: Resources, path: Path) -> Model:
     """Read a model file with its card; tensors are read when they are used.
 
     The card beside the file is preferred to the one inside it. Outputs that the card names "" stand
-    for no class and are left out.
+    for no class and are left out. A tensor with NaN or infinite values raises UnreadableInputError when
+    it is read.
     """
-    return without_unused(open_whole(toolkit, path))
+    model = open_whole(toolkit, path)
+    return without_unused(dataclasses.replace(model, tensors=FiniteTensors(model.tensors, model.name)))
 
 
 def open_whole(toolkit: Resources, path: Path) -> Model:

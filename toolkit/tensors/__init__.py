@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolkit.tensors.digest import RecordedTensors, weights_digest
+from toolkit.tensors.finite import FiniteTensors, is_finite, not_finite
 from toolkit.tensors.tensors import (
     ArrayTensors,
     OverlaidTensors,
@@ -14,11 +15,14 @@ from toolkit.tensors.tensors import (
 
 __all__ = [
     "ArrayTensors",
+    "FiniteTensors",
     "OverlaidTensors",
     "RecordedTensors",
     "TensorRole",
     "TensorSpec",
     "Tensors",
+    "is_finite",
+    "not_finite",
     "weighted_mean",
     "weights_digest",
 ]

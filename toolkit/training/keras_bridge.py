@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolkit.declarations import ModelFormat
-from toolkit.errors import ProofError, UnreadableInputError, UnsupportedError
+from toolkit.errors import ProofError, UnsupportedError
 from toolkit.model import Model
 from toolkit.store.faults import storage_error
 from toolkit.tensors import ArrayTensors, TensorRole
@@ -168,11 +168,6 @@ def _set_weights(network: keras.Model, model: Model) -> None:
             raise UnsupportedError(
                 f"{model.name}: {name} has shape {array.shape}, its description says {tuple(weight.shape)}",
                 hint="the file was not written by Keras: train or merge again",
-            )
-        if not np.isfinite(array).all():
-            raise UnreadableInputError(
-                f"{model.name}: {name} contains NaN or infinity",
-                hint="its training diverged: use another model",
             )
         weight.assign(np.asarray(array, dtype=np.float32))
 
