@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from toolkit.engine.network import input_batches, require_character_network
 from toolkit.engine.session import Session
 from toolkit.errors import ProofError
+from toolkit.graph.head import head_of
 from toolkit.graph.onnx_form import to_onnx
-from toolkit.graph.walking import softmax_input
 from toolkit.model import Model
 
 TOLERANCE = 1e-5
@@ -23,7 +23,7 @@ _RANDOM = 32
 def require_agreement(original: Model, other: Model, images: NDArray[np.uint8] | None = None) -> float:
     """Run two networks of the same classes on images, each in the convention of its card.
 
-    Logits are compared: the values before a final softmax, or the outputs.
+    Logits are compared: the values before a final softmax or sigmoid, or the outputs.
 
     Args:
         images: (n, 28, 28) uint8, upright, light ink; 32 images of random pixels are used too.
@@ -52,9 +52,7 @@ def require_agreement(original: Model, other: Model, images: NDArray[np.uint8] |
 def _logits(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
     require_character_network(model)
     graph = model.build_graph()
-    before = softmax_input(graph.nodes, graph.output)
-    if before is not None:
-        graph = dataclasses.replace(graph, output=before)
+    graph = dataclasses.replace(graph, output=head_of(graph).logits or graph.output)
     session = Session(to_onnx(graph, model.tensors), model.name)
     batches = input_batches(images, model.card.convention, model.input_shape)
     return np.concatenate([session.run({graph.input: inputs})[0] for _, inputs in batches]).astype(np.float64)
