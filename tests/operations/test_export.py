@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from quarters import save_reader
 
 from toolkit.errors import UsageError
 from toolkit.operations.toolkit import Toolkit
+from toolkit.vocabulary import Convention
 
 
 def test_an_export_is_verified_on_the_training_data_or_on_noise_alone(
@@ -23,3 +25,32 @@ def test_an_output_that_exists_names_the_option(toolkit: Toolkit, family: list[P
     (tmp_path / "mine.onnx").write_bytes(b"mine")
     with pytest.raises(UsageError, match="another --out"):
         toolkit.export(model=family[0], to="onnx", out=tmp_path / "mine.onnx")
+
+
+@pytest.mark.parametrize("to", ["onnx", "h5", "keras"])
+def test_an_export_is_rewritten_for_another_convention(toolkit: Toolkit, family: list[Path], to: str) -> None:
+    wanted = Convention("transposed", "raw", "dark")
+    out = family[0].with_name(f"other.{to}")
+    exported = toolkit.export(model=family[0], to=to, out=out, conform=wanted)
+    assert exported.facts["conformed_from"] == "upright/unit/light"
+    assert exported.facts["conformed_to"] == "transposed/raw/dark"
+    assert exported.facts["conformed_difference"] < 1e-5
+    assert "rewritten from upright/unit/light to transposed/raw/dark" in exported.verified
+    assert toolkit.show(model=out).card.convention == wanted
+    known, other = toolkit.evaluate(models=[family[0], out], dataset="quarters")
+    assert other.accuracy == known.accuracy
+    assert other.log_loss == pytest.approx(known.log_loss, abs=1e-4)
+
+
+def test_a_network_in_the_convention_is_exported_as_it_is(toolkit: Toolkit, family: list[Path]) -> None:
+    exported = toolkit.export(model=family[0], to="keras", conform=Convention())
+    assert "conformed_to" not in exported.facts
+    assert toolkit.show(model=exported.path).digest == toolkit.show(model=family[0]).digest
+
+
+def test_an_unknown_input_format_is_not_rewritten(toolkit: Toolkit, tmp_path: Path) -> None:
+    path = save_reader(tmp_path / "models" / "bare.h5", 1, noise=0.1)
+    with pytest.raises(UsageError, match=r"bare\.h5: its input format is not known"):
+        toolkit.export(model=path, to="onnx", conform=Convention("transposed"))
+    stated = toolkit.export(model=path, to="onnx", convention=Convention(), conform=Convention("transposed"))
+    assert stated.facts["conformed_to"] == "transposed/unit/light"

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("model", type=MODEL)
-@request_options(Export, "convention", "options", "force", to=EXPORTER, out=OUTPUT_PATH, dataset=DATASET)
+@request_options(
+    Export, "convention", "conform", "options", "force", to=EXPORTER, out=OUTPUT_PATH, dataset=DATASET
+)
 @pass_request(Export)
 def command(command_line: CommandLine, request: Export) -> None:
     """Write a model for other programs.

@@ -14,6 +14,7 @@ from toolkit.errors import MissingInputError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
 from toolkit.model import Card
 from toolkit.model.saving import check_output, save_written
+from toolkit.operations.conforming import conformed
 from toolkit.operations.open_model import open_model
 from toolkit.operations.resources import Resources
 from toolkit.options import parse_options
@@ -49,7 +50,8 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     Raises:
         UsageError: If the output cannot be used, or exists and ``force`` is not given.
         ProofError: If the export does not do what the model does.
-        UnsupportedError: If the network has a layer that the exporter does not support.
+        UnsupportedError: If the network has a layer that the exporter does not support, or cannot be
+            rewritten for another convention.
         BusyError: If another process writes the same file.
     """
     exporter = toolkit.catalog.get(EXPORTERS, request.to)
@@ -68,11 +70,14 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     model = open_model(toolkit, request.model)
     if request.convention is not None:
         model = model.with_card(dataclasses.replace(model.card, convention=request.convention))
+    probe = _probe(toolkit, model.card, request.dataset)
+    facts: Mapping[str, Any] = {}
+    if request.conform is not None:
+        model, facts = conformed(model, request.conform, probe)
     in_keras, load = (
         partial(lazy(f"toolkit.training.keras_bridge:{name}"), model)
         for name in ("keras_from_model", "load_written")
     )
-    probe = _probe(toolkit, model.card, request.dataset)
     asked = ExportRequest(model, target, chosen, probe, in_keras, load)
     try:
         read = toolkit.catalog.format_for(target).read
@@ -93,7 +98,13 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     with exclusive(target):
         written = save_written(target, card, write=write, read=read)
     verified = done.verified or f"by exporter {request.to}"
-    return Exported(target, target.stat().st_size, request.to, verified, written.file_sha256, done.facts)
+    if facts:
+        verified += (
+            f"; rewritten from {facts['conformed_from']} to {facts['conformed_to']}, same logits within "
+            f"{facts['conformed_difference']:.0e} of the largest"
+        )
+    size = target.stat().st_size
+    return Exported(target, size, request.to, verified, written.file_sha256, {**done.facts, **facts})
 
 
 def _probe(toolkit: Resources, card: Card, dataset: str | None) -> NDArray[np.uint8] | None:

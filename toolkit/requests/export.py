@@ -22,4 +22,7 @@ class Export:
     convention: Convention | None = option(
         None, help="input format, if the model has no card: upright/unit/light"
     )
+    conform: Convention | None = option(
+        None, help="input format to rewrite the network for, with the same answers: upright/unit/light"
+    )
     force: bool = option(False, help="replace an existing file")  # noqa: FBT003
