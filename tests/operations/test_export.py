@@ -5,10 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from quarters import save_reader
+from quarters import CLASSES, quarters_plugin, save_reader
 
+import toolkit_int8
+import toolkit_keras
+import toolkit_onnx
 from toolkit.errors import UsageError
+from toolkit.model.card_file import read_card
 from toolkit.operations.toolkit import Toolkit
+from toolkit.store import Workspace
+from toolkit.testing import catalog_of
 from toolkit.vocabulary import Convention
 
 
@@ -54,3 +60,19 @@ def test_an_unknown_input_format_is_not_rewritten(toolkit: Toolkit, tmp_path: Pa
         toolkit.export(model=path, to="onnx", conform=Convention("transposed"))
     stated = toolkit.export(model=path, to="onnx", convention=Convention(), conform=Convention("transposed"))
     assert stated.facts["conformed_to"] == "transposed/unit/light"
+
+
+def test_an_export_in_integers_is_measured_named_and_used_like_any_model(
+    family: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit_int8.export.seconds_per_run", lambda *_: (0.002, 0.001))
+    plugins = (toolkit_keras, toolkit_onnx, toolkit_int8, quarters_plugin())
+    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(*plugins))
+    exported = toolkit.export(model=family[0], to="onnx-int8")
+    assert exported.path == family[0].with_name("net-1.int8.onnx")
+    card = read_card(exported.path)
+    assert card is not None
+    assert card.metrics["validation_accuracy"] == exported.facts["accuracy"]
+    assert (card.name, card.classes, card.dataset) == ("net-1.int8", CLASSES, "quarters")
+    first, second = toolkit.evaluate(models=[family[0], exported.path], dataset="quarters")
+    assert abs(first.accuracy - second.accuracy) < 0.02

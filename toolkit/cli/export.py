@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("model", type=MODEL)
+@click.argument("others", nargs=-1, type=MODEL, metavar="[MODEL]…")
 @request_options(
     Export, "convention", "conform", "options", "force", to=EXPORTER, out=OUTPUT_PATH, dataset=DATASET
 )
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 def command(command_line: CommandLine, request: Export) -> None:
     """Write a model for other programs.
 
-    The file is verified before it is saved: same classes, same probabilities.
+    The file is verified before it is saved: same classes, same probabilities. Only an exporter that makes
+    one file of several models takes more than one MODEL.
     """
     exported = command_line.toolkit.export(request, progress=command_line.output.progress())
     verbose = command_line.output.verbose

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.declarations.options import Declaration, NoOptions
 from toolkit.records import dataclass
+from toolkit.vocabulary import SplitName
 from toolkit.vocabulary.convention import Convention
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from toolkit.model import Model
+    from toolkit.data import Dataset
+    from toolkit.model import Card, Model
     from toolkit.store.content import FileContent
 
 
@@ -117,11 +119,15 @@ class ExportRequest:
     """Asks for a model as a file.
 
     Attributes:
-        model: The model, with its card if it has one.
+        model: The model, with its card if it has one; the first of several.
         path: Where to write; does not exist yet. The host moves the file to its final place.
         probe: Images to verify the export on, (n, 28, 28) uint8, upright, light ink; may be empty.
         keras_model: Builds the model in Keras; imports TensorFlow when it is called.
         load_keras: Loads a Keras file that was written from the model, in the same way.
+        others: The models after the first, in the user's order; empty unless the exporter takes several.
+        draw: Draws at most that many labelled images of the model's classes from a split: ``fit`` to
+            calibrate on, ``validation`` to measure on; the same ones every time. Raises MissingInputError
+            if no data set has the model's classes. None if no images may be used.
     """
 
     model: Model
@@ -130,6 +136,8 @@ class ExportRequest:
     probe: NDArray[np.uint8] | None = None
     keras_model: Callable[[], keras.Model] | None = None
     load_keras: Callable[[Path], keras.Model] | None = None
+    others: tuple[Model, ...] = ()
+    draw: Callable[[SplitName, int], Dataset] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,11 +148,13 @@ class ExportResult:
         path: The request's path.
         facts: What was checked and measured, by name.
         verified: How the file was verified, as a phrase for people.
+        card: Of the file, if it is not that of the model: another convention, parents or metrics.
     """
 
     path: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
     verified: str = ""
+    card: Card | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +164,12 @@ class Exporter(Declaration):
     Attributes:
         suffix: Suffix of the file, with the dot.
         export: Writes to the request's path and verifies it, or raises ProofError.
+        ending: How the name of the default output ends, such as ``.int8.onnx``; by default the suffix.
+        several: Whether it takes several models at once.
     """
 
     suffix: str
     export: Callable[[ExportRequest], ExportResult]
     options: type = NoOptions
+    ending: str = ""
+    several: bool = False

@@ -67,6 +67,12 @@ def _bad_suffix(*suffixes: str) -> str:
     return "" if suffixes else "suffixes is empty"
 
 
+def _bad_ending(exporter: Exporter) -> str:
+    if exporter.ending and not exporter.ending.endswith(exporter.suffix):
+        return f"ending is {exporter.ending!r}, expected one that ends with {exporter.suffix!r}"
+    return _bad_suffix(exporter.suffix, *([exporter.ending] if exporter.ending else []))
+
+
 def _bad_number(strategy: MergeStrategy) -> str:
     few = strategy.exactly is not None and strategy.exactly < 2
     return f"exactly is {strategy.exactly}, expected None, 2 or more" if few else ""
@@ -106,7 +112,7 @@ EXPORTERS = Kind(
     Exporter,
     "exporter",
     {"export": Call(ExportResult)},
-    lambda exporter: _bad_suffix(exporter.suffix),
+    _bad_ending,
 )
 RUN_LISTENERS = Kind("toolkit_run_listeners", RunListener, "run listener", {"hear": Call()})
 COMMANDS = Kind(

@@ -79,23 +79,28 @@ def save_model(
 
 
 def save_written(
-    target: Path, card: Card, *, write: Callable[[Path], str], read: Callable[[Path], Model] | None
+    target: Path,
+    card: Card | Callable[[], Card],
+    *,
+    write: Callable[[Path], str],
+    read: Callable[[Path], Model] | None,
 ) -> Card:
     """Save what a function writes, which need not be a :class:`Model`: a Keras network, an export.
 
     Arguments, return value and errors are those of :func:`save_model`, except:
 
     Args:
+        card: If it is a function, it is called after ``write``.
         write: Writes to the staging path and returns the weights digest that the file must have.
         read: None for a file that only its own program reads.
     """
-    expected = ""
-    card = card.stamped()
+    expected, complete = "", Card()
 
     def write_staging(staging: Path) -> None:
-        nonlocal expected
+        nonlocal expected, complete
         expected = write(staging)
-        if card.weights_digest not in ("", expected):
+        complete = (card() if callable(card) else card).stamped()
+        if complete.weights_digest not in ("", expected):
             raise ProofError(
                 f"{target} was not saved: its card was made for other weights", hint="report this"
             )
@@ -116,5 +121,5 @@ def save_written(
             )
 
     return publish_model(
-        target, write_staging, lambda: dataclasses.replace(card, weights_digest=expected), verify
+        target, write_staging, lambda: dataclasses.replace(complete, weights_digest=expected), verify
     )

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from toolkit.declarations import ExportRequest, ExportResult, lazy
 from toolkit.errors import MissingInputError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
-from toolkit.model import Card
+from toolkit.model import Card, Model
 from toolkit.model.saving import check_output, save_written
 from toolkit.operations.conforming import conformed
-from toolkit.operations.open_model import open_model
+from toolkit.operations.export_images import drawing
+from toolkit.operations.open_model import open_model, stated_conventions
 from toolkit.operations.resources import Resources
 from toolkit.options import parse_options
 from toolkit.records import dataclass
@@ -23,7 +24,7 @@ from toolkit.requests.export import Export
 from toolkit.requests.merge import WITHOUT_DATASET
 from toolkit.store import exclusive
 from toolkit.tensors import weights_digest
-from toolkit.vocabulary import Progress, SilentProgress
+from toolkit.vocabulary import CHARACTER_SHAPES, Convention, Progress, SilentProgress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,31 +55,39 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
             rewritten for another convention.
         BusyError: If another process writes the same file.
     """
+    progress = progress or SilentProgress()
     exporter = toolkit.catalog.get(EXPORTERS, request.to)
     chosen: Any = parse_options(exporter.options, request.options, owner=f"exporter {request.to}")
-    target = request.out or request.model.with_suffix(exporter.suffix)
+    paths = (request.model, *request.others)
+    if request.others and not exporter.several:
+        several = [name for name, one in toolkit.catalog.all(EXPORTERS).items() if one.several]
+        raise UsageError(
+            f"exporter {request.to} takes one model, received {len(paths)}",
+            hint=f"export them one by one; {' and '.join(several) or 'no exporter'} takes several",
+        )
+    target = request.out or request.model.with_suffix(exporter.ending or exporter.suffix)
     if target.suffix.lower() != exporter.suffix:
         raise UsageError(
             f"{target}: exporter {request.to} writes {exporter.suffix} files",
             hint=f"name it …{exporter.suffix}",
         )
-    if target.resolve() == request.model.resolve():
+    if target.resolve() in [path.resolve() for path in paths]:
         raise UsageError(
             f"{target}: the export would replace its own source", hint="choose another output with --out"
         )
     check_output(target, is_default=request.out is None, force=request.force)
-    model = open_model(toolkit, request.model)
-    if request.convention is not None:
-        model = model.with_card(dataclasses.replace(model.card, convention=request.convention))
+    model, *others = _opened(toolkit, request, progress)
     probe = _probe(toolkit, model.card, request.dataset)
     facts: Mapping[str, Any] = {}
     if request.conform is not None:
         model, facts = conformed(model, request.conform, probe)
+        others = [conformed(other, request.conform, probe)[0] for other in others]
     in_keras, load = (
         partial(lazy(f"toolkit.training.keras_bridge:{name}"), model)
         for name in ("keras_from_model", "load_written")
     )
-    asked = ExportRequest(model, target, chosen, probe, in_keras, load)
+    draw = drawing(toolkit, model, request.dataset, progress)
+    asked = ExportRequest(model, target, chosen, probe, in_keras, load, tuple(others), draw)
     try:
         read = toolkit.catalog.format_for(target).read
     except UnsupportedError:
@@ -92,9 +101,12 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
         stated = str(done.facts.get("weights_digest", ""))
         return stated if stated or read is None else weights_digest(read(staging).tensors)
 
-    (progress or SilentProgress()).note(f"exporting and verifying {target.name}")
+    progress.note(f"exporting and verifying {target.name}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    card = dataclasses.replace(model.card, name=target.stem, weights_digest="")
+
+    def card() -> Card:
+        return dataclasses.replace(done.card or model.card, name=target.stem, weights_digest="")
+
     with exclusive(target):
         written = save_written(target, card, write=write, read=read)
     verified = done.verified or f"by exporter {request.to}"
@@ -105,6 +117,22 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
         )
     size = target.stat().st_size
     return Exported(target, size, request.to, verified, written.file_sha256, {**done.facts, **facts})
+
+
+def _opened(toolkit: Resources, request: Export, progress: Progress) -> list[Model]:
+    """The models, each with the input format that is stated for it."""
+    paths = (request.model, *request.others)
+    stated = stated_conventions(paths, request.convention, request.conventions)
+    models = []
+    for path, own in zip(paths, stated, strict=True):
+        model = open_model(toolkit, path)
+        if own is not None:
+            model = model.with_card(dataclasses.replace(model.card, convention=own))
+        if model.card.convention is None and model.input_shape in CHARACTER_SHAPES:
+            assumed = f"input format {Convention()} assumed (--convention sets another)"
+            progress.note(f"{model.name}: no card with an input format: {assumed}")
+        models.append(model)
+    return models
 
 
 def _probe(toolkit: Resources, card: Card, dataset: str | None) -> NDArray[np.uint8] | None:

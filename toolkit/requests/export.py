@@ -1,5 +1,6 @@
 """The request of ``toolkit export``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from toolkit.options import option
@@ -13,16 +14,17 @@ class Export:
 
     model: Path = option(help="model file")
     to: str = option(help="exporter: onnx, h5, keras, …")
+    others: tuple[Path, ...] = option((), help="more model files, for an exporter that takes several")
     out: Path | None = option(None, help="output file; by default beside the model, with another suffix")
     options: tuple[str, ...] = option((), help="key=value for the exporter")
     dataset: str | None = option(
         None,
-        help="data set to verify the export on; by default the model's training data; none for no images",
-    )
-    convention: Convention | None = option(
-        None, help="input format, if the model has no card: upright/unit/light"
+        help="data set to verify the export on, and to calibrate it; by default the model's training data; "
+        "none for no images",
     )
     conform: Convention | None = option(
         None, help="input format to rewrite the network for, with the same answers: upright/unit/light"
     )
+    convention: Convention | None = option(None, help="input format of all models: upright/unit/light")
+    conventions: Mapping[str, Convention] = option({}, help="input format by model, as named in models")
     force: bool = option(False, help="replace an existing file")  # noqa: FBT003
