@@ -8,7 +8,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
-from toolkit.cli.parameters import DATASET, MODEL, request_options
+from toolkit.cli.parameters import ARCHITECTURE, DATASET, MODEL, request_options
 from toolkit.cli.tables import print_rows
 from toolkit.requests.evaluate import Evaluate
 from toolkit.vocabulary import percent
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("models", nargs=-1, required=True, type=MODEL, metavar="MODEL…")
-@request_options(Evaluate, "split", "convention", "options", "csv", "force", dataset=DATASET)
+@request_options(
+    Evaluate, "split", "convention", "options", "csv", "force", arch=ARCHITECTURE, dataset=DATASET
+)
 @pass_request(Evaluate)
 def command(command_line: CommandLine, request: Evaluate) -> None:
     """Evaluate models on a data set, in onnxruntime.

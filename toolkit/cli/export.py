@@ -8,7 +8,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
-from toolkit.cli.parameters import DATASET, EXPORTER, MODEL, OUTPUT_PATH, request_options
+from toolkit.cli.parameters import ARCHITECTURE, DATASET, EXPORTER, MODEL, OUTPUT_PATH, request_options
 from toolkit.requests.export import Export
 from toolkit.vocabulary import file_size
 
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 @click.argument("model", type=MODEL)
 @click.argument("others", nargs=-1, type=MODEL, metavar="[MODEL]…")
 @request_options(
-    Export, "convention", "conform", "options", "force", to=EXPORTER, out=OUTPUT_PATH, dataset=DATASET
+    Export,
+    *("convention", "conform", "options", "force"),
+    arch=ARCHITECTURE,
+    to=EXPORTER,
+    out=OUTPUT_PATH,
+    dataset=DATASET,
 )
 @pass_request(Export)
 def command(command_line: CommandLine, request: Export) -> None:

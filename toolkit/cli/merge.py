@@ -10,7 +10,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
-from toolkit.cli.parameters import DATASET, INPUT_PATH, MODEL, STRATEGY, request_options
+from toolkit.cli.parameters import ARCHITECTURE, DATASET, INPUT_PATH, MODEL, STRATEGY, request_options
 from toolkit.cli.visible import visible_lines
 from toolkit.errors import StorageError
 from toolkit.requests.merge import Merge
@@ -38,6 +38,7 @@ class _Images(click.IntRange):
 @request_options(
     Merge,
     *("options", "convention", "out", "plan", "keep_worse", "or_best", "force", "seed", "test"),
+    arch=ARCHITECTURE,
     strategy=STRATEGY,
     recalibrate=_Images(1),
     dataset=DATASET,

@@ -8,7 +8,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
-from toolkit.cli.parameters import INPUT_PATH, MODEL
+from toolkit.cli.parameters import ARCHITECTURE, INPUT_PATH, MODEL, request_options
 from toolkit.cli.tables import print_facts, print_rows
 from toolkit.cli.visible import visible
 from toolkit.requests.compare import CompareModels
@@ -66,6 +66,7 @@ def _print_found(models: tuple[FoundModel, ...], where: str, console: Console) -
 
 @command.command("show")
 @click.argument("model", type=MODEL)
+@request_options(ShowModel, arch=ARCHITECTURE)
 @pass_request(ShowModel)
 def show(command_line: CommandLine, request: ShowModel) -> None:
     """Show a model's card, layers and tensors."""
@@ -108,6 +109,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
 
 @command.command("compare", short_help="Compare models without running them.")
 @click.argument("models", nargs=-1, required=True, type=INPUT_PATH, metavar="MODEL MODEL…")
+@request_options(CompareModels, arch=ARCHITECTURE)
 @pass_request(CompareModels)
 def compare(command_line: CommandLine, request: CompareModels) -> None:
     """Compare every two of the models, without running them."""

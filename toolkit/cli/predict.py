@@ -8,7 +8,7 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
-from toolkit.cli.parameters import FOLDER, INPUT_PATH, MODEL, request_options
+from toolkit.cli.parameters import ARCHITECTURE, FOLDER, INPUT_PATH, MODEL, request_options
 from toolkit.cli.tables import print_rows
 from toolkit.errors import UnreadableInputError
 from toolkit.requests.predict import Predict
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("predict")
 @click.argument("model", type=MODEL)
 @click.argument("images", nargs=-1, required=True, type=INPUT_PATH, metavar="IMAGE|FOLDER|-…")
-@request_options(Predict, "top", "ink", "convention", "force", save_input=FOLDER)
+@request_options(Predict, "top", "ink", "convention", "force", arch=ARCHITECTURE, save_input=FOLDER)
 @pass_request(Predict)
 def command(command_line: CommandLine, request: Predict) -> None:
     """Predict the character in each picture.

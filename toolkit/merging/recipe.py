@@ -41,6 +41,9 @@ class Recipe:
     keep_worse: bool = option(False, help="save a result that is worse than its best ingredient")  # noqa: FBT003
     or_best: bool = option(False, help="save the best ingredient if the result is worse")  # noqa: FBT003
     ingredients: tuple[RecipeIngredient, ...] = option((), help="the models, in the order of the user")
+    arch: str = option(
+        "", help="architecture of models with weights only: a name, or a file relative to the recipe"
+    )
     options: Mapping[str, Any] = option({}, help="options of the strategy")
     stages: Mapping[str, Mapping[str, Any]] = option({}, help="options of the stages, by name")
 

@@ -50,7 +50,7 @@ def compare_models(
     if len(request.models) < 2:
         raise UsageError(f"{len(request.models)} model given to compare", hint="name two or more")
     progress.note("reading the models")
-    models = [(path, open_model(toolkit, path)) for path in request.models]
+    models = [(path, open_model(toolkit, path, request.arch)) for path in request.models]
     return tuple(_compared(*first, *second) for first, second in itertools.combinations(models, 2))
 
 

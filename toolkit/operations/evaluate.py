@@ -57,7 +57,7 @@ def evaluate(toolkit: Resources, request: Evaluate, progress: Progress) -> tuple
         raise MissingInputError(f"{request.csv.parent}: no such folder", hint="create it, or choose another")
     if request.csv is not None and not request.force and os.path.lexists(request.csv):
         raise UsageError(f"{request.csv} exists", hint="choose another file, or replace it with --force")
-    models = [open_model(toolkit, path) for path in request.models]
+    models = [open_model(toolkit, path, request.arch) for path in request.models]
     source = choose_dataset(toolkit, request.dataset, models[0], progress)
     options = route_options(request.options, {"loader": toolkit.data.loader_of(source).options})
     images = toolkit.data.open(source, request.split, options["loader"])

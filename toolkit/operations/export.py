@@ -125,7 +125,7 @@ def _opened(toolkit: Resources, request: Export, progress: Progress) -> list[Mod
     stated = stated_conventions(paths, request.convention, request.conventions)
     models = []
     for path, own in zip(paths, stated, strict=True):
-        model = open_model(toolkit, path)
+        model = open_model(toolkit, path, request.arch)
         if own is not None:
             model = model.with_card(dataclasses.replace(model.card, convention=own))
         if model.card.convention is None and model.input_shape in CHARACTER_SHAPES:

@@ -156,6 +156,7 @@ def _from_recipe(request: Merge, recipe: Recipe) -> Merge:
         or_best=request.or_best or recipe.or_best,
         seed=recipe.seed,
         test=request.test or recipe.test,
+        arch=(os.path.normpath(folder / recipe.arch) if "/" in recipe.arch else recipe.arch) or None,
     )
 
 
@@ -210,6 +211,9 @@ def _recipe(
     if request.dataset is not None and Path(request.dataset).exists():
         names = {source.name for source in toolkit.data.sources()}
         dataset = f"./{relative(Path(request.dataset), folder)}" if dataset not in names else dataset
+    arch = request.arch or ""
+    if arch and Path(arch).is_file():
+        arch = f"./{relative(Path(arch), folder)}"
     if recipe is not None:
         options = _checked_stages(recipe)
     else:
@@ -225,6 +229,7 @@ def _recipe(
         test=request.test,
         keep_worse=request.keep_worse,
         or_best=request.or_best,
+        arch=arch,
         ingredients=tuple(
             RecipeIngredient(
                 item.name,

@@ -104,7 +104,7 @@ def _opened(toolkit: Resources, paths: Sequence[Path], request: Merge) -> Models
     stated = stated_conventions(paths, request.convention, request.conventions)
     for position, (name, path) in enumerate(zip(names, paths, strict=True)):
         try:
-            model = open_model(toolkit, path)
+            model = open_model(toolkit, path, request.arch)
             convention = stated[position] or model.card.convention
             model = model.with_card(dataclasses.replace(model.card, convention=convention))
             opened.append(ingredient(name, model, position))

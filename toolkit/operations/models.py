@@ -95,8 +95,9 @@ def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> F
     known: dict[str, Any] = {"path": path, "size": 0, "format": ""}
     with suppress(OSError):
         known["size"] = path.stat().st_size
-    try:
+    with suppress(ToolkitError):
         known["format"] = toolkit.catalog.format_of(path).name
+    try:
         model = open_whole(toolkit, path)
         actual, recorded = weights_digest(model.tensors) if weights else "", model.card.weights_digest
         known |= _known(without_unused(model))
@@ -111,7 +112,7 @@ def describe_file(toolkit: Resources, path: Path, *, weights: bool = False) -> F
 
 def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | None = None) -> ModelDetails:
     """Everything about one model; raises as :func:`toolkit.operations.open_model.open_model`."""
-    model = without_unused(open_whole(toolkit, request.model))
+    model = without_unused(open_whole(toolkit, request.model, request.arch))
     tensors = RecordedTensors(model.tensors)
     diverged = not_finite(tensors)
     return ModelDetails(

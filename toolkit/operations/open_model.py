@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from toolkit.errors import MissingInputError, UnreadableInputError, UsageError, shortened, shown
+from toolkit.host.read_model import read_model
 from toolkit.merging.ingredients import unique_names
 from toolkit.model import Model
 from toolkit.model.card_file import read_with_card
 from toolkit.model.heads import without_unused
+from toolkit.operations.architectures import read_weights
 from toolkit.operations.resources import Resources
 from toolkit.store.limits import limited_to
 from toolkit.store.opening import open_file
@@ -19,18 +22,22 @@ from toolkit.tensors import FiniteTensors
 from toolkit.vocabulary import Convention
 
 
-def open_model(toolkit: Resources, path: Path) -> Model:
+def open_model(toolkit: Resources, path: Path, arch: str | None = None) -> Model:
     """Read a model file with its card; tensors are read when they are used.
 
     The card beside the file is preferred to the one inside it. Outputs that the card names "" stand
     for no class and are left out. A tensor with NaN or infinite values raises UnreadableInputError when
     it is read.
+
+    Args:
+        arch: Architecture of a file with weights only: a name, or the path of its JSON or of a model file;
+            by default what is beside the file or in its card, see :func:`read_weights`.
     """
-    model = open_whole(toolkit, path)
+    model = open_whole(toolkit, path, arch)
     return without_unused(dataclasses.replace(model, tensors=FiniteTensors(model.tensors, model.name)))
 
 
-def open_whole(toolkit: Resources, path: Path) -> Model:
+def open_whole(toolkit: Resources, path: Path, arch: str | None = None) -> Model:
     """Read a model file as :func:`open_model`, with all outputs, as its digests have it."""
     refuse_folder(path)
     try:
@@ -45,11 +52,13 @@ def open_whole(toolkit: Resources, path: Path) -> Model:
     def read_checked(file: Path) -> Model:
         if toolkit.before_reading is not None:
             toolkit.before_reading(file)
-        return toolkit.catalog.format_of(file).read(file)
+        return read_model(toolkit.catalog, file, partial(read_weights, toolkit, file, arch))
 
     with limited_to(toolkit.max_size):
         model, beside = read_with_card(path, read_checked)
-    card = beside if beside is not None else model.card
+    card = model.card
+    if beside is not None:
+        card = dataclasses.replace(beside, architecture=beside.architecture or card.architecture)
     if card.classes and len(card.classes) != model.classes:
         raise UnreadableInputError(
             f"{path}: the card names {len(card.classes)} classes, the network has {model.classes} outputs",

@@ -94,9 +94,11 @@ class Classifier:
         return predictions
 
 
-def load_classifier(toolkit: Resources, path: Path, convention: Convention | None = None) -> Classifier:
+def load_classifier(
+    toolkit: Resources, path: Path, convention: Convention | None = None, arch: str | None = None
+) -> Classifier:
     """Read a model file and make it ready to predict; see :func:`open_model` and :func:`classifier_of`."""
-    return classifier_of(open_model(toolkit, path), convention)
+    return classifier_of(open_model(toolkit, path, arch), convention)
 
 
 def classifier_of(model: Model, convention: Convention | None = None) -> Classifier:
@@ -114,7 +116,7 @@ def predict(toolkit: Resources, request: Predict, progress: Progress) -> Predict
     """Predict the character in each picture. A picture that cannot be read costs its own row only."""
     images = [image for given in request.images for image in _pictures_of(given)]
     targets = _targets(images, request)
-    classifier = load_classifier(toolkit, request.model, request.convention)
+    classifier = load_classifier(toolkit, request.model, request.convention, request.arch)
     for assumption in classifier.assumed:
         progress.note(assumption)
     rows = []

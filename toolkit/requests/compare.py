@@ -11,3 +11,6 @@ class CompareModels:
     """Compare every two of several models, without running them."""
 
     models: tuple[Path, ...] = option((), help="two or more model files")
+    arch: str | None = option(
+        None, help="architecture of files with weights only: a name, its JSON file, or a model file"
+    )

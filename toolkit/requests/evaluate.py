@@ -21,4 +21,7 @@ class Evaluate:
     conventions: Mapping[str, Convention] = option({}, help="input format by model, as named in models")
     options: GivenOptions = option((), help="options of the data set loader")
     csv: Path | None = option(None, help="file for the table, one row per model")
+    arch: str | None = option(
+        None, help="architecture of files with weights only: a name, its JSON file, or a model file"
+    )
     force: bool = option(False, help="replace an existing CSV file")  # noqa: FBT003

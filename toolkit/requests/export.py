@@ -27,4 +27,7 @@ class Export:
     )
     convention: Convention | None = option(None, help="input format of all models: upright/unit/light")
     conventions: Mapping[str, Convention] = option({}, help="input format by model, as named in models")
+    arch: str | None = option(
+        None, help="architecture of files with weights only: a name, its JSON file, or a model file"
+    )
     force: bool = option(False, help="replace an existing file")  # noqa: FBT003

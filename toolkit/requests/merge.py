@@ -35,6 +35,9 @@ class Merge:
     recipe: Path | None = option(None, help="recipe of an earlier merge or plan to run")
     keep_worse: bool = option(False, help="save the result even if its best ingredient is better")  # noqa: FBT003
     or_best: bool = option(False, help="save the best ingredient if it is better than the result")  # noqa: FBT003
+    arch: str | None = option(
+        None, help="architecture of files with weights only: a name, its JSON file, or a model file"
+    )
     force: bool = option(False, help="replace existing files")  # noqa: FBT003
     seed: int = option(0, help="random seed", minimum=0)
     test: bool = option(False, help="score on the test split as well, once, at the end")  # noqa: FBT003

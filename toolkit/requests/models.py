@@ -18,6 +18,9 @@ class ShowModel:
     """Show one model's card, layers and tensors."""
 
     model: Path = option(help="model file")
+    arch: str | None = option(
+        None, help="architecture of files with weights only: a name, its JSON file, or a model file"
+    )
 
 
 @dataclass(frozen=True)

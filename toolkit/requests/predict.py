@@ -18,4 +18,7 @@ class Predict:
     ink: Literal["auto", "dark", "light"] = option("auto", help="whether the strokes are dark or light")
     convention: Convention | None = option(None, help="input format, if the model has no card")
     save_input: Path | None = option(None, help="folder for the 28×28 images that the network receives")
+    arch: str | None = option(
+        None, help="architecture of files with weights only: a name, its JSON file, or a model file"
+    )
     force: bool = option(False, help="replace saved 28×28 images")  # noqa: FBT003
