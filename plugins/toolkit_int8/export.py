@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from toolkit.data import Dataset
 from toolkit.data.convention import apply_convention
-from toolkit.engine import Evaluation, Network, Session, evaluate, require_character_network
+from toolkit.engine import (
+    SERVED_BATCHES,
+    Evaluation,
+    Network,
+    Session,
+    evaluate,
+    require_character_network,
+    seconds_per_run,
+)
 from toolkit.errors import ProofError, UnsupportedError, UsageError
 from toolkit.graph.editing import EditableGraph
 from toolkit.graph.onnx_form import complaint
@@ -22,7 +30,6 @@ from toolkit.types import Convention, ExportRequest, ExportResult, Scores
 from toolkit.vocabulary import percent
 from toolkit_int8 import Int8Options
 from toolkit_int8.calibration import activation_ranges
-from toolkit_int8.measuring import BATCHES, seconds_per_run
 from toolkit_int8.places import convolve_normalisations, quantised_values, refuse_quantised
 from toolkit_int8.quantising import quantise
 
@@ -100,7 +107,9 @@ def export(request: ExportRequest) -> ExportResult:
         },
         f"accuracy {percent(facts['accuracy'])}, float32 {percent(facts['accuracy_float32'])}, "
         f"on {len(validation):,} validation images of {validation.name}; "
-        + ", ".join(f"{speed[f'speedup_batch_{size}']:.2f} times as fast at batch {size}" for size in BATCHES)
+        + ", ".join(
+            f"{speed[f'speedup_batch_{size}']:.2f} times as fast at batch {size}" for size in SERVED_BATCHES
+        )
         + f"; {ratio:.1f} times smaller",
         card,
     )
@@ -145,7 +154,7 @@ def _timed(float32: _Finished, int8: _Finished, inputs: NDArray[np.float32], nam
     """Milliseconds per run on one thread at each batch size; refuses what is slower."""
     sessions = [Session(one.content, name) for one in (float32, int8)]
     facts = {}
-    for size in BATCHES:
+    for size in SERVED_BATCHES:
         before, after = seconds_per_run(sessions, np.resize(inputs, (size, *inputs.shape[1:])))
         facts[f"milliseconds_batch_{size}_float32"] = round(1000 * before, 4)
         facts[f"milliseconds_batch_{size}"] = round(1000 * after, 4)

@@ -8,20 +8,17 @@ import numpy as np
 
 from toolkit.errors import UnsupportedError
 from toolkit.graph.editing import EditableGraph, EditableNode
+from toolkit.graph.graph import QUANTISED_OPERATORS
 
 _KERNELS = ("Conv", "Gemm", "MatMul")
 _ACTIVATIONS = ("Clip", "Relu")
 _MOVES = ("Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _ARITHMETIC = ("Add", "AveragePool", "Concat", "GlobalAveragePool", "LeakyRelu", "Mul", "Sigmoid")
-_INTEGER = {
-    *("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"),
-    *("QLinearConv", "QLinearMatMul", "QuantizeLinear"),
-}
 
 
 def refuse_quantised(graph: EditableGraph, name: str) -> None:
     """Raise UnsupportedError if the network has integer arithmetic already."""
-    found = sorted({node.operator for node in graph.nodes} & _INTEGER)
+    found = sorted({node.operator for node in graph.nodes} & QUANTISED_OPERATORS)
     if found:
         raise UnsupportedError(
             f"{name}: is quantised already ({', '.join(found)})",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from toolkit.graph import Node
+from toolkit.graph.graph import QUANTISED_OPERATORS
 from toolkit.tensors import TensorRole
 
 _KERNEL = ("kernel", TensorRole.KERNEL)
@@ -31,10 +32,6 @@ _SLOTS: Mapping[str, Mapping[int, tuple[str, TensorRole]]] = {
 }
 _ELEMENTWISE = {"Add": _BIAS, "Sub": _BIAS, "Mul": _SCALE, "Div": _SCALE}
 _LEARNT_TABLES = {"Concat", "Einsum", "Gather"}
-_QUANTISED = {
-    *("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"),
-    *("QLinearConv", "QLinearMatMul", "QuantizeLinear"),
-}
 _WEIGHT_WORDS = {
     *("alpha", "beta", "bias", "depthwise_kernel", "embeddings", "gamma", "kernel", "moving_mean"),
     *("moving_variance", "pointwise_kernel", "recurrent_kernel", "running_mean", "running_var"),
@@ -47,7 +44,7 @@ def slot(node: Node, place: int, size: int, *, is_float: bool) -> tuple[str, Ten
 
     None if it is no weight, such as a shape, an axis or a bound.
     """
-    if node.operator in _QUANTISED:
+    if node.operator in QUANTISED_OPERATORS:
         return f"input_{place}", TensorRole.OTHER
     if not is_float:
         return None

@@ -24,7 +24,6 @@ from toolkit.types import ExportRequest
 from toolkit_int8 import Int8Options
 from toolkit_int8.calibration import activation_ranges, entropy_threshold
 from toolkit_int8.export import export
-from toolkit_int8.measuring import seconds_per_run
 from toolkit_int8.places import convolve_normalisations, quantised_values
 from toolkit_int8.quantising import quantise
 from toolkit_onnx.reading import read
@@ -244,20 +243,6 @@ def test_ranges_hold_zero_and_an_outlier_is_left_out_on_request():
 def test_entropy_keeps_a_flat_histogram_whole():
     assert entropy_threshold(np.full(2048, 10)) == 2048
     assert entropy_threshold(np.zeros(2048, np.int64)) == 2048
-
-
-def test_the_faster_of_two_is_found_to_be_faster():
-    class Sleeper:
-        inputs = ("x",)
-
-        def __init__(self, work):
-            self.work = work
-
-        def run(self, _):
-            return sum(range(self.work))
-
-    quick, slow = seconds_per_run([Sleeper(10), Sleeper(100_000)], np.zeros((1, 1), np.float32))
-    assert quick < slow
 
 
 SCRIPT = """

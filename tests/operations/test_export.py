@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from quarters import CLASSES, quarters_plugin, save_reader
 
+import toolkit_ensemble
 import toolkit_int8
 import toolkit_keras
 import toolkit_onnx
-from toolkit.errors import UsageError
+import toolkit_soups
+from toolkit.errors import IncompatibleModelsError, UsageError
 from toolkit.model.card_file import read_card
 from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
@@ -76,3 +78,25 @@ def test_an_export_in_integers_is_measured_named_and_used_like_any_model(
     assert (card.name, card.classes, card.dataset) == ("net-1.int8", CLASSES, "quarters")
     first, second = toolkit.evaluate(models=[family[0], exported.path], dataset="quarters")
     assert abs(first.accuracy - second.accuracy) < 0.02
+
+
+def test_an_ensemble_and_a_network_of_integers_are_models_but_cannot_be_merged(
+    family: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit_int8.export.seconds_per_run", lambda *_: (0.002, 0.001))
+    plugins = (toolkit_keras, toolkit_onnx, toolkit_int8, toolkit_ensemble, toolkit_soups, quarters_plugin())
+    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(*plugins))
+    ensemble = toolkit.export(model=family[0], others=family[1:], to="onnx-ensemble").path
+    assert ensemble.name == "net-1.ensemble.onnx"
+    card = read_card(ensemble)
+    assert card is not None
+    assert [parent.name for parent in card.parents] == ["net-1.h5", "net-2.h5", "net-3.h5"]
+    scores = toolkit.evaluate(models=[*family, ensemble], dataset="quarters")
+    assert scores[-1].accuracy > max(score.accuracy for score in scores[:-1])
+    integers = toolkit.export(model=family[0], to="onnx-int8").path
+    for bad, why in (
+        (ensemble, r"ensemble of net-1\.h5, net-2\.h5, net-3\.h5.*merge its models"),
+        (integers, r"quantised network \(DequantizeLinear, QuantizeLinear\).*merge the float32 models"),
+    ):
+        with pytest.raises(IncompatibleModelsError, match=why):
+            toolkit.merge(models=[family[0], bad], out=tmp_path / "merged.h5", dataset="none")

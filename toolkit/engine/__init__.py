@@ -7,8 +7,10 @@ from toolkit.engine.network import Network, is_character_network, require_charac
 from toolkit.engine.normalisation import batch_statistics
 from toolkit.engine.scores import find_scores
 from toolkit.engine.session import Session, usable_processors
+from toolkit.engine.timing import SERVED_BATCHES, seconds_per_run
 
 __all__ = [
+    "SERVED_BATCHES",
     "Evaluation",
     "Network",
     "Session",
@@ -17,6 +19,7 @@ __all__ = [
     "find_scores",
     "is_character_network",
     "require_character_network",
+    "seconds_per_run",
     "softmax",
     "usable_processors",
 ]

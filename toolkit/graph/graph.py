@@ -16,6 +16,14 @@ from toolkit.records import dataclass
 OPSET = 17
 IR_VERSION = 8
 
+QUANTISED_OPERATORS = frozenset(
+    {
+        *("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"),
+        *("QLinearConv", "QLinearMatMul", "QuantizeLinear"),
+    }
+)
+"""The operators of networks with integer weights or activations."""
+
 
 def unused_name(wanted: str, taken: Container[str]) -> str:
     """A name, or if it is taken, the first of ``name_2``, ``name_3``, … that is not."""

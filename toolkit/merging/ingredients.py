@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from toolkit.declarations import Ingredient
-from toolkit.errors import shortened
+from toolkit.errors import IncompatibleModelsError, shortened
+from toolkit.graph.graph import QUANTISED_OPERATORS
 from toolkit.model import Model
 from toolkit.tensors import RecordedTensors
 
@@ -14,9 +15,30 @@ _MOST_PARTS = 1000
 
 
 def ingredient(name: str, model: Model, position: int) -> Ingredient:
-    """Read every tensor of a model once, for its digest; what reads it checks its numbers, too."""
+    """Read every tensor of a model once, for its digest; what reads it checks its numbers, too.
+
+    Raises:
+        IncompatibleModelsError: If it is an ensemble or quantised.
+    """
+    _require_single_float_network(name, model)
     tensors = RecordedTensors(model.tensors)
     return Ingredient(name, model, model.card.validation_accuracy, tensors.weights_digest(), position)
+
+
+def _require_single_float_network(name: str, model: Model) -> None:
+    card = model.card
+    if card.made_by == "ensemble":
+        parents = ", ".join(printable(parent.name) for parent in card.parents)
+        raise IncompatibleModelsError(
+            f"{name}: an ensemble of {parents}: several networks in one file cannot be averaged",
+            hint="merge its models instead",
+        )
+    quantised = sorted({node.operator for node in model.describe_graph().nodes} & QUANTISED_OPERATORS)
+    if quantised:
+        raise IncompatibleModelsError(
+            f"{name}: a quantised network ({', '.join(quantised)}): its integers cannot be averaged",
+            hint="merge the float32 models, then export the result",
+        )
 
 
 def printable(name: str) -> str:

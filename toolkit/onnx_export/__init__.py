@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolkit.onnx_export.metadata import read_card
-from toolkit.onnx_export.promises import INPUT, Added, added_to, keep_promises, signed
+from toolkit.onnx_export.promises import INPUT, OUTPUT, Added, added_to, keep_promises, signed
 from toolkit.onnx_export.proof import prove, save_proved
 from toolkit.onnx_export.reference import NetworkOutputs, Reference, graph_reference
 from toolkit.onnx_export.simplified import simplified_graph
@@ -11,6 +11,7 @@ from toolkit.onnx_export.simplifying import with_opset
 
 __all__ = [
     "INPUT",
+    "OUTPUT",
     "Added",
     "NetworkOutputs",
     "Reference",

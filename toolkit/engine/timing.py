@@ -1,4 +1,4 @@
-"""How fast and how accurate two networks are, measured in turn."""
+"""How long networks take, measured in turn."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.engine import Session
+from toolkit.engine.session import Session
 
-BATCHES = (1, 64)
+SERVED_BATCHES = (1, 64)
 """A single image, as a server gets it, and a folder of them."""
 
 _SECONDS = 0.4
@@ -18,9 +18,10 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 7, 200
 
 
 def seconds_per_run(sessions: Sequence[Session], inputs: NDArray[np.float32]) -> tuple[float, ...]:
-    """The least time that each session takes for the inputs; they run in turn, so noise hits all alike.
+    """The least time that each session takes for the inputs, (batch, *input_shape) float32.
 
-    The least of many is used because other programs can only add to a time.
+    They run in turn, so that other programs slow down all alike; the least of many times is taken because
+    other programs can only add to it.
     """
     best = [float("inf")] * len(sessions)
     for session in sessions:
