@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.engine import Session, usable_processors
 from toolkit.errors import UnreadableInputError
 from toolkit.graph.editing import EditableGraph
-from toolkit.graph.onnx_form import to_onnx
-from toolkit.onnx_export.reference import showing
+from toolkit.graph.separated import separated
+from toolkit.onnx_export import session_of
 from toolkit_int8 import Int8Options
 
 _BATCH = 32
@@ -39,7 +38,7 @@ def activation_ranges(
         UnreadableInputError: If a value is NaN or infinite.
     """
     shown = [value for value in values if value != graph.input]
-    session = Session(showing(to_onnx(graph.finished()), shown), name, threads=usable_processors())
+    session = session_of(separated(graph.finished()), name, shown)
 
     def batches() -> Iterator[Mapping[str, NDArray[np.float32]]]:
         for start in range(0, len(inputs), _BATCH):

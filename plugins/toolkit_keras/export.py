@@ -32,7 +32,9 @@ def export(name: str, request: ExportRequest) -> ExportResult:
     """
     options = request.options if isinstance(request.options, KerasOptions) else KerasOptions()
     tensors = RecordedTensors(request.model.tensors)
-    _WRITERS[name](replace(request.model, tensors=tensors), request.path)
+    verification: dict[str, Any] = {"compared_with": "the model's weights", "tensors": len(tensors)}
+    card = replace(request.model.card, verification=verification)
+    _WRITERS[name](replace(request.model, tensors=tensors, card=card), request.path)
     facts: dict[str, Any] = {
         "tensors": len(tensors),
         "parameters": request.model.parameters,
@@ -46,8 +48,9 @@ def export(name: str, request: ExportRequest) -> ExportResult:
             verified += f"; not loaded in Keras: {error.message}"
         else:
             facts |= found
+            card = replace(card, verification=verification | found)
             verified += f"; Keras {found['keras']} loads it, {found['compared']}"
-    return ExportResult(request.path, facts, verified)
+    return ExportResult(request.path, facts, verified, card)
 
 
 def _check_in_keras(request: ExportRequest) -> dict[str, Any]:

@@ -14,9 +14,17 @@ from toolkit.types import Exporter, ModelFormat, lazy
 class DirectOptions:
     """Of the direct exporter."""
 
-    fold: bool = option(default=True, help="Fold batch normalisation into its neighbours if that is exact.")
-    normalise: bool = option(default=False, help="Divide the outputs of a sigmoid head by their sum.")
     opset: int = option(17, help="Version of ONNX' operators.", minimum=15, maximum=21)
+    keep_batch_norm: bool = option(
+        default=False, help="Keep batch normalisation, instead of folding it into its neighbours."
+    )
+    with_preprocessing: bool = option(
+        default=False,
+        help="Take uint8 pictures, 28×28, upright, light ink; give logits, label and top 5 as well.",
+    )
+    normalise: bool = option(default=False, help="Divide the outputs of a sigmoid head by their sum.")
+    input_name: str = option("image", help="Name of the input.")
+    output_name: str = option("probabilities", help="Name of the output with the probabilities.")
 
 
 @hookimpl

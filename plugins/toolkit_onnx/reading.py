@@ -13,7 +13,7 @@ from onnx import TensorProto, numpy_helper
 from toolkit.errors import UnsupportedError
 from toolkit.graph import Binding, Graph, Node, unused_name
 from toolkit.model import Layer, Model
-from toolkit.onnx_export import read_card
+from toolkit.onnx_export import read_card, without_preprocessing
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.checking import read_checked
@@ -28,6 +28,7 @@ def read(path: Path) -> Model:
     Weights are tensors of the model; shapes, axes, bounds and other constants are constants of its graph.
     """
     model, where = read_checked(path), str(path)
+    without_preprocessing(model)
     card = read_card(model, where)
     graph, initializers, dropped = canonical(model, where)
     places = _places(graph, initializers, where)

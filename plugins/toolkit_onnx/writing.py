@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph.onnx_form import to_onnx
+from toolkit.graph.separated import separated
 from toolkit.model import Model
-from toolkit.onnx_export import signed
+from toolkit.onnx_export import sign
 
 
 def write(model: Model, path: Path) -> None:
@@ -17,4 +17,6 @@ def write(model: Model, path: Path) -> None:
             f"{model.name}: a {model.dialect} network cannot be saved as ONNX without changing it",
             hint="convert it with `toolkit export MODEL --to onnx`",
         )
-    path.write_bytes(signed(to_onnx(model.build_graph(), model.tensors), model.card))
+    whole = separated(model.build_graph(), model.tensors)
+    sign(whole.proto, model.card)
+    whole.write(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,19 +14,24 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from toolkit.engine import find_scores
 from toolkit.errors import ConfigurationError, ProofError, UnsupportedError
 from toolkit.graph import Graph
 from toolkit.graph.editing import EditableGraph
+from toolkit.graph.head import head_of
 from toolkit.graph.onnx_form import from_node, from_onnx
 from toolkit.onnx_export import (
     INPUT,
     NetworkOutputs,
+    Promised,
+    ProofImages,
     Reference,
     added_to,
+    finished,
     graph_reference,
-    keep_promises,
+    proof_images,
+    record,
     save_proved,
+    sign,
 )
 from toolkit.tensors import ArrayTensors
 from toolkit.types import ExportRequest, ExportResult
@@ -54,15 +60,18 @@ def export(request: ExportRequest) -> ExportResult:
     opsets = {entry.domain: entry.version for entry in converted.opset_import if not entry.domain}
     nodes, ends = [*map(from_node, converted.graph.node)], [*converted.graph.input, *converted.graph.output]
     plain = replace(from_onnx(converted, nodes, ends), constants=constants, opsets=opsets)
-    reference = _keras_reference(network, plain)
+    images = proof_images(request)
+    reference = _keras_reference(network, plain, images)
     added = added_to(reference.scores, normalise=options.normalise)
+    promised = Promised(scores=reference.scores, added=added)
     graph = EditableGraph(plain, ArrayTensors({}))
     _name_by_place(graph)
-    proto = keep_promises(graph, model.classes, added=added)
+    made = finished(graph, model.classes, promised)
+    sign(made.proto, model.card, promised.exported_scores)
     references = [reference]
     with suppress(UnsupportedError):  # a layer that only this exporter supports
-        references.append(graph_reference(model))
-    return save_proved(request, proto, references, added=added)
+        references.append(graph_reference(model, images))
+    return save_proved(request, made.write, references, images, promised)
 
 
 def _require_packages(name: str) -> None:
@@ -111,19 +120,15 @@ def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, nam
     return model
 
 
-def _keras_reference(network: keras.Model, graph: Graph) -> Reference:
-    def run(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(network(inputs, training=False))
+def _keras_reference(network: keras.Model, graph: Graph, images: Mapping[str, ProofImages]) -> Reference:
+    is_logits = head_of(graph).scores == "logits"
 
-    scores = find_scores(graph, run)
+    def run(inputs: NDArray[np.float32]) -> NetworkOutputs:
+        found = np.asarray(network(inputs, training=False))
+        largest = float(np.abs(found).max(initial=0.0)) if is_logits else 0.0
+        return NetworkOutputs(found, found if is_logits else None, largest)
 
-    def outputs(inputs: NDArray[np.float32]) -> NetworkOutputs:
-        found = run(inputs)
-        if scores != "logits":
-            return NetworkOutputs(found)
-        return NetworkOutputs(found, found, float(np.abs(found).max(initial=0.0)))
-
-    return Reference("Keras", scores, outputs)
+    return record("Keras", graph, run, images)
 
 
 def _name_by_place(graph: EditableGraph) -> None:

@@ -112,7 +112,7 @@ def test_weights_that_two_layers_share_are_folded_for_one_only(tmp_path):
 
 def test_folding_can_be_switched_off(tmp_path):
     model = emnist_like(relu_first=False)
-    done = export(request(model, tmp_path, fold=False))
+    done = export(request(model, tmp_path, keep_batch_norm=True))
     assert kinds(done.path).count("BatchNormalization") == 3
     assert "Dropout" not in kinds(done.path)
     again = read(done.path)

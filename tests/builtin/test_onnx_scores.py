@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,11 @@ def test_a_second_softmax_does_not_pass_the_proof(tmp_path, monkeypatch):
 
 def test_a_forgotten_softmax_does_not_pass_the_proof(tmp_path, monkeypatch):
     right = direct.exportable
-    monkeypatch.setattr(direct, "exportable", lambda model, options, added: right(model, options, ""))
+    monkeypatch.setattr(
+        direct,
+        "exportable",
+        lambda model, options, promised: right(model, options, replace(promised, added="")),
+    )
     net = Wiring(1)
     with pytest.raises(ProofError, match="probabilities differ by"):
         export(request(net.model(net.dense(net.flat("x"), 5), softmax=False), tmp_path))

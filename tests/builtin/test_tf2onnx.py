@@ -140,14 +140,14 @@ def test_an_operation_that_tf2onnx_leaves_as_it_is_is_named(keras, model, tmp_pa
 
 @pytest.mark.train
 def test_a_conversion_with_other_outputs_is_not_written(keras, model, network, tmp_path, monkeypatch):
-    right = conversion.keep_promises
+    right = conversion.finished
 
     def careless(graph, *args, **options):
         name = next(name for name, array in graph.constants.items() if array.shape == (784, 5))
         graph.constants[name] = graph.constants[name] * 1.01
         return right(graph, *args, **options)
 
-    monkeypatch.setattr(conversion, "keep_promises", careless)
+    monkeypatch.setattr(conversion, "finished", careless)
     asked = request(model, network, tmp_path)
     with pytest.raises(ProofError, match="Keras"):
         export(asked)

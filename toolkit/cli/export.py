@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
@@ -29,13 +30,33 @@ if TYPE_CHECKING:
     out=OUTPUT_PATH,
     dataset=DATASET,
 )
+@click.option("--opset", type=int, help="Version of ONNX' operators; the same as -o opset=N.")
+@click.option("--keep-batch-norm", is_flag=True, help="Do not fold it; the same as -o keep_batch_norm=true.")
+@click.option(
+    "--with-preprocessing",
+    is_flag=True,
+    help="uint8 pictures in, label and top 5 out; the same as -o with_preprocessing=true.",
+)
 @pass_request(Export)
-def command(command_line: CommandLine, request: Export) -> None:
+def command(
+    command_line: CommandLine,
+    request: Export,
+    opset: int | None,
+    keep_batch_norm: bool,  # noqa: FBT001 - as Click passes flags
+    with_preprocessing: bool,  # noqa: FBT001
+) -> None:
     """Write a model for other programs.
 
     The file is verified before it is saved: same classes, same probabilities. Only an exporter that makes
     one file of several models takes more than one MODEL.
     """
+    stated = {
+        "opset": opset,
+        "keep_batch_norm": keep_batch_norm or None,
+        "with_preprocessing": with_preprocessing or None,
+    }
+    short = (f"{name}={value}".lower() for name, value in stated.items() if value is not None)
+    request = dataclasses.replace(request, options=(*request.options, *short))
     exported = command_line.toolkit.export(request, progress=command_line.output.progress())
     verbose = command_line.output.verbose
     command_line.output.result(exported, lambda console: _print(exported, console, verbose=verbose))

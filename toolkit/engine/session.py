@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,12 +43,21 @@ class Session:
         model: A complete ONNX model, or its bytes; never a path, so that no file beside it is read.
         name: For error messages.
         threads: Number of threads for one operation, 1 or above.
+        weights: Given for inputs of these names at each run, without a copy. They are not listed in
+            ``inputs``.
 
     Raises:
         UnsupportedError: If onnxruntime refuses the network.
     """
 
-    def __init__(self, model: onnx.ModelProto | bytes, name: str, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto | bytes,
+        name: str,
+        *,
+        threads: int = 1,
+        weights: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         content = model if isinstance(model, bytes) else model.SerializeToString()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -57,6 +67,7 @@ class Session:
         options.log_severity_level = _FATAL_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._name = name
+        self._weights = dict(weights or {})
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except _REFUSED as error:
@@ -66,7 +77,9 @@ class Session:
             ) from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self._values = {value.name: value for value in (*inputs, *outputs)}
-        self.inputs: tuple[str, ...] = tuple(value.name for value in inputs)
+        self.inputs: tuple[str, ...] = tuple(
+            value.name for value in inputs if value.name not in self._weights
+        )
         self.outputs: tuple[str, ...] = tuple(value.name for value in outputs)
 
     def shape(self, name: str) -> tuple[int | str | None, ...]:
@@ -85,7 +98,7 @@ class Session:
             LimitReachedError: If memory runs out.
         """
         try:
-            return [np.asarray(value) for value in self._session.run(None, feeds)]
+            return [np.asarray(value) for value in self._session.run(None, feeds | self._weights)]
         except MemoryError as error:
             raise LimitReachedError(
                 f"{self._name}: not enough memory to run the network", hint="run fewer images at once"

@@ -45,6 +45,9 @@ class Card:
     parents: tuple[Parent, ...] = option((), help="models it was made from")
     settings: Mapping[str, Any] = option({}, help="options it was made with; the learning rate as used")
     seed: int | None = option(None, help="random seed it was made with")
+    verification: Mapping[str, Any] = option(
+        {}, help="how the file was verified: compared with what, on how many images, the tolerance"
+    )
     created: str = option("", help="UTC date and time of the file, ISO 8601; not in the embedded card")
     toolkit_version: str = option("", help="version of the toolkit that made it")
     weights_digest: str = option("", help="digest of its tensors; not in the embedded card")

@@ -7,25 +7,36 @@ import json
 import onnx
 
 from toolkit.model import Card, parse_card
+from toolkit.vocabulary import Convention
 
 CARD = "toolkit_card"
 LABELS = "labels"
 SCORES = "scores"
+PREPROCESSED = "preprocessed"
+
+PICTURES = Convention(scale="raw")
+"""The input format of a file with preprocessing."""
 
 
-def write_properties(model: onnx.ModelProto, card: Card, scores: str = "") -> None:
+def write_properties(model: onnx.ModelProto, card: Card, scores: str = "", preprocessed: str = "") -> None:
     """Replace a file's metadata properties by those of a card, sorted by key.
 
     ``labels`` is a JSON list of the classes by output, ``toolkit_card`` the card as JSON, ``scores``
     what the outputs are, ``convention.*`` the input format, also under ONNX's names ``Image.*``. What
     is unknown is left out.
+
+    Args:
+        preprocessed: The value that is the network's input in a file that takes pictures. The
+            card then describes the network, the properties ``convention.*`` the pictures.
     """
     found = {CARD: json.dumps(json.loads(card.embedded().to_json()), ensure_ascii=False, sort_keys=True)}
     if scores:
         found[SCORES] = scores
+    if preprocessed:
+        found[PREPROCESSED] = preprocessed
     if card.classes:
         found[LABELS] = json.dumps(list(card.classes), ensure_ascii=False)
-    convention = card.convention
+    convention = PICTURES if preprocessed else card.convention
     if convention is not None:
         found["Image.BitmapPixelFormat"] = "Gray8"
         found |= {f"convention.{key}": getattr(convention, key) for key in ("orientation", "scale", "ink")}
@@ -54,3 +65,8 @@ def read_card(model: onnx.ModelProto, where: str) -> Card:
     if isinstance(labels, list) and all(isinstance(label, str) for label in labels):
         return Card(classes=tuple(labels))
     return Card()
+
+
+def read_property(model: onnx.ModelProto, key: str) -> str:
+    """A metadata property; empty if there is none."""
+    return next((entry.value for entry in model.metadata_props if entry.key == key), "")

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from toolkit.data.convention import apply_convention
-from toolkit.engine import Session, is_character_network, softmax, usable_processors
+from toolkit.engine import Session, softmax, usable_processors
 from toolkit.engine.scores import are_probabilities
 from toolkit.errors import ProofError, ToolkitError
 from toolkit.graph.head import head_of
 from toolkit.graph.onnx_form import BATCH_AXIS, complaint, from_node, from_onnx
-from toolkit.model import Model
-from toolkit.onnx_export.metadata import read_card
-from toolkit.onnx_export.promises import INPUT, OUTPUT, Added, signed
-from toolkit.onnx_export.reference import NetworkOutputs, Reference, showing
+from toolkit.graph.separated import SeparatedModel, read_separated, replace_end
+from toolkit.model import Card, Model
+from toolkit.onnx_export.metadata import PREPROCESSED, read_card, read_property
+from toolkit.onnx_export.preprocessing import LABEL, LOGITS, PICTURE, TOP, TOP_INDICES, TOP_VALUES
+from toolkit.onnx_export.promises import Added, Promised, sign
+from toolkit.onnx_export.reference import (
+    BATCHES,
+    LARGE_MODEL,
+    NetworkOutputs,
+    ProofImages,
+    Reference,
+    in_batches,
+    session_of,
+)
 from toolkit.types import ExportRequest, ExportResult
-from toolkit.vocabulary import Convention, Scores
+from toolkit.vocabulary import Scores
 
 PROBABILITY_TOLERANCE = 1e-5
 LOGIT_TOLERANCE = 1e-4
@@ -32,81 +43,111 @@ loses more on the way, and both tolerances grow in proportion: 1e-5 of the large
 MARGIN = 1e-4
 """The order of two classes closer than this may depend on rounding."""
 
-BATCHES = (1, 3)
-_RANDOM = 12
-_REAL = 48
-
-
-def prove(
-    content: bytes,
-    model: Model,
-    references: Sequence[Reference],
-    probe: NDArray[np.uint8] | None,
-    *,
-    added: Added = "",
-) -> Mapping[str, Any]:
-    """Verify that an exported file does what its source does.
-
-    The file's output is compared with the source's own output, with ``added`` computed in NumPy.
-    ``probe`` are real images, (n, 28, 28) uint8, upright, light ink; some of them are used.
-
-    Returns facts: nodes, bytes, numbers of images, the largest differences.
-    """
-    proto = _check_form(content, model)
-    exported = _exported(content, proto, model)
-    batches = _images(model, probe)
-    found = [_Differences(0.0, None, 0.0)]
-    for images, reference, size in product(batches.values(), references, BATCHES):
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            where = f"at batch {size}, against {reference.name}"
-            found.append(_differences(exported(part), reference.run(part), added, where))
-    return {
-        "compared_with": " and ".join(reference.name for reference in references),
-        "random_images": len(batches["random"]),
-        "real_images": len(batches.get("real", ())),
-        "batches": " and ".join(str(size) for size in BATCHES),
-        "largest_probability_difference": max(each.probabilities for each in found),
-        "largest_logit_difference": max(
-            (each.logits for each in found if each.logits is not None), default=None
-        ),
-        "tolerance": max(each.tolerance for each in found),
-        "scores": references[0].scores,
-        "added": added,
-        "opset": max(entry.version for entry in proto.opset_import if not entry.domain),
-        "nodes": len(proto.graph.node),
-        "bytes": len(content),
-    }
-
-
-def save_proved(
-    request: ExportRequest,
-    model: onnx.ModelProto,
-    references: Sequence[Reference],
-    *,
-    added: Added = "",
-    **facts: Any,
-) -> ExportResult:
-    """Add the card to an exported model, :func:`prove` it, and only then write the file."""
-    scores = references[0].scores if not added else "probabilities"
-    content = signed(model, request.model.card, scores)
-    found = prove(content, request.model, references, request.probe, added=added)
-    request.path.write_bytes(content)
-    images = found["random_images"] + found["real_images"]
-    return ExportResult(
-        request.path,
-        {**found, **facts},
-        f"same predictions as {found['compared_with']} on {images} images, "
-        f"within {found['largest_probability_difference']:.1e}{_SAID[references[0].scores, added]}",
-    )
-
-
 _SAID: Mapping[tuple[Scores, Added], str] = {
     ("probabilities", ""): "",
     ("logits", "softmax"): "; a softmax was added",
     ("sigmoid", ""): "; the outputs are one sigmoid per class and do not sum to 1 (-o normalise=true)",
     ("sigmoid", "normalisation"): "; the sigmoid outputs are divided by their sum",
 }
+
+
+def save_proved(
+    request: ExportRequest,
+    write: Callable[[Path], None],
+    references: Sequence[Reference],
+    images: Mapping[str, ProofImages],
+    promised: Promised,
+    **facts: Any,
+) -> ExportResult:
+    """Write an export, :func:`prove` it, and add the proof to its card; a file that fails is removed.
+
+    Args:
+        write: Writes the file to the request's path, with its card; called once.
+        facts: Added to those of the proof.
+
+    Raises:
+        ProofError: If the file does not do what the references do.
+    """
+    path, model = request.path, request.model
+    try:
+        write(path)
+        found = prove(path, model, references, images, promised)
+        verification = {name: value for name, value in found.items() if name in _VERIFICATION}
+        card = replace(model.card, verification=verification)
+        _embed(path, card, promised)
+        _check_form(read_separated(path), model)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    count = found["random_images"] + found["real_images"]
+    return ExportResult(
+        path,
+        {**found, **facts, "bytes": path.stat().st_size},
+        f"same predictions as {found['compared_with']} on {count} images, "
+        f"within {found['largest_probability_difference']:.1e}{_SAID[promised.scores, promised.added]}",
+        card=card,
+    )
+
+
+_MEASURED = ("largest_probability_difference", "largest_logit_difference")
+_VERIFICATION = (
+    *("compared_with", "random_images", "real_images", "batches", "tolerance", "scores", "added"),
+    *_MEASURED,
+)
+
+
+def _embed(path: Path, card: Card, promised: Promised) -> None:
+    """Put a card with its verification into a file.
+
+    Without what was measured: that differs between machines, and equal models give equal bytes.
+    """
+    stated = {name: value for name, value in card.verification.items() if name not in _MEASURED}
+    proto = read_separated(path).proto
+    inner = read_property(proto, PREPROCESSED)
+    sign(proto, replace(card, verification=stated), promised.exported_scores, inner)
+    replace_end(path, proto)
+
+
+def prove(
+    path: Path,
+    model: Model,
+    references: Sequence[Reference],
+    images: Mapping[str, ProofImages],
+    promised: Promised,
+) -> Mapping[str, Any]:
+    """Verify that an exported file does what its source does.
+
+    The file's output is compared with the source's own output, after what the export promises to have
+    added to it, computed in NumPy.
+
+    Returns facts: opset, nodes, numbers of images, the largest differences, the tolerance.
+    """
+    file = read_separated(path)
+    _check_form(file, model)
+    exported = _exported(path, file, model, promised)
+    found = [
+        _differences(
+            exported(images[kind], size),
+            reference.outputs[kind, size],
+            promised.added,
+            f"at batch {size}, against {reference.name}",
+        )
+        for kind, reference, size in product(images, references, BATCHES)
+    ]
+    logits = [each.logits for each in found if each.logits is not None]
+    return {
+        "compared_with": " and ".join(reference.name for reference in references),
+        "random_images": len(images["random"].inputs),
+        "real_images": len(images["real"].inputs) if "real" in images else 0,
+        "batches": " and ".join(str(size) for size in BATCHES),
+        "largest_probability_difference": max(each.probabilities for each in found),
+        "largest_logit_difference": max(logits, default=None),
+        "tolerance": _rounded_up(max(each.tolerance for each in found)),
+        "scores": promised.scores,
+        "added": promised.added,
+        "opset": max(entry.version for entry in file.proto.opset_import if not entry.domain),
+        "nodes": len(file.proto.graph.node),
+    }
 
 
 class _Differences(NamedTuple):
@@ -150,9 +191,15 @@ def _with_end(scores: NDArray[np.float32], added: Added) -> NDArray[np.float32]:
 def _tolerances(own: NetworkOutputs) -> tuple[float, float]:
     """How far probabilities and logits may be from what is expected."""
     growth = max(1.0, own.largest_logit / ORDINARY_LOGIT)
-    if not np.isfinite(growth):
+    if not math.isfinite(growth):
         growth = 1.0
     return PROBABILITY_TOLERANCE * growth, LOGIT_TOLERANCE * growth
+
+
+def _rounded_up(value: float) -> float:
+    """To one digit: what depends on rounding in the last digits must not change a file's bytes."""
+    step = 10.0 ** math.floor(math.log10(value))
+    return float(f"{math.ceil(value / step - 1e-3) * step:.0e}")
 
 
 def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -164,47 +211,89 @@ def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float
 def _refused(what: str) -> ProofError:
     return ProofError(
         f"the export differs from its source: {what}; nothing was written",
-        hint="try -o fold=false or another opset; if that does not help, please report it",
+        hint="try another opset; if that does not help, please report it",
     )
 
 
-def _check_form(content: bytes, model: Model) -> onnx.ModelProto:
+def _check_form(file: SeparatedModel, model: Model) -> None:
     """The file passes the checker, and its metadata describes the model."""
-    if objection := complaint(content):
+    if objection := complaint(file.proto):
         raise _refused(f"the ONNX checker does not accept it: {objection}")
-    found = onnx.load_model_from_string(content)
-    card = read_card(found, "the export")
+    card = read_card(file.proto, "the export")
     if card.classes != model.card.classes or card.convention != model.card.convention:
         raise _refused("its metadata has other classes or another convention")
-    return found
 
 
 def _exported(
-    content: bytes, proto: onnx.ModelProto, model: Model
-) -> Callable[[NDArray[np.float32]], NetworkOutputs]:
-    """Predictions of the file, and logits of a copy of it that outputs them."""
-    nodes = [from_node(node) for node in proto.graph.node]
-    logits = head_of(from_onnx(proto, nodes, (proto.graph.input[0], proto.graph.output[0]))).logits
+    path: Path, file: SeparatedModel, model: Model, promised: Promised
+) -> Callable[[ProofImages, int], NetworkOutputs]:
+    """Predictions of the file, and logits of a copy of it that outputs them if it does not itself."""
     with _refusing():
-        session = _session(content, "the export")
-        shown = showing(proto, [logits]) if logits not in (None, OUTPUT) else None
-        with_logits = _session(shown, "the export") if shown is not None else None
-    for kind, names, promised, shape in (
-        ("input", session.inputs, INPUT, (BATCH_AXIS, *model.input_shape)),
-        ("output", session.outputs, OUTPUT, (BATCH_AXIS, *model.output_shape)),
-    ):
-        if names != (promised,):
-            raise _refused(f"its {kind}s are {', '.join(names)}; {promised} is expected")
-        found = session.type(promised), session.shape(promised)
-        if found != ("tensor(float)", shape):
-            raise _refused(f"{promised} is {found[0]} {found[1]}; float32 {shape} is expected")
+        if file.weight_bytes > LARGE_MODEL:
+            session = session_of(file, "the export")
+        else:
+            session = Session(path.read_bytes(), "the export", threads=usable_processors())
+    _check_ends(session, model, promised)
+    ends = file.proto.graph.input[0], file.proto.graph.output[0]
+    nodes = [from_node(node) for node in file.proto.graph.node]
+    logits = None if promised.pictures else head_of(from_onnx(file.proto, nodes, ends)).logits
+    with _refusing():
+        beside = session_of(file, "the export", [logits]) if logits not in (None, promised.output) else None
 
-    def predict(inputs: NDArray[np.float32]) -> NetworkOutputs:
+    def run(images: ProofImages, size: int) -> NetworkOutputs:
+        parts = list[dict[str, NDArray[Any]]]()
+        given = images.pictures if promised.pictures else images.inputs
+        assert given is not None
         with _refusing():
-            (scores,) = session.run({INPUT: inputs})
-            return NetworkOutputs(scores, with_logits.run({INPUT: inputs})[0] if with_logits else None)
+            for part in in_batches(given, size):
+                feeds = {promised.input: part}
+                found = dict(zip(session.outputs, session.run(feeds), strict=True))
+                if beside is not None:
+                    (found[LOGITS],) = beside.run(feeds)
+                parts.append(found)
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        if promised.pictures:
+            _check_best(whole, promised.output)
+        return NetworkOutputs(whole[promised.output], whole.get(LOGITS))
 
-    return predict
+    return run
+
+
+def _check_ends(session: Session, model: Model, promised: Promised) -> None:
+    """Names, types and shapes of inputs and outputs are as promised."""
+    top = min(TOP, model.classes)
+    image = ("tensor(uint8)", PICTURE) if promised.pictures else ("tensor(float)", model.input_shape)
+    outputs = {promised.output: ("tensor(float)", model.output_shape)}
+    if promised.pictures:
+        if LOGITS in session.outputs:
+            outputs[LOGITS] = ("tensor(float)", model.output_shape)
+        outputs |= {
+            LABEL: ("tensor(int64)", ()),
+            TOP_VALUES: ("tensor(float)", (top,)),
+            TOP_INDICES: ("tensor(int64)", (top,)),
+        }
+    for kind, names, ends in (
+        ("input", session.inputs, {promised.input: image}),
+        ("output", session.outputs, outputs),
+    ):
+        if names != tuple(ends):
+            raise _refused(f"its {kind}s are {', '.join(names)}; {', '.join(ends)} is expected")
+        for name, (kind_of_numbers, shape) in ends.items():
+            found, axes = session.type(name), session.shape(name)
+            if (found, axes) != (kind_of_numbers, (BATCH_AXIS, *shape)):
+                raise _refused(f"{name} is {found} {axes}; {kind_of_numbers} {shape} is expected")
+
+
+def _check_best(found: Mapping[str, NDArray[Any]], output: str) -> None:
+    """Label and best classes are those of the probabilities."""
+    probabilities, values, indices = found[output], found[TOP_VALUES], found[TOP_INDICES]
+    right = (
+        np.array_equal(found[LABEL], probabilities.argmax(axis=1))
+        and np.array_equal(values, -np.sort(-probabilities, axis=1)[:, : values.shape[1]])
+        and np.array_equal(values, np.take_along_axis(probabilities, indices, axis=1))
+    )
+    if not right:
+        raise _refused("its label or its best classes are not those of its probabilities")
 
 
 @contextmanager
@@ -213,19 +302,3 @@ def _refusing() -> Iterator[None]:
         yield
     except ToolkitError as error:
         raise _refused(error.message) from error
-
-
-def _session(model: onnx.ModelProto | bytes, name: str) -> Session:
-    return Session(model, name, threads=usable_processors())
-
-
-def _images(model: Model, probe: NDArray[np.uint8] | None) -> dict[str, NDArray[np.float32]]:
-    """Noise, and real images if there are any, in the network's input format."""
-    rng = np.random.default_rng(0)
-    if not is_character_network(model):
-        return {"random": rng.random((_RANDOM, *model.input_shape), dtype=np.float32)}
-    found = {"random": rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)}
-    if probe is not None and len(probe):
-        found["real"] = np.asarray(probe[:_REAL])
-    convention = model.card.convention or Convention()
-    return {kind: apply_convention(images, convention, model.input_shape) for kind, images in found.items()}

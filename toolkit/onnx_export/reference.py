@@ -1,19 +1,31 @@
-"""What an export is compared with: the source's own outputs."""
+"""What an export is compared with: the source's own outputs for the images of the proof."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from toolkit.engine import Session, find_scores, usable_processors
+from toolkit.data.convention import apply_convention
+from toolkit.engine import Session, find_scores, is_character_network, usable_processors
+from toolkit.graph import Graph
 from toolkit.graph.head import head_of
-from toolkit.graph.onnx_form import to_onnx
+from toolkit.graph.separated import SeparatedModel, separated
 from toolkit.model import Model
-from toolkit.vocabulary import Scores
+from toolkit.types import ExportRequest
+from toolkit.vocabulary import Convention, Scores
+
+BATCHES = (1, 3)
+LARGE_MODEL = 1 << 25
+"""Bytes of weights. A session of a larger model is given its weights at each run, because onnxruntime
+would make up to three copies of them."""
+
+_RANDOM = 12
+_REAL = 48
 
 
 class NetworkOutputs(NamedTuple):
@@ -31,34 +43,96 @@ class NetworkOutputs(NamedTuple):
     largest_logit: float = 0.0
 
 
+class ProofImages(NamedTuple):
+    """Images as a network takes them, (n, *input_shape) float32, and as pictures.
+
+    ``pictures`` are (n, 28, 28) uint8, upright, light ink; None if it is no network for characters.
+    """
+
+    inputs: NDArray[np.float32]
+    pictures: NDArray[np.uint8] | None
+
+
 class Reference(NamedTuple):
-    """A source: its name, what its outputs are, and a function of (n, *input_shape) float32."""
+    """A source: its name, what its outputs are, and its outputs by kind of images and batch size."""
 
     name: str
     scores: Scores
-    run: Callable[[NDArray[np.float32]], NetworkOutputs]
+    outputs: Mapping[tuple[str, int], NetworkOutputs]
 
 
-def graph_reference(model: Model) -> Reference:
+def proof_images(request: ExportRequest) -> dict[str, ProofImages]:
+    """Noise, and real images if there are any, in the network's input format."""
+    model, probe = request.model, request.probe
+    rng = np.random.default_rng(0)
+    if not is_character_network(model):
+        return {"random": ProofImages(rng.random((_RANDOM, *model.input_shape), dtype=np.float32), None)}
+    found = {"random": rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)}
+    if probe is not None and len(probe):
+        found["real"] = np.asarray(probe[:_REAL])
+    convention = model.card.convention or Convention()
+    return {
+        kind: ProofImages(apply_convention(pictures, convention, model.input_shape), pictures)
+        for kind, pictures in found.items()
+    }
+
+
+def graph_reference(model: Model, images: Mapping[str, ProofImages]) -> Reference:
     """The model's own graph, with batch normalisation as it is, in onnxruntime."""
     graph = model.build_graph()
     head = head_of(graph)
-    shown = [*dict.fromkeys([graph.output, *head.sources, *([head.logits] if head.logits else [])])]
-    proto = showing(to_onnx(graph, model.tensors), shown)
-    session = Session(proto, model.name, threads=usable_processors())
+    shown = dict.fromkeys([graph.output, *head.sources, *([head.logits] if head.logits else [])])
+    session = session_of(separated(graph, model.tensors), model.name, [*shown])
 
     def run(inputs: NDArray[np.float32]) -> NetworkOutputs:
         found = dict(zip(session.outputs, session.run({graph.input: inputs}), strict=True))
         largest = max((float(np.abs(found[name]).max(initial=0.0)) for name in head.sources), default=0.0)
         return NetworkOutputs(found[graph.output], found[head.logits] if head.logits else None, largest)
 
-    return Reference("the model's graph", find_scores(graph, lambda inputs: run(inputs).scores), run)
+    return record("the model's graph", graph, run, images)
 
 
-def showing(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
-    """A copy of a model with other outputs."""
+def record(
+    name: str,
+    graph: Graph,
+    run: Callable[[NDArray[np.float32]], NetworkOutputs],
+    images: Mapping[str, ProofImages],
+) -> Reference:
+    """Run a source on the images of a proof, so that it need not be kept in memory.
+
+    Args:
+        graph: Of the source; only its end is looked at.
+        run: Takes (n, *input_shape) float32.
+    """
+    scores = find_scores(graph, lambda inputs: run(inputs).scores)
+    outputs = {
+        (kind, size): _together([run(part) for part in in_batches(images[kind].inputs, size)])
+        for kind, size in product(images, BATCHES)
+    }
+    return Reference(name, scores, outputs)
+
+
+def in_batches(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
+    """Consecutive parts of some images."""
+    yield from (images[start : start + size] for start in range(0, len(images), size))
+
+
+def _together(parts: Sequence[NetworkOutputs]) -> NetworkOutputs:
+    logits = [part.logits for part in parts if part.logits is not None]
+    return NetworkOutputs(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate(logits) if logits else None,
+        max(part.largest_logit for part in parts),
+    )
+
+
+def session_of(model: SeparatedModel, name: str, outputs: Sequence[str] | None = None) -> Session:
+    """A session of a model, perhaps with other outputs; see :data:`LARGE_MODEL`."""
     shown = onnx.ModelProto()
-    shown.CopyFrom(proto)
-    del shown.graph.output[:]
-    shown.graph.output.extend(onnx.ValueInfoProto(name=value) for value in values)
-    return shown
+    shown.CopyFrom(model.proto)
+    if outputs is not None:
+        del shown.graph.output[:]
+        shown.graph.output.extend(onnx.ValueInfoProto(name=value) for value in outputs)
+    if model.weight_bytes > LARGE_MODEL:
+        return Session(shown, name, threads=usable_processors(), weights=model.weights)
+    return Session(SeparatedModel(shown, model.weights).whole(), name, threads=usable_processors())
