@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from toolkit.errors import ToolkitError
 from toolkit.store import walk_folders
 from toolkit.types import DatasetSource
-from toolkit_emnist.mapping import STANDARD
+from toolkit_emnist.mapping import STANDARD, mapping_of
 
 _MOST_COPIES = 30  # of one part, so that all pairs of train and test can be compared
 
@@ -77,11 +78,21 @@ def _source(
             files.setdefault("mapping", mapping)
     if "mapping" not in files and variant not in STANDARD:
         return None
-    classes = f"{len(STANDARD[variant])} classes" if variant in STANDARD else "own classes"
+    described = f"{len(STANDARD[variant])} classes" if variant in STANDARD else "own classes"
     layouts = " and ".join(dict.fromkeys(part.layout for part in chosen))
     missing = "" if train and test else f", no {'test' if train else 'train'} file"
     rank = _RANKS.get(variant, _RANK_OF_OTHERS) + (0 if train else _WITHOUT_TRAIN)
-    return DatasetSource(variant, "emnist", f"{classes}, {layouts}{missing}", files, rank)
+    return DatasetSource(
+        variant, "emnist", f"{described}, {layouts}{missing}", files, rank, _classes(variant, files)
+    )
+
+
+def _classes(variant: str, files: _Files) -> tuple[str, ...]:
+    """The classes; none if the mapping file is wrong, which loading reports."""
+    try:
+        return mapping_of(variant, files.get("mapping")).classes
+    except ToolkitError:
+        return ()
 
 
 def _preference(pair: tuple[_Part | None, ...]) -> tuple[object, ...]:

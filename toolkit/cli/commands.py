@@ -7,7 +7,7 @@ BUILTIN_COMMANDS: dict[str, str] = {
     "datasets": "List, show, download and make data sets.",
     "train": "Train a network, or fine-tune one.",
     "runs": "List, show and remove training runs.",
-    "models": "Find, show, compare and verify model files.",
+    "models": "Find, show, compare, adopt and verify model files.",
     "merge": "Merge models into one.",
     "export": "Write a model for other programs: ONNX, Keras.",
     "evaluate": "Evaluate models on a data set.",

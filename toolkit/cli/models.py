@@ -1,4 +1,4 @@
-"""``toolkit models``: find, show, compare, verify."""
+"""``toolkit models``: find, show, compare, adopt, verify."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import click
 
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
-from toolkit.cli.parameters import ARCHITECTURE, INPUT_PATH, MODEL, request_options
+from toolkit.cli.parameters import ARCHITECTURE, DATASET, INPUT_PATH, MODEL, request_options
 from toolkit.cli.tables import print_facts, print_rows
 from toolkit.cli.visible import visible
+from toolkit.errors import IncompatibleModelsError
+from toolkit.requests.adopt import Adopt
 from toolkit.requests.compare import CompareModels
 from toolkit.requests.models import FindModels, ShowModel, VerifyModels
 from toolkit.vocabulary import file_size, percent, sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from toolkit.operations.adopt import Adopted
     from toolkit.operations.compare import ComparedPair
     from toolkit.operations.models import FoundModel, ModelDetails
 
@@ -27,7 +32,7 @@ _SHOWN = 6
 
 @click.group("models")
 def command() -> None:
-    """Find, show, compare and verify model files."""
+    """Find, show, compare, adopt and verify model files."""
 
 
 @command.command("find")
@@ -85,7 +90,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
             filter(None, (card.made_by, card.architecture, card.dataset and f"on {card.dataset}"))
         ),
         "pixels": str(card.convention or ""),
-        "classes": ("" if all(len(name) == 1 for name in card.classes) else ", ").join(card.classes),
+        "classes": _joined(card.classes),
         "scores": ", ".join(
             f"{name.removesuffix('_accuracy')} {percent(value)}"
             for name, value in card.metrics.items()
@@ -105,6 +110,10 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         tensors = (f"{spec.name.rpartition('/')[2]} {sizes(spec.shape)}" for spec in layer.tensors)
         rows.append((layer.name, layer.kind, ", ".join(tensors)))
     print_rows(console, ("layer", "kind", "tensors"), rows, folded=("layer", "tensors"))
+
+
+def _joined(classes: Sequence[str]) -> str:
+    return ("" if all(len(name) == 1 for name in classes) else ", ").join(classes)
 
 
 @command.command("compare", short_help="Compare models without running them.")
@@ -134,6 +143,38 @@ def _print_compared(pairs: tuple[ComparedPair, ...], console: Console) -> None:
         console.print(
             "\nRelated models: cosine near 1, distance near 0. Unrelated: cosine near 0, distance 1.4."
         )
+
+
+@command.command("adopt")
+@click.argument("model", type=MODEL)
+@request_options(Adopt, "convention", "force", arch=ARCHITECTURE, dataset=DATASET)
+@pass_request(Adopt)
+def adopt(command_line: CommandLine, request: Adopt) -> None:
+    """Find out a network's input format and classes, and write its card.
+
+    Orientations, scales, inks and class orders are tried on a few hundred labelled images. The
+    exit status is 4 if the network reads none of them: it is untrained, or made for other images.
+    """
+    adopted = command_line.toolkit.adopt(request, progress=command_line.output.progress())
+    command_line.output.result(adopted, lambda console: _print_adopted(adopted, console))
+    if adopted.certainty == "untrained":
+        raise click.exceptions.Exit(IncompatibleModelsError.exit_status)
+
+
+def _print_adopted(adopted: Adopted, console: Console) -> None:
+    images = "drawn glyphs, because no labelled images here have its classes" if adopted.drawn else ""
+    tried = ", ".join(f"{one.convention} {percent(one.accuracy)}" for one in adopted.tried[1:4])
+    facts = {
+        "input format": f"{adopted.convention or 'unknown'} ({adopted.certainty})",
+        "classes": _joined([name or "(unused)" for name in adopted.classes]),
+        "class order": adopted.class_order if adopted.classes else "",
+        "accuracy": f"{percent(adopted.accuracy)} on {adopted.images:,} images of "
+        f"{images or f'{adopted.dataset}, {adopted.split}'}",
+        "search": adopted.sentence,
+        "others": tried,
+        "card": shown_path(adopted.card),
+    }
+    print_facts(console, facts)
 
 
 @command.command("verify")

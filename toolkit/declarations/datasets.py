@@ -27,6 +27,7 @@ class DatasetSource:
             own; empty if the data is computed. The cache is renewed when one changes. Of many files
             name the folder.
         rank: The lowest is used if the user names no data set; below 0 means never.
+        classes: Character by label, if that is known without reading the data.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DatasetSource:
     summary: str
     files: Mapping[str, Path] = field(default_factory=dict)
     rank: int = 100
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from toolkit.engine.class_orders import ClassOrder, found_order, known_orders
 from toolkit.engine.network import Network
 from toolkit.engine.session import usable_processors
+from toolkit.engine.usual_conventions import MNIST_SCALE, kind_of, rarity, standardised, usual
 from toolkit.errors import UnreadableInputError, UsageError
 from toolkit.model import Model
 from toolkit.records import dataclass
-from toolkit.vocabulary import Convention, Ink, Orientation, percent
+from toolkit.vocabulary import Convention, percent
 
 IMAGES = 500
 """Images on which candidates are compared."""
@@ -36,20 +37,9 @@ _ERRORS_OF_RARE = 3.0  # the same if the better convention is a rarer one
 _LOSS_OF_RARE = 0.3  # how much lower the log loss of a rarer convention must be, for each step of rarity
 _LOSS_APART = 1.5  # ratio of log losses that tells two conventions apart
 _MOST = 0.8  # share of the outputs that a class order must name
-_LABELLED = 12  # images of each class for finding a class order
+_LABELLED = 6  # images of each class for finding a class order
 _LEAST_PROBABILITY = 1e-7
 _OTHER_CASE = 0.1  # what an order without the other case must gain to be preferred
-
-_FIRST_SCALES = ((0.5, 0.5), (0.1307, 0.3081))
-# Means and deviations in use for EMNIST and its variants.
-_EMNIST_SCALES = (
-    (0.1307, 0.3015),
-    (0.1722, 0.3309),
-    (0.1736, 0.3317),
-    (0.1751, 0.3332),
-    (0.1736, 0.3248),
-)
-_RARE_SCALES = ((0.2860, 0.3530), (0.5, 1.0), (0.1307, 1.0))
 
 Certainty = Literal["certain", "uncertain", "untrained"]
 
@@ -80,8 +70,9 @@ class ConventionSearch:
     """What was found out about a network's input.
 
     Attributes:
-        certainty: ``certain`` if the best candidate is plausible and better than every other kind of
-            input; ``untrained`` if no candidate is better than chance; else ``uncertain``.
+        certainty: ``certain`` if the best candidate reads half of the images or more, and is better than
+            those of another orientation or ink; ``untrained`` if no candidate is better than chance;
+            else ``uncertain``.
         candidates: The best first.
         lead: Accuracy of the best candidate minus that of the next one with another orientation, scale
             or ink; ``lead_error`` is its standard error. NaN if there is no other one.
@@ -105,8 +96,8 @@ class ConventionSearch:
     @property
     def next(self) -> Candidate | None:
         """The best candidate with another orientation, scale or ink."""
-        kind = _kind(self.best.convention)
-        return next((one for one in self.candidates if _kind(one.convention) != kind), None)
+        kind = kind_of(self.best.convention)
+        return next((one for one in self.candidates if kind_of(one.convention) != kind), None)
 
     @property
     def sentence(self) -> str:
@@ -203,6 +194,10 @@ class _Search:
             label for order in self._orders for label in np.flatnonzero(order.outputs(classes) >= 0).tolist()
         }
         self._searched = not model.card.classes
+        if not wanted and not self._searched:
+            raise UsageError(
+                f"no image shows a class of {model.name}", hint="choose a data set with its classes"
+            )
         self._all_images, self._all_labels = images, labels
         self._images, self._labels = self._drawn(sorted(wanted) or list(range(len(classes))))
 
@@ -211,8 +206,6 @@ class _Search:
         chance = np.random.default_rng(0)
         by_label = [np.flatnonzero(self._all_labels == label) for label in wanted]
         by_label = [chance.permutation(places) for places in by_label if len(places)]
-        if not by_label:
-            raise UsageError("no image shows a class of the network", hint="choose another data set")
         rounds = range(max(most, -(-IMAGES // len(by_label))))
         chosen = [places[turn] for turn in rounds for places in by_label if turn < len(places)]
         places = np.asarray(chosen[: max(IMAGES, most * len(by_label))])
@@ -243,10 +236,10 @@ class _Search:
     def _two_rounds(self) -> list[Candidate]:
         if self._stated is not None:
             return self.compared([self._stated])
-        tried = self._ranked(self.compared(_first_round(), first=_FIRST_IMAGES))
+        tried = self._ranked(self.compared(usual(), first=_FIRST_IMAGES))
         promising = [one.convention for one in tried[:_KEPT]]
-        if tried and self._may_be_standardised(tried):
-            promising += self._finer(tried[0].convention)
+        if tried and _has_learnt(tried[0]) and self._may_be_standardised(tried):
+            promising += standardised(tried[0].convention, self._images)
         return self.compared(dict.fromkeys(promising))
 
     @staticmethod
@@ -257,21 +250,12 @@ class _Search:
             one.accuracy >= near for one in tried if one.convention.scale == "standard"
         )
 
-    def _finer(self, near: Convention) -> Iterator[Convention]:
-        """The other means and deviations, the images' own included."""
-        pixels = self._images if near.ink == "light" else 255 - self._images
-        own = round(float(pixels.mean() / 255), 4), round(float(pixels.std() / 255), 4)
-        if own[1]:
-            for mean, deviation in (*_EMNIST_SCALES, own, *_RARE_SCALES):
-                yield Convention(near.orientation, "standard", near.ink, mean, deviation)
-
     def _candidate(
         self, convention: Convention, orders: Sequence[ClassOrder], first: int | None = None
     ) -> Candidate | None:
-        try:
-            probabilities = self._network.probabilities(self._images[:first], convention)
-        except UnreadableInputError:
-            return None  # NaN or infinity: no network is trained like that
+        probabilities = self._probabilities(convention, first)
+        if probabilities is None:
+            return None
         labels = self._labels[:first]
         scored = [_scored(convention, order, probabilities, labels, self._classes) for order in orders]
         return max(
@@ -280,14 +264,21 @@ class _Search:
             default=None,
         )
 
+    def _probabilities(self, convention: Convention, first: int | None = None) -> NDArray[np.float32] | None:
+        """Of all or the first images; None if some are NaN or infinite, so that it is not the right one."""
+        with np.errstate(all="ignore"):
+            try:
+                return self._network.probabilities(self._images[:first], convention)
+            except UnreadableInputError:
+                return None
+
     def _with_found_orders(self) -> list[Candidate]:
         """Candidates with the order that one half of the images shows, scored on the other half."""
         self._images, self._labels = self._drawn(range(len(self._classes)), most=_LABELLED)
         found = []
-        for convention in [self._stated] if self._stated is not None else _first_round():
-            try:
-                answers = self._network.probabilities(self._images, convention)
-            except UnreadableInputError:
+        for convention in [self._stated] if self._stated is not None else usual((MNIST_SCALE,)):
+            answers = self._probabilities(convention)
+            if answers is None:
                 continue
             found += [self._cross_fitted(convention, answers, both_cases=both) for both in (True, False)]
         return self._ranked([one for one in found if one.accuracy >= PLAUSIBLE and self._is_whole(one.order)])
@@ -329,14 +320,25 @@ class _Search:
 
 def _judged(candidates: Sequence[Candidate]) -> ConventionSearch:
     best = candidates[0]
-    kinds = [_kind(one.convention) for one in candidates]
-    other = next((one for one, kind in zip(candidates, kinds, strict=True) if kind != kinds[0]), None)
+    own = best.convention
+    other = next((one for one in candidates if kind_of(one.convention) != kind_of(own)), None)
     lead, error = (math.nan, math.nan) if other is None else difference(best, other)
-    apart = other is None or lead > _ERRORS * error or best.log_loss * _LOSS_APART < other.log_loss
-    certainty: Certainty = "certain" if apart and best.accuracy >= PLAUSIBLE else "uncertain"
+    # Another scale that serves as well does no harm; another orientation or ink cannot be right, too.
+    rivals = [
+        one
+        for one in candidates
+        if (one.convention.orientation, one.convention.ink) != (own.orientation, own.ink)
+        and not _is_apart(best, one)
+    ]
+    certainty: Certainty = "uncertain" if rivals or best.accuracy < PLAUSIBLE else "certain"
     if not _has_learnt(best):
         certainty = "untrained"
     return ConventionSearch(certainty, tuple(candidates), lead, error)
+
+
+def _is_apart(best: Candidate, other: Candidate) -> bool:
+    lead, error = difference(best, other)
+    return lead > _ERRORS * error or best.log_loss * _LOSS_APART < other.log_loss
 
 
 def _has_learnt(best: Candidate) -> bool:
@@ -372,26 +374,3 @@ def _scored(
     log_loss = float(-np.log(np.clip(of_truth, _LEAST_PROBABILITY, 1.0)).mean())
     chance = float(np.bincount(truth[seen]).max() / seen.sum())
     return Candidate(convention, order, float(right[seen].mean()), log_loss, chance, right, seen)
-
-
-def _first_round() -> Iterator[Convention]:
-    orientations: tuple[Orientation, ...] = ("upright", "transposed")
-    inks: tuple[Ink, ...] = ("light", "dark")
-    for orientation in orientations:
-        for ink in inks:
-            yield Convention(orientation, "unit", ink)
-            yield Convention(orientation, "raw", ink)
-            for mean, deviation in _FIRST_SCALES:
-                yield Convention(orientation, "standard", ink, mean, deviation)
-
-
-def rarity(convention: Convention) -> int:
-    """0 for x/255, 1 for raw pixels and the usual standardisations, 2 for others."""
-    if convention.scale == "standard":
-        return 2 if (convention.mean, convention.deviation) in _RARE_SCALES else 1
-    return int(convention.scale == "raw")
-
-
-def _kind(convention: Convention) -> tuple[str, str, str]:
-    """Means and deviations that differ a little make no difference to what a network reads."""
-    return convention.orientation, convention.scale, convention.ink

@@ -109,6 +109,15 @@ class DataLibrary:
                 return cached_splits(folder, key, lambda: _load(loader, source, part, chosen))[split]
         return _load(loader, source, part, chosen).splits()[split]
 
+    def classes_of(self, source: DatasetSource) -> tuple[str, ...]:
+        """Character by label; opens the test part, or another one, if the source does not say."""
+        if source.classes:
+            return source.classes
+        try:
+            return self.open(source, "test").classes
+        except MissingInputError:
+            return self.open(source, "validation").classes
+
     def loader_of(self, source: DatasetSource) -> DatasetLoader:
         """The loader that found a source; a PluginError if there is none of this name."""
         if source.loader not in self._loaders:

@@ -12,6 +12,7 @@ from toolkit.vocabulary import SplitName
 if TYPE_CHECKING:
     from toolkit.data import Dataset
     from toolkit.operations import (
+        adopt,
         compare,
         datasets,
         demo,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         runs,
         train,
     )
+    from toolkit.requests.adopt import Adopt
     from toolkit.requests.compare import CompareModels
     from toolkit.requests.datasets import GetDataset, ListDatasets, MakeDataset, ShowDataset
     from toolkit.requests.demo import Demo
@@ -56,6 +58,7 @@ class Toolkit(Resources):
     demo: Verb[Demo, demo.DemoResult] = Verb("demo.demo")
     find: Verb[FindModels, tuple[models.FoundModel, ...]] = Verb("models.find_models")
     show: Verb[ShowModel, models.ModelDetails] = Verb("models.show_model")
+    adopt: Verb[Adopt, adopt.Adopted] = Verb("adopt.adopt")
     verify: Verb[VerifyModels, tuple[models.FoundModel, ...]] = Verb("models.verify_models")
     export: Verb[Export, export.Exported] = Verb("export.export")
     compare: Verb[CompareModels, tuple[compare.ComparedPair, ...]] = Verb("compare.compare_models")
