@@ -94,8 +94,7 @@ def adopt(toolkit: Resources, request: Adopt, progress: Progress) -> Adopted:
     known = read_card(request.model) is not None or model.card.convention is not None
     if known and not request.force:
         raise UsageError(f"{request.model}: it has a card", hint="replace the card with --force")
-    architecture = model.card.architecture
-    model = model.with_card(Card())
+    model = model.with_card(Card(name=request.model.stem, architecture=model.card.architecture))
     require_character_network(model)
     found = _search(toolkit, request, model, progress)
     search, best = found.search, found.search.best
@@ -103,7 +102,7 @@ def adopt(toolkit: Resources, request: Adopt, progress: Progress) -> Adopted:
     untrained = search.certainty == "untrained"
     split: SplitName = "fit"
     accuracy, images = best.accuracy, search.images
-    card = Card(name=request.model.stem, architecture=architecture, weights_digest=weights_digest(model.tensors))
+    card = dataclasses.replace(model.card, weights_digest=weights_digest(model.tensors))
     if not untrained:
         card = dataclasses.replace(card, classes=best.order.classes, convention=best.convention)
         if not drawn:
