@@ -68,7 +68,7 @@ def test_models_of_another_number_type_are_no_relatives(nets: Any) -> None:
 def test_the_best_model_without_relatives_is_passed_over(nets: Any) -> None:
     found = best_family([model(nets, "lone", 0.99, outputs=5), model(nets, "a", 0.8), model(nets, "b", 0.7)])
     assert names(found.members) == ["a", "b"]
-    assert dict(found.left_out)["lone"] == "no related model with its architecture, classes and convention"
+    assert dict(found.left_out)["lone"] == "no related model with its architecture and classes"
 
 
 def test_merges_and_copies_never_take_part(nets: Any) -> None:
@@ -80,7 +80,7 @@ def test_merges_and_copies_never_take_part(nets: Any) -> None:
     assert dict(found.left_out) == {"soup": "already a merge", "a-copy": "has the same weights as a"}
 
 
-def test_conventions_and_classes_divide_families(nets: Any) -> None:
+def test_conventions_that_cannot_be_rewritten_divide_families(nets: Any) -> None:
     found = best_family(
         [
             model(nets, "a", 0.9, convention=Convention()),
@@ -88,7 +88,27 @@ def test_conventions_and_classes_divide_families(nets: Any) -> None:
         ]
     )
     assert found.members == ()
-    assert found.reason == "no two related models share architecture, classes and convention"
+    assert found.reason == "no two related models share architecture and classes"
+    assert dict(found.left_out)["b"].startswith("expects transposed/unit/light input, not upright/unit/light")
+
+
+def test_relatives_in_other_orientations_are_one_family(linear: Any) -> None:
+    chance = np.random.default_rng(0)
+    kernel = chance.normal(size=(784, 3))
+
+    def made(name: str, kernel: Any, convention: Convention) -> Ingredient:
+        card = Card(classes=tuple("abc"), convention=convention)
+        return ingredient(name, linear(kernel, np.zeros(3), card=card), 0)
+
+    turned = kernel.reshape(28, 28, 3).transpose(1, 0, 2).reshape(784, 3)
+    first = made("first", kernel, Convention())
+    second = made("second", kernel + 0.1 * chance.normal(size=(784, 3)), Convention())
+    tuned = made("tuned", turned + 0.1 * chance.normal(size=(784, 3)), Convention("transposed"))
+    copy = made("the-copy", turned, Convention("transposed"))
+    found = best_family([first, second, tuned, copy])
+    assert set(names(found.members)) == {"first", "second", "tuned"}
+    assert found.reason.startswith("3 related models share architecture and classes;")
+    assert dict(found.left_out) == {"the-copy": "has the same weights as first, rewritten"}
 
 
 def test_a_network_that_never_learnt_is_left_out(nets: Any) -> None:
@@ -121,7 +141,7 @@ def test_models_with_nothing_in_common_are_no_family(nets: Any) -> None:
     a, b, other = net("a", 0.8, 0, 1), net("b", 0.7, 0, 2), net("other", 0.9, 1, 3)
     found = best_family([a, b, other])
     assert names(found.members) == ["a", "b"], "although the other one is the most accurate"
-    assert dict(found.left_out) == {"other": "no related model with its architecture, classes and convention"}
+    assert dict(found.left_out) == {"other": "no related model with its architecture and classes"}
     worse = best_family([a, b, net("other", 0.6, 1, 3)])
     assert names(worse.members) == ["a", "b"]
     assert dict(worse.left_out)["other"].startswith("other and a have nothing in common (cosine of weights")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from merge_orders import Run
-from quarters import CLASSES, save_reader
+from quarters import save_reader
 
 from toolkit.errors import (
     BusyError,
@@ -20,12 +20,10 @@ from toolkit.errors import (
     UnsupportedError,
     UsageError,
 )
-from toolkit.model import Card
-from toolkit.model.card_file import read_card, write_card
+from toolkit.model.card_file import read_card
 from toolkit.operations.open_model import open_model
 from toolkit.operations.toolkit import Toolkit
 from toolkit.store import exclusive
-from toolkit.vocabulary import Convention
 
 # --- what is refused -----------------------------------------------------------------------
 
@@ -37,9 +35,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_written(
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"\x01" * 9)
     other = save_reader(tmp_path / "other.h5", 6, noise=0.1, classes=3, dataset="quarters")
     diverged = save_reader(tmp_path / "diverged.h5", 7, noise=float("nan"), dataset="quarters")
-    transposed = save_reader(tmp_path / "transposed.h5", 8, noise=0.1)
-    write_card(transposed, Card(classes=CLASSES, convention=Convention("transposed")))
-    named = [*family, damaged, other, diverged, transposed, tmp_path / "missing.h5"]
+    named = [*family, damaged, other, diverged, tmp_path / "missing.h5"]
     with pytest.raises(IncompatibleModelsError) as caught:
         run(*named)
     for wanted in (
@@ -47,14 +43,13 @@ def test_every_problem_is_told_at_once_and_nothing_is_written(
         "other.h5",
         "784×3",
         "tensor dense/kernel has 3,136 values that are NaN",
-        "expects transposed/unit/light input",
         "no such model file",
     ):
         assert wanted in " ".join(caught.value.message.split()), wanted
     assert not (tmp_path / "models" / "emnist_model.h5").exists()
     plan = run(*named, plan=True)
     assert {problem.model for problem in plan.problems} == {
-        "damaged.h5", "other.h5", "diverged.h5", "transposed.h5", "missing.h5",
+        "damaged.h5", "other.h5", "diverged.h5", "missing.h5",
     }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ _RANDOM = 32
 
 
 def require_agreement(original: Model, other: Model, images: NDArray[np.uint8] | None = None) -> float:
-    """Run two networks of the same classes on images, each in the convention of its card.
+    """Run two networks of the same classes, in any order, on images, each in the convention of its card.
 
     Logits are compared: the values before a final softmax or sigmoid, or the outputs.
 
@@ -38,6 +38,9 @@ def require_agreement(original: Model, other: Model, images: NDArray[np.uint8] |
     noise = np.random.default_rng(0).integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)
     shown = noise if images is None else np.concatenate([noise, images])
     ours, theirs = _logits(original, shown), _logits(other, shown)
+    names, others = original.card.classes, other.card.classes
+    if names != others and sorted(names) == sorted(others):
+        theirs = theirs[:, [others.index(name) for name in names]]
     largest = float(np.abs(ours).max())
     difference = float(np.abs(ours - theirs).max()) / (largest or 1.0)
     if not difference <= TOLERANCE:

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from toolkit.declarations import Ingredient
+from toolkit.merging.ingredients import accuracy_of, digest_of
 from toolkit.merging.relatedness import unrelated
-from toolkit.merging.stages.conform import accuracy_of, conform
+from toolkit.merging.stages.conform import conform
+from toolkit.merging.unification import unified
 from toolkit.model.correspondence import correspondence, signature
 from toolkit.records import dataclass
 from toolkit.tensors import TensorRole
@@ -19,7 +21,7 @@ _UNTRAINED = 0.5
 
 @dataclass(frozen=True)
 class Family:
-    """Related models of one architecture, with the same classes and convention."""
+    """Related models of one architecture, with the same classes."""
 
     members: tuple[Ingredient, ...]
     reason: str
@@ -40,14 +42,14 @@ def best_family(models: Sequence[Ingredient]) -> Family:
     trained = [_trained(group, left_out) for group in groups.values()]
     families = [family for group in trained for family in _related(group, left_out)]
     families.sort(key=lambda family: (len(family) > 1, accuracy_of(family[0]), len(family)), reverse=True)
-    why = "no related model with its architecture, classes and convention"
+    why = "no related model with its architecture and classes"
     told = {name for name, _ in left_out}
     left_out += [
         (family[0].name, why) for family in families if len(family) == 1 and family[0].name not in told
     ]
     several = [family for family in families if len(family) > 1]
     if not several:
-        reason = "no two related models share architecture, classes and convention"
+        reason = "no two related models share architecture and classes"
         return Family((), reason, tuple(sorted(left_out)))
     chosen, *others = several
     for head, *rest in others:
@@ -70,14 +72,14 @@ def _usable(models: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> It
 
 
 def _kind(item: Ingredient) -> tuple[object, ...]:
-    """What all ingredients of a merge must share, number types included."""
+    """What all ingredients of a merge must share, number types included; the rest can be rewritten."""
     card = item.model.card
     types = Counter(
         (spec.role, spec.shape, spec.dtype.str)
         for spec in item.model.tensors.specs.values()
         if spec.role is not TensorRole.GENERATOR_STATE
     )
-    return signature(item.model), frozenset(types.items()), card.classes, card.convention
+    return signature(item.model), frozenset(types.items()), tuple(sorted(card.classes))
 
 
 def _trained(group: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> list[Ingredient]:
@@ -97,10 +99,23 @@ def _trained(group: Sequence[Ingredient], left_out: list[tuple[str, str]]) -> li
 
 def _related(group: list[Ingredient], left_out: list[tuple[str, str]]) -> Iterator[list[Ingredient]]:
     """The group in parts, each with the relatives of its most accurate model."""
+    alike = unified(group)
+    refused = {problem.model: problem.text for problem in alike.problems}
+    rewritten: dict[str, Ingredient] = {}
+    digests: dict[str, str] = {}
+    for item in alike.ingredients:
+        first_of_them = digests.setdefault(digest_of(item), item.name)
+        if item.name in refused:
+            left_out.append((item.name, refused[item.name]))
+        elif first_of_them != item.name:
+            left_out.append((item.name, f"has the same weights as {first_of_them}, rewritten"))
+        else:
+            rewritten[item.name] = item
+    group = [item for item in group if item.name in rewritten]
     while group:
-        first = group[0].model
+        first = rewritten[group[0].name].model
         seen = []
-        for item in group:
+        for item in (rewritten[one.name] for one in group):
             found = correspondence(first, item.model)
             assert found is not None  # the signatures are equal
             seen.append(dataclasses.replace(item, model=conform(item.model, first, found)))
@@ -113,7 +128,9 @@ def _related(group: list[Ingredient], left_out: list[tuple[str, str]]) -> Iterat
 
 
 def _reason(chosen: Sequence[Ingredient], others: Sequence[Sequence[Ingredient]]) -> str:
-    count = f"{len(chosen)} related models share architecture, classes and convention"
+    same = len({item.model.card.convention for item in chosen}) < 2
+    shared = "architecture, classes and convention" if same else "architecture and classes"
+    count = f"{len(chosen)} related models share {shared}"
     if chosen[0].validation_accuracy is None:
         return f"{count}; no card has an accuracy"
     best = f"{chosen[0].name} with {percent(chosen[0].validation_accuracy)} on validation"

@@ -41,6 +41,23 @@ def _require_single_float_network(name: str, model: Model) -> None:
         )
 
 
+def in_order(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
+    """The most accurate first; the order in which they were named only decides between copies."""
+    return sorted(
+        ingredients, key=lambda item: (-accuracy_of(item), digest_of(item), item.name, item.position)
+    )
+
+
+def accuracy_of(item: Ingredient) -> float:
+    """The validation accuracy, 0 to 1; -1 if it is unknown."""
+    return -1.0 if item.validation_accuracy is None else item.validation_accuracy
+
+
+def digest_of(item: Ingredient) -> str:
+    """The weights digest of the model, which differs from the file's after it was rewritten."""
+    return item.model.card.weights_digest or item.digest
+
+
 def printable(name: str) -> str:
     """A file's name with “�” for control characters and for bytes that are no text."""
     return "".join(character if character.isprintable() else "�" for character in name)

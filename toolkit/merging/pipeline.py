@@ -43,6 +43,7 @@ def plan(state: MergeState, known: Sequence[Problem]) -> tuple[MergeState, tuple
     found = list(known)
     conformed = state
     if not found:
+        state = conform.unify(state)
         conformed = conform.run(state)
         state = dataclasses.replace(state, unrelated=tuple(unrelated(conformed.ingredients)))
         conformed = dataclasses.replace(conformed, unrelated=state.unrelated)

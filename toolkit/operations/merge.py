@@ -192,6 +192,7 @@ def _plan(
     if images.name and state.convention is None:
         notes.append(f"input format of the models unknown: assumed to be {Convention()}")
     state, found = plan(dataclasses.replace(state, recipe=resolved), problems)
+    choices += state.rewritten
     notes += [f"{pair.sentence}: a mean of their weights is useless" for pair in state.unrelated]
     if request.plan and not found:
         number = f"{recalibrate.options_of(resolved).images:,} images of the fit split of {resolved.dataset}"

@@ -1,4 +1,4 @@
-"""Conform: all ingredients get the tensor names, classes and convention of the first."""
+"""Conform: all ingredients get one convention, one order of classes, and the tensor names of the first."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from toolkit.declarations import Ingredient
 from toolkit.declarations.merged_tensors import is_constant
+from toolkit.merging.ingredients import digest_of, in_order
 from toolkit.merging.problems import Problem
 from toolkit.merging.state import MergeState, Stage
+from toolkit.merging.unification import unified
 from toolkit.model import Card, Model
 from toolkit.model.correspondence import correspondence, differences, signature
 from toolkit.tensors import Tensors, weights_digest
+
+_REAL = 64  # images to compare the answers of a rewritten network on
 
 
 class RenamedTensors(Tensors):
@@ -48,7 +52,10 @@ def conform(model: Model, reference: Model, found: Mapping[str, str]) -> Model:
 
 def problems(state: MergeState) -> Iterator[Problem]:
     """Every difference that prevents a merge, by model, in the order in which they were named."""
-    ordered = in_order(state.ingredients)
+    alike = unified(state.ingredients)
+    yield from alike.problems
+    refused = {problem.model for problem in alike.problems}
+    ordered = in_order(alike.ingredients)
     if len(ordered) < 2:
         return
     reference = ordered[0]
@@ -64,8 +71,27 @@ def problems(state: MergeState) -> Iterator[Problem]:
                 continue
         else:
             yield from _unlike_tensors(item, reference, found)
-        for text in card_differences(item.model.card, reference.model.card, reference.name):
-            yield Problem(item.name, text, "merge networks of the same classes and input format")
+        if item.name not in refused:
+            for text in class_differences(item.model.card, reference.model.card, reference.name):
+                yield Problem(item.name, text, "merge networks of the same classes")
+
+
+def unify(state: MergeState) -> MergeState:
+    """Rewrite ingredients of another convention or order of classes, and compare their answers.
+
+    Raises:
+        ProofError: If a rewritten network gives other answers.
+    """
+    found = unified(state.ingredients)
+    for before, after in zip(state.ingredients, found.ingredients, strict=True):
+        if before.model.card.convention != after.model.card.convention:
+            from toolkit.engine.agreement import require_agreement
+
+            real = None if state.images.open is None else state.images.open("validation").images[:_REAL]
+            require_agreement(before.model, after.model, real)
+    return dataclasses.replace(
+        state, ingredients=found.ingredients, rewritten=(*state.rewritten, *found.sentences)
+    )
 
 
 def run(state: MergeState) -> MergeState:
@@ -83,12 +109,16 @@ def run(state: MergeState) -> MergeState:
     originals: dict[str, str] = {}
     for item in conformed:
         card = dataclasses.replace(item.model.card, convention=state.convention, classes=state.classes)
-        digest = weights_digest(item.model.tensors) if renamed else item.digest
+        digest = weights_digest(item.model.tensors) if renamed else digest_of(item)
         copy_of = originals.setdefault(digest, item.name)
         copy_of = "" if copy_of == item.name else copy_of
         ingredients.append(dataclasses.replace(item, model=item.model.with_card(card), copy_of=copy_of))
     sentence = f"tensor names are those of {first.name}" if renamed else "tensor names are equal"
-    return dataclasses.replace(state, ingredients=tuple(ingredients)).after("conform", sentence)
+    state = dataclasses.replace(state, ingredients=tuple(ingredients))
+    if state.rewritten:
+        sentences = "; ".join((*state.rewritten, sentence))
+        return state.after("conform", sentences, rewritten=list(state.rewritten))
+    return state.after("conform", sentence)
 
 
 def notes(state: MergeState) -> Iterator[str]:
@@ -103,16 +133,6 @@ def notes(state: MergeState) -> Iterator[str]:
     if blind and state.convention is not None:
         yield f"{', '.join(blind)}: input format unknown; assumed to be {state.convention} like the others"
     yield from _dropped(ordered)
-
-
-def in_order(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
-    """The most accurate first; the order in which they were named only decides between copies."""
-    return sorted(ingredients, key=lambda item: (-accuracy_of(item), item.digest, item.name, item.position))
-
-
-def accuracy_of(item: Ingredient) -> float:
-    """The validation accuracy, 0 to 1; -1 if it is unknown."""
-    return -1.0 if item.validation_accuracy is None else item.validation_accuracy
 
 
 def _matched(
@@ -150,11 +170,16 @@ def _unlike_tensors(item: Ingredient, reference: Ingredient, found: Mapping[str,
 
 
 def card_differences(theirs: Card, ours: Card, first: str) -> Iterator[str]:
-    """What prevents a merge with the model ``first``, whose card is ``ours``."""
-    if ours.classes and theirs.classes and ours.classes != theirs.classes:
-        yield _unlike_classes(theirs.classes, ours.classes, first)
+    """How a model's card differs from that of the model ``first``, which is ``ours``."""
+    yield from class_differences(theirs, ours, first)
     if ours.convention is not None and theirs.convention not in (None, ours.convention):
         yield f"expects {theirs.convention} input, {first} expects {ours.convention}"
+
+
+def class_differences(theirs: Card, ours: Card, first: str) -> Iterator[str]:
+    """How the classes in two cards differ."""
+    if ours.classes and theirs.classes and ours.classes != theirs.classes:
+        yield _unlike_classes(theirs.classes, ours.classes, first)
 
 
 def _unlike_classes(theirs: Sequence[str], ours: Sequence[str], first: str) -> str:
