@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.declarations import DescribeRequest, WeightsRequest
+from toolkit.declarations import DescribeRequest, ModelFormat, WeightsRequest
 from toolkit.errors import UnreadableInputError, UnsupportedError, WeightsOnlyError
 from toolkit.host.catalog import Catalog
 from toolkit.host.kinds import MODEL_FORMATS
@@ -30,7 +30,21 @@ def read_model(
         UnreadableInputError: If it is no model, is damaged, or does not fit the architecture.
         WeightsOnlyError: If its architecture is not known.
     """
-    model_format = catalog.format_of(path)
+    return read_as(catalog, catalog.format_of(path), path, find_architecture)
+
+
+def reader_of(catalog: Catalog, model_format: ModelFormat, model: Model) -> Callable[[Path], Model]:
+    """Reads back what a format's writer wrote of a model, whose architecture it may not hold."""
+    return lambda path: read_as(catalog, model_format, path, lambda _, read: read(model))
+
+
+def read_as(
+    catalog: Catalog,
+    model_format: ModelFormat,
+    path: Path,
+    find_architecture: Callable[[WeightsOnlyError, WithTemplate], Model] | None = None,
+) -> Model:
+    """Read a model file of a known format; arguments and errors are those of :func:`read_model`."""
     try:
         return model_format.read(path)
     except WeightsOnlyError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.declarations import ExportRequest, ExportResult, lazy
 from toolkit.errors import MissingInputError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
+from toolkit.host.read_model import reader_of
 from toolkit.model import Card, Model
 from toolkit.model.saving import check_output, save_written
 from toolkit.operations.conforming import conformed
@@ -89,7 +90,7 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     draw = drawing(toolkit, model, request.dataset, progress)
     asked = ExportRequest(model, target, chosen, probe, in_keras, load, tuple(others), draw)
     try:
-        read = toolkit.catalog.format_for(target).read
+        read = reader_of(toolkit.catalog, toolkit.catalog.format_for(target), model)
     except UnsupportedError:
         read = None  # an exporter's own format
     done = ExportResult(target)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from toolkit.declarations import MergeStrategy, ModelFormat, Need
 from toolkit.errors import LimitReachedError, PluginError, StorageError, UnsupportedError, UsageError, shown
 from toolkit.host.kinds import MERGE_STRATEGIES, MODEL_FORMATS
+from toolkit.host.read_model import reader_of
 from toolkit.merging import stages
 from toolkit.merging.ingredients import printable
 from toolkit.merging.outputs import Outputs
@@ -109,7 +110,7 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     with exclusive(out):
         outcome = run(state)
         progress.note("writing")
-        digest = _save(outcome, out, model_format).weights_digest
+        digest = _save(toolkit, outcome, out, model_format).weights_digest
         report = make_report(outcome, digest, planned.choices, planned.notes, time.monotonic() - started)
         failure = ""
         try:
@@ -300,7 +301,7 @@ def _default_strategy(toolkit: Resources, *, with_images: bool) -> MergeStrategy
     return min(possible, key=lambda strategy: (strategy.rank, strategy.name))
 
 
-def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
+def _save(toolkit: Resources, outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
     state, result = outcome.state, outcome.state.made
     assert model_format.write is not None  # the plan refused a read-only format
     metrics: dict[str, float] = {}
@@ -329,7 +330,8 @@ def _save(outcome: Outcome, out: Path, model_format: ModelFormat) -> Card:
         },
         seed=state.recipe.seed,
     )
-    return save_model(state.model.with_card(card), out, write=model_format.write, read=model_format.read)
+    read = reader_of(toolkit.catalog, model_format, state.model)
+    return save_model(state.model.with_card(card), out, write=model_format.write, read=read)
 
 
 def _shared(values: Sequence[str]) -> str:
