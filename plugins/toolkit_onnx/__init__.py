@@ -50,4 +50,5 @@ def toolkit_exporters() -> Iterable[Exporter]:
         suffix=".onnx",
         export=lazy("toolkit_onnx.direct:export"),
         options=DirectOptions,
+        fallback="onnx-tf2onnx",
     )

@@ -55,6 +55,8 @@ def export(request: ExportRequest) -> ExportResult:
         )
     _require_packages(model.name)
     network = request.keras_model()
+    model = replace(model, output_shape=_output_shape(network, model.name))
+    request = replace(request, model=model)
     converted = _convert(network, model.input_shape, options.opset, model.name)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in converted.graph.initializer}
     opsets = {entry.domain: entry.version for entry in converted.opset_import if not entry.domain}
@@ -82,6 +84,17 @@ def _require_packages(name: str) -> None:
             f"{name}: exporting through tf2onnx needs {' and '.join(missing)}, not installed here",
             hint="pip install 'modelops-toolkit[convert]', or export with `--to onnx`",
         )
+
+
+def _output_shape(network: keras.Model, name: str) -> tuple[int, ...]:
+    """What Keras knows and the configuration alone may not tell."""
+    shapes = [tuple(output.shape[1:]) for output in network.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 1 or not shapes[0][0]:
+        raise UnsupportedError(
+            f"{name}: the network's outputs have the shapes {shapes}",
+            hint="networks with one number per class can be exported",
+        )
+    return shapes[0]
 
 
 def _convert(network: keras.Model, input_shape: tuple[int, ...], opset: int, name: str) -> onnx.ModelProto:

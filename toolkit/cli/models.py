@@ -83,7 +83,8 @@ def _print_details(details: ModelDetails, console: Console) -> None:
     card = details.card
     facts = {
         "file": f"{shown_path(details.path)}, {file_size(details.size)}, {details.state}",
-        "network": f"{sizes(details.input_shape)} → {sizes(details.output_shape)}, "
+        "network": f"{sizes(details.input_shape)} → "
+        f"{sizes(details.output_shape) if details.output_shape else 'unknown'}, "
         f"{details.parameters:,} parameters, {details.dialect}",
         "weights": details.digest,
         "made by": " ".join(
@@ -98,6 +99,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         ),
         "from": ", ".join(f"{parent.name} ({parent.weight:.2f})" for parent in card.parents),
         "left out": ", ".join(details.dropped),
+        "not run": details.not_runnable,
         "not finite": ", ".join(
             f"tensor {name} has {count:,} values that are NaN or infinite"
             for name, count in details.not_finite.items()

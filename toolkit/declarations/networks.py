@@ -166,6 +166,7 @@ class Exporter(Declaration):
         export: Writes to the request's path and verifies it, or raises ProofError.
         ending: How the name of the default output ends, such as ``.int8.onnx``; by default the suffix.
         several: Whether it takes several models at once.
+        fallback: Name of the exporter to use for a network that has a layer without a graph.
     """
 
     suffix: str
@@ -173,3 +174,4 @@ class Exporter(Declaration):
     options: type = NoOptions
     ending: str = ""
     several: bool = False
+    fallback: str = ""

@@ -36,7 +36,7 @@ class Model:
         describe_graph: Makes the graph; reads no tensor. Layers without an ONNX form are nodes of it
             too, so that models can be compared that cannot be run.
         input_shape: Without the batch axis, as the file has it: (28, 28, 1) or (1, 28, 28).
-        output_shape: Without the batch axis: (62,).
+        output_shape: Without the batch axis: (62,); empty if it does not follow from the layers.
         dialect: Which description of the network the model keeps: ``keras`` or ``onnx``.
         description: The dialect's own description, as JSON values, to write the model back: a Keras
             model's config ``{"class_name", "config", …}``; empty for ONNX.
@@ -63,8 +63,8 @@ class Model:
 
     @property
     def classes(self) -> int:
-        """Number of outputs."""
-        return self.output_shape[-1]
+        """Number of outputs; 0 if it is not known."""
+        return self.output_shape[-1] if self.output_shape else 0
 
     @property
     def parameters(self) -> int:

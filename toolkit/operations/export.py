@@ -16,6 +16,7 @@ from toolkit.host.read_model import reader_of
 from toolkit.model import Card, Model
 from toolkit.model.saving import check_output, save_written
 from toolkit.operations.conforming import conformed
+from toolkit.operations.export_fallback import FAILURES, fallback_of
 from toolkit.operations.export_images import drawing
 from toolkit.operations.open_model import open_model, stated_conventions
 from toolkit.operations.resources import Resources
@@ -89,6 +90,10 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     )
     draw = drawing(toolkit, model, request.dataset, progress)
     asked = ExportRequest(model, target, chosen, probe, in_keras, load, tuple(others), draw)
+    fallback = fallback_of(toolkit, exporter, chosen, model)
+    if fallback is not None:
+        progress.note(fallback.note)
+        exporter, asked = fallback.exporter, dataclasses.replace(asked, options=fallback.options)
     try:
         read = reader_of(toolkit.catalog, toolkit.catalog.format_for(target), model)
     except UnsupportedError:
@@ -97,7 +102,10 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
 
     def write(staging: Path) -> str:
         nonlocal done
-        done = exporter.export(dataclasses.replace(asked, path=staging))
+        try:
+            done = exporter.export(dataclasses.replace(asked, path=staging))
+        except FAILURES as error:
+            raise error if fallback is None else fallback.failed(error) from error
         # An exporter may change the weights, as folding does: the file has a digest of its own.
         stated = str(done.facts.get("weights_digest", ""))
         return stated if stated or read is None else weights_digest(read(staging).tensors)
@@ -110,14 +118,14 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
 
     with exclusive(target):
         written = save_written(target, card, write=write, read=read)
-    verified = done.verified or f"by exporter {request.to}"
+    verified = done.verified or f"by exporter {exporter.name}"
     if facts:
         verified += (
             f"; rewritten from {facts['conformed_from']} to {facts['conformed_to']}, same logits within "
             f"{facts['conformed_difference']:.0e} of the largest"
         )
     size = target.stat().st_size
-    return Exported(target, size, request.to, verified, written.file_sha256, {**done.facts, **facts})
+    return Exported(target, size, exporter.name, verified, written.file_sha256, {**done.facts, **facts})
 
 
 def _opened(toolkit: Resources, request: Export, progress: Progress) -> list[Model]:

@@ -56,7 +56,8 @@ class ModelDetails(FoundModel):
     """Everything about one model.
 
     ``digest`` is of the weights; shapes are without the batch axis; ``dropped`` is what the file has beside
-    the network; ``not_finite`` counts the values that are NaN or infinite, by tensor.
+    the network; ``not_finite`` counts the values that are NaN or infinite, by tensor; ``not_runnable`` says
+    why the network cannot be run, if it cannot.
     """
 
     digest: str
@@ -66,6 +67,7 @@ class ModelDetails(FoundModel):
     layers: tuple[Layer, ...]
     dropped: tuple[str, ...]
     not_finite: Mapping[str, int] = field(default_factory=dict)
+    not_runnable: str = ""
 
 
 def model_files(toolkit: Resources, folders: Sequence[Path] = ()) -> list[FoundFile]:
@@ -114,7 +116,7 @@ def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | Non
     """Everything about one model; raises as :func:`toolkit.operations.open_model.open_model`."""
     model = without_unused(open_whole(toolkit, request.model, request.arch))
     tensors = RecordedTensors(model.tensors)
-    diverged = not_finite(tensors)
+    diverged, refusal = not_finite(tensors), model.describe_graph().refusal
     return ModelDetails(
         path=request.model,
         size=request.model.stat().st_size,
@@ -127,6 +129,7 @@ def show_model(toolkit: Resources, request: ShowModel, _progress: Progress | Non
         layers=model.layers,
         dropped=model.dropped,
         not_finite=diverged,
+        not_runnable="" if refusal is None else refusal.message,
     )
 
 
@@ -141,4 +144,9 @@ def verify_models(
 def _known(model: Model) -> dict[str, Any]:
     # Opening compared the file with its card, if it has one.
     state = "ok" if model.card.file_sha256 else "no card"
-    return {"state": state, "parameters": model.parameters, "classes": model.classes, "card": model.card}
+    return {
+        "state": state,
+        "parameters": model.parameters,
+        "classes": model.classes or None,
+        "card": model.card,
+    }

@@ -59,7 +59,7 @@ def open_whole(toolkit: Resources, path: Path, arch: str | None = None) -> Model
     card = model.card
     if beside is not None:
         card = dataclasses.replace(beside, architecture=beside.architecture or card.architecture)
-    if card.classes and len(card.classes) != model.classes:
+    if card.classes and model.output_shape and len(card.classes) != model.classes:
         raise UnreadableInputError(
             f"{path}: the card names {len(card.classes)} classes, the network has {model.classes} outputs",
             hint="delete the card, or put the right one beside the model",

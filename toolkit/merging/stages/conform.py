@@ -132,6 +132,9 @@ def notes(state: MergeState) -> Iterator[str]:
     blind = [item.name for item in ordered if item.model.card.convention is None]
     if blind and state.convention is not None:
         yield f"{', '.join(blind)}: input format unknown; assumed to be {state.convention} like the others"
+    refusal = ordered[0].model.describe_graph().refusal if ordered else None
+    if refusal is not None:
+        yield f"{refusal.message}; the weights were merged without running the network"
     yield from _dropped(ordered)
 
 
