@@ -17,7 +17,6 @@ from toolkit.store.opening import parse_json
 from toolkit.store.other_files import require_content
 from toolkit.tensors import TensorRole, Tensors, TensorSpec
 from toolkit.types import WeightsRequest
-from toolkit_safetensors.matching import matched
 from toolkit_safetensors.safetensors_header import (
     ARCHITECTURE,
     CARD,
@@ -28,6 +27,7 @@ from toolkit_safetensors.safetensors_header import (
     is_safetensors,
     read_header,
 )
+from toolkit_safetensors.stored_names import matched
 
 _FLOAT32 = np.dtype("<f4")
 

@@ -56,7 +56,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_written(
 def test_models_of_which_none_can_be_read_are_all_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_bytes(b"text")
     named = [tmp_path / "text.h5", tmp_path / "missing.h5"]
-    with pytest.raises(ToolkitError, match=r"(?s)text\.h5.*wrong file signature.*no such model file"):
+    with pytest.raises(ToolkitError, match=r"(?s)text\.h5.*it is a text file.*no such model file"):
         run(*named)
     assert [problem.model for problem in run(*named, plan=True).problems] == ["text.h5", "missing.h5"]
 

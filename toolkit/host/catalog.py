@@ -10,8 +10,6 @@ from toolkit.declarations import ModelFormat
 from toolkit.errors import PluginError, UnsupportedError, did_you_mean, shortened, shown
 from toolkit.host.kinds import KINDS, MODEL_FORMATS, Kind
 from toolkit.host.manager import Contribution, PluginManager, PluginRecord, load_plugins
-from toolkit.store.content import content_of
-from toolkit.store.other_files import not_a_model, other_content
 
 D = TypeVar("D")
 
@@ -88,6 +86,9 @@ class Catalog:
             UnreadableInputError: If it is no model; says what it is.
             UnsupportedError: If neither its content nor its suffix is known.
         """
+        from toolkit.store.content import content_of
+        from toolkit.store.other_files import not_a_model, other_content
+
         formats = self.contributions(MODEL_FORMATS)
         by_suffix, length = _by_suffix(formats, path)
         with content_of(path) as content:
