@@ -83,6 +83,16 @@ def test_an_export_prints_path_size_and_how_it_was_verified(run: Run) -> None:
     assert len(document["sha256"]) == 64
 
 
+def test_an_export_is_rewritten_for_another_input_format(run: Run) -> None:
+    done = run("export", "models/net.h5", "--to", "keras", "--conform", "transposed/raw/dark")
+    assert done.exit_code == 0, done.output
+    told = "rewritten from upright/unit/light to transposed/raw/dark, same logits within"
+    assert told in " ".join(done.stdout.split())
+    assert "transposed/raw/dark" in run("models", "show", "models/net.keras").stdout
+    refused = run("export", "models/net.h5", "--to", "h5", "--out", "b.h5", "--conform", "sideways")
+    assert refused.exit_code == 2
+
+
 def test_an_export_asks_before_it_replaces(run: Run) -> None:
     arguments = ("export", "models/net.h5", "--to", "onnx", "--out", "mine.onnx")
     assert run(*arguments).exit_code == 0

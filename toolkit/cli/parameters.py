@@ -126,7 +126,9 @@ def request_options(request_type: type[Any], *names: str, **types: click.ParamTy
     def decorate(function: F) -> F:
         for name in reversed([name for name in fields if name in {*names, *types}]):
             flags = ["-o", "--option", name] if name == "options" else [f"--{name.replace('_', '-')}"]
-            settings = _settings(name, fields[name], types.get(name), by_model="conventions" in fields)
+            settings = _settings(
+                name, fields[name], types.get(name), by_model=name == "convention" and "conventions" in fields
+            )
             function = click.option(*flags, required=fields[name].required, **settings)(function)
         return function
 
