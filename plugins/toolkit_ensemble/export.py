@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from toolkit.data.convention import apply_convention
-from toolkit.engine import SERVED_BATCHES, Session, seconds_per_run, softmax
+from toolkit.engine import SERVED_BATCHES, Session, require_character_network, seconds_per_run, softmax
 from toolkit.errors import UsageError
 from toolkit.graph.graph import IR_VERSION, OPSET
 from toolkit.graph.onnx_form import BATCH_AXIS
-from toolkit.model import Card, Parent
-from toolkit.onnx_export import INPUT, OUTPUT, NetworkOutputs, Reference, save_proved
-from toolkit.onnx_export.reference import showing
+from toolkit.graph.separated import SeparatedModel
+from toolkit.model import Card, Model, Parent
+from toolkit.onnx_export import (
+    INPUT,
+    OUTPUT,
+    NetworkOutputs,
+    Promised,
+    ProofImages,
+    Reference,
+    proof_images,
+    save_proved,
+    session_of,
+    signed,
+)
 from toolkit.tensors import weights_digest
 from toolkit.types import Convention, ExportRequest, ExportResult
 from toolkit.vocabulary import file_size
@@ -48,13 +59,20 @@ def export(request: ExportRequest) -> ExportResult:
         UsageError: If the weights are not one positive number for each model.
     """
     options = request.options if isinstance(request.options, EnsembleOptions) else EnsembleOptions()
-    members = members_of([request.model, *request.others])
-    shares = _shares(options, len(members))
+    models = (request.model, *request.others)
+    shares = _shares(options, len(models))
+    for model in models:
+        require_character_network(model)
+    card = _card(models, shares, options)
+    asked = dataclasses.replace(request, model=request.model.with_card(card))
+    images = proof_images(asked)
+    members = members_of(models, images)
     proto = _assembled(members, shares if options.combine == "mean" else None)
-    card = _card(members, shares, options)
-    ensemble = dataclasses.replace(request.model, card=card)
-    reference = _reference(members, shares, proto if options.combine == "confident" else None)
-    done = save_proved(dataclasses.replace(request, model=ensemble), proto, [reference])
+    reference = _reference(members, images, shares, proto if options.combine == "confident" else None)
+    content = signed(proto, card, "probabilities")
+    done = save_proved(
+        asked, lambda path: _write(path, content), [reference], images, Promised(scores="probabilities")
+    )
     normalised = [member.model.name for member in members if member.reference.scores == "sigmoid"]
     said = f"; the sigmoid outputs of {', '.join(normalised)} are divided by their sum" if normalised else ""
     unnamed = [member.model.name for member in members if not member.model.card.classes]
@@ -77,8 +95,12 @@ def export(request: ExportRequest) -> ExportResult:
         {**done.facts, **facts},
         f"{done.verified}{said}; {len(members)} model{'s' if len(members) > 1 else ''}, {size}, "
         f"{times['milliseconds_batch_1']:.2f} ms for an image",
-        card,
+        done.card,
     )
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _shares(options: EnsembleOptions, count: int) -> tuple[float, ...]:
@@ -101,7 +123,7 @@ def _shares(options: EnsembleOptions, count: int) -> tuple[float, ...]:
 
 def _assembled(members: Sequence[Member], shares: Sequence[float] | None) -> onnx.ModelProto:
     first = members[0].model
-    parts = [network_of(member, first.input_shape) for member in members]
+    parts = [network_of(member) for member in members]
     nodes, constants = combined([output for output, _, _ in parts], shares)
     graph = helper.make_graph(
         [*(node for _, own, _ in parts for node in own), *nodes],
@@ -114,8 +136,8 @@ def _assembled(members: Sequence[Member], shares: Sequence[float] | None) -> onn
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _card(members: Sequence[Member], shares: Sequence[float], options: EnsembleOptions) -> Card:
-    cards = [member.model.card for member in members]
+def _card(models: Sequence[Model], shares: Sequence[float], options: EnsembleOptions) -> Card:
+    cards = [model.card for model in models]
     datasets = {card.dataset for card in cards}
     return Card(
         classes=next((card.classes for card in cards if card.classes), ()),
@@ -123,42 +145,41 @@ def _card(members: Sequence[Member], shares: Sequence[float], options: EnsembleO
         dataset=datasets.pop() if len(datasets) == 1 else "",
         made_by="ensemble",
         parents=tuple(
-            Parent(member.model.name, weights_digest(member.model.tensors), share)
-            for member, share in zip(members, shares, strict=True)
+            Parent(model.name, weights_digest(model.tensors), share)
+            for model, share in zip(models, shares, strict=True)
         ),
         settings={"combine": options.combine},
     )
 
 
 def _reference(
-    members: Sequence[Member], shares: Sequence[float], confident: onnx.ModelProto | None
+    members: Sequence[Member],
+    images: Mapping[str, ProofImages],
+    shares: Sequence[float],
+    confident: onnx.ModelProto | None,
 ) -> Reference:
     """The members' own outputs, combined in NumPy.
 
     Where the most confident model is not clear within rounding, the graph's own choice is accepted.
     """
-    choosing = Session(showing(confident, [CHOICE]), "the ensemble") if confident is not None else None
-
-    def run(inputs: NDArray[np.float32]) -> NetworkOutputs:
-        pixels = np.rint(inputs.reshape(-1, 28, 28) * 255).astype(np.uint8)
-        outputs = [
-            member.reference.run(apply_convention(pixels, member.convention, member.model.input_shape))
-            for member in members
-        ]
-        largest = max(own.largest_logit for own in outputs)
-        scores = np.stack(
-            [_probabilities(member, own.scores) for member, own in zip(members, outputs, strict=True)]
+    choosing = session_of(SeparatedModel(confident, {}), "the ensemble", [CHOICE]) if confident else None
+    outputs = {}
+    for kind, size in members[0].reference.outputs:
+        own = [member.reference.outputs[kind, size] for member in members]
+        found = np.stack(
+            [_probabilities(member, one.scores) for member, one in zip(members, own, strict=True)]
         )
+        largest = max(one.largest_logit for one in own)
         if choosing is None:
-            return NetworkOutputs(weighted_mean(scores, shares).astype(np.float32), None, largest)
-        chosen = choosing.run({INPUT: inputs})[0][:, 0]
-        images = np.arange(len(inputs))
-        entropy = entropies(scores)
-        clear = entropy[chosen, images] > entropy.min(axis=0) + _ROUNDING
-        chosen = np.where(clear, most_confident(scores), chosen)
-        return NetworkOutputs(scores[chosen, images].astype(np.float32), None, largest)
-
-    return Reference("its models", "probabilities", run)
+            scores = weighted_mean(found, shares)
+        else:
+            chosen = choosing.run({INPUT: images[kind].inputs})[0][:, 0]
+            which = np.arange(len(chosen))
+            entropy = entropies(found)
+            wrong = entropy[chosen, which] > entropy.min(axis=0) + _ROUNDING
+            scores = found[np.where(wrong, most_confident(found), chosen), which]
+        outputs[kind, size] = NetworkOutputs(scores.astype(np.float32), None, largest)
+    return Reference("its models", "probabilities", outputs)
 
 
 def _probabilities(member: Member, scores: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -75,6 +75,7 @@ def test_an_export_in_integers_is_measured_named_and_used_like_any_model(
     card = read_card(exported.path)
     assert card is not None
     assert card.metrics["validation_accuracy"] == exported.facts["accuracy"]
+    assert card.verification["compared_with"] == "the float32 network"
     assert (card.name, card.classes, card.dataset) == ("net-1.int8", CLASSES, "quarters")
     first, second = toolkit.evaluate(models=[family[0], exported.path], dataset="quarters")
     assert abs(first.accuracy - second.accuracy) < 0.02

@@ -41,7 +41,7 @@ class Card:
         {},
         help="figures by name: validation_accuracy and test_accuracy, 0 to 1; validation_images, test_images",
     )
-    made_by: str = option("", help="train, fine-tune or merge")
+    made_by: str = option("", help="train, fine-tune, merge or ensemble")
     parents: tuple[Parent, ...] = option((), help="models it was made from")
     settings: Mapping[str, Any] = option({}, help="options it was made with; the learning rate as used")
     seed: int | None = option(None, help="random seed it was made with")
