@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from toolkit.contract.loader_checks import loader_problems
-from toolkit.declarations import Command, DatasetLoader, MergeStrategy, ModelFormat, Routes
+from toolkit.declarations import Command, DatasetLoader, Exporter, MergeStrategy, ModelFormat, Routes
 from toolkit.errors import ToolkitError, one_line
 from toolkit.host.catalog import Catalog
 from toolkit.host.checks import result_problem
@@ -109,7 +109,10 @@ def _contribution_problems(contribution: Contribution[Any]) -> Iterator[str]:
     declaration = contribution.declaration
     yield from _signature_problems(contribution.kind, declaration)
     if hasattr(declaration, "options"):
-        yield from _options_problems(declaration.options)
+        wrong = list(_options_problems(declaration.options))
+        yield from wrong
+        if wrong:
+            return
     try:
         yield from filter(None, _behaviour_problems(declaration))
     except KeyboardInterrupt:
@@ -130,6 +133,11 @@ def _behaviour_problems(declaration: Any) -> Iterator[str]:
             from toolkit.contract.strategy_checks import strategy_problems
 
             yield from strategy_problems(declaration)
+        case Exporter():
+            # Nor onnx and onnxruntime.
+            from toolkit.contract.exporter_checks import exporter_problems
+
+            yield from exporter_problems(declaration)
         case Command():
             yield result_problem(COMMANDS, "load", declaration.load())
         case Routes() if importlib.util.find_spec("flask"):
