@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from docs.formats_page import formats_page
 from docs.plugins_page import plugins_page
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ PAGES = {
     "commands.md": commands_page,
     "options.md": options_page,
     "plugins.md": plugins_page,
+    "formats.md": formats_page,
     "schemas/card.schema.json": card_schema,
     "schemas/recipe.schema.json": recipe_schema,
     "schemas/report.schema.json": report_schema,

@@ -22,16 +22,20 @@ from toolkit_keras.keras_network import KerasNetwork, LayerCall, LayerNode, eval
 from toolkit_keras.layer_config import is_keras
 from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Weight
 
-_KINDS = {
-    kind.name: kind
-    for module in (
-        *(kinds_arithmetic, kinds_convolution, kinds_dense, kinds_normalisation, kinds_pooling),
-        kinds_shape,
-    )
-    for kind in module.KINDS
+_GROUPS = {
+    "convolution": kinds_convolution.KINDS,
+    "dense": kinds_dense.KINDS,
+    "normalisation": kinds_normalisation.KINDS,
+    "pooling, cropping, padding and resizing": kinds_pooling.KINDS,
+    "arithmetic and activations": kinds_arithmetic.KINDS,
+    "shape, augmentation, and what does nothing at inference": kinds_shape.KINDS,
 }
+_KINDS = {kind.name: kind for kinds in _GROUPS.values() for kind in kinds}
 _OPERATIONS = {kind.name: kind for kind in kinds_arithmetic.OPERATIONS}
 SUPPORTED_LAYERS = tuple(sorted((*_KINDS, "Sequential", "Functional")))
+LAYERS_BY_GROUP = {group: [kind.name for kind in kinds] for group, kinds in _GROUPS.items()} | {
+    "models as layers": ["Sequential", "Functional"]
+}
 _ROLES = {
     "kernel": TensorRole.KERNEL,
     "bias": TensorRole.BIAS,

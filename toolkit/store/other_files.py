@@ -80,8 +80,7 @@ _TENSORFLOW_JS = (
 _SAVED_MODEL = "pip install tf2onnx; python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"
 _UNPACK = "unpack it, and name the model file in it"
 
-# The first that matches says what a file is.
-_OTHERS = (
+OTHERS = (
     OtherContent("empty", _AGAIN, lambda content: not content.size),
     OtherContent(
         "a Git LFS pointer: the file itself was not downloaded",
@@ -195,8 +194,9 @@ _OTHERS = (
     OtherContent("a JSON file", "name a model file", _begins(rb"\s*[\[{]\s*([\"\[{}\]\d]|\Z)")),
     OtherContent("a text file", "name a model file", _is_text),
 )
+"""The first that matches says what a file is."""
 
-_FOLDERS = (
+FOLDERS = (
     (
         "saved_model.pb",
         "the folder of a TensorFlow SavedModel",
@@ -207,11 +207,12 @@ _FOLDERS = (
     ("checkpoint", "a folder of TensorFlow checkpoints", _CHECKPOINT),
     ("config.json", "the folder of an unpacked model", "name the file with the weights in it"),
 )
+"""A file in a folder that tells what the folder is, what that is, and what to do."""
 
 
 def other_content(content: FileContent) -> OtherContent | None:
     """What a file is that no model format has recognised; None if it is not known."""
-    return next((other for other in _OTHERS if other.matches(content)), None)
+    return next((other for other in OTHERS if other.matches(content)), None)
 
 
 def not_a_model(content: FileContent, wanted: str = "a model file") -> UnreadableInputError:
@@ -241,7 +242,7 @@ def refuse_folder(path: Path) -> None:
     """
     if not os.path.isdir(path):  # noqa: PTH112 - raises nothing
         return
-    for member, what, hint in _FOLDERS:
+    for member, what, hint in FOLDERS:
         if os.path.exists(path / member):  # noqa: PTH110
             raise UnreadableInputError(f"{path}: {what}, not a model file", hint=hint)
     raise UnreadableInputError(f"{path}: a folder, not a model file", hint="name a file in it")
