@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from toolkit.errors import UnsupportedError
 from toolkit.operations.toolkit import Toolkit
 from toolkit.requests.merge import Merge
 from toolkit.vocabulary import Progress, SilentProgress
+from toolkit_onnx import DirectOptions
+from toolkit_tf2onnx import ConvertOptions
 
 REFUSAL = "no graph can be built of 1 of the model's layers: mixed (EinsumDense)"
 
@@ -110,8 +113,12 @@ def test_without_tf2onnx_there_is_one_line(
 def test_an_option_that_only_the_direct_exporter_has_is_named(
     networks: list[tuple[Path, Any]], tmp_path: Path
 ) -> None:
-    with pytest.raises(UnsupportedError, match="onnx-tf2onnx, which could export it, has no option fold"):
-        Toolkit().export(model=networks[0][0], to="onnx", out=tmp_path / "out.onnx", options=("fold=false",))
+    shared = {field.name for field in dataclasses.fields(ConvertOptions)}
+    fields = dataclasses.fields(DirectOptions)
+    name, default = next((f.name, f.default) for f in fields if f.type == "bool" and f.name not in shared)
+    given = (f"{name}={str(not default).lower()}",)
+    with pytest.raises(UnsupportedError, match=f"onnx-tf2onnx, which could export it, has no option {name}"):
+        Toolkit().export(model=networks[0][0], to="onnx", out=tmp_path / "out.onnx", options=given)
 
 
 def test_outputs_of_an_unknown_shape_are_shown(keras: Any, tmp_path: Path) -> None:
