@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress, zip_longest
 
@@ -11,11 +12,15 @@ import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph import Graph, Node
+from toolkit.graph import Graph, Node, Rearrangement
 from toolkit.graph.onnx_form import BATCH_AXIS, from_node, from_onnx, model_of
 from toolkit_onnx.checking import DOMAINS, shapes
+from toolkit_onnx.moved_weights import moved_weights
+from toolkit_onnx.precision import read_as_float32
+from toolkit_onnx.settled_shapes import Shapes, settled_reshapes
 
 _TRIED_BATCHES = (5, 7)
+_SMALL = 1 << 10  # elements; constants that shapes are computed from are shorter
 _FREE_INITIALIZERS = 4  # the first version of the format in which an initializer need not be an input too
 _SCORES = "networks with one output of one float32 number a class are supported"
 _DOMAINS = {domain: domain.removesuffix("ai.onnx") for domain in DOMAINS}  # two names for ONNX's own
@@ -29,22 +34,29 @@ _PLAIN_CONSTANTS = {
 Initializers = dict[str, TensorProto]
 
 
-def canonical(model: onnx.ModelProto, where: str) -> tuple[Graph, Initializers, tuple[str, ...]]:
+def canonical(
+    model: onnx.ModelProto, where: str
+) -> tuple[Graph, Initializers, dict[str, Rearrangement], tuple[str, ...]]:
     """The graph with one input and one output that have a ``batch`` axis, constants as initializers.
 
     A fixed batch size is made variable, and so are shapes that repeat it.
 
-    Returns the graph without constants and bindings, its initializers, and what was left out.
+    Returns the graph without constants and bindings, its initializers, how they are moved before they are
+    used, and what was left out.
     """
+    lost = read_as_float32(model)
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = list(_without_constants(model.graph, initializers))
     image, scores = _single_input(model.graph, initializers, where), _single_output(model.graph, where)
     dropped = ["training information"] if model.training_info else []
+    dropped += lost
     dropped += [f"output {value.name}" for value in model.graph.output if value.name != scores.name]
     batch = image.type.tensor_type.shape.dim[0]
     fixed = batch.dim_value if batch.HasField("dim_value") else None
+    used = {name for node in nodes for name in node.inputs}
     if fixed is not None:
         nodes = [_freed(node, initializers, fixed) for node in nodes]
+        used |= {name for node in nodes for name in node.inputs}
     graph = replace(
         from_onnx(model, nodes, (image, scores)),
         opsets={
@@ -52,8 +64,27 @@ def canonical(model: onnx.ModelProto, where: str) -> tuple[Graph, Initializers, 
         },
         ir_version=max(model.ir_version, _FREE_INITIALIZERS),
     )
-    free = model_of(graph, graph.nodes, {image.name: graph.input_shape}, [scores], initializers.values())
-    return replace(graph, output_shape=_output_shape(free, fixed, where)), initializers, tuple(dropped)
+
+    def without_weights(nodes: Sequence[Node]) -> onnx.ModelProto:
+        declared = map(_declared, initializers.values())
+        return model_of(graph, nodes, {image.name: graph.input_shape}, [scores], declared)
+
+    def infer(nodes: Sequence[Node]) -> Mapping[int, Shapes]:
+        return {batch: shapes(without_weights(nodes), where, batch) for batch in _TRIED_BATCHES}
+
+    shape = _output_shape(without_weights(graph.nodes), fixed, where)
+    settled = settled_reshapes(graph.nodes, initializers, graph.output, infer)
+    kept, moved = moved_weights(settled, initializers, graph.output)
+    for name in (used - {name for node in kept for name in node.inputs}) & initializers.keys():
+        del initializers[name]  # was a part of what is given in another way now
+    return replace(graph, nodes=kept, output_shape=shape), initializers, moved, tuple(dropped)
+
+
+def _declared(tensor: TensorProto) -> TensorProto:
+    """A large tensor without its numbers, from which no shape is computed."""
+    if math.prod(tensor.dims) <= _SMALL:
+        return tensor
+    return TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
 
 
 def _without_constants(graph: onnx.GraphProto, initializers: Initializers) -> Iterator[Node]:

@@ -10,16 +10,15 @@ from pathlib import Path
 
 from onnx import TensorProto, numpy_helper
 
-from toolkit.errors import UnsupportedError
-from toolkit.graph import Binding, Graph, Node, unused_name
+from toolkit.graph import Binding, Graph, unused_name
 from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card, without_preprocessing
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.checking import read_checked
+from toolkit_onnx.moved_weights import MovedTensors
+from toolkit_onnx.precision import FLOATS, as_float32
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
-
-_OTHER_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 
 def read(path: Path) -> Model:
@@ -30,22 +29,21 @@ def read(path: Path) -> Model:
     model, where = read_checked(path), str(path)
     without_preprocessing(model)
     card = read_card(model, where)
-    graph, initializers, dropped = canonical(model, where)
-    places = _places(graph, initializers, where)
+    graph, initializers, moves, dropped = canonical(model, where)
+    places = _places(graph, initializers)
     renamed = {initializer: name for initializer, (_, name, _) in places.items()}
     used = {graph.output, *(name for node in graph.nodes for name in node.inputs)}
     constants = {
-        renamed.get(name, name): numpy_helper.to_array(tensor)
+        renamed.get(name, name): as_float32(numpy_helper.to_array(tensor))
         for name, tensor in initializers.items()
         if name in used
     }
-    tensors = ArrayTensors({name: (constants[name], role) for _, name, role in places.values()})
+    stored = ArrayTensors({name: (constants[name], role) for _, name, role in places.values()})
+    tensors = MovedTensors(stored, {renamed[name]: move for name, move in moves.items() if name in renamed})
     of_node: dict[int, list[TensorSpec]] = {}
     for index, name, _ in places.values():
         of_node.setdefault(index, []).append(tensors.specs[name])
-    bound = dict.fromkeys(
-        renamed[name] for name in places if initializers[name].data_type == TensorProto.FLOAT
-    )
+    bound = dict.fromkeys(renamed[name] for name in places if initializers[name].data_type in FLOATS)
     names = _layer_names(graph, of_node)
     layers = (
         Layer(name, node.operator, tuple(of_node.get(index, ())))
@@ -60,7 +58,11 @@ def read(path: Path) -> Model:
                 replace(node, inputs=tuple(renamed.get(value, value) for value in node.inputs), layer=name)
                 for node, name in zip(graph.nodes, names, strict=True)
             ),
-            constants={name: array for name, array in constants.items() if name not in bound},
+            constants={
+                name: moves[name].apply(array) if name in moves else array
+                for name, array in constants.items()
+                if name not in bound
+            },
             bindings=tuple(map(Binding, bound)),
         )
 
@@ -77,9 +79,7 @@ def read(path: Path) -> Model:
     )
 
 
-def _places(
-    graph: Graph, initializers: Mapping[str, TensorProto], where: str
-) -> dict[str, tuple[int, str, TensorRole]]:
+def _places(graph: Graph, initializers: Mapping[str, TensorProto]) -> dict[str, tuple[int, str, TensorRole]]:
     """The first node that uses each tensor, its new name and its role, in the order of the nodes."""
     places: dict[str, tuple[int, str, TensorRole]] = {}
     taken: set[str] = set()
@@ -88,8 +88,7 @@ def _places(
             tensor = initializers.get(initializer)
             if tensor is None or initializer in places:
                 continue
-            _refuse_other_floats(tensor, node, where)
-            known = slot(node, place, math.prod(tensor.dims), is_float=tensor.data_type == TensorProto.FLOAT)
+            known = slot(node, place, math.prod(tensor.dims), is_float=tensor.data_type in FLOATS)
             if known is None:
                 continue
             own_name = layer_name(node) or f"{node.operator.lower()}_{index}"
@@ -98,15 +97,6 @@ def _places(
             taken.add(name)
             places[initializer] = index, name, known[1]
     return places
-
-
-def _refuse_other_floats(tensor: TensorProto, node: Node, where: str) -> None:
-    if len(tensor.dims) >= 2 and tensor.data_type in _OTHER_FLOATS:
-        kind = TensorProto.DataType.Name(tensor.data_type)
-        raise UnsupportedError(
-            f"{where}: weights {tensor.name!r} of {node.operator} are of type {kind}",
-            hint="weights of type FLOAT (float32) are supported; export it without converting them",
-        )
 
 
 def _layer_names(graph: Graph, of_node: Mapping[int, list[TensorSpec]]) -> list[str]:

@@ -79,16 +79,6 @@ def of_bytes():
     return proto
 
 
-def half():
-    nodes = [
-        helper.make_node("Flatten", ["x"], ["f"]),
-        helper.make_node("Cast", ["f"], ["h"], to=TensorProto.FLOAT16),
-        helper.make_node("MatMul", ["h", "w"], ["m"]),
-        helper.make_node("Cast", ["m"], ["y"], to=TensorProto.FLOAT),
-    ]
-    return make(nodes, [array("w", 784, 5, kind=np.float16)])
-
-
 def old():
     return small(opset=6)
 
@@ -134,7 +124,6 @@ def hidden_bomb():
         (foreign_domain, UnsupportedError, "'com.microsoft'"),
         (two_inputs, UnsupportedError, "2 inputs ('x', 'state')"),
         (of_bytes, UnsupportedError, "input 'x' is of type UINT8"),
-        (half, UnsupportedError, "weights 'w' of MatMul are of type FLOAT16"),
         (old, UnsupportedError, "opset 6"),
         (moving_size, UnsupportedError, "'height'"),
         (bomb, LimitReachedError, "10,000,000,000 elements"),
