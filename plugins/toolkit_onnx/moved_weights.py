@@ -18,7 +18,7 @@ from toolkit_onnx.precision import FLOATS, as_float32
 _MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
-class MovedTensors(Tensors):
+class RearrangedTensors(Tensors):
     """Tensors as the nodes use them: rearranged, and float32."""
 
     def __init__(self, below: Tensors, moved: Mapping[str, Rearrangement]) -> None:

@@ -16,7 +16,7 @@ from toolkit.onnx_export import read_card, without_preprocessing
 from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.checking import read_checked
-from toolkit_onnx.moved_weights import MovedTensors
+from toolkit_onnx.moved_weights import RearrangedTensors
 from toolkit_onnx.precision import FLOATS, as_float32
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
 
@@ -39,7 +39,9 @@ def read(path: Path) -> Model:
         if name in used
     }
     stored = ArrayTensors({name: (constants[name], role) for _, name, role in places.values()})
-    tensors = MovedTensors(stored, {renamed[name]: move for name, move in moves.items() if name in renamed})
+    tensors = RearrangedTensors(
+        stored, {renamed[name]: move for name, move in moves.items() if name in renamed}
+    )
     of_node: dict[int, list[TensorSpec]] = {}
     for index, name, _ in places.values():
         of_node.setdefault(index, []).append(tensors.specs[name])
