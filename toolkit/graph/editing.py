@@ -14,6 +14,8 @@ from toolkit.graph.graph import Graph, Node, unused_name
 from toolkit.graph.walking import ancestors
 from toolkit.tensors import Tensors
 
+_LARGE = 1 << 10  # elements; constants that shapes are computed from are shorter
+
 
 @dataclass(slots=True, eq=False)
 class EditableNode:
@@ -57,7 +59,13 @@ class EditableGraph:
     def _shapes(self) -> dict[str, tuple[int | None, ...]]:
         from toolkit.graph.onnx_form import inferred_shapes
 
-        return inferred_shapes(self.finished(), {})
+        # Of weights the shapes are enough; as constants, they would be copied.
+        graph = self.finished()
+        weights = {
+            name: a.shape for name, a in graph.constants.items() if a.dtype == np.float32 and a.size > 1
+        }
+        small = {name: array for name, array in graph.constants.items() if name not in weights}
+        return inferred_shapes(dataclasses.replace(graph, constants=small), weights)
 
     def shape(self, value: str) -> tuple[int | None, ...] | None:
         """Axes of a value, batch included; None if they do not follow from the graph."""

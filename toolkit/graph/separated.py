@@ -61,7 +61,7 @@ class SeparatedModel:
         starts = [_start(name, array) for name, array in self.weights.items()]
         parts = [part.SerializeToString(deterministic=True) for part in (graph, small, rest)]
         length = sum(map(len, parts)) + sum(map(len, starts)) + self.weight_bytes
-        with path.open("xb") as file:
+        with path.open("wb") as file:
             file.write(_before_graph(model) + _tag(_GRAPH) + _varint(length) + parts[0] + parts[1])
             for start, array in zip(starts, self.weights.values(), strict=True):
                 file.write(start)

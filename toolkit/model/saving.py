@@ -91,7 +91,8 @@ def save_written(
 
     Args:
         card: If it is a function, it is called after ``write``.
-        write: Writes to the staging path and returns the weights digest that the file must have.
+        write: Writes to the staging path and returns the weights digest that the file must have; "" if
+            only the file itself tells it.
         read: None for a file that only its own program reads.
     """
     expected, complete = "", Card()
@@ -106,6 +107,7 @@ def save_written(
             )
 
     def verify(staging: Path) -> None:
+        nonlocal expected
         if read is None:
             return
         try:
@@ -114,6 +116,7 @@ def save_written(
             raise ProofError(
                 f"{target} was not saved: it cannot be read back: {error.message}", hint="report this"
             ) from error
+        expected = expected or found
         if found != expected:
             raise ProofError(
                 f"{target} was not saved: its weights read back differently",

@@ -10,6 +10,7 @@ from toolkit.graph.editing import EditableGraph, EditableNode
 from toolkit.onnx_export.simplifying import is_dense
 
 _Vector = NDArray[np.float64]
+_ROWS = 256
 
 
 def fold_batch_normalisation(graph: EditableGraph) -> int:
@@ -49,11 +50,11 @@ def _fold_back(graph: EditableGraph, node: EditableNode, scale: _Vector, shift: 
         or not _has_constant_weights(graph, before)
     ):
         return False
-    kernel = graph.constants[before.inputs[1]].astype(np.float64)
+    kernel = graph.constants[before.inputs[1]]
     if before.operator == "ConvTranspose" and before.attributes.get("group", 1) != 1:
         return False
     outputs = 0 if before.operator == "Conv" or before.attributes.get("transB", 0) else 1
-    scaled = kernel * scale.reshape([-1 if axis == outputs else 1 for axis in range(kernel.ndim)])
+    scaled = _scaled(kernel, scale.reshape([-1 if axis == outputs else 1 for axis in range(kernel.ndim)]))
     _set_weights(graph, before, scaled, _bias(graph, before, len(scale)) * scale + shift)
     before.outputs[0] = node.outputs[0]
     graph.nodes.remove(node)
@@ -72,7 +73,7 @@ def _fold_forward(graph: EditableGraph, node: EditableNode, scale: _Vector, shif
         after = graph.only_user(value)
     if after is None or after.inputs[0] != value or not _has_constant_weights(graph, after):
         return False
-    kernel = graph.constants[after.inputs[1]].astype(np.float64)
+    kernel = graph.constants[after.inputs[1]]
     if after.operator == "Conv":
         if np.any(shift) and not _is_unpadded(after):
             return False
@@ -80,15 +81,17 @@ def _fold_forward(graph: EditableGraph, node: EditableNode, scale: _Vector, shif
         group_of = np.repeat(np.arange(groups), kernel.shape[0] // groups)
         beyond = (1,) * (kernel.ndim - 2)
         taken, added = (each.reshape(groups, -1, *beyond)[group_of] for each in (scale, shift))
-        scaled = kernel * taken
-        extra = (kernel * added).reshape(kernel.shape[0], -1).sum(axis=1)
+        scaled = _scaled(kernel, taken)
+        extra = np.array(
+            [(one.astype(np.float64) * own).sum() for one, own in zip(kernel, added, strict=True)]
+        )
     elif after.operator in ("Gemm", "MatMul"):
         turned = after.attributes.get("transB", 0)
         rows = kernel.T if turned else kernel
         if len(scale) != len(rows):
             return False
-        extra = after.attributes.get("alpha", 1.0) * (shift @ rows)
-        scaled = kernel * (scale if turned else scale[:, np.newaxis])
+        extra = after.attributes.get("alpha", 1.0) * _product(shift, rows)
+        scaled = _scaled(kernel, scale if turned else scale[:, np.newaxis])
     else:
         return False
     _set_weights(graph, after, scaled, _bias(graph, after, len(extra)) + extra)
@@ -144,10 +147,10 @@ def _bias(graph: EditableGraph, node: EditableNode, width: int) -> _Vector:
 
 
 def _set_weights(
-    graph: EditableGraph, node: EditableNode, kernel: NDArray[np.float64], bias: _Vector
+    graph: EditableGraph, node: EditableNode, kernel: NDArray[np.float32], bias: _Vector
 ) -> None:
     kernel_name = node.inputs[1]
-    graph.replace_constant(node, 1, kernel.astype(np.float32))
+    graph.replace_constant(node, 1, kernel)
     if _has_bias(node):
         graph.replace_constant(node, 2, bias.astype(np.float32))
     else:
@@ -156,6 +159,22 @@ def _set_weights(
     if node.operator in ("Gemm", "MatMul"):
         node.operator = "Gemm"
         node.attributes["beta"] = 1.0
+
+
+def _scaled(kernel: NDArray[np.float32], factors: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The product, computed in float64 a few elements at a time: kernels may have hundreds of megabytes."""
+    out = np.empty_like(kernel)
+    np.multiply(kernel, factors, out=out, dtype=np.float64, casting="same_kind")
+    return out
+
+
+def _product(vector: _Vector, rows: NDArray[np.float32]) -> _Vector:
+    """A vector times a matrix, in float64, some rows at a time."""
+    total = np.zeros(rows.shape[1])
+    for start in range(0, len(rows), _ROWS):
+        part = slice(start, start + _ROWS)
+        total += vector[part] @ rows[part].astype(np.float64)
+    return total
 
 
 def _is_unpadded(node: EditableNode) -> bool:

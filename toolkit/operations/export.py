@@ -25,7 +25,6 @@ from toolkit.records import dataclass
 from toolkit.requests.export import Export
 from toolkit.requests.merge import WITHOUT_DATASET
 from toolkit.store import exclusive
-from toolkit.tensors import weights_digest
 from toolkit.vocabulary import CHARACTER_SHAPES, Convention, Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -107,8 +106,7 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
         except FAILURES as error:
             raise error if fallback is None else fallback.failed(error) from error
         # An exporter may change the weights, as folding does: the file has a digest of its own.
-        stated = str(done.facts.get("weights_digest", ""))
-        return stated if stated or read is None else weights_digest(read(staging).tensors)
+        return str(done.facts.get("weights_digest", ""))
 
     progress.note(f"exporting and verifying {target.name}")
     target.parent.mkdir(parents=True, exist_ok=True)
