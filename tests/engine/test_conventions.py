@@ -12,7 +12,7 @@ import pytest
 from template_readers import CHARACTERS, template_images, template_reader
 
 from toolkit.engine import conventions
-from toolkit.engine.conventions import ConventionSearch, doubt, find_convention
+from toolkit.engine.conventions import ConventionSearch, check_convention, find_convention
 from toolkit.errors import UnreadableInputError, UsageError
 from toolkit.model import Card, Model
 from toolkit.operations.open_model import open_model
@@ -167,13 +167,30 @@ def test_images_without_its_classes_are_refused(reader: Reader) -> None:
 def test_a_much_better_convention_puts_the_assumed_one_in_doubt(reader: Reader) -> None:
     model = reader(EMNIST, Convention("transposed"), Card(name="m", classes=EMNIST))
     data = IMAGES.images, IMAGES.labels, IMAGES.classes
-    pair = doubt(model, *data, Convention())
-    assert pair is not None
-    assumed, better = pair
-    assert assumed.convention == Convention()
-    assert better.convention == Convention("transposed")
-    assert better.accuracy > assumed.accuracy + conventions.MUCH
-    assert doubt(model, *data, Convention("transposed")) is None
+    check = check_convention(model, *data, Convention())
+    assert check.own.convention == Convention()
+    assert check.better is not None
+    assert check.better.convention == Convention("transposed")
+    assert check.better.accuracy > check.own.accuracy + conventions.MUCH
+    right = check_convention(model, *data, Convention("transposed"))
+    assert (right.better, right.search, right.untrained) == (None, None, False)
+
+
+def test_another_order_of_classes_puts_the_assumed_one_in_doubt(reader: Reader) -> None:
+    order = (*string.ascii_lowercase, *string.ascii_uppercase, *string.digits)
+    data = IMAGES.images, IMAGES.labels, IMAGES.classes
+    check = check_convention(reader(order), *data, Convention(), order=EMNIST)
+    assert check.better is not None
+    assert check.better.order.classes == order
+
+
+def test_a_convention_is_in_no_doubt_if_no_other_is_better(build: Callable[..., Any]) -> None:
+    net = build(0, input_shape=(784,))
+    model = net.model(net.dense("image", "d", 784, 10), 10)
+    data = IMAGES.images, IMAGES.labels, IMAGES.classes
+    check = check_convention(model, *data, Convention(), order=tuple(string.digits))
+    assert check.untrained
+    assert check.better is None
 
 
 SHARED = {

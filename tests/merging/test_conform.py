@@ -189,6 +189,23 @@ def test_a_long_list_says_how_much_is_left_out() -> None:
     assert lines[-1] == "    - and 24 more"
 
 
+def test_problems_of_many_models_are_grouped() -> None:
+    alike = [
+        Problem(f"net-{place}.h5", text)
+        for place in range(80)
+        for text in ("has 47 outputs, not 62", "dense/kernel is 128×47, not 128×62")
+    ]
+    others = [Problem(f"odd-{place}.h5", f"layer {place} is missing") for place in range(20)]
+    lines = refusal([*others, *alike]).message.splitlines()
+    assert lines[0] == "180 problems keep these models from being merged:"
+    assert lines[1].startswith("  net-0.h5, net-1.h5, net-2.h5")
+    text = "\n".join(lines)
+    assert "and 74 more" in text
+    assert text.count("has 47 outputs") == 1
+    assert lines[-1] == "  and 9 more models with other problems"
+    assert len(lines) < 40
+
+
 def test_a_merge_that_fails_on_damage_alone_exits_as_damaged() -> None:
     damaged = DamagedFileError("b.h5: its SHA-256 differs", hint="bring back a copy")
     error = refusal([Problem.of("b.h5", damaged)])

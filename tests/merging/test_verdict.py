@@ -104,3 +104,16 @@ def test_mcnemar_is_the_exact_binomial(gained: int, lost: int) -> None:
 def test_mcnemar_holds_for_many_images() -> None:
     assert mcnemar(50_500, 49_500) == pytest.approx(0.0016, abs=2e-4)
     assert mcnemar(100_000, 0) == 0.0
+
+
+def test_no_merge_is_better_while_an_input_format_is_in_doubt() -> None:
+    doubts = ["b.h5 reads 19.47 % as upright/unit/light, 99.80 % as upright/raw/light: use --convention"]
+    for count in (900, 861, 860):
+        verdict = judge(first(count), first(860), "a.h5", "validation", doubts=doubts)
+        assert (verdict.outcome, verdict.hurt) == ("in doubt", False)
+        assert verdict.sentence.startswith(f"In doubt whether the merge helped: {doubts[0]}. It scores ")
+    worse = judge(first(800), first(860), "a.h5", "validation", doubts=doubts)
+    assert worse.outcome == "worse"
+    assert doubts[0] in worse.sentence
+    same = judge(first(860), first(860), "a.h5", "validation", unchanged="a.h5", doubts=doubts)
+    assert same.outcome == "unchanged"

@@ -14,6 +14,7 @@ import toolkit_soups
 from toolkit.data import Dataset
 from toolkit.declarations import MergeRequest
 from toolkit.engine import Network, evaluate
+from toolkit.errors import IncompatibleModelsError
 from toolkit.host.kinds import MERGE_STRATEGIES
 from toolkit.merging.ingredients import ingredient
 from toolkit.model import Card, Model
@@ -95,5 +96,25 @@ def test_equal_shapes_prove_nothing_and_the_guard_says_so(
         assert report.verdict.best == "msbrdmr-byclass.h5"
         notes = "\n".join(report.notes)
         assert "kayode004-byclass.h5 is no better than chance" in notes
-        assert "try --convention kayode004-byclass.h5=upright/unit/light" in notes
+        assert "kayode004-byclass.h5 is untrained: no convention gives more than" in notes
         assert "have nothing in common (cosine of weights 0.00)" in notes
+
+
+def test_a_network_that_never_learnt_is_named_and_left_out(
+    shared: Path, byclass: Toolkit, tmp_path: Path
+) -> None:
+    models = []
+    for name in ("kayode004-byclass.h5", "msbrdmr-byclass.h5"):
+        models.append(tmp_path / name)
+        models[-1].write_bytes((shared / "models" / name).read_bytes())
+    with pytest.raises(IncompatibleModelsError, match=r"kayode004-byclass\.h5: untrained: no convention"):
+        merge(byclass, Merge(tuple(models), "mean", out=tmp_path / "out.h5"), SilentProgress())
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(models[1].read_bytes())
+    merged = merge(byclass, Merge((*models, copy), "mean", out=tmp_path / "out.h5"), SilentProgress())
+    assert merged.report is not None
+    assert len(merged.report.ingredients) == 2
+    assert merged.report.convention == Convention("transposed")
+    notes = "\n".join(merged.report.notes)
+    assert "kayode004-byclass.h5 is left out: untrained: no convention gives" in notes
+    assert "msbrdmr-byclass.h5: input format transposed/unit/light (certain)" in notes

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from toolkit.operations.merge import Merged, MergeReport
 
 _COLORS: Mapping[str, str] = {
-    "better": "green", "perhaps better": "yellow", "equal": "yellow", "perhaps worse": "red", "worse": "red"
+    "better": "green", "perhaps better": "yellow", "equal": "yellow", "in doubt": "yellow",
+    "perhaps worse": "red", "worse": "red"
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -27,6 +28,7 @@ PLAUSIBLE = 0.5
 MUCH = 0.1
 """Gain of accuracy, 0 to 1, by which another convention puts the assumed one in doubt."""
 
+_WELL_READ = 0.8
 _FIRST_IMAGES = 160
 _FAR = 0.3  # loss of accuracy that no other mean and deviation makes good
 _KEPT = 4  # candidates of the first round that go into the second
@@ -115,6 +117,34 @@ class ConventionSearch:
         )
 
 
+@dataclass(frozen=True)
+class ConventionCheck:
+    """The stated or assumed convention of a network, and what a search found if it reads little.
+
+    Attributes:
+        own: The convention that was stated or assumed.
+        search: None if its accuracy is plausible.
+    """
+
+    own: Candidate
+    search: ConventionSearch | None = None
+
+    @property
+    def better(self) -> Candidate | None:
+        """A candidate that reads much more; None if there is none."""
+        if self.search is None or self.search.certainty == "untrained":
+            return None
+        best = self.search.best
+        if kind_of(best.convention) == kind_of(self.own.convention) and best.order == self.own.order:
+            return None
+        return best if best.accuracy >= self.own.accuracy + MUCH else None
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the network reads nothing under any convention."""
+        return self.search is not None and self.search.certainty == "untrained"
+
+
 def find_convention(
     model: Model,
     images: NDArray[np.uint8],
@@ -144,24 +174,31 @@ def find_convention(
     return _Search(model, images, labels, tuple(classes), convention).result()
 
 
-def doubt(
+def check_convention(
     model: Model,
     images: NDArray[np.uint8],
     labels: NDArray[np.int32],
     classes: Sequence[str],
     convention: Convention,
-) -> tuple[Candidate, Candidate] | None:
-    """The candidate with this convention and a much better one; None if there is no reason to doubt it.
+    *,
+    order: Sequence[str] = (),
+    trusted: bool = False,
+) -> ConventionCheck:
+    """Compare a stated or assumed convention with the others, if its accuracy is implausibly low.
 
-    Arguments and errors as of :func:`find_convention`.
+    Args:
+        order: The assumed characters by output; by default those of the model's card.
+        trusted: Whether somebody has measured the network under this convention; then only an accuracy
+            below one half is implausible, else one below 0.8.
+
+    Other arguments and errors as of :func:`find_convention`.
     """
-    search = _Search(model, images, labels, tuple(classes), None)
-    (own,) = search.compared([convention])
-    found = search.result()
-    if found.certainty == "untrained" or found.best.accuracy < own.accuracy + MUCH:
-        return None
-    lead, error = difference(found.best, own)
-    return (own, found.best) if lead > _ERRORS * error else None
+    assumed = ClassOrder(tuple(order or model.card.classes), "assumed")
+    stated = model.with_card(dataclasses.replace(model.card, classes=assumed.classes))
+    own = _Search(stated, images, labels, tuple(classes), convention).result().best
+    if own.accuracy >= (PLAUSIBLE if trusted else _WELL_READ):
+        return ConventionCheck(own)
+    return ConventionCheck(own, find_convention(model, images, labels, classes))
 
 
 def difference(first: Candidate, other: Candidate) -> tuple[float, float]:
@@ -194,18 +231,17 @@ class _Search:
             label for order in self._orders for label in np.flatnonzero(order.outputs(classes) >= 0).tolist()
         }
         self._searched = not model.card.classes
-        if not wanted and not self._searched:
-            raise UsageError(
-                f"no image shows a class of {model.name}", hint="choose a data set with its classes"
-            )
         self._all_images, self._all_labels = images, labels
-        self._images, self._labels = self._drawn(sorted(wanted) or list(range(len(classes))))
+        every = range(len(classes)) if self._searched and not wanted else sorted(wanted)
+        self._images, self._labels = self._drawn(every)
 
     def _drawn(self, wanted: Sequence[int], most: int = 4) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """As many images of each label, mixed so that any beginning has about as many of each."""
         chance = np.random.default_rng(0)
         by_label = [np.flatnonzero(self._all_labels == label) for label in wanted]
         by_label = [chance.permutation(places) for places in by_label if len(places)]
+        if not by_label:
+            raise UsageError("no image shows a class of the network", hint="choose another data set")
         rounds = range(max(most, -(-IMAGES // len(by_label))))
         chosen = [places[turn] for turn in rounds for places in by_label if turn < len(places)]
         places = np.asarray(chosen[: max(IMAGES, most * len(by_label))])

@@ -17,7 +17,7 @@ from toolkit.merging.verdict import Verdict, best_of, judge, unmeasured
 from toolkit.model import Model
 from toolkit.records import dataclass
 from toolkit.tensors import weighted_mean, weights_digest
-from toolkit.vocabulary import Convention, Orientation, SplitName, percent
+from toolkit.vocabulary import Convention, SplitName, percent
 
 if TYPE_CHECKING:
     from toolkit.engine import Evaluation
@@ -85,7 +85,14 @@ class _Run:
             known["test"] = self._measure(state.ingredients, "test")
         merged = {split: self._merged(state, split, found) for split, found in known.items()}
         verdicts = {
-            split: judge(merged[split], found[best], best, split, unchanged=state.made.unchanged)
+            split: judge(
+                merged[split],
+                found[best],
+                best,
+                split,
+                unchanged=state.made.unchanged,
+                doubts=state.doubts,
+            )
             for split, found in known.items()
         }
         shares = (1.0 / len(state.ingredients),) * len(state.ingredients)
@@ -95,7 +102,7 @@ class _Run:
         same = weights_digest(state.model.tensors) == weights_digest(mean.tensors)
         plain = {} if same else {split: self._evaluate(mean, split) for split in known}
         scores = {split: [found[item.name] for item in state.ingredients] for split, found in known.items()}
-        remarks = tuple(_remarks(state, self._known, self._convention))
+        remarks = tuple(_remarks(state, self._known))
         return Outcome(state, verdicts, scores, merged, plain, remarks)
 
     def _staged(self, state: MergeState) -> MergeState:
@@ -139,7 +146,9 @@ class _Run:
     def _accepted(self, state: MergeState, best: str) -> MergeState:
         """Refuse a result that is worse on validation; with `or_best`, replace it by the best ingredient."""
         result, merged = state.made, self._merged(state, "validation", self._known)
-        verdict = judge(merged, self._known[best], best, "validation", unchanged=result.unchanged)
+        verdict = judge(
+            merged, self._known[best], best, "validation", unchanged=result.unchanged, doubts=state.doubts
+        )
         if not verdict.hurt or state.recipe.keep_worse:
             return state
         if not state.recipe.or_best:
@@ -181,17 +190,12 @@ class _Run:
         return self._evaluations[key][1]
 
 
-def _remarks(state: MergeState, known: Mapping[str, Evaluation], used: Convention) -> Iterator[str]:
+def _remarks(state: MergeState, known: Mapping[str, Evaluation]) -> Iterator[str]:
     """Ingredients that are far from what their cards say, or near chance."""
     chance = 1.0 / state.model.classes
-    flipped: Orientation = "transposed" if used.orientation == "upright" else "upright"
-    other = dataclasses.replace(used, orientation=flipped)
     for item in state.ingredients:
         accuracy, recorded = known[item.name].accuracy, item.model.card.validation_accuracy
         if recorded is not None and abs(accuracy - recorded) > _FAR_FROM_CARD:
             yield f"{item.name} scores {percent(accuracy)} here, {percent(recorded)} in its card"
         if accuracy <= chance + min(chance, _NEAR_CHANCE):
-            yield (
-                f"{item.name} is no better than chance: it is untrained, or its input format is not {used}; "
-                f"try --convention {item.name}={other}"
-            )
+            yield f"{item.name} is no better than chance"

@@ -10,6 +10,7 @@ from toolkit.records import dataclass
 
 _WIDTH = 72  # so that they still fit 80 columns behind “error: ”
 _SHOWN = 6
+_GROUPS = 12
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,36 @@ def refusal(problems: Sequence[Problem]) -> ToolkitError:
 
 
 def listing(problems: Sequence[Problem]) -> list[str]:
-    """The problems as lines of at most 72 columns, model by model."""
-    lines: list[str] = []
-    for model in dict.fromkeys(problem.model for problem in problems):
-        own = [problem.text.removeprefix(f"{model}: ") for problem in problems if problem.model == model]
-        lines += _wrapped(model, "  ", "  ")
-        for text in own[:_SHOWN]:
-            lines += _wrapped(text, "    - ", "      ")
-        if len(own) > _SHOWN:
-            lines.append(f"    - and {len(own) - _SHOWN} more")
+    """The problems as lines of at most 72 columns, model by model.
+
+    Of more than six models, those with the same problems are listed together, with the first problem
+    only, and at most twelve such groups.
+    """
+    texts: dict[str, tuple[str, ...]] = {}
+    for problem in problems:
+        text = problem.text.removeprefix(f"{problem.model}: ")
+        texts[problem.model] = (*texts.get(problem.model, ()), text)
+    if len(texts) <= _SHOWN:
+        return [line for model, own in texts.items() for line in _group([model], own, _SHOWN)]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for model, own in texts.items():
+        groups.setdefault(own, []).append(model)
+    ranked = sorted(groups.items(), key=lambda group: -len(group[1]))
+    lines = [line for own, models in ranked[:_GROUPS] for line in _group(models, own, 1)]
+    left = sum(len(models) for _, models in ranked[_GROUPS:])
+    return (
+        [*lines, f"  and {left} more model{'s' if left > 1 else ''} with other problems"] if left else lines
+    )
+
+
+def _group(models: Sequence[str], texts: Sequence[str], most: int) -> list[str]:
+    names = ", ".join(models[:_SHOWN])
+    more = f" and {len(models) - _SHOWN} more" if len(models) > _SHOWN else ""
+    lines = _wrapped(f"{names}{more}", "  ", "  ")
+    for text in texts[:most]:
+        lines += _wrapped(text, "    - ", "      ")
+    if len(texts) > most:
+        lines.append(f"    - and {len(texts) - most} more")
     return lines
 
 

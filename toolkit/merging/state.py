@@ -47,6 +47,7 @@ class MergeState:
     """A merge between two stages.
 
     The stage conform gives all ingredients the names and shapes of the first, combine sets ``result``.
+    ``doubts`` says which conventions are in doubt.
     ``rewritten`` says which ingredients were rewritten for another convention or order of classes.
     ``evaluate`` is the validation accuracy of a recalibrated candidate; None without images.
     """
@@ -57,6 +58,7 @@ class MergeState:
     ingredients: tuple[Ingredient, ...]
     images: Images
     unrelated: tuple[UnrelatedPair, ...] = ()
+    doubts: tuple[str, ...] = ()
     rewritten: tuple[str, ...] = ()
     evaluate: Callable[[Model], float] | None = None
     result: MergeResult | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _SIGNIFICANT = 0.05
 
-Outcome = Literal["better", "perhaps better", "equal", "perhaps worse", "worse", "unchanged", "not measured"]
+Outcome = Literal[
+    "better", "perhaps better", "equal", "perhaps worse", "worse", "unchanged", "in doubt", "not measured"
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Verdict:
 
     Attributes:
         outcome: ``better`` and ``worse`` are significant (p < 0.05), ``perhaps better`` and
-            ``perhaps worse`` are not; ``unchanged`` if the result is the opponent.
+            ``perhaps worse`` are not; ``unchanged`` if the result is the opponent; ``in doubt`` instead
+            of ``better`` or ``equal`` if the input format of an ingredient is in doubt.
         sentence: The same for a person, with the figures.
         best: Name of the opponent; empty if nothing was measured.
         split: What it was measured on.
@@ -67,9 +70,18 @@ def best_of(ingredients: Mapping[str, Evaluation]) -> str:
 
 
 def judge(
-    merged: Evaluation, opponent: Evaluation, best: str, split: SplitName, *, unchanged: str | None = None
+    merged: Evaluation,
+    opponent: Evaluation,
+    best: str,
+    split: SplitName,
+    *,
+    unchanged: str | None = None,
+    doubts: Sequence[str] = (),
 ) -> Verdict:
-    """Compare the merged model with the best ingredient on the same images."""
+    """Compare the merged model with the best ingredient on the same images.
+
+    ``doubts`` says why the input formats of ingredients are in doubt: their figures say little then.
+    """
     comparison = compare(merged, opponent)
     gain = merged.accuracy - opponent.accuracy
     on = f"on {merged.images:,} {split} images"
@@ -92,6 +104,11 @@ def judge(
     else:
         outcome = "better" if comparison.p_value < _SIGNIFICANT else "perhaps better"
         sentence = f"{what} is {outcome} than the best ingredient, {best}: {figures}."
+    if doubts and outcome in ("better", "perhaps better", "equal"):
+        outcome = "in doubt"
+        sentence = f"In doubt whether the merge helped: {'; '.join(doubts)}. It scores {figures}."
+    elif doubts and outcome != "unchanged":
+        sentence = f"{sentence} In doubt: {'; '.join(doubts)}."
     return Verdict(outcome, sentence, best, split, gain, comparison)
 
 

@@ -60,6 +60,12 @@ class Card:
         """Accuracy on the validation split, 0 to 1, if it was measured."""
         return self.metrics.get("validation_accuracy")
 
+    @property
+    def untrained(self) -> bool:
+        """Whether the network was found to read nothing under any convention when it was adopted."""
+        adopted = self.settings.get("adopted")
+        return isinstance(adopted, Mapping) and adopted.get("certainty") == "untrained"
+
     def to_json(self) -> str:
         """The card as strict JSON; equal cards give equal texts."""
         document = options_as_json(self)

@@ -29,6 +29,7 @@ from toolkit.model import Card, Parent
 from toolkit.model.saving import save_model
 from toolkit.operations.merge_inputs import Models, choose_images, choose_models
 from toolkit.operations.resources import Resources
+from toolkit.operations.understanding import Understood, understand
 from toolkit.options import options_as_json, options_from_mapping, route_options
 from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
@@ -180,6 +181,15 @@ def _plan(
     if not problems:
         images = choose_images(toolkit, request.dataset, ingredients)
         choices.append(f"scored on {images.reason}" if images.name else images.reason)
+    understood = Understood(ingredients)
+    if not problems:
+        understood = understand(ingredients, images.open("fit") if images.open is not None else None)
+        left = understood.ingredients
+        if len(left) < 2:
+            problems += understood.untrained
+        elif left != ingredients:
+            state = dataclasses.replace(state, ingredients=left)
+            problems += conform.problems(state)
     if request.test and not images.name and not problems:
         raise UsageError("--test needs a data set", hint="name one with --dataset")
     if named is None:
@@ -187,11 +197,14 @@ def _plan(
         available = "validation images available" if images.name else "no validation images"
         choices.append(f"strategy: {strategy.name} ({available})")
     options = route_options(request.options, {"strategy": strategy.options})["strategy"]
-    state = dataclasses.replace(state, strategy=strategy, options=options, images=images)
+    state = dataclasses.replace(
+        state, strategy=strategy, options=options, images=images, doubts=understood.doubts
+    )
     resolved = _recipe(toolkit, request, recipe, state, out)
-    notes = [*models.notes, *conform.notes(state)] if ingredients else list(models.notes)
-    if images.name and state.convention is None:
-        notes.append(f"input format of the models unknown: assumed to be {Convention()}")
+    notes = [*models.notes, *(f"{one.model} is left out: {one.text}" for one in understood.untrained)]
+    notes += [*understood.notes, *understood.doubts]
+    if ingredients:
+        notes += conform.notes(state)
     state, found = plan(dataclasses.replace(state, recipe=resolved), problems)
     choices += state.rewritten
     notes += [f"{pair.sentence}: a mean of their weights is useless" for pair in state.unrelated]
@@ -312,7 +325,7 @@ def _save(toolkit: Resources, outcome: Outcome, out: Path, model_format: ModelFo
     card = Card(
         name=out.stem,
         classes=state.classes or (images("validation").classes if images is not None else ()),
-        convention=state.convention,
+        convention=state.convention or (Convention() if images is not None else None),
         architecture=_shared([card.architecture for card in cards]),
         dataset=state.images.name or _shared([card.dataset for card in cards]),
         metrics=metrics,

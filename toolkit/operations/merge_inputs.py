@@ -58,7 +58,7 @@ def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
 def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[Ingredient]) -> Images:
     """Find the images that ingredients and candidates are scored on.
 
-    By default the models' training data; if no card names it, the first data set in files that fits.
+    By default the models' training data; if no card names it, the first of all data sets in files that fits.
     """
     if wanted == WITHOUT_DATASET:
         return Images("no data set, as asked for")
@@ -79,7 +79,7 @@ def choose_images(toolkit: Resources, wanted: str | None, ingredients: Sequence[
         by_name = {source.name: source for source in reversed(sources)}
         likely = [by_name[name] for name in trained_on if name in by_name]
     else:
-        likely = [source for source in sources if source.files and source.rank >= 0][:1]
+        likely = [source for source in sources if source.files and source.rank >= 0]
     obstacle = _obstacle(ingredients) if likely else None
     if obstacle is not None:
         return Images(f"no data set, because the network cannot be run: {obstacle.message}")
@@ -129,9 +129,15 @@ def _obstacle(ingredients: Sequence[Ingredient]) -> UnsupportedError | None:
 def _images(
     toolkit: Resources, source: DatasetSource, ingredients: Sequence[Ingredient], reason: str
 ) -> Images | None:
-    """The data set, if it has the networks' classes."""
+    """The data set, if it has the networks' classes; output 0 may be unused."""
+    names = next((item.model.card.classes for item in ingredients if item.model.card.classes), None)
+    try:
+        labels = toolkit.data.classes_of(source)
+    except ToolkitError:
+        if "as asked for" in reason:
+            raise
+        return None
+    count = ingredients[0].model.classes
+    fits = sorted(labels) == sorted(names) if names else len(labels) in (count, count - 1)
     split = functools.cache(functools.partial(toolkit.data.open, source))
-    classes = next((item.model.card.classes for item in ingredients if item.model.card.classes), None)
-    labels = split("validation").classes
-    fits = sorted(labels) == sorted(classes) if classes else len(labels) == ingredients[0].model.classes
     return Images(reason, source.name, split) if fits else None

@@ -89,6 +89,8 @@ def skip(state: MergeState) -> str:
         return "nothing to recalibrate: the network has no batch normalisation"
     if state.result is not None and state.result.unchanged is not None:
         return "not recalibrated: the result is one ingredient with its own batch statistics"
+    if state.doubts:
+        return "batch statistics are averaged, not recalibrated: an input format is in doubt"
     if options_of(state.recipe).images:
         return ""
     if state.images.open is None:
