@@ -16,6 +16,8 @@ from toolkit_keras.layer_config import LayerConfig, is_keras
 MODEL_CLASSES = ("Sequential", "Functional", "Model")
 MAX_LAYERS = 2_000
 MAX_DEPTH = 20
+MAX_VALUES = 500_000
+"""Of a configuration: fifty times as many as those of a network of 200 layers."""
 
 _CODE = ("Lambda", "__lambda__")
 
@@ -34,8 +36,15 @@ def load_json(text: str | bytes, what: str) -> dict[str, Any]:
 def refuse_code(config: Any) -> None:
     """Refuse a configuration with Python code in it, or one nested deeper than any model's."""
     stack: list[tuple[Any, int, str]] = [(config, 0, "")]
+    counted = 0
     while stack:
         value, depth, owner = stack.pop()
+        counted += len(value) if isinstance(value, dict | list) else 0
+        if counted > MAX_VALUES:
+            raise LimitReachedError(
+                f"the model's configuration has more than {MAX_VALUES:,} values",
+                hint="models that recognise characters are far smaller",
+            )
         if depth > 200:
             raise LimitReachedError("the model's configuration is more than 200 levels deep")
         if isinstance(value, dict):

@@ -82,7 +82,7 @@ def count_chunks(counted: int, name: str) -> None:
     """Refuse a file with too many chunks."""
     if counted > MAX_CHUNKS:
         raise LimitReachedError(
-            f"the tensors up to {name} are cut into {counted:,} chunks, the limit is {MAX_CHUNKS:,}",
+            f"the tensors up to {name} are cut into more than {MAX_CHUNKS:,} chunks",
             hint="save it without chunks",
         )
 

@@ -249,7 +249,11 @@ class SafeHdf5:
                 # Many may be one text in the file, and each is copied.
                 if count > 1 and count * self._longest_text > _MOST_TEXTS_BYTES:
                     raise LimitReachedError(f"attribute {attribute} may hold {count} texts that are too long")
-                return h5py.Group(group).attrs[attribute]
+                text = h5py.Group(group).attrs[attribute]
+                if isinstance(text, str | bytes) and len(text) > LARGEST_DOCUMENT:
+                    declared, most = file_size(len(text)), file_size(LARGEST_DOCUMENT)
+                    raise LimitReachedError(f"attribute {attribute} has {declared}, the limit is {most}")
+                return text
             value = np.empty(header.shape, header.dtype)
             header.read(value)
         return value if value.shape else value.item()

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from os import SEEK_END
 from pathlib import Path
 
 import onnx
 from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]
-from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
+from google.protobuf.message import Message  # type: ignore[import-untyped]
 from onnx import AttributeProto, NodeProto, TensorProto
 
 from toolkit.errors import LimitReachedError, UnreadableInputError, UnsupportedError, naming
-from toolkit.graph.onnx_form import complaint, first_line, value_shapes
+from toolkit.graph.onnx_form import complaint, first_line, is_large_float, value_shapes
+from toolkit.store.byte_source import FileBytes
 from toolkit.store.content import content_of
 from toolkit.store.limits import SizeBudget
-from toolkit.store.opening import open_file
 from toolkit.store.other_files import not_a_model, other_content
+from toolkit_onnx.wire import OnnxFile, parse_onnx
 
 MAX_NODES = 10_000
 MAX_TENSORS = 20_000
@@ -41,7 +41,7 @@ _LARGEST_COUNT = 1 << 16
 _damaged = partial(UnreadableInputError, hint="the file is damaged; download it again")
 
 
-def read_checked(path: Path) -> onnx.ModelProto:
+def read_checked(path: Path) -> OnnxFile:
     """Read an untrusted ONNX file.
 
     Nothing beside the file is opened, nothing in it is run, and no size that it declares is allocated
@@ -51,32 +51,41 @@ def read_checked(path: Path) -> onnx.ModelProto:
     with content_of(path) as found:
         if other_content(found) is not None:
             raise not_a_model(found, "an ONNX file").named(where)
-    with open_file(path) as file:
-        size = file.seek(0, SEEK_END)
-        with naming(where):
-            SizeBudget(size).add(size, "the file")
-        file.seek(0)
-        content = file.read()
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(content)
-    except DecodeError as error:
-        raise UnreadableInputError(
-            f"{where}: not an ONNX file, or a damaged one", hint="download it again"
-        ) from error
+    with naming(where):
+        source = FileBytes(path)
+        SizeBudget(source.size).add(source.size, "the file")
+        file = parse_onnx(source)
+    model = file.model
     if not model.graph.node:
         raise UnreadableInputError(f"{where}: holds no network", hint="download it again, or export it again")
     _check_structure(model, where)
     for node in model.graph.node:
         _check_node(node, where)
     for tensor in _tensors(model):
-        _check_tensor(tensor, where)
-    if objection := complaint(model):
+        _check_tensor(tensor, where, file)
+    if objection := complaint(_without_large(model)):
         raise UnreadableInputError(
             f"{where}: the ONNX checker refuses it: {objection}", hint="export it again"
         )
     _check_sizes(model, where)
-    return model
+    return file
+
+
+def _without_large(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with large tensors as inputs, since their data is not there for the checker."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.initializer[:]
+    inputs = {value.name for value in model.graph.input}
+    for tensor in model.graph.initializer:
+        if not is_large_float(tensor):
+            bare.graph.initializer.append(tensor)
+        elif tensor.name not in inputs:
+            inputs.add(tensor.name)
+            bare.graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    return bare
 
 
 def _check_structure(model: onnx.ModelProto, where: str) -> None:
@@ -92,6 +101,11 @@ def _check_structure(model: onnx.ModelProto, where: str) -> None:
     if graph.sparse_initializer:
         raise UnsupportedError(f"{where}: holds sparse tensors", hint="export it with dense ones")
     opset = max((entry.version for entry in model.opset_import if entry.domain in DOMAINS[:2]), default=0)
+    if opset > onnx.defs.onnx_opset_version():
+        raise UnsupportedError(
+            f"{where}: written for opset {opset}",
+            hint=f"opsets up to {onnx.defs.onnx_opset_version()} are read; export it for one of them",
+        )
     if opset < OLDEST_OPSET:
         raise UnsupportedError(
             f"{where}: written for opset {opset}",
@@ -141,7 +155,7 @@ def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
             yield from attribute.tensors
 
 
-def _check_tensor(tensor: TensorProto, where: str) -> None:
+def _check_tensor(tensor: TensorProto, where: str, file: OnnxFile) -> None:
     shape = list(tensor.dims)
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
         raise UnsupportedError(
@@ -155,18 +169,19 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
     if tensor.data_type in (TensorProto.UNDEFINED, TensorProto.STRING):
         return  # the checker says what is wrong with the first; texts have no fixed size
     declared = math.prod(shape)
-    if declared != _held(tensor, declared):
+    size = file.stored[tensor.name][1] if file.is_stored(tensor) else len(tensor.raw_data)
+    if declared != _held(tensor, declared, size):
         raise _damaged(f"{where}: tensor {tensor.name!r} does not hold the {declared:,} elements it declares")
 
 
-def _held(tensor: TensorProto, declared: int) -> int:
-    """Number of elements that the file really holds."""
-    if tensor.HasField("raw_data"):
+def _held(tensor: TensorProto, declared: int, size: int) -> int:
+    """Number of elements that the file really holds; ``size`` is that of the raw data, in bytes."""
+    if size or tensor.HasField("raw_data"):
         try:
             itemsize = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
         except KeyError:
             return -1
-        held, rest = divmod(len(tensor.raw_data), itemsize)
+        held, rest = divmod(size, itemsize)
         if rest:
             return -1
     else:

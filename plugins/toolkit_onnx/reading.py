@@ -7,18 +7,44 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from onnx import TensorProto, numpy_helper
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
-from toolkit.graph import Binding, Graph, unused_name
+from toolkit.errors import naming
+from toolkit.graph import AS_STORED, Binding, Graph, unused_name
 from toolkit.model import Layer, Model
 from toolkit.onnx_export import read_card, without_preprocessing
-from toolkit.tensors import ArrayTensors, TensorRole, TensorSpec
+from toolkit.tensors import TensorRole, Tensors, TensorSpec
 from toolkit_onnx.canonical import canonical
 from toolkit_onnx.checking import read_checked
 from toolkit_onnx.moved_weights import RearrangedTensors
 from toolkit_onnx.precision import FLOATS, as_float32
 from toolkit_onnx.tensor_roles import given_name, layer_name, slot
+from toolkit_onnx.wire import OnnxFile
+
+
+class OnnxTensors(Tensors):
+    """Tensors of an ONNX file; large ones are read from it when they are asked for."""
+
+    def __init__(
+        self, file: OnnxFile, where: str, tensors: Mapping[str, tuple[TensorProto, TensorRole]]
+    ) -> None:
+        self._file = file
+        self._where = where
+        self._tensors = {name: tensor for name, (tensor, _) in tensors.items()}
+        self.specs = {
+            name: TensorSpec(
+                name, tuple(tensor.dims), helper.tensor_dtype_to_np_dtype(tensor.data_type), role
+            )
+            for name, (tensor, role) in tensors.items()
+        }
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor; UnreadableInputError if the file has changed."""
+        with naming(self._where):
+            return self._file.array(self._tensors[name])
 
 
 def read(path: Path) -> Model:
@@ -26,27 +52,24 @@ def read(path: Path) -> Model:
 
     Weights are tensors of the model; shapes, axes, bounds and other constants are constants of its graph.
     """
-    model, where = read_checked(path), str(path)
-    without_preprocessing(model)
-    card = read_card(model, where)
-    graph, initializers, moves, dropped = canonical(model, where)
+    file, where = read_checked(path), str(path)
+    without_preprocessing(file.model)
+    card = read_card(file.model, where)
+    graph, initializers, moves, dropped = canonical(file.model, where)
     places = _places(graph, initializers)
     renamed = {initializer: name for initializer, (_, name, _) in places.items()}
     used = {graph.output, *(name for node in graph.nodes for name in node.inputs)}
-    constants = {
-        renamed.get(name, name): as_float32(numpy_helper.to_array(tensor))
-        for name, tensor in initializers.items()
-        if name in used
-    }
-    stored = ArrayTensors({name: (constants[name], role) for _, name, role in places.values()})
+    placed = {name: (initializers[initializer], role) for initializer, (_, name, role) in places.items()}
     tensors = RearrangedTensors(
-        stored, {renamed[name]: move for name, move in moves.items() if name in renamed}
+        OnnxTensors(file, where, placed),
+        {renamed[name]: move for name, move in moves.items() if name in renamed},
     )
     of_node: dict[int, list[TensorSpec]] = {}
     for index, name, _ in places.values():
         of_node.setdefault(index, []).append(tensors.specs[name])
     bound = dict.fromkeys(renamed[name] for name in places if initializers[name].data_type in FLOATS)
     names = _layer_names(graph, of_node)
+    constants = {renamed.get(name, name): tensor for name, tensor in initializers.items() if name in used}
     layers = (
         Layer(name, node.operator, tuple(of_node.get(index, ())))
         for index, (node, name) in enumerate(zip(graph.nodes, names, strict=True))
@@ -61,8 +84,8 @@ def read(path: Path) -> Model:
                 for node, name in zip(graph.nodes, names, strict=True)
             ),
             constants={
-                name: moves[name].apply(array) if name in moves else array
-                for name, array in constants.items()
+                name: moves.get(name, AS_STORED).apply(as_float32(file.array(tensor)))
+                for name, tensor in constants.items()
                 if name not in bound
             },
             bindings=tuple(map(Binding, bound)),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from toolkit_onnx.reading import read
 
+_FOLDER = TemporaryDirectory()
 RNG = np.random.default_rng(0)
 
 
@@ -53,8 +54,7 @@ def as_model(proto, where="made.onnx"):
 
 
 def from_bytes(content, where):
-    """Read bytes as a file of the name ``where``."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder, where)
-        path.write_bytes(content)
-        return read(path)
+    """Read bytes as a file of the name ``where``, which is there until the tests end."""
+    path = Path(mkdtemp(dir=_FOLDER.name), where)
+    path.write_bytes(content)
+    return read(path)

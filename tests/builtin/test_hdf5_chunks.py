@@ -121,7 +121,7 @@ def test_a_tensor_that_is_compressed_twice_is_refused() -> None:
     ("settings", "said"),
     [
         ({"shape": (8,), "maxshape": (None,), "chunks": (1 << 29,)}, "declares 2.00 GiB, the limit is 2 GB"),
-        ({"shape": (1 << 20,), "maxshape": (None,), "chunks": (1,)}, "1,048,576 chunks"),
+        ({"shape": (1 << 20,), "maxshape": (None,), "chunks": (1,)}, "cut into more than 200,000 chunks"),
         ({"shape": (1 << 26,), "chunks": (1 << 20,), "compression": "gzip"}, "more than 32 times as much"),
     ],
     ids=["one chunk", "many chunks", "ratio"],

@@ -25,6 +25,7 @@ def test_a_size_is_in_mebibytes() -> None:
     assert file_size(4 << 30) == "4.00 GiB"
     assert file_size(1234) == "1,234 bytes"
     assert file_size(2**64 - 1) == "16.00 EiB"
+    assert file_size(2**2000) == "more than 1,024 EiB"
 
 
 def test_no_message_formats_a_share_itself() -> None:

@@ -139,6 +139,11 @@ def first_line(error: Exception) -> str:
     return line if len(line) <= 300 else line[:300] + "…"
 
 
+def is_large_float(tensor: TensorProto) -> bool:
+    """Whether a tensor holds weights and not one of the small constants that shapes are computed from."""
+    return tensor.data_type in _FLOATS and math.prod(tensor.dims) > _SMALL
+
+
 def value_shapes(model: onnx.ModelProto, batch: int | None = None) -> dict[str, tuple[int | str | None, ...]]:
     """The shape of every value but constants, as far as ONNX infers it.
 
@@ -161,7 +166,7 @@ def value_shapes(model: onnx.ModelProto, batch: int | None = None) -> dict[str, 
                 axes[0].dim_value = batch
     for name, tensor in constants.items():
         # The inference serializes what it is given: large weights are declared as inputs instead.
-        if tensor.data_type in _FLOATS and math.prod(tensor.dims) > _SMALL:
+        if is_large_float(tensor):
             bare.graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
         else:
             bare.graph.initializer.append(tensor)

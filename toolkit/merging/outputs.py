@@ -14,7 +14,7 @@ from toolkit.model.card_file import checked_card
 from toolkit.model.saving import check_output
 from toolkit.records import dataclass
 from toolkit.store import publish_text
-from toolkit.store.opening import parse_toml, read_file
+from toolkit.store.opening import parse_toml, read_file, real_path
 
 _GENERATOR = b'<meta name="generator" content="modelops-toolkit merge report">'
 
@@ -45,7 +45,7 @@ class Outputs:
         ``replaceable`` allows to replace an earlier merge, ``force`` everything but an ingredient.
         """
         name = self.model
-        if any(path.resolve() == name.resolve() for path in ingredients):
+        if any(real_path(path) == real_path(name) for path in ingredients):
             raise UsageError(
                 f"{name}: the merge would replace one of its own ingredients", hint="choose another --out"
             )

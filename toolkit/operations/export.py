@@ -25,6 +25,7 @@ from toolkit.records import dataclass
 from toolkit.requests.export import Export
 from toolkit.requests.merge import WITHOUT_DATASET
 from toolkit.store import exclusive
+from toolkit.store.opening import real_path
 from toolkit.vocabulary import CHARACTER_SHAPES, Convention, Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
             f"{target}: exporter {request.to} writes {exporter.suffix} files",
             hint=f"name it …{exporter.suffix}",
         )
-    if target.resolve() in [path.resolve() for path in paths]:
+    if real_path(target) in [real_path(path) for path in paths]:
         raise UsageError(
             f"{target}: the export would replace its own source", hint="choose another output with --out"
         )

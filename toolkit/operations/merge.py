@@ -34,6 +34,7 @@ from toolkit.options import options_as_json, options_from_mapping, route_options
 from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
 from toolkit.store import exclusive
+from toolkit.store.opening import real_path
 from toolkit.vocabulary import Convention, Progress
 
 MOST_MODELS = 1000
@@ -92,7 +93,7 @@ def merge(toolkit: Resources, request: Merge, progress: Progress) -> Merged:
     model_format, outputs = _written_format(toolkit, out), Outputs.of(out)
     refused = []
     try:
-        outputs.check(request.models, replaceable=out.resolve() == default.resolve(), force=request.force)
+        outputs.check(request.models, replaceable=real_path(out) == real_path(default), force=request.force)
     except UsageError as error:
         if not request.plan:
             raise

@@ -18,6 +18,7 @@ from toolkit.operations.open_model import open_model, stated_conventions
 from toolkit.operations.resources import Resources
 from toolkit.records import dataclass
 from toolkit.requests.merge import WITHOUT_DATASET, Merge
+from toolkit.store.opening import real_path
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
         raise UsageError(f"{paths[0]}: one model cannot be merged", hint=hint)
     if paths:
         return _opened(toolkit, paths, request)
-    outputs = {out.resolve(), toolkit.workspace.merged_model.resolve()}
-    others = [file.path for file in model_files(toolkit) if file.path.resolve() not in outputs]
+    outputs = {real_path(out), real_path(toolkit.workspace.merged_model)}
+    others = [file.path for file in model_files(toolkit) if real_path(file.path) not in outputs]
     found = _opened(toolkit, others, request)
     family = best_family(found.ingredients)
     left_out = [*family.left_out, *((problem.model, problem.text) for problem in found.problems)]

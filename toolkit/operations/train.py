@@ -34,6 +34,7 @@ from toolkit.operations.train_config import given_options, read_config, with_con
 from toolkit.options import options_as_json, route_options
 from toolkit.requests.train import Train
 from toolkit.store.faults import storage_error
+from toolkit.store.opening import real_path
 from toolkit.vocabulary import Progress
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _target(toolkit: Resources, request: Train, source: DatasetSource, resumed: 
                 hint=f"give {name[: -len(suffix)]}; `toolkit export` writes other formats",
             )
     target = toolkit.workspace.models / f"{name}.h5"
-    if request.from_model is not None and target.resolve() == request.from_model.resolve():
+    if request.from_model is not None and real_path(target) == real_path(request.from_model):
         raise UsageError(
             f"{target}: the fine-tuned model would replace the one it starts from", hint="give it a --name"
         )

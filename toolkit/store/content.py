@@ -62,11 +62,11 @@ class FileContent:
         position = 0
         while position < self.size and len(found) < _MOST_FIELDS:
             window = self.at(position, 20)
-            key, used = _varint(window)
+            key, used = varint(window)
             number, wire = key >> 3, key & 7
             if not used or not number:
                 break
-            value, width = _varint(window[used:])
+            value, width = varint(window[used:])
             step = {0: width, 1: 8, 2: width + value, 5: 4}.get(wire)
             if step is None or (wire in (0, 2) and not width):
                 break
@@ -75,7 +75,7 @@ class FileContent:
         return tuple(found)
 
 
-def _varint(data: bytes) -> tuple[int, int]:
+def varint(data: bytes) -> tuple[int, int]:
     """A protobuf number and its length in bytes; (0, 0) if there is none."""
     value = 0
     for index, byte in enumerate(data[:10]):

@@ -100,6 +100,12 @@ def open_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedRead
         close_quietly(descriptor)
 
 
+def real_path(path: Path) -> Path:
+    """The path without links, as far as they lead; a link that leads to itself stays."""
+    # Path.resolve raises a RuntimeError for it.
+    return Path(os.path.realpath(path))
+
+
 def read_file(path: Path, *, most: int = LARGEST_DOCUMENT, follow_links: bool = True) -> bytes:
     """Read a regular file of at most ``most`` bytes; raises as :func:`open_file`, and if it is larger."""
     with open_file(path, follow_links=follow_links) as file:

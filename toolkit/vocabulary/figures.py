@@ -8,6 +8,7 @@ MEBIBYTE = 1024 * 1024
 """The unit of ``size_mb`` in HTTP, as in the original project, and of sizes below 1 GiB that people read."""
 
 _FEW = 10 << 10
+_BEYOND = 1 << 70
 _LARGE_UNITS = {1 << 60: "EiB", 1 << 50: "PiB", 1 << 40: "TiB", 1 << 30: "GiB"}
 
 
@@ -25,6 +26,8 @@ def file_size(size: int) -> str:
     """A size in bytes: ``1.64 MiB``, ``3.81 GiB``, ``512 bytes``."""
     if size < _FEW:
         return f"{size:,} bytes"
+    if size >= _BEYOND:
+        return "more than 1,024 EiB"
     unit, name = next(
         ((unit, name) for unit, name in _LARGE_UNITS.items() if size >= unit), (MEBIBYTE, "MiB")
     )
