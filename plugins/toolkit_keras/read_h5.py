@@ -88,6 +88,11 @@ def _refuse_without_config(file: SafeHdf5) -> NoReturn:
         stored = numbered_weights.stored_shapes(file)
     elif file.names(_root(file), "layer_names"):
         stored = named_weights.stored_shapes(file, _root(file))
+    elif any(file.has(member, "vars") for member in file.members()):
+        raise UnsupportedError(
+            "the file holds the weights of a model of a custom class, whose layers only its code knows",
+            hint='in Keras: model.load_weights("…"); model.export("model.onnx", format="onnx")',
+        )
     else:
         raise UnreadableInputError(
             "an HDF5 file, but no Keras model: it has no model_config",

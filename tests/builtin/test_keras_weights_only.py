@@ -171,6 +171,14 @@ def test_a_file_without_layers_is_no_model(tmp_path: Path, toolkit: Toolkit) -> 
         open_model(toolkit, tmp_path / "a.h5")
 
 
+def test_weights_of_a_custom_class_are_refused_by_name(tmp_path: Path, toolkit: Toolkit) -> None:
+    with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+        file["conv1/vars/0"] = np.zeros(3)
+        file.create_group("vars")
+    with pytest.raises(UnsupportedError, match=r"custom class.*model\.export"):
+        open_model(toolkit, tmp_path / "a.weights.h5")
+
+
 def test_a_list_of_models_goes_on_after_a_file_of_weights(
     weights: Path, toolkit: Toolkit, whole: Path
 ) -> None:

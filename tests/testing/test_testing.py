@@ -29,10 +29,11 @@ from toolkit.declarations import (
     RunListener,
     tensorwise,
 )
-from toolkit.errors import PluginError
+from toolkit.errors import PluginError, UnreadableInputError
 from toolkit.host.catalog import Catalog
 from toolkit.host.kinds import ARCHITECTURES, DATASET_LOADERS, MERGE_STRATEGIES, RUN_LISTENERS
 from toolkit.options import option
+from toolkit.store.content import FileContent
 from toolkit.testing import (
     catalog_of,
     check_architecture,
@@ -233,6 +234,24 @@ def test_a_format_that_reads_random_bytes_as_a_model_is_reported() -> None:
     assert found == [
         "model format 'tried': read raises IndexError for an empty file (.x), expected UnreadableInputError",
         "model format 'tried': read accepts a file of random bytes (.x) as a model",
+    ]
+
+
+def test_a_format_that_recognises_every_file_is_reported() -> None:
+    def read(path: Path) -> Any:
+        raise UnreadableInputError(f"{path}: no model")
+
+    def first(content: FileContent) -> bool:
+        return content.head[0] == 0
+
+    found = problems(
+        toolkit_model_formats=lambda: [
+            ModelFormat(name="tried", summary="Is tried", suffixes=(".x",), read=read, recognises=first)
+        ]
+    )
+    assert found == [
+        "model format 'tried': recognises raises IndexError for an empty file (.x), expected False",
+        "model format 'tried': recognises takes a file of random bytes (.x) for a model",
     ]
 
 

@@ -87,9 +87,8 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         f"{sizes(details.output_shape) if details.output_shape else 'unknown'}, "
         f"{details.parameters:,} parameters, {details.dialect}",
         "weights": details.digest,
-        "made by": " ".join(
-            filter(None, (card.made_by, card.architecture, card.dataset and f"on {card.dataset}"))
-        ),
+        "architecture": card.architecture,
+        "made by": " ".join(filter(None, (card.made_by, card.dataset and f"on {card.dataset}"))),
         "pixels": str(card.convention or ""),
         "classes": _joined(card.classes),
         "scores": ", ".join(

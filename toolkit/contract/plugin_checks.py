@@ -22,6 +22,7 @@ from toolkit.host.kinds import COMMANDS, KINDS, ROUTES, Kind
 from toolkit.host.manager import Contribution, PluginRecord
 from toolkit.options import describe_options, options_as_json, options_from_mapping
 from toolkit.records import dataclass
+from toolkit.store.content import content_of
 
 HEAVY_PACKAGES = (
     *("cv2", "flask", "h5py", "keras", "matplotlib", "numpy", "onnx", "onnxruntime"),
@@ -177,6 +178,7 @@ def _model_format_problems(model_format: ModelFormat) -> Iterator[str]:
             for what, content in (("an empty file", b""), ("a file of random bytes", bytes(range(256)) * 4)):
                 path = Path(name) / f"sample{suffix}"
                 path.write_bytes(content)
+                yield from _recognising_problems(model_format, path, what)
                 try:
                     model_format.read(path)
                     yield f"read accepts {what} ({suffix}) as a model"
@@ -185,3 +187,15 @@ def _model_format_problems(model_format: ModelFormat) -> Iterator[str]:
                 except Exception as error:  # noqa: BLE001 - the finding is that it is not a ToolkitError
                     raised = type(error).__name__
                     yield f"read raises {raised} for {what} ({suffix}), expected UnreadableInputError"
+
+
+def _recognising_problems(model_format: ModelFormat, path: Path, what: str) -> Iterator[str]:
+    """A format that takes every file for its own would hide all the others."""
+    if model_format.recognises is None:
+        return
+    try:
+        with content_of(path) as content:
+            if model_format.recognises(content):
+                yield f"recognises takes {what} ({path.suffix}) for a model"
+    except Exception as error:  # noqa: BLE001 - the finding is that it raises
+        yield f"recognises raises {type(error).__name__} for {what} ({path.suffix}), expected False"
