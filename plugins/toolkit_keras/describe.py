@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,9 @@ def describe(request: DescribeRequest) -> Model:
             description = modernise(description, _version(description))
         architecture = architecture_of(description)
         specs: dict[str, tuple[TensorSpec, ...]] = {}
+        owned = _by_layer(request.stored, architecture.expected)
         for expected in architecture.expected:
-            found = _specs(expected, request)
+            found = _specs(expected, owned.get(expected.node.name, {}))
             if found:
                 specs[expected.node.name] = found
         tensors = NoTensors({spec.name: spec for layer in specs.values() for spec in layer})
@@ -64,18 +66,32 @@ def _version(description: dict[str, Any]) -> str:
     return "2" if old and description.get("class_name") in MODEL_CLASSES else "3"
 
 
-def _specs(expected: Expected, request: DescribeRequest) -> tuple[TensorSpec, ...]:
+def _by_layer(
+    stored: Mapping[str, tuple[int, ...]], layers: Iterable[Expected]
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Shapes of stored tensors by the layer whose name is the longest that theirs begin with."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {expected.node.name: {} for expected in layers}
+    for name, shape in stored.items():
+        parts = name.split("/")
+        owners = ("/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1))
+        owner = next((owner for owner in owners if owner in found), None)
+        if owner is not None:
+            found[owner][name] = shape
+    return found
+
+
+def _specs(expected: Expected, stored: Mapping[str, tuple[int, ...]]) -> tuple[TensorSpec, ...]:
     layer = expected.node.name
     if expected.weights is None:  # of an unknown kind: it has what is stored for it
-        names = [name for name in request.stored if name.rpartition("/")[0] == layer]
+        names = list(stored)
         roles = [guessed_role(name.rpartition("/")[2]) for name in names]
-        shapes = [request.stored[name] for name in names]
+        shapes = [stored[name] for name in names]
     else:
         names = [f"{layer}/{weight.name}" for weight in expected.weights]
         roles = [weight.role for weight in expected.weights]
         shapes = [
-            request.stored[name]
-            if name in request.stored and (weight.shape is None or None in weight.shape)
+            stored[name]
+            if name in stored and (weight.shape is None or None in weight.shape)
             else tuple(-1 if size is None else size for size in weight.shape or ())
             for name, weight in zip(names, expected.weights, strict=True)
         ]

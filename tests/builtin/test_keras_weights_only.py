@@ -247,3 +247,75 @@ def test_real_weights_in_every_verb(shared: Path, tmp_path: Path) -> None:
     assert again.report is not None
     assert merged.report is not None
     assert again.report.weights_digest == merged.report.weights_digest
+
+
+# --- what Keras itself writes --------------------------------------------------------------
+
+
+def _nested(keras: Any) -> Any:
+    """A frozen model in a model, a layer that is used twice, and several layers of one class."""
+    layers = keras.layers
+    trunk = keras.Sequential(
+        [
+            keras.Input((8, 7, 3)),
+            layers.Conv2D(4, 3, name="deep"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.2),
+            keras.Sequential([keras.Input((6, 5, 4)), layers.Conv2D(4, 1), layers.PReLU()], name="inner"),
+        ],
+        name="trunk",
+    )
+    trunk.trainable = False
+    start = keras.Input((8, 7, 3))
+    h = layers.Conv2D(3, 1)(start)
+    h = trunk(h)
+    shared = layers.Conv2D(4, 1)
+    h = layers.Add()([shared(h), shared(shared(h))])
+    h = layers.BatchNormalization()(h)
+    h = layers.GlobalAveragePooling2D()(h)
+    return keras.Model(start, layers.Dense(3, activation="softmax")(h))
+
+
+def _unknown(keras: Any) -> Any:
+    """Layers without a graph among others."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((8, 7, 3)),
+            layers.Dense(2),
+            layers.Reshape((8, 14)),
+            layers.Bidirectional(layers.LSTM(3)),
+            layers.Dense(3),
+        ]
+    )
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("build", [_nested, _unknown])
+def test_weights_that_keras_saves_with_the_json_that_it_writes(
+    build: Any, tmp_path: Path, toolkit: Toolkit
+) -> None:
+    from keras_networks import fill
+
+    from toolkit.training.framework import load_tensorflow
+
+    load_tensorflow()
+    import keras
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    network = build(keras)
+    fill(network, 3)
+    network.save(tmp_path / "whole.keras")
+    network.save_weights(tmp_path / "numbered.weights.h5")
+    with h5py.File(tmp_path / "named.h5", "w") as file:
+        save_weights_to_hdf5_group(file, network)
+    network.save(tmp_path / "legacy.h5")
+    (tmp_path / "model.json").write_text(network.to_json())
+    for weights, whole in (("numbered.weights.h5", "whole.keras"), ("named.h5", "legacy.h5")):
+        model, original = open_model(toolkit, tmp_path / weights), open_model(toolkit, tmp_path / whole)
+        assert weights_digest(model.tensors) == weights_digest(original.tensors), weights
+        assert [item.name for item in model.layers] == [item.name for item in original.layers]
+    # An exported file has the tensors' names in place of their numbers and their order.
+    done = toolkit.export(model=tmp_path / "whole.keras", to="safetensors")
+    written, original = open_model(toolkit, done.path), open_model(toolkit, tmp_path / "whole.keras")
+    assert weights_digest(written.tensors) == weights_digest(original.tensors)
