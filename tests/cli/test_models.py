@@ -69,6 +69,39 @@ def test_verify_ends_with_the_status_of_the_worst(run: Run, tmp_path: Path) -> N
     assert run("models", "verify").exit_code == 5
 
 
+def test_compare_prints_a_table_of_80_columns_and_json(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / "page.h5").write_text("<!DOCTYPE html>")
+    assert run("export", "models/net.h5", "--to", "keras").exit_code == 0
+    done = run("models", "compare", "models/net.h5", "models/net.keras", "page.h5")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["model", "net", "input", "classes", "format", "parameters", "weights"]
+    assert max(map(len, lines[:4])) <= 80
+    assert "same weights: models/net.h5, models/net.keras" in lines
+    assert "page.h5: " in done.stdout
+    document = json.loads(
+        run("--output", "json", "models", "compare", "models/net.h5", "models/net.keras").stdout
+    )
+    assert [model["network"] for model in document["models"]] == ["A", "A"]
+    assert document["models"][1]["same_weights_as"] == "models/net.h5"
+    (pair,) = document["pairs"]
+    assert (pair["same_weights"], pair["related"]) == (True, True)
+    assert pair["by_kernel"] == {"dense/kernel": pytest.approx(1.0)}
+
+
+def test_compare_names_what_is_unrelated(run: Run, tmp_path: Path) -> None:
+    first = tmp_path / "models" / "net.h5"
+    turned = first.with_name("turned.h5")
+    arguments = ("--out", str(turned), "--conform", "transposed/unit/light")
+    assert run("export", str(first), "--to", "h5", *arguments).exit_code == 0
+    text = " ".join(run("models", "compare", str(first), str(turned)).stdout.split())
+    assert "net A, related: models/net.h5, models/turned.h5 (cosine of kernels 1.00" in text
+    assert "some rewritten for transposed images" in text
+
+
 def test_an_export_prints_path_size_and_how_it_was_verified(run: Run) -> None:
     done = run("export", "models/net.h5", "--to", "onnx")
 

@@ -82,6 +82,7 @@ def test_a_model_without_a_card_is_taken_to_be_like_the_others(nets: Any) -> Non
     assert list(conform.notes(before)) == [
         "b: no card names the classes; assumed to be those of the others",
         "b: input format unknown; assumed to be upright/unit/light like the others",
+        "this test runs no network; the weights were merged without running the network",
     ]
     cards = [item.model.card for item in conform.run(before).ingredients]
     assert {(card.classes, card.convention) for card in cards} == {(tuple("abc"), Convention())}

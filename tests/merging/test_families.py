@@ -144,7 +144,7 @@ def test_models_with_nothing_in_common_are_no_family(nets: Any) -> None:
     assert dict(found.left_out) == {"other": "no related model with its architecture and classes"}
     worse = best_family([a, b, net("other", 0.6, 1, 3)])
     assert names(worse.members) == ["a", "b"]
-    assert dict(worse.left_out)["other"].startswith("other and a have nothing in common (cosine of weights")
+    assert dict(worse.left_out)["other"].startswith("other and a have nothing in common (cosine of kernels")
     assert best_family([a, other]).members == ()
 
 

@@ -352,7 +352,7 @@ def test_a_model_that_reads_nothing_is_named(run: Run, tmp_path: Path) -> None:
 def test_unrelated_models_are_named_before_and_after(run: Run, tmp_path: Path) -> None:
     good = save_reader(tmp_path / "good.h5", 1, noise=0.0, dataset="quarters")
     bad = save_reader(tmp_path / "bad.h5", 2, noise=3.0, dataset="quarters")
-    warning = "have nothing in common (cosine of weights 0.1"
+    warning = "have nothing in common (cosine of kernels 0.1"
     assert any(warning in note for note in run(good, bad, plan=True).notes)
     report = run(good, bad, strategy="greedy").report
     assert report is not None

@@ -95,7 +95,7 @@ def test_a_mean_of_unrelated_models_without_images_exits_with_4(tmp_path: Path) 
         save_reader(tmp_path / name, seed, noise=3.0, batch_norm=False)
     plan = command(tmp_path, *names, "--plan")
     assert plan.returncode == 4
-    assert "have nothing in common (cosine of weights" in plan.stdout
+    assert "have nothing in common (cosine of kernels" in plan.stdout
     refused = command(tmp_path, *names, "--output", "json")
     assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (4, "incompatible_models")
     assert not (tmp_path / "models").exists()

@@ -97,7 +97,7 @@ def test_equal_shapes_prove_nothing_and_the_guard_says_so(
         notes = "\n".join(report.notes)
         assert "kayode004-byclass.h5 is no better than chance" in notes
         assert "kayode004-byclass.h5 is untrained: no convention gives more than" in notes
-        assert "have nothing in common (cosine of weights 0.00)" in notes
+        assert "have nothing in common (cosine of kernels 0.00)" in notes
 
 
 def test_a_network_that_never_learnt_is_named_and_left_out(

@@ -25,7 +25,7 @@ from toolkit.vocabulary import SilentProgress
 
 
 def compare(toolkit: Toolkit, *models: Path) -> tuple[ComparedPair, ...]:
-    return compare_models(toolkit, CompareModels(models), SilentProgress())
+    return compare_models(toolkit, CompareModels(models), SilentProgress()).pairs
 
 
 def test_every_file_is_listed_and_the_bad_ones_say_why(toolkit: Toolkit, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_compare_tells_copies_relatives_and_other_networks(toolkit: Toolkit, tmp
     assert pairs["first", "relative"].same_topology
     distance = pairs["first", "relative"].distance
     assert distance is not None
-    assert 0 < distance < 0.5
+    assert 0 < distance < 0.6
     assert not pairs["first", "other"].same_topology
     assert any("norm" in text for text in pairs["first", "other"].differences)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from toolkit.cli.comparison import print_comparison
 from toolkit.cli.context import CommandLine, pass_request
 from toolkit.cli.jsonable import shown_path
 from toolkit.cli.parameters import ARCHITECTURE, DATASET, INPUT_PATH, MODEL, request_options
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from toolkit.operations.adopt import Adopted
-    from toolkit.operations.compare import ComparedPair
     from toolkit.operations.models import FoundModel, ModelDetails
 
 _EXIT_STATUS = {"damaged": 5, "unreadable": 3}
-_SHOWN = 6
 
 
 @click.group("models")
@@ -122,28 +121,13 @@ def _joined(classes: Sequence[str]) -> str:
 @request_options(CompareModels, arch=ARCHITECTURE)
 @pass_request(CompareModels)
 def compare(command_line: CommandLine, request: CompareModels) -> None:
-    """Compare every two of the models, without running them."""
+    """Compare models without running them: networks, weights, relatives.
+
+    Models with one letter under net are equal but for names and weights. A file that cannot be read is
+    listed with the reason.
+    """
     compared = command_line.toolkit.compare(request, progress=command_line.output.progress())
-    command_line.output.result({"pairs": compared}, lambda console: _print_compared(compared, console))
-
-
-def _print_compared(pairs: tuple[ComparedPair, ...], console: Console) -> None:
-    for pair in pairs:
-        console.print(f"{shown_path(pair.first)}  and  {shown_path(pair.second)}", style="bold")
-        if pair.same_weights:
-            console.print("  same weights")
-        elif pair.cosine is not None and pair.distance is not None:
-            figures = f"cosine {pair.cosine:.3f}, distance {pair.distance:.3f}"
-            console.print(f"  same network; weights at {figures}")
-        for difference in pair.differences[:_SHOWN]:
-            console.print(visible(f"  {pair.second.name} {difference}"))
-        if len(pair.differences) > _SHOWN:
-            more = len(pair.differences) - _SHOWN
-            console.print(f"  and {more} more differences; --output json lists them")
-    if any(pair.cosine is not None and not pair.same_weights for pair in pairs):
-        console.print(
-            "\nRelated models: cosine near 1, distance near 0. Unrelated: cosine near 0, distance 1.4."
-        )
+    command_line.output.result(compared, lambda console: print_comparison(compared, console))
 
 
 @command.command("adopt")

@@ -61,7 +61,7 @@ class Toolkit(Resources):
     adopt: Verb[Adopt, adopt.Adopted] = Verb("adopt.adopt")
     verify: Verb[VerifyModels, tuple[models.FoundModel, ...]] = Verb("models.verify_models")
     export: Verb[Export, export.Exported] = Verb("export.export")
-    compare: Verb[CompareModels, tuple[compare.ComparedPair, ...]] = Verb("compare.compare_models")
+    compare: Verb[CompareModels, compare.ModelComparison] = Verb("compare.compare_models")
     merge: Verb[Merge, merge.Merged] = Verb("merge.merge")
     predict: Verb[Predict, predict.Predictions] = Verb("predict.predict")
     list_plugins: Verb[ListPlugins, tuple[plugins.PluginSummary, ...]] = Verb("plugins.list_plugins")
