@@ -86,6 +86,12 @@ def merged_by_a_matrix(net):
     return net.add("MatMul", plain(net), groups)
 
 
+def quantised(net):
+    """As static quantisation leaves a softmax: its outputs are multiples of 1/255."""
+    scale, zero = number(net, 1 / 255), net.constant("zero", np.uint8(0))
+    return net.add("DequantizeLinear", net.add("QuantizeLinear", plain(net), scale, zero), scale, zero)
+
+
 def saturated(net):
     return net.add("Softmax", net.add("Mul", logits(net), number(net, 1e6)), axis=1)
 
@@ -100,7 +106,7 @@ def zero_weights(net):
     [
         *(plain, convolution_then_flatten, averaged_over_positions, mean_of_two, weighted_sum_of_two),
         *(half_of_the_sum_of_two, times_the_reciprocal, exp_of_log_softmax, rounded),
-        *(cast_to_half_and_back, normalised_sigmoids, merged_by_a_matrix, saturated, zero_weights),
+        *(quantised, cast_to_half_and_back, normalised_sigmoids, merged_by_a_matrix, saturated, zero_weights),
     ],
 )
 def test_probabilities_are_taken_as_they_are(build, images, end):
@@ -152,6 +158,13 @@ def zero_sigmoid_of_two(net):
     return net.add("Sigmoid", net.add("Mul", logits(net), number(net, 0)))
 
 
+def one_sigmoid_for_each_class(net):
+    x = net.add("Flatten", "image")
+    return net.add(
+        "Concat", *(net.add("Sigmoid", net.dense(x, f"{n}", 784, 1)) for n in range(CLASSES)), axis=1
+    )
+
+
 def softmax_map_with_many_positions(net):
     x = net.add("Softmax", feature_map(net, 5), axis=1)
     return net.add("Reshape", net.add("Slice", net.add("Flatten", x), *slice_of(net)), shape_of(net))
@@ -170,6 +183,7 @@ def shape_of(net):
     "end",
     [
         *(sigmoid, hard_sigmoid, hard_sigmoid_written_out, hard_sigmoid_of_relu6, sigmoid_written_out),
+        one_sigmoid_for_each_class,
         *(saturated_sigmoid, zero_sigmoid_of_two, softmax_map_with_many_positions),
     ],
 )

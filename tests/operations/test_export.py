@@ -29,6 +29,16 @@ def test_an_export_is_verified_on_the_training_data_or_on_noise_alone(
     assert (without["real_images"], without["random_images"]) == (0, facts["random_images"])
 
 
+def test_a_model_without_a_card_is_verified_on_a_data_set_with_as_many_classes(
+    toolkit: Toolkit, tmp_path: Path
+) -> None:
+    four = save_reader(tmp_path / "models" / "bare.h5", 1, noise=0.1)
+    three = save_reader(tmp_path / "models" / "three.h5", 1, noise=0.1, classes=2)
+    assert toolkit.export(model=four, to="onnx").facts["real_images"] > 0
+    facts = toolkit.export(model=three, to="onnx").facts
+    assert (facts["real_images"], facts["drawn_images"]) == (0, 12)
+
+
 def test_an_output_that_exists_names_the_option(toolkit: Toolkit, family: list[Path], tmp_path: Path) -> None:
     (tmp_path / "mine.onnx").write_bytes(b"mine")
     with pytest.raises(UsageError, match="another --out"):

@@ -17,7 +17,8 @@ _DEEPEST = 200
 _KEEPS_ALL = {"Cast", "Dropout", "Identity"}
 _MOVES_OR_AVERAGES = {
     *("AveragePool", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMax"),
-    *("ReduceMean", "Reshape", "Round", "Squeeze", "Transpose", "Unsqueeze"),
+    *("DequantizeLinear", "QuantizeLinear", "ReduceMean", "Reshape", "Round", "Squeeze", "Transpose"),
+    "Unsqueeze",
 }
 _LOGITS = {
     *("BatchNormalization", "Celu", "Conv", "ConvTranspose", "Einsum", "Elu", "Gelu", "Gemm", "HardSwish"),
@@ -98,6 +99,10 @@ class _Walk:
             return _UNKNOWN
         if kind in ("Add", "Sum", "Mean"):
             return self._combined(node, depth)
+        if kind == "Concat":  # several heads of one class each
+            parts = [self.head(name, depth + 1) for name in node.inputs]
+            same = parts[0].scores if len({part.scores for part in parts}) == 1 else None
+            return _Found(same) if same in ("logits", "sigmoid") else _UNKNOWN
         if kind in ("Div", "Mul", "Reciprocal"):
             return self._scaled(node, depth)
         if kind in ("Clip", "Max", "Min"):

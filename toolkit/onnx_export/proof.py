@@ -25,6 +25,7 @@ from toolkit.onnx_export.preprocessing import LABEL, LOGITS, PICTURE, TOP, TOP_I
 from toolkit.onnx_export.promises import Added, Promised, sign
 from toolkit.onnx_export.reference import (
     BATCHES,
+    KINDS,
     LARGE_MODEL,
     NetworkOutputs,
     ProofImages,
@@ -79,7 +80,7 @@ def save_proved(
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    count = found["random_images"] + found["real_images"]
+    count = sum(found[f"{kind}_images"] for kind in KINDS)
     return ExportResult(
         path,
         {**found, **facts, "bytes": path.stat().st_size},
@@ -91,7 +92,8 @@ def save_proved(
 
 _MEASURED = ("largest_probability_difference", "largest_logit_difference")
 _VERIFICATION = (
-    *("compared_with", "random_images", "real_images", "batches", "tolerance", "scores", "added"),
+    *("compared_with", *(f"{kind}_images" for kind in KINDS)),
+    *("batches", "tolerance", "scores", "added"),
     *_MEASURED,
 )
 
@@ -137,8 +139,7 @@ def prove(
     logits = [each.logits for each in found if each.logits is not None]
     return {
         "compared_with": " and ".join(reference.name for reference in references),
-        "random_images": len(images["random"].inputs),
-        "real_images": len(images["real"].inputs) if "real" in images else 0,
+        **{f"{kind}_images": len(images[kind].inputs) if kind in images else 0 for kind in KINDS},
         "batches": " and ".join(str(size) for size in BATCHES),
         "largest_probability_difference": max(each.probabilities for each in found),
         "largest_logit_difference": max(logits, default=None),

@@ -20,6 +20,8 @@ from toolkit.types import ExportRequest
 from toolkit.vocabulary import Convention, Scores
 
 BATCHES = (1, 3)
+KINDS = ("random", "drawn", "real")
+"""Of the images of a proof."""
 LARGE_MODEL = 1 << 25
 """Bytes of weights. A session of a larger model is given its weights at each run, because onnxruntime
 would make up to three copies of them."""
@@ -62,12 +64,15 @@ class Reference(NamedTuple):
 
 
 def proof_images(request: ExportRequest) -> dict[str, ProofImages]:
-    """Noise, and real images if there are any, in the network's input format."""
+    """Noise (``random``), strokes (``drawn``) and ``real`` images, if any, as the network takes them.
+
+    A network that is not for 28×28 characters gets noise only.
+    """
     model, probe = request.model, request.probe
     rng = np.random.default_rng(0)
     if not is_character_network(model):
         return {"random": ProofImages(rng.random((_RANDOM, *model.input_shape), dtype=np.float32), None)}
-    found = {"random": rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8)}
+    found = {"random": rng.integers(0, 256, (_RANDOM, 28, 28), dtype=np.uint8), "drawn": _strokes(rng)}
     if probe is not None and len(probe):
         found["real"] = np.asarray(probe[:_REAL])
     convention = model.card.convention or Convention()
@@ -75,6 +80,18 @@ def proof_images(request: ExportRequest) -> dict[str, ProofImages]:
         kind: ProofImages(apply_convention(pictures, convention, model.input_shape), pictures)
         for kind, pictures in found.items()
     }
+
+
+def _strokes(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(12, 28, 28) Pictures of three straight strokes each, about as thick as those of a pen."""
+    rows, columns = np.mgrid[:28, :28]
+    places = np.stack([rows, columns], axis=-1)[np.newaxis, np.newaxis].astype(np.float64)
+    start, end = rng.uniform(4, 24, (2, _RANDOM, 3, 1, 1, 2))
+    along = ((places - start) * (end - start)).sum(axis=-1) / np.maximum(((end - start) ** 2).sum(axis=-1), 1)
+    nearest = start + np.clip(along, 0, 1)[..., np.newaxis] * (end - start)
+    distance = np.sqrt(((places - nearest) ** 2).sum(axis=-1)).min(axis=1)
+    strokes: NDArray[np.uint8] = (255 * np.clip(2 - distance, 0, 1)).astype(np.uint8)
+    return strokes
 
 
 def graph_reference(model: Model, images: Mapping[str, ProofImages]) -> Reference:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.declarations import ExportRequest, ExportResult, lazy
-from toolkit.errors import MissingInputError, UnsupportedError, UsageError
+from toolkit.errors import ToolkitError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
 from toolkit.host.read_model import reader_of
 from toolkit.model import Card, Model
 from toolkit.model.saving import check_output, save_written
 from toolkit.operations.conforming import conformed
+from toolkit.operations.dataset_choice import fitting_datasets
 from toolkit.operations.export_fallback import FAILURES, fallback_of
 from toolkit.operations.export_images import drawing
 from toolkit.operations.open_model import open_model, stated_conventions
@@ -79,7 +81,7 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
         )
     check_output(target, is_default=request.out is None, force=request.force)
     model, *others = _opened(toolkit, request, progress)
-    probe = _probe(toolkit, model.card, request.dataset)
+    probe = _probe(toolkit, model, request.dataset)
     facts: Mapping[str, Any] = {}
     if request.conform is not None:
         model, facts = conformed(model, request.conform, probe)
@@ -143,15 +145,20 @@ def _opened(toolkit: Resources, request: Export, progress: Progress) -> list[Mod
     return models
 
 
-def _probe(toolkit: Resources, card: Card, dataset: str | None) -> NDArray[np.uint8] | None:
-    wanted = dataset or card.dataset
-    if wanted in ("", WITHOUT_DATASET):
+def _probe(toolkit: Resources, model: Model, dataset: str | None) -> NDArray[np.uint8] | None:
+    """Images of the named data set, of the model's own, or of one that is here and has its classes."""
+    if dataset == WITHOUT_DATASET or model.input_shape not in CHARACTER_SHAPES:
         return None
-    try:
-        source = toolkit.data.find(wanted)
-    except MissingInputError:
-        if dataset is not None:
-            raise
-        return None
-    images: NDArray[np.uint8] = toolkit.data.open(source, "test").images[:PROBES]
+    if dataset is not None:
+        return _first_images(toolkit, dataset)
+    own = (model.card.dataset,) if model.card.dataset else ()
+    fitting = (source.name for source, _ in fitting_datasets(toolkit, model.classes, model.card.classes))
+    for name in (*own, *fitting):
+        with suppress(ToolkitError):  # nobody asked for this one
+            return _first_images(toolkit, name)
+    return None
+
+
+def _first_images(toolkit: Resources, dataset: str) -> NDArray[np.uint8]:
+    images: NDArray[np.uint8] = toolkit.data.open(toolkit.data.find(dataset), "test").images[:PROBES]
     return images
