@@ -61,6 +61,12 @@ def test_every_failure_has_its_status_and_its_code(error: BaseException, status:
     assert set(document["error"]) == {"code", "message", "hint"}
 
 
+def test_an_exception_that_is_its_own_cause_ends_the_program() -> None:
+    first, second = errors.UsageError("first"), errors.UsageError("second")
+    for error in (caused(first, first), caused(second, caused(errors.UsageError("third"), second))):
+        assert failure_of(error, debug=False).code == "usage"
+
+
 def test_an_input_without_permission_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whoever runs the tests may be root, who may read everything.
     monkeypatch.setattr(os, "access", lambda *_arguments: False)

@@ -12,7 +12,7 @@ import toolkit_int8
 import toolkit_keras
 import toolkit_onnx
 import toolkit_soups
-from toolkit.errors import IncompatibleModelsError, UsageError
+from toolkit.errors import IncompatibleModelsError, PluginError, UnsupportedError, UsageError
 from toolkit.model.card_file import read_card
 from toolkit.operations.toolkit import Toolkit
 from toolkit.store import Workspace
@@ -37,6 +37,19 @@ def test_a_model_without_a_card_is_verified_on_a_data_set_with_as_many_classes(
     assert toolkit.export(model=four, to="onnx").facts["real_images"] > 0
     facts = toolkit.export(model=three, to="onnx").facts
     assert (facts["real_images"], facts["drawn_images"]) == (0, 12)
+
+
+def test_a_network_from_onnx_is_not_written_as_keras(toolkit: Toolkit, family: list[Path]) -> None:
+    exported = toolkit.export(model=family[0], to="onnx").path
+    for name in ("keras", "h5"):
+        with pytest.raises(UnsupportedError, match=r"is an ONNX model.*export --to onnx") as refused:
+            toolkit.export(model=exported, to=name, out=exported.with_name(f"again.{name}"))
+        assert refused.value.__cause__ is not refused.value
+
+
+def test_an_unknown_exporter_is_answered_with_all_of_them(toolkit: Toolkit, family: list[Path]) -> None:
+    with pytest.raises(PluginError, match=r"no exporter 'onxn' \(did you mean onnx\? available: h5, keras, onnx\)"):
+        toolkit.export(model=family[0], to="onxn")
 
 
 def test_an_output_that_exists_names_the_option(toolkit: Toolkit, family: list[Path], tmp_path: Path) -> None:

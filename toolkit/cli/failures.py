@@ -84,8 +84,12 @@ def _interruption(error: BaseException | None) -> BaseException | None:
 
     A native module that is interrupted while it is imported raises an ImportError from it.
     """
+    seen = []  # a plugin's exception may be its own cause
     while error is not None and not isinstance(error, KeyboardInterrupt):
+        seen.append(error)
         error = error.__cause__ or error.__context__
+        if any(error is earlier for earlier in seen):
+            return None
     return error
 
 

@@ -107,7 +107,9 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
         try:
             done = exporter.export(dataclasses.replace(asked, path=staging))
         except FAILURES as error:
-            raise error if fallback is None else fallback.failed(error) from error
+            if fallback is None:
+                raise
+            raise fallback.failed(error) from error
         # An exporter may change the weights, as folding does: the file has a digest of its own.
         return str(done.facts.get("weights_digest", ""))
 
