@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from toolkit.errors import UnreadableInputError, naming
 from toolkit.graph import Graph
 from toolkit.model import Card, Layer, Model, parse_card
+from toolkit.records import dataclass
 from toolkit.store.byte_source import ByteSource
 from toolkit.tensors import TensorRole, Tensors, TensorSpec
 from toolkit_keras.architecture import KerasArchitecture
@@ -22,15 +23,41 @@ from toolkit_keras.safe_hdf5 import SafeHdf5, Stored
 CARD_ATTRIBUTE = "toolkit_card"
 CARD_MEMBER = "toolkit_card.json"
 
-Placed = tuple[str, TensorRole, Stored, bool]
-"""A tensor's name in its layer, its role, its place in the file, and whether Theano has rotated it."""
+
+@dataclass(frozen=True)
+class KernelForm:
+    """How a tensor is stored, if not as today: the kernels of convolutions.
+
+    Attributes:
+        rotated: By half a turn in space, as the Theano backend has it.
+        filters_first: (filters, channels, height, width), as Keras 1 has it with channels first.
+    """
+
+    rotated: bool = False
+    filters_first: bool = False
+
+    def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that it has today."""
+        return (*stored[2:], stored[1], stored[0]) if self.filters_first else stored
+
+    def today(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """The array as it is today."""
+        if self.filters_first:
+            stored = np.moveaxis(stored, (0, 1), (-1, -2))
+        return stored[(slice(None, None, -1),) * (stored.ndim - 2)] if self.rotated else stored
+
+
+AS_TODAY = KernelForm()
+
+Placed = tuple[str, TensorRole, Stored, KernelForm]
+"""A tensor's name in its layer, its role, its place in the file, and its form there."""
 
 
 class StoredTensors(Tensors):
     """Tensors in an HDF5 file, each read on request; safe to use from any thread."""
 
     def __init__(
-        self, source: ByteSource, where: str, tensors: Mapping[str, tuple[TensorSpec, Stored, bool]]
+        self, source: ByteSource, where: str, tensors: Mapping[str, tuple[TensorSpec, Stored, KernelForm]]
     ) -> None:
         self._source = source
         self._where = where
@@ -39,7 +66,7 @@ class StoredTensors(Tensors):
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor, little endian and contiguous."""
-        spec, stored, rotated = self._tensors[name]
+        spec, stored, form = self._tensors[name]
         with naming(self._where):
             if stored.offset is not None:
                 array = self._source.read_array(stored.offset, stored.shape, stored.dtype, name)
@@ -50,9 +77,7 @@ class StoredTensors(Tensors):
                     array = file.read(stored)
         if stored.bfloat16:
             array = (array.astype("<u4") << np.uint32(16)).view("<f4")
-        if rotated:
-            array = array[::-1, ::-1]
-        return np.ascontiguousarray(array, dtype=spec.dtype).reshape(spec.shape)
+        return np.ascontiguousarray(form.today(array), dtype=spec.dtype).reshape(spec.shape)
 
 
 def build_model(
@@ -65,16 +90,16 @@ def build_model(
 ) -> Model:
     """Put a model together from every layer's tensors by its path, and the embedded card's JSON."""
     specs: dict[str, tuple[TensorSpec, ...]] = {}
-    tensors: dict[str, tuple[TensorSpec, Stored, bool]] = {}
+    tensors: dict[str, tuple[TensorSpec, Stored, KernelForm]] = {}
     for layer, entries in placed.items():
-        for weight, role, stored, rotated in entries:
+        for weight, role, stored, form in entries:
             dtype = np.dtype(np.float32) if stored.bfloat16 else stored.dtype.newbyteorder("<")
-            spec = TensorSpec(f"{layer}/{weight}", stored.shape, dtype, role)
+            spec = TensorSpec(f"{layer}/{weight}", form.shape(stored.shape), dtype, role)
             if spec.name in tensors:
                 raise UnreadableInputError(
                     f"two tensors are called {spec.name}", hint="rename one of the layers in Keras"
                 )
-            tensors[spec.name] = (spec, stored, rotated)
+            tensors[spec.name] = (spec, stored, form)
             specs[layer] = (*specs.get(layer, ()), spec)
 
     known = Card()

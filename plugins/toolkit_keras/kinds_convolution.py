@@ -31,7 +31,7 @@ def _expanded(config: LayerConfig, inputs: Inputs) -> int | None:
 
 def _kernel(window: Window, name: str, inputs: int | None, outputs: int | None, *aliases: str) -> Weight:
     shape = (*window.size, inputs, outputs)
-    return Weight(name, shape, TensorRole.KERNEL, aliases=aliases, spatial=True)
+    return Weight(name, shape, TensorRole.KERNEL, aliases=aliases)
 
 
 def _convolve(
@@ -121,7 +121,7 @@ def _separable(dimensions: int) -> LayerKind:
         pointwise = (*ones, _expanded(config, inputs), filters)
         return (
             _kernel(_window(config, dimensions), "depthwise_kernel", *ends),
-            Weight("pointwise_kernel", pointwise, TensorRole.KERNEL, spatial=True),
+            Weight("pointwise_kernel", pointwise, TensorRole.KERNEL),
             *bias_of(config, filters),
         )
 

@@ -29,7 +29,6 @@ class Weight:
     Attributes:
         trainable: Whether training changes it by gradients.
         aliases: Its names in other versions of Keras.
-        spatial: Whether it is a convolution's kernel, which Theano rotates by half a turn.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Weight:
     role: TensorRole
     trainable: bool = True
     aliases: tuple[str, ...] = ()
-    spatial: bool = False
 
 
 def bias_of(config: LayerConfig, size: int | None) -> tuple[Weight, ...]:

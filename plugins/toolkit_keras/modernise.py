@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolkit_keras.configuration import MODEL_CLASSES
+from toolkit_keras.keras_1 import of_keras_2
 from toolkit_keras.legacy_calls import with_todays_calls
 
 LEGACY_HARD_SIGMOID = "hard_sigmoid_of_keras_2"
@@ -77,6 +78,8 @@ def _model(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
 
 
 def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
+    if legacy:
+        entry = of_keras_2(entry)
     config = entry.get("config")
     kind = entry.get("class_name")
     shape = config.pop("batch_input_shape", None) if isinstance(config, dict) else None

@@ -11,10 +11,13 @@ from typing import NamedTuple
 from toolkit.errors import UnsupportedError
 from toolkit.tensors import TensorRole
 from toolkit_keras.architecture import Expected, KerasArchitecture, fits, guessed_role, legacy_order
-from toolkit_keras.build import Placed
+from toolkit_keras.build import AS_TODAY, KernelForm, Placed
 from toolkit_keras.file_errors import damaged_file, foreign_weights, shown
 from toolkit_keras.layer_kind import Weight
 from toolkit_keras.safe_hdf5 import MAX_NAMES, SafeHdf5, Stored
+
+_ROTATED_BY_THEANO = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
+"""Theano's other convolutions, depthwise ones, turn their kernels themselves."""
 
 
 class _Entry(NamedTuple):
@@ -66,6 +69,21 @@ def place_in_order(
     for (top, group), layer in zip(wanted.items(), order, strict=True):
         placed |= _place(top, group, held[layer], theano=theano)
     return placed
+
+
+def is_of_theano(file: SafeHdf5, root: tuple[str, ...], backend: str) -> bool:
+    """Whether the Theano backend wrote the weights.
+
+    Keras 1 does not name the backend. Its tensors are called ``convolution2d_1_W``, and TensorFlow's
+    have a number after that.
+    """
+    if backend:
+        return backend == "theano"
+    layers = file.names(root, "layer_names") or ()
+    names = (
+        name for layer in layers for name in file.names((*root, *layer.split("/")), "weight_names") or ()
+    )
+    return any(name.endswith("_W") for name in names)
 
 
 def stored_shapes(file: SafeHdf5, root: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -133,20 +151,20 @@ def _place(
         # As Keras does: what is trained first, then the rest, each in layer order.
         order = zip(legacy_order(expected), entries, strict=True)
         ordered = [entry for _, entry in sorted(order, key=itemgetter(0))]
-        matched = next((found for found in (named, ordered) if _fit(weights, found)), None)
+        matched = next((found for found in (named, ordered) if _fit(wanted, found)), None)
     if matched is None:
         should = _listed([(weight.name, weight.shape) for weight in weights])
         has = _listed([(entry.parts[-1], entry.stored.shape) for entry in entries])
         raise foreign_weights(f"layer '{top}' should hold {should}, the file has {has}")
     placed: dict[str, list[Placed]] = {}
     for (layer, weight), entry in zip(wanted, matched, strict=True):
-        rotated = theano and weight.spatial
-        placed.setdefault(layer.node.name, []).append((weight.name, weight.role, entry.stored, rotated))
+        form = _form(layer, weight, entry.stored.shape, theano=theano)
+        placed.setdefault(layer.node.name, []).append((weight.name, weight.role, entry.stored, form))
     for index, entry in enumerate(generators):
         above = entry.parts[:-1]  # names its layer
         owner = next((layer for layer in expected if layer.node.path[-1] in above), expected[0]).node.name
         name = entry.parts[-1] if index == 0 or len(expected) > 1 else f"{entry.parts[-1]}_{index}"
-        placed.setdefault(owner, []).append((name, TensorRole.GENERATOR_STATE, entry.stored, False))
+        placed.setdefault(owner, []).append((name, TensorRole.GENERATOR_STATE, entry.stored, AS_TODAY))
     return placed
 
 
@@ -159,7 +177,7 @@ def _unknown(entries: list[_Entry]) -> list[Placed]:
         while name in used:
             name = f"{name}_"
         used.add(name)
-        found.append((name, guessed_role(name), entry.stored, False))
+        found.append((name, guessed_role(name), entry.stored, AS_TODAY))
     return found
 
 
@@ -179,10 +197,19 @@ def _by_name(wanted: list[tuple[Expected, Weight]], entries: list[_Entry], *, ne
     return [] if stored else matched
 
 
-def _fit(weights: list[Weight], entries: list[_Entry]) -> bool:
-    return len(weights) == len(entries) and all(
-        fits(weight, entry.stored.shape) for weight, entry in zip(weights, entries, strict=True)
+def _fit(wanted: list[tuple[Expected, Weight]], entries: list[_Entry]) -> bool:
+    return len(wanted) == len(entries) and all(
+        fits(weight, _form(layer, weight, entry.stored.shape, theano=False).shape(entry.stored.shape))
+        for (layer, weight), entry in zip(wanted, entries, strict=True)
     )
+
+
+def _form(layer: Expected, weight: Weight, shape: tuple[int, ...], *, theano: bool) -> KernelForm:
+    """How a tensor of this shape is stored: the kernels of some convolutions have had other forms."""
+    if layer.node.kind not in _ROTATED_BY_THEANO or weight.name != "kernel":
+        return AS_TODAY
+    other = KernelForm(filters_first=True).shape(shape) if len(shape) == 4 else shape
+    return KernelForm(rotated=theano, filters_first=not fits(weight, shape) and fits(weight, other))
 
 
 def _listed(tensors: Sequence[tuple[str, Sequence[int | None] | None]]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from toolkit.errors import LimitReachedError, UnsupportedError
 from toolkit.tensors import TensorRole
 from toolkit_keras.architecture import Expected, KerasArchitecture, fits, guessed_role, is_operation
-from toolkit_keras.build import Placed
+from toolkit_keras.build import AS_TODAY, Placed
 from toolkit_keras.file_errors import foreign_weights, shown
 from toolkit_keras.keras_network import KerasNetwork
 from toolkit_keras.layer_kind import snake_case
@@ -102,10 +102,10 @@ def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[
             raise foreign_weights(
                 f"{expected.node.name}/{weight.name} should be {should}, the file has {has}"
             )
-        found.append((weight.name, weight.role, stored, False))
+        found.append((weight.name, weight.role, stored, AS_TODAY))
     if file.has(*group, "seed_generator", "vars", "0"):
         state = file.stored(*group, "seed_generator", "vars", "0")
-        found.append(("seed_generator_state", TensorRole.GENERATOR_STATE, state, False))
+        found.append(("seed_generator_state", TensorRole.GENERATOR_STATE, state, AS_TODAY))
     return tuple(found)
 
 
@@ -119,7 +119,7 @@ def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0
         for number in numbers:
             name = f"{prefix}vars/{number}"
             role = TensorRole.GENERATOR_STATE if "seed_generator" in prefix else guessed_role(number)
-            yield name, role, file.stored(*group, "vars", number), False
+            yield name, role, file.stored(*group, "vars", number), AS_TODAY
     for member in members:
         if member != "vars":
             yield from _unknown(file, (*group, member), f"{prefix}{member}/", depth + 1)

@@ -32,7 +32,7 @@ def read_h5(path: Path) -> Model:
         raw = load_json(config, "model_config")
         refuse_code(raw)
         architecture = architecture_of(modernise(raw, _attribute(file, "keras_version")))
-        theano = _attribute(file, "backend") == "theano"
+        theano = named_weights.is_of_theano(file, (_LAYERS,), _attribute(file, "backend"))
         placed = named_weights.place_named(file, architecture, (_LAYERS,), theano=theano)
         card = file.text((), CARD_ATTRIBUTE)
         dropped = ["the optimizer's state"] if file.has("optimizer_weights") else []
@@ -56,8 +56,9 @@ def read_h5_weights(request: WeightsRequest) -> Model:
             numbered_weights.refuse_left_over(file, numbered)
             placed = numbered
         else:
-            theano = _attribute(file, "backend") == "theano"
-            placed = named_weights.place_in_order(file, architecture, _root(file), theano=theano)
+            root = _root(file)
+            theano = named_weights.is_of_theano(file, root, _attribute(file, "backend"))
+            placed = named_weights.place_in_order(file, architecture, root, theano=theano)
         return build_model(request.path, source, architecture, placed, file.text((), CARD_ATTRIBUTE), [])
 
 

@@ -201,8 +201,7 @@ def of_3(**settings: Any) -> dict[str, Any]:
 def turned() -> dict[str, dict[str, NDArray[Any]]]:
     """Kernels as the Theano backend keeps them: turned by half a turn."""
     held = arrays()
-    for owner, name in (("conv2d", "kernel"), ("depthwise_conv2d", "depthwise_kernel")):
-        held[owner][name] = held[owner][name][::-1, ::-1]
+    held["conv2d"]["kernel"] = held["conv2d"]["kernel"][::-1, ::-1]  # depthwise ones it turns itself
     return held
 
 
@@ -305,6 +304,108 @@ LOADED = {
     *("a functional model of Keras 2", "names of a model that was loaded twice", "bare names, Keras 3.0"),
     *("names of Keras 3.3", "an archive of Keras 3.0", "an archive of Keras 3.8"),
 }
+
+
+# --- Keras 1, whose layers have other names, and kernels with the filters first -------------
+
+KERAS_1 = {
+    "Theano": ("th", "{}_{}", True),
+    "Theano's order on TensorFlow": ("th", "{}_{}:0", False),
+    "TensorFlow": ("tf", "{}_{}:0", False),
+}
+
+
+@pytest.mark.parametrize("backend", KERAS_1)
+def test_a_network_of_keras_1(backend: str, tmp_path: Path) -> None:
+    order, name, rotated = KERAS_1[backend]
+    first = order == "th"
+    settings = {"border_mode": "valid", "dim_ordering": order, "W_regularizer": None, "init": "he_normal"}
+    config = sequential(
+        layer(
+            "Convolution2D",
+            "convolution2d_1",
+            nb_filter=2,
+            nb_row=3,
+            nb_col=3,
+            subsample=[1, 1],
+            bias=True,
+            activation="relu",
+            batch_input_shape=[None, 1, 6, 6] if first else SHAPE,
+            **settings,
+        ),
+        layer("BatchNormalization", "batchnormalization_1", axis=1 if first else -1, mode=0, epsilon=0.001),
+        layer("MaxPooling2D", "maxpooling2d_1", pool_size=[2, 2], strides=[2, 2], **settings),
+        layer("Dropout", "dropout_1", p=0.5),
+        layer("Flatten", "flatten_1"),
+        layer("Dense", "dense_1", output_dim=3, input_dim=None, bias=True, activation="softmax"),
+    )["config"]["layers"]
+    given = arrays()
+    kernel, dense = given["conv2d"]["kernel"], given["dense"]["kernel"][:8]
+    stored = kernel[::-1, ::-1] if rotated else kernel
+    stored = stored.transpose(3, 2, 0, 1) if first else stored
+    statistics = given["batch_normalization"]
+    held = {
+        "convolution2d_1": {"W": stored, "b": np.ones(2, np.float32)},
+        "batchnormalization_1": dict(
+            zip(("gamma", "beta", "running_mean", "running_std"), statistics.values(), strict=True)
+        ),
+        "dense_1": {"W": dense, "b": np.zeros(3, np.float32)},
+    }
+    path = legacy(
+        tmp_path / "a.h5",
+        {"class_name": "Sequential", "config": config},
+        version="1.2.2",
+        held=held,
+        name=lambda owner, weight: name.format(owner, weight),
+    )
+    with h5py.File(path, "a") as file:
+        del file.attrs["backend"]
+    model = open_model(Toolkit(tmp_path), path)
+    x = np.random.default_rng(1).normal(size=(4, 6, 6, 1)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), (3, 3), axis=(1, 2))
+    h = np.maximum(np.einsum("nabcij,ijco->nabo", windows, kernel) + 1, 0)
+    mean, variance = statistics["moving_mean"], statistics["moving_variance"]
+    h = (h - mean) / np.sqrt(variance + 0.001) * statistics["gamma"] + statistics["beta"]
+    h = h.reshape(4, 2, 2, 2, 2, 2).max(axis=(2, 4))
+    flat = (h.transpose(0, 3, 1, 2) if first else h).reshape(4, 8)
+    scores = np.exp(flat @ dense)
+    found = run(model, x.transpose(0, 3, 1, 2) if first else x)
+    assert np.allclose(found, scores / scores.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["sum", "concat", "dot"])
+def test_a_merge_of_keras_1(mode: str, tmp_path: Path) -> None:
+    from toolkit.errors import UnsupportedError
+
+    def entry(kind: str, name: str, *sources: str, **settings: Any) -> dict[str, Any]:
+        nodes = [[[source, 0, 0] for source in sources]] if sources else []
+        return {**layer(kind, name, **settings), "name": name, "inbound_nodes": nodes}
+
+    config = {
+        "name": "model_1",
+        "layers": [
+            entry("InputLayer", "input_1", batch_input_shape=[None, 4]),
+            entry("Dense", "dense_1", "input_1", output_dim=4, activation="linear", bias=False),
+            entry("Merge", "merge_1", "input_1", "dense_1", mode=mode, mode_type="raw", concat_axis=-1),
+        ],
+        "input_layers": [["input_1", 0, 0]],
+        "output_layers": [["merge_1", 0, 0]],
+    }
+    kernel = np.random.default_rng(2).normal(size=(4, 4)).astype(np.float32)
+    path = legacy(
+        tmp_path / "a.h5",
+        {"class_name": "Model", "config": config},
+        version="1.2.2",
+        held={"dense_1": {"W": kernel}},
+        name=lambda owner, weight: f"{owner}_{weight}:0",
+    )
+    if mode == "dot":
+        with pytest.raises(UnsupportedError, match="'merge_1': a Merge with mode 'dot'"):
+            open_model(Toolkit(tmp_path), path)
+        return
+    x = np.eye(4, dtype=np.float32)
+    expected = x + x @ kernel if mode == "sum" else np.concatenate([x, x @ kernel], axis=1)
+    assert np.allclose(run(open_model(Toolkit(tmp_path), path), x), expected, atol=1e-6)
 
 
 @pytest.mark.train
