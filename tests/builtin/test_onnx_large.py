@@ -124,3 +124,14 @@ def test_an_export_of_a_keras_file_of_some_megabytes_is_the_same_every_time(tmp_
         (tmp_path / name).mkdir()
         contents.add(export(request(model, tmp_path / name)).path.read_bytes())
     assert len(contents) == 1
+
+
+def test_a_file_that_protobuf_could_not_read_is_not_written(tmp_path: Path) -> None:
+    from toolkit.errors import LimitReachedError
+    from toolkit.graph.separated import SeparatedModel
+
+    zeros = np.broadcast_to(np.float32(0), (1 << 15, 1 << 14))
+    model = SeparatedModel(onnx.ModelProto(), {"kernel": zeros})
+    with pytest.raises(LimitReachedError, match=r"2\.00 GiB|2\.0 GiB|2 GiB"):
+        model.write(tmp_path / "huge.onnx")
+    assert not (tmp_path / "huge.onnx").exists()

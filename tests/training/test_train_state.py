@@ -133,3 +133,31 @@ def test_many_trainings_in_one_process_are_no_reason_for_a_warning(
         state.train_step(dataset.images, dataset.labels, step=0, rate=0.01)
         state.evaluate(dataset)
     assert "retracing" not in caplog.text
+
+
+@pytest.mark.parametrize("head", ["convolution", "sigmoid", "logits"])
+def test_the_loss_is_that_of_the_networks_own_outputs(tiny: ModuleType, head: str) -> None:
+    """Not that of a second softmax: a softmax before a Flatten, or one sigmoid for each class."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((28, 28, 1), name="image")
+    if head == "convolution":
+        outputs = layers.Conv2D(4, 28, activation="softmax", name="conv")(image)
+        outputs = layers.Flatten(name="flat")(outputs)
+    else:
+        activation = None if head == "logits" else head
+        outputs = layers.Dense(4, activation, name="dense")(layers.Flatten(name="flat")(image))
+    network = keras.Model(image, outputs)
+    dataset = tiny.strokes(16, 5)
+    rows = np.asarray(network(dataset.images[..., None] / 255.0), np.float64)
+    state = _state(tiny, network, label_smoothing=0.0, shift=0.0, rotation=0.0, scaling=0.0)
+    loss, _ = state.train_step(dataset.images, dataset.labels, step=0, rate=0.0)
+    if head == "logits":
+        rows = np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)
+    expected = -np.log(rows[np.arange(16), dataset.labels])
+    if head == "sigmoid":
+        others = np.log(1 - rows)
+        others[np.arange(16), dataset.labels] = 0
+        expected -= others.sum(axis=1)
+    assert loss == pytest.approx(expected.mean(), rel=1e-4)

@@ -14,14 +14,16 @@ from google.protobuf.message import Message  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from toolkit.errors import UnreadableInputError
+from toolkit.errors import LimitReachedError, UnreadableInputError
 from toolkit.graph.graph import Graph
 from toolkit.graph.onnx_form import to_onnx
 from toolkit.records import dataclass
 from toolkit.tensors import Tensors
+from toolkit.vocabulary import file_size
 
 LARGE = 1 << 12
 """Elements; shapes, bounds and most biases are smaller."""
+LARGEST_FILE = (1 << 31) - (1 << 20)
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # field numbers of ModelProto, GraphProto, TensorProto
 _LENGTH_DELIMITED = 2
 
@@ -52,7 +54,11 @@ class SeparatedModel:
         return model
 
     def write(self, path: Path) -> None:
-        """Write an ordinary ONNX file; equal models give equal bytes."""
+        """Write an ordinary ONNX file; equal models give equal bytes.
+
+        Raises:
+            LimitReachedError: If the file would have 2 GiB or more, which protobuf does not read.
+        """
         model = self._without_weight_inputs()
         graph, small, rest = (onnx.GraphProto() for _ in range(3))
         for field, value in model.graph.ListFields():
@@ -61,6 +67,11 @@ class SeparatedModel:
         starts = [_start(name, array) for name, array in self.weights.items()]
         parts = [part.SerializeToString(deterministic=True) for part in (graph, small, rest)]
         length = sum(map(len, parts)) + sum(map(len, starts)) + self.weight_bytes
+        if length >= LARGEST_FILE:
+            raise LimitReachedError(
+                f"an ONNX file of {file_size(length)} is larger than the format allows",
+                hint="files of less than 2 GiB can be read",
+            )
         with path.open("wb") as file:
             file.write(_before_graph(model) + _tag(_GRAPH) + _varint(length) + parts[0] + parts[1])
             for start, array in zip(starts, self.weights.values(), strict=True):
