@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from toolkit.declarations import Ingredient
@@ -48,7 +49,8 @@ def unified(ingredients: Sequence[Ingredient]) -> Unified:
     Ingredients whose format or classes are unknown stay as they are.
     """
     found, told, problems = list(ingredients), [], []
-    target, attempts = _best(found, lambda model: model.card.convention, rewritten, _plainness)
+    rewrite = partial(rewritten, tensors_only=True)
+    target, attempts = _best(found, lambda model: model.card.convention, rewrite, _plainness)
     for place, attempt in enumerate(attempts):
         item, own = found[place], found[place].model.card.convention
         if isinstance(attempt, ToolkitError):

@@ -8,41 +8,48 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import UnsupportedError
-from toolkit.graph import Graph, Node, consumers
+from toolkit.graph import Graph, Node, consumers, node_key
 from toolkit.graph.axes import RESHAPES
 from toolkit.graph.channels import Shape
 from toolkit.model.affine import Affine, Numbers, alike, as_shape, filled
 from toolkit.model.keras_description import rescaled_description
 from toolkit.model.model import Model
+from toolkit.model.padding import is_padded, padded_before, padding_of
 from toolkit.tensors import OverlaidTensors, Tensors, TensorSpec
 
 
-def rescaled(model: Model, scale: float, shift: float) -> Model:
+def rescaled(model: Model, scale: float, shift: float, *, tensors_only: bool = False) -> Model:
     """The network that computes for x what the original computes for ``scale``·x + ``shift``.
 
     The map moves forward from the input, through operations that it may be swapped with, into the
     first layers: a factor into any kernel, a shift into a bias or a running mean. Computed in
     float64, cast once. Tensors change; only if that is not enough, the numbers of a Rescaling layer
-    and other constants do.
+    and other constants do, and networks that are not Keras' pad with another number than zero.
+
+    Args:
+        tensors_only: Whether nothing else may change, so that the network still corresponds to others.
 
     Raises:
         UnsupportedError: If the result would not be the same everywhere: a shift before zero
             padding, a negative factor before a maximum, a nonlinearity before any layer with weights.
     """
     try:
-        return _folded(model, scale, shift, constants=False)
+        return _folded(model, scale, shift, edits=False)
     except UnsupportedError as error:
+        if tensors_only:
+            raise
         try:
-            return _folded(model, scale, shift, constants=True)
+            return _folded(model, scale, shift, edits=True)
         except UnsupportedError:
             raise error from None
 
 
-def _folded(model: Model, scale: float, shift: float, *, constants: bool) -> Model:
+def _folded(model: Model, scale: float, shift: float, *, edits: bool) -> Model:
     graph = model.build_graph()
-    walk = _Walk(model.name, graph, model.tensors, constants=constants)
+    walk = _Walk(model.name, graph, model.tensors, constants=edits, nodes=edits and model.dialect != "keras")
     walk.follow_all(scale, shift)
     bindings = {binding.tensor: binding.rearrangement for binding in graph.bindings}
     arrays = {
@@ -62,7 +69,11 @@ def _folded(model: Model, scale: float, shift: float, *, constants: bool) -> Mod
         if known is None:
             walk.refuse_text("the first layer's numbers cannot be described in Keras")
         description = known
-    graph = dataclasses.replace(graph, constants={**graph.constants, **changed})
+    graph = dataclasses.replace(
+        graph,
+        nodes=tuple(new for node in graph.nodes for new in walk.replaced.get(node_key(node), (node,))),
+        constants={**graph.constants, **changed, **walk.added},
+    )
     return dataclasses.replace(
         model,
         tensors=OverlaidTensors(model.tensors, arrays),
@@ -85,10 +96,17 @@ class _Walk:
     graph: Graph
     tensors: Tensors
     constants: bool
+    """Whether constants may change."""
+    nodes: bool
+    """Whether nodes may change."""
     pending: dict[str, Affine] = field(default_factory=dict)
     """Of every value that is not what it was."""
     changed: dict[str, Numbers] = field(default_factory=dict)
     """New bound tensors, in the graph's form, and constants."""
+    replaced: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+    """By key: the nodes that a node becomes."""
+    added: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Further constants."""
 
     def __post_init__(self) -> None:
         from toolkit.graph.onnx_form import inferred_shapes
@@ -175,7 +193,7 @@ class _Walk:
         scale, shift = (self._along(node, array, axes) for array in found.both)
         if node.operator in _MAXIMA and ((scale <= 0).any() or any(node.outputs[1:])):
             self._refuse(node, "takes a maximum, which a negative factor makes a minimum")
-        if found.has_shift and node.attributes.get("count_include_pad") and _is_padded(node):
+        if found.has_shift and node.attributes.get("count_include_pad") and is_padded(node):
             self._refuse(node, "averages zeros of its padding, which a shift would change")
         if not node.attributes.get("keepdims", 1):
             scale, shift = (np.squeeze(array, axis=tuple(axes)) for array in (scale, shift))
@@ -265,8 +283,10 @@ class _Walk:
             np.broadcast_to(self._along(node, array, beyond).reshape(-1), channels) for array in found.both
         )
         transposed, groups = node.operator == "ConvTranspose", node.attributes.get("group", 1)
-        if shift.any() and (transposed or (_is_padded(node) and max(weights.shape[2:]) > 1)):
-            self._refuse(node, "pads with zeros, which a shift of the input would change at the border")
+        if shift.any():
+            pads = padding_of(node, self._shape(node, node.inputs[0])[2:], weights.shape[2:])
+            if transposed or any(pads):
+                self._pad_with(node, pads, -shift / scale)
         if transposed:
             self._change(node, kernel, weights * scale.reshape(-1, *(1,) * (weights.ndim - 1)))
             return None
@@ -275,6 +295,18 @@ class _Walk:
         extra = (weights * added).reshape(weights.shape[0], -1).sum(axis=1)
         self._change(node, kernel, weights * taken)
         return self._shifted(node, bias, extra, 1.0, axis=1)
+
+    def _pad_with(self, node: Node, pads: Sequence[int], zeros: Numbers) -> None:
+        """Let a convolution pad with what zero has become, one number for every channel."""
+        if not self.nodes or node.operator != "Conv" or np.ptp(zeros) != 0:
+            self._refuse(node, "pads with zeros, which a shift of the input would change at the border")
+
+        def constant(wanted: str, array: ArrayLike) -> str:
+            self.added[wanted] = np.asarray(array)
+            return wanted
+
+        opset = self.graph.opsets.get("", 1)
+        self.replaced[node_key(node)] = padded_before(node, pads, float(zeros[0]), opset, constant)
 
     def _dense(self, node: Node, found: Affine) -> Affine | None:
         kernel, bias = node.inputs[1], (*node.inputs[2:], "")[0]
@@ -316,10 +348,9 @@ class _Walk:
         epsilon = node.attributes.get("epsilon", 1e-5)
         mean, variance = (self._weights(node, name) for name in node.inputs[3:5])
         self._change(node, node.inputs[3], (mean - shift) / scale)
-        spread = (variance + epsilon) / scale**2 - epsilon
-        factor = np.sign(scale)
-        if (spread >= 0).all():
-            self._change(node, node.inputs[4], spread)
+        variance, factor = (variance + epsilon) / scale**2, np.sign(scale)
+        if (variance >= epsilon).all():
+            self._change(node, node.inputs[4], variance - epsilon)
         else:
             factor = scale
         if (factor != 1).any():
@@ -374,10 +405,5 @@ class _Walk:
         """Refuse for a reason."""
         raise UnsupportedError(
             f"{self.name} cannot be rewritten for inputs of another scale or ink: {why}",
-            hint="use it with the input format that it was trained for",
+            hint="use it with its own format; `export --to onnx --with-preprocessing` prepares pictures",
         )
-
-
-def _is_padded(node: Node) -> bool:
-    auto = node.attributes.get("auto_pad", "NOTSET")
-    return auto.startswith("SAME") or (auto == "NOTSET" and any(node.attributes.get("pads", ())))

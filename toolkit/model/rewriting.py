@@ -11,7 +11,7 @@ from toolkit.model.orientation import transposed
 from toolkit.vocabulary import Convention
 
 
-def rewritten(model: Model, convention: Convention) -> Model:
+def rewritten(model: Model, convention: Convention, *, tensors_only: bool = False) -> Model:
     """The same network for images in another convention: the same answers up to rounding.
 
     For another orientation, tensors change the order of their elements, which is exact. Scale,
@@ -20,6 +20,8 @@ def rewritten(model: Model, convention: Convention) -> Model:
 
     Args:
         model: Its card has the convention that it was trained for.
+        tensors_only: Whether only tensors may change, as for a merge. Otherwise the numbers of a
+            Rescaling layer may, and ONNX networks may pad with another number than zero.
 
     Returns:
         A model with the same name, layers and Keras description; its card has the new convention and
@@ -41,7 +43,7 @@ def rewritten(model: Model, convention: Convention) -> Model:
     (scale, shift), (wanted, offset) = _from_light_unit(own), _from_light_unit(convention)
     factor = scale / wanted
     if (factor, shift - factor * offset) != (1.0, 0.0):
-        found = rescaled(found, factor, shift - factor * offset)
+        found = rescaled(found, factor, shift - factor * offset, tensors_only=tensors_only)
     if found is model and own == convention:
         return model
     return found.with_card(dataclasses.replace(model.card, convention=convention, weights_digest=""))
