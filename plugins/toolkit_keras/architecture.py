@@ -14,7 +14,9 @@ from toolkit_keras import (
     kinds_dense,
     kinds_normalisation,
     kinds_pooling,
+    kinds_recurrent,
     kinds_shape,
+    kinds_wrappers,
 )
 from toolkit_keras.configuration import parse_network
 from toolkit_keras.file_errors import damaged_config
@@ -26,6 +28,7 @@ _GROUPS = {
     "convolution": kinds_convolution.KINDS,
     "dense": kinds_dense.KINDS,
     "normalisation": kinds_normalisation.KINDS,
+    "recurrent, and layers applied to each step": (*kinds_recurrent.KINDS, *kinds_wrappers.KINDS),
     "pooling, cropping, padding and resizing": kinds_pooling.KINDS,
     "arithmetic and activations": kinds_arithmetic.KINDS,
     "shape, augmentation, and what does nothing at inference": kinds_shape.KINDS,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.records import dataclass
@@ -21,6 +22,9 @@ MaybeShape = Shape | None
 
 Inputs = tuple[MaybeShape, ...]
 
+GENERATOR = "seed_generator_state"
+"""Name of a tensor that is the state of a random generator."""
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -29,6 +33,7 @@ class Weight:
     Attributes:
         trainable: Whether training changes it by gradients.
         aliases: Its names in other versions of Keras.
+        place: Groups between the layer's own and its numbered tensors in a `.keras` file: ``cell``.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Weight:
     role: TensorRole
     trainable: bool = True
     aliases: tuple[str, ...] = ()
+    place: str = ""
 
 
 def bias_of(config: LayerConfig, size: int | None) -> tuple[Weight, ...]:
@@ -55,6 +61,15 @@ class LayerKind:
     )
     weights: Callable[[LayerConfig, Inputs], tuple[Weight, ...]] = lambda *_: ()
     inputs: int | None = 1
+
+
+def numbered(weights: Iterable[Weight]) -> Iterator[tuple[tuple[str, ...], Weight]]:
+    """Each weight with its place below the layer's group in a `.keras` file: ``cell``, ``vars``, ``0``."""
+    counts: Counter[str] = Counter()
+    for weight in weights:
+        above = tuple(weight.place.split("/")) if weight.place else ()
+        yield (*above, "vars", str(counts[weight.place])), weight
+        counts[weight.place] += 1
 
 
 def size_of(shape: MaybeShape, axis: int) -> int | None:

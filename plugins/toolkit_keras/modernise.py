@@ -21,6 +21,7 @@ _DROPPED = {
     "DepthwiseConv2D": ("groups", "filters", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
     "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
     "BatchNormalization": ("virtual_batch_size", "fused", "adjustment"),
+    **dict.fromkeys(("GRU", "LSTM", "SimpleRNN"), ("implementation", "input_dim", "input_length")),
 }
 NN_FUNCTIONS = (
     *("Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "LogSoftmax", "Relu", "Relu6", "Selu"),
@@ -89,6 +90,11 @@ def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
         return entry
     if kind == "BatchNormalizationV1":
         kind = "BatchNormalization"
+    config |= {
+        key: _layer(config[key], legacy=legacy)
+        for key in ("layer", "backward_layer")
+        if isinstance(config.get(key), dict)
+    }
     if legacy:
         config = {key: value for key, value in config.items() if key not in _DROPPED.get(kind, ())}
     if kind == "InputLayer" and shape is not None:
@@ -98,6 +104,10 @@ def _layer(entry: dict[str, Any], *, legacy: bool) -> dict[str, Any]:
         config["axis"] = axis[0]
     if legacy:
         config = {key: _legacy_value(key, value) for key, value in config.items()}
+        if config.get("time_major") is False:
+            del config["time_major"]
+        if kind == "GRU":
+            config.setdefault("reset_after", False)
         if kind == "LeakyReLU" and "alpha" in config:
             config["negative_slope"] = config.pop("alpha")
     return _with_operation_named(entry | {"class_name": kind, "config": config})
@@ -123,7 +133,7 @@ def _legacy_value(key: str, value: Any) -> Any:
         return policy.get("name", "float32") if isinstance(policy, dict) else "float32"
     if key.endswith("_initializer") and isinstance(value, dict) and isinstance(value.get("config"), dict):
         return value | {"config": {name: item for name, item in value["config"].items() if name != "dtype"}}
-    if key == "activation" and value == "hard_sigmoid":
+    if key in ("activation", "recurrent_activation") and value == "hard_sigmoid":
         return LEGACY_HARD_SIGMOID  # clip(0.2 x + 0.5) then, clip(x / 6 + 0.5) now
     return value
 

@@ -11,7 +11,7 @@ from toolkit_keras.architecture import Expected, KerasArchitecture, fits, guesse
 from toolkit_keras.build import AS_TODAY, Placed
 from toolkit_keras.file_errors import foreign_weights, shown
 from toolkit_keras.keras_network import KerasNetwork
-from toolkit_keras.layer_kind import snake_case
+from toolkit_keras.layer_kind import GENERATOR, numbered, snake_case
 from toolkit_keras.safe_hdf5 import SafeHdf5
 
 ROOTS = ("layers", "_layer_checkpoint_dependencies")
@@ -87,25 +87,29 @@ def refuse_left_over(file: SafeHdf5, placed: Mapping[str, tuple[Placed, ...]]) -
 def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[Placed, ...]:
     if expected.weights is None:
         return tuple(_unknown(file, group, ""))
-    variables = (*group, "vars")
-    count = len(file.members(*variables))
-    if count != len(expected.weights):
-        raise foreign_weights(
-            f"layer '{expected.node.name}' should hold {len(expected.weights)} tensors, "
-            f"{'/'.join(variables)} has {count}"
-        )
+    wanted = Counter({(*group, "vars"): 0})
+    wanted.update((*group, *place[:-1]) for place, _ in numbered(expected.weights))
+    for variables, number in wanted.items():
+        count = len(file.members(*variables))
+        if count != number:
+            raise foreign_weights(
+                f"layer '{expected.node.name}' should hold {number} tensors, "
+                f"{'/'.join(variables)} has {count}"
+            )
     found: list[Placed] = []
-    for index, weight in enumerate(expected.weights):
-        stored = file.stored(*variables, str(index))
+    for place, weight in numbered(expected.weights):
+        stored = file.stored(*group, *place)
         if not fits(weight, stored.shape):
             should, has = shown(weight.shape), shown(stored.shape)
             raise foreign_weights(
                 f"{expected.node.name}/{weight.name} should be {should}, the file has {has}"
             )
         found.append((weight.name, weight.role, stored, AS_TODAY))
-    if file.has(*group, "seed_generator", "vars", "0"):
-        state = file.stored(*group, "seed_generator", "vars", "0")
-        found.append(("seed_generator_state", TensorRole.GENERATOR_STATE, state, AS_TODAY))
+    for above in dict.fromkeys(("", *(weight.place for weight in expected.weights))):
+        place = (*group, *filter(None, above.split("/")), "seed_generator", "vars", "0")
+        if file.has(*place):
+            name = f"{above}/{GENERATOR}" if above else GENERATOR
+            found.append((name, TensorRole.GENERATOR_STATE, file.stored(*place), AS_TODAY))
     return tuple(found)
 
 

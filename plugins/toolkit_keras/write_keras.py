@@ -15,6 +15,7 @@ from toolkit.errors import UnsupportedError
 from toolkit.model import Card, Model
 from toolkit_keras.architecture import kind_of
 from toolkit_keras.build import CARD_MEMBER
+from toolkit_keras.layer_kind import GENERATOR, numbered
 from toolkit_keras.numbered_weights import layer_groups
 from toolkit_keras.read_keras import CONFIG, METADATA, WEIGHTS
 from toolkit_keras.write_h5 import write_tensor
@@ -63,10 +64,11 @@ def _write_layer(file: Any, group: str, model: Model, layer: PlannedLayer) -> No
     if layer.weights is None:
         _write_unknown(file, group, model, layer)
         return
-    for index, name in enumerate(layer.tensors):
-        write_tensor(variables, str(index), model.tensors.read(name))
+    for (place, _), name in zip(numbered(layer.weights), layer.tensors, strict=True):
+        write_tensor(file, "/".join((group, *place)), model.tensors.read(name))
     for name in layer.generators:
-        write_tensor(file, f"{group}/seed_generator/vars/0", model.tensors.read(name))
+        above = name.removeprefix(f"{layer.node.name}/").removesuffix(GENERATOR)
+        write_tensor(file, f"{group}/{above}seed_generator/vars/0", model.tensors.read(name))
 
 
 def _write_unknown(file: Any, group: str, model: Model, layer: PlannedLayer) -> None:

@@ -81,6 +81,9 @@ def with_modules(entry: Mapping[str, Any]) -> dict[str, Any]:
     if not entry.get("module"):
         found = {"module": _MODULES.get(kind, "keras.layers"), **found}
         found["registered_name"] = "Functional" if kind == "Functional" else None
+    if isinstance(config, dict):
+        inner = {key: config[key] for key in ("layer", "backward_layer") if isinstance(config.get(key), dict)}
+        found["config"] = config | {key: with_modules(layer) for key, layer in inner.items()}
     if kind in MODEL_CLASSES and isinstance(config, dict) and isinstance(config.get("layers"), list):
         found["config"] = config | {"layers": [with_modules(layer) for layer in config["layers"]]}
     return found

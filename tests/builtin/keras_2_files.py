@@ -22,7 +22,7 @@ def as_keras_2(model: Any) -> dict[str, Any]:
 
 def save_as_keras_2(model: Any, path: Path) -> Path:
     """Write the file as Keras 2 does: a nested model's weights in one group, trained ones first."""
-    owners = {id(weight): layer.name for layer in _leaves(model) for weight in layer.weights}
+    owners = {id(weight): _owner(layer, weight) for layer in _leaves(model) for weight in layer.weights}
     arrays = {
         layer.name: {
             f"{owners[id(weight)]}/{weight.name}:0": np.asarray(weight)
@@ -32,6 +32,11 @@ def save_as_keras_2(model: Any, path: Path) -> Path:
         for layer in model.layers
     }
     return write_legacy(path, as_keras_2(model), arrays, name=lambda _, weight: weight)
+
+
+def _owner(layer: Any, weight: Any) -> str:
+    """A layer's name; that of one for both directions has their names after it."""
+    return weight.path.rpartition("/")[0] if hasattr(layer, "forward_layer") else str(layer.name)
 
 
 def _leaves(model: Any) -> Iterator[Any]:

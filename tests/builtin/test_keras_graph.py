@@ -131,15 +131,16 @@ def test_an_unknown_layer_is_readable_and_refused_by_name_only_as_a_graph(keras:
         [
             keras.Input(IMAGE),
             layers.Reshape((8, 21)),
-            layers.LSTM(4, name="memory"),
+            layers.EinsumDense("abc,cd->abd", output_shape=(8, 4), bias_axes="d", name="mixed"),
+            layers.Flatten(),
             layers.Dense(3, name="head"),
         ]
     )
     for read in through_both_formats(model, tmp_path).values():
         assert read.output_shape == (3,)
-        memory = next(layer for layer in read.layers if layer.name == "memory")
-        assert len(memory.tensors) == 3
-        with pytest.raises(UnsupportedError, match=r"memory \(LSTM\)") as caught:
+        mixed = next(layer for layer in read.layers if layer.name == "mixed")
+        assert len(mixed.tensors) == 2
+        with pytest.raises(UnsupportedError, match=r"mixed \(EinsumDense\)") as caught:
             read.build_graph()
         assert "Conv2D" in caught.value.hint
         assert "GlobalAveragePooling2D" in caught.value.hint
@@ -151,7 +152,13 @@ def test_networks_with_an_unknown_layer_are_compared_and_tell_it_by_name(keras: 
         net = keras.Sequential(
             [
                 keras.Input((8, 21)),
-                layers.LSTM(4, activation=activation, name=f"memory_{number}"),
+                layers.EinsumDense(
+                    "abc,cd->abd",
+                    output_shape=(8, 4),
+                    bias_axes="d",
+                    activation=activation,
+                    name=f"mixed_{number}",
+                ),
                 layers.Dropout(0.2),
                 layers.Dense(3, name=f"head_{number}"),
             ]
@@ -163,12 +170,12 @@ def test_networks_with_an_unknown_layer_are_compared_and_tell_it_by_name(keras: 
     found = correspondence(first, second)
     assert found is not None
     layers = {ours.rpartition("/")[0]: theirs.rpartition("/")[0] for ours, theirs in found.items()}
-    assert layers == {"memory_1": "memory_2", "head_1": "head_2"}
-    assert found["memory_1/recurrent_kernel"] == "memory_2/recurrent_kernel"
+    assert layers == {"mixed_1": "mixed_2", "head_1": "head_2"}
+    assert found["mixed_1/bias"] == "mixed_2/bias"
     assert signature(first) == signature(second)
     assert correspondence(first, other) is None
     assert differences(first, other, "1.h5") == [
-        'layer memory_3 (LSTM) has activation "relu", 1.h5\'s memory_1 has "tanh"'
+        'layer mixed_3 (EinsumDense) has activation "relu", 1.h5\'s mixed_1 has "tanh"'
     ]
 
 

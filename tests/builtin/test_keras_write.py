@@ -310,7 +310,8 @@ def test_a_function_that_keras_3_has_no_word_for_is_refused(suffix: str, tmp_pat
 
 def test_layers_of_an_unknown_kind_stay_in_their_format(keras: Any, tmp_path: Path) -> None:
     layers = keras.layers
-    model = keras.Sequential([keras.Input((6, 4)), layers.LSTM(5, name="memory"), layers.Dense(2)])
+    mixed = layers.EinsumDense("abc,cd->abd", output_shape=(6, 5), bias_axes="d", name="mixed")
+    model = keras.Sequential([keras.Input((6, 4)), mixed, layers.Dense(2)])
     x = np.random.default_rng(0).random((2, 6, 4), dtype=np.float32)
     for suffix, other in (("h5", "keras"), ("keras", "h5")):
         model.save(tmp_path / f"source.{suffix}")
@@ -318,7 +319,7 @@ def test_layers_of_an_unknown_kind_stay_in_their_format(keras: Any, tmp_path: Pa
         WRITERS[suffix][0](read, tmp_path / f"same.{suffix}")
         loaded = keras.models.load_model(tmp_path / f"same.{suffix}")
         assert np.array_equal(np.asarray(loaded(x)), np.asarray(model(x)))
-        with pytest.raises(UnsupportedError, match="'memory' is of class LSTM"):
+        with pytest.raises(UnsupportedError, match="'mixed' is of class EinsumDense"):
             WRITERS[other][0](read, tmp_path / f"other.{other}")
 
 

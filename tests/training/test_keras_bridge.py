@@ -53,6 +53,19 @@ def test_names_of_a_nested_networks_weights_begin_with_its_name() -> None:
     assert names == ["inner/dense/kernel", "inner/dense/bias", "last/kernel", "last/bias"]
 
 
+def test_both_directions_of_a_layer_have_names_of_their_own(tmp_path: Path) -> None:
+    import keras
+
+    from toolkit_keras.read_keras import read_keras
+
+    network = keras.Sequential([keras.Input((4, 3)), keras.layers.Bidirectional(keras.layers.LSTM(2))])
+    network.save(tmp_path / "a.keras")
+    model = read_keras(tmp_path / "a.keras")
+    assert {name for name, _ in named_weights(network)} == {*model.tensors}
+    x = np.random.default_rng(0).normal(size=(2, 4, 3))
+    assert np.array_equal(np.asarray(keras_from_model(model)(x)), np.asarray(network(x)))
+
+
 @pytest.mark.parametrize(
     ("class_name", "module", "told"),
     [

@@ -116,13 +116,13 @@ def named_weights(network: keras.Model) -> Iterator[tuple[str, Any]]:
     for layer, prefix in _layers(network, ""):
         for weight in layer.weights:
             if "seed_generator" not in weight.path:
-                yield f"{prefix}{weight.name}", weight
+                yield f"{prefix}{_direction(layer, weight)}{weight.name}", weight
 
 
 def frozen_weights(network: keras.Model) -> frozenset[str]:
     """Tensor names of the weights of layers that are not trainable."""
     return frozenset(
-        f"{prefix}{weight.name}"
+        f"{prefix}{_direction(layer, weight)}{weight.name}"
         for layer, prefix in _layers(network, "")
         for weight in layer.weights
         if not layer.trainable
@@ -151,6 +151,13 @@ def _layers(network: Any, prefix: str) -> Iterator[tuple[Any, str]]:
             yield from _layers(layer, name)
         else:
             yield layer, name
+
+
+def _direction(layer: Any, weight: Any) -> str:
+    """Which side of a bidirectional layer a weight belongs to; empty for other layers."""
+    if not hasattr(layer, "forward_layer"):
+        return ""
+    return "forward_" if any(weight is own for own in layer.forward_layer.weights) else "backward_"
 
 
 def _set_weights(network: keras.Model, model: Model) -> None:
