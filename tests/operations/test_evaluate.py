@@ -59,6 +59,8 @@ def test_what_a_file_does_not_say_is_assumed_and_said(toolkit: Toolkit, tmp_path
     assert notes.lines == list(score.assumed)
     assert len(score.assumed) == 2
     assert "upright/unit/light" in score.assumed[1]
+    assert "toolkit models adopt" in score.assumed[1]
+    assert score.doubt == ""
     dark = Convention(ink="dark")
     (told,) = evaluate(toolkit, Evaluate(models=(path,), dataset="quarters", convention=dark), QUIET)
     assert len(told.assumed) == 1
@@ -111,7 +113,7 @@ def test_nan_weights_are_one_clear_line(toolkit: Toolkit, tmp_path: Path) -> Non
     settings = {"units": 4, "activation": "softmax", "use_bias": True}
     weights = {"kernel": np.full((784, 4), np.nan), "bias": np.zeros(4)}
     save_keras(tmp_path / "nan.h5", [("flatten", "Flatten", {}, {}), ("dense", "Dense", settings, weights)])
-    with pytest.raises(UnreadableInputError, match=r"^nan\.h5: .*1000 of 1000 images") as caught:
+    with pytest.raises(UnreadableInputError, match=r"^nan\.h5: tensor dense/kernel has 3,136") as caught:
         evaluate(toolkit, Evaluate(models=(tmp_path / "nan.h5",), dataset="quarters"), QUIET)
     assert "\n" not in str(caught.value)
 

@@ -141,7 +141,10 @@ def _opened(toolkit: Resources, request: Export, progress: Progress) -> list[Mod
         if own is not None:
             model = model.with_card(dataclasses.replace(model.card, convention=own))
         if model.card.convention is None and model.input_shape in CHARACTER_SHAPES:
-            assumed = f"input format {Convention()} assumed (--convention sets another)"
+            assumed = (
+                f"input format {Convention()} assumed (--convention sets another, "
+                "`toolkit models adopt` finds it)"
+            )
             progress.note(f"{model.name}: no card with an input format: {assumed}")
         models.append(model)
     return models

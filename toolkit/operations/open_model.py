@@ -73,25 +73,32 @@ def described(
     """Complete a model's card; also returns what was assumed, as sentences.
 
     ``classes``, characters by label and named ``where`` in messages, are for a card without classes;
-    ``convention`` is preferred to the card's.
+    of a network with one output more, output 0 is left out. ``convention`` is preferred to the card's.
     """
     assumed: list[str] = []
     card = model.card
     names = card.classes
+    if card.untrained and card.convention is None:
+        assumed.append(f"{model.name} is untrained, as its card says")
     if not names:
-        if len(classes) != model.classes:
+        unused = model.classes - len(classes)
+        if unused not in (0, 1):
             raise UnreadableInputError(
                 f"{model.name} has {model.classes} outputs, {where} has {len(classes)} classes",
                 hint="choose the data set that the model was trained on",
             )
-        names = tuple(classes)
-        assumed.append(f"{model.name} has no card: its classes are taken from {where}")
+        names = ("",) * unused + tuple(classes)
+        without = ", output 0 is unused" if unused else ""
+        assumed.append(f"{model.name} has no card: its classes are taken from {where}{without}")
     wanted = convention or card.convention
     if wanted is None:
         wanted = Convention()
-        assumed.append(f"{model.name} has no card: input format {wanted} assumed (--convention sets another)")
+        assumed.append(
+            f"{model.name} has no card: input format {wanted} assumed "
+            "(--convention sets another, `toolkit models adopt` finds it)"
+        )
     complete = dataclasses.replace(card, classes=names, convention=wanted)
-    return model.with_card(complete), tuple(assumed)
+    return without_unused(model.with_card(complete)), tuple(assumed)
 
 
 def stated_conventions(

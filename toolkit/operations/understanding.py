@@ -77,20 +77,25 @@ def understand(ingredients: Sequence[Ingredient], images: Dataset | None) -> Und
     return Understood(tuple(kept), tuple(untrained), tuple(notes), tuple(doubts))
 
 
-def doubt_of(name: str, check: ConventionCheck) -> str:
-    """Why a convention that was stated or assumed is in doubt, and the option that mends it; empty if not."""
+def doubt_of(name: str, check: ConventionCheck, file: str = "FILE") -> str:
+    """Why a convention that was stated or assumed is in doubt, and what mends it; empty if it is not.
+
+    Args:
+        name: What ``--convention`` calls the model.
+        file: What ``toolkit models adopt`` calls it.
+    """
     better, own = check.better, check.own
     if better is None:
         return ""
     found = f"{name} reads {percent(own.accuracy)} as {own.convention}, {percent(better.accuracy)} as"
     images = f"on {int(better.seen.sum())} images"
-    if (
-        better.order.outputs(better.order.classes).tolist()
-        != own.order.outputs(better.order.classes).tolist()
-    ):
+    adopt = f"`toolkit models adopt {file}`"
+    if better.order.classes != own.order.classes:
         how = f"with its classes in another order ({better.order.how})"
-        return f"{found} {better.convention} {how} {images}: run `toolkit models adopt`"
-    return f"{found} {better.convention} {images}: use --convention {name}={better.convention}"
+        return f"{found} {better.convention} {how} {images}: run {adopt}"
+    return (
+        f"{found} {better.convention} {images}: use --convention {name}={better.convention}, or run {adopt}"
+    )
 
 
 def _told(item: Ingredient, search: ConventionSearch, images: Dataset, *, stated: bool) -> Iterator[str]:

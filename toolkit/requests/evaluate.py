@@ -14,7 +14,8 @@ class Evaluate:
 
     models: tuple[Path, ...] = option(help="model files")
     dataset: str | None = option(
-        None, help="data set, name or path; by default the one that the first model was trained on"
+        None,
+        help="data set, name or path; by default each model's training data, or one with its classes",
     )
     split: SplitName = option("test", help="part of the data set")
     convention: Convention | None = option(None, help="input format of all models: upright/unit/light")
