@@ -48,7 +48,9 @@ def test_a_network_from_onnx_is_not_written_as_keras(toolkit: Toolkit, family: l
 
 
 def test_an_unknown_exporter_is_answered_with_all_of_them(toolkit: Toolkit, family: list[Path]) -> None:
-    with pytest.raises(PluginError, match=r"no exporter 'onxn' \(did you mean onnx\? available: h5, keras, onnx\)"):
+    with pytest.raises(
+        PluginError, match=r"no exporter 'onxn' \(did you mean onnx\? available: h5, keras, onnx\)"
+    ):
         toolkit.export(model=family[0], to="onxn")
 
 
