@@ -1,11 +1,13 @@
 """What the ways to ONNX cost: time, memory, bytes, distance from the source, and speed of integers.
 
-python benchmarks/export.py [MODEL…] [--repeat N]
+python benchmarks/export.py [MODEL…] [--repeat N] [--large]
 
 Each export runs in a process of its own, TensorFlow's start included where it is needed; CPU seconds
 are those of the whole process and matter where the machine is busy. ``onnx-int8`` is calibrated on drawn
 glyphs; its speed is that of float32 in the same process divided by its own, at batch 1 and 64. Without a
 model, ``emnist-cnn`` with 62 classes is built, its batch statistics set to something, and saved.
+``--large`` measures `toolkit export --to onnx`, the read-back included, on a network of 300 MB instead: a
+Keras archive, and the ONNX file that was made from it.
 """
 
 from __future__ import annotations
@@ -37,8 +39,12 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--large", action="store_true")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
+        if chosen.large:
+            measure_large(Path(folder), chosen.repeat)
+            return
         models = chosen.models or [built("emnist-cnn", Path(folder) / "emnist-cnn.keras")]
         print(f"{'model':32}{'exporter':14}" + "".join(f"{column:>20}" for column in COLUMNS))
         for model in models:
@@ -46,6 +52,18 @@ def main(arguments: list[str]) -> None:
                 runs = [in_own_process("measure", exporter, str(model), folder) for _ in range(chosen.repeat)]
                 best = min(runs, key=lambda run: float(run["seconds"]))
                 print(f"{model.name:32}{exporter:14}" + "".join(f"{best[column]:>20}" for column in COLUMNS))
+
+
+def measure_large(folder: Path, repeat: int) -> None:
+    """Print a table of exports of a network of 300 MB."""
+    source, made = folder / "large.keras", folder / "large.onnx"
+    in_own_process("build-large", "", str(source))
+    columns = ("seconds", "CPU seconds", "MB of memory", "bytes")
+    print(f"{'model':32}" + "".join(f"{column:>20}" for column in columns))
+    for model, target in ((source, made), (made, folder / "again.onnx")):
+        runs = [in_own_process("export", "onnx", str(model), str(target)) for _ in range(repeat)]
+        best = min(runs, key=lambda run: float(run["seconds"]))
+        print(f"{model.name:32}" + "".join(f"{best[column]:>20}" for column in columns))
 
 
 def built(architecture: str, path: Path) -> Path:
@@ -89,6 +107,35 @@ def build(architecture: str, path: Path) -> dict[str, Any]:
     return {}
 
 
+def build_large(path: Path) -> dict[str, Any]:
+    import keras
+    from keras import layers
+
+    widths = [layers.Dense(width, "relu") for width in (8000, 8450)]
+    stack = [keras.Input((28, 28, 1)), layers.Flatten(), *widths, layers.Dense(62, "softmax")]
+    keras.Sequential(stack).save(path)
+    return {}
+
+
+def export(exporter: str, model: Path, target: Path) -> dict[str, Any]:
+    from toolkit import Toolkit
+
+    started = time.perf_counter()
+    done = Toolkit(model.parent).export(model=model, to=exporter, dataset="none", out=target, force=True)
+    return costs(started) | {"bytes": done.size}
+
+
+def costs(started: float) -> dict[str, Any]:
+    """Seconds since the start, and what the process has used."""
+    seconds = time.perf_counter() - started
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "seconds": f"{seconds:.2f}",
+        "CPU seconds": f"{usage.ru_utime + usage.ru_stime:.2f}",
+        "MB of memory": usage.ru_maxrss >> 10,
+    }
+
+
 def measure(exporter: str, model: Path, folder: Path) -> dict[str, Any]:
     from toolkit.declarations import ExportRequest
     from toolkit.host.catalog import Catalog
@@ -112,12 +159,7 @@ def measure(exporter: str, model: Path, folder: Path) -> dict[str, Any]:
         draw=drawing(Toolkit(folder), read, "glyphs", SilentProgress()),
     )
     facts = declared.export(request).facts
-    seconds = time.perf_counter() - started
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "seconds": f"{seconds:.2f}",
-        "CPU seconds": f"{usage.ru_utime + usage.ru_stime:.2f}",
-        "MB of memory": usage.ru_maxrss >> 10,
+    return costs(started) | {
         "bytes": facts["bytes"],
         "largest difference": f"{facts.get('largest_probability_difference', float('nan')):.1e}",
         "speed at 1": facts.get("speedup_batch_1", ""),
@@ -128,9 +170,11 @@ def measure(exporter: str, model: Path, folder: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         _, _, task, first, *rest = sys.argv
-        result = (
-            build(first, Path(*rest)) if task == "build" else measure(first, Path(rest[0]), Path(rest[1]))
-        )
+        paths = [Path(each) for each in rest]
+        if task.startswith("build"):
+            result = build(first, *paths) if task == "build" else build_large(*paths)
+        else:
+            result = {"measure": measure, "export": export}[task](first, *paths)
         print(json.dumps(result))
     else:
         main(sys.argv[1:])

@@ -72,6 +72,42 @@ def write_legacy(
     return path
 
 
+def wide_network(path: Path, wide: int, second: int) -> Path:
+    """A convolution and dense layers with batch normalisations; its size is that of two kernels."""
+    rng = np.random.default_rng(0)
+
+    def norm(n: int) -> dict[str, NDArray[Any]]:
+        names = ("gamma", "beta", "moving_mean", "moving_variance")
+        return {name: rng.uniform(0.5, 1.5, n).astype(np.float32) for name in names}
+
+    def dense(inputs: int, outputs: int) -> dict[str, NDArray[Any]]:
+        kernel = rng.standard_normal((inputs, outputs), dtype=np.float32)
+        kernel *= np.float32(inputs**-0.5)
+        return {"kernel": kernel, "bias": np.zeros(outputs, np.float32)}
+
+    config = sequential(
+        layer("InputLayer", "start", batch_shape=[None, 28, 28, 1]),
+        layer("Conv2D", "conv", filters=8, kernel_size=[3, 3], activation="relu"),
+        layer("BatchNormalization", "first"),
+        layer("Flatten", "flat"),
+        layer("Dense", "one", units=wide),
+        layer("BatchNormalization", "second"),
+        layer("ReLU", "relu"),
+        layer("Dense", "two", units=second, activation="relu"),
+        layer("Dense", "head", units=26, activation="softmax"),
+    )
+    kernel = rng.standard_normal((3, 3, 1, 8), dtype=np.float32)
+    arrays = {
+        "conv": {"kernel": kernel, "bias": np.zeros(8, np.float32)},
+        "first": norm(8),
+        "one": dense(26 * 26 * 8, wide),
+        "second": norm(wide),
+        "two": dense(wide, second),
+        "head": dense(second, 26),
+    }
+    return write_legacy(path, config, arrays)
+
+
 def weights_file(
     arrays: Arrays, groups: Mapping[str, str], extra: Mapping[str, NDArray[Any]] | None = None
 ) -> bytes:
