@@ -34,6 +34,20 @@ def unpadded(keras: Any) -> Any:
     )
 
 
+def enlarged(keras: Any) -> Any:
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.UpSampling2D(2, interpolation="bilinear"),
+            layers.Conv2D(3, 3, strides=2),
+            layers.GroupNormalization(3),
+            layers.Flatten(),
+            layers.Dense(5),
+        ]
+    )
+
+
 def without_bias(keras: Any) -> Any:
     layers = keras.layers
     return keras.Sequential(
@@ -137,6 +151,7 @@ ANYTHING = [
     flat_dense,
     pixels_784,
     unpadded,
+    enlarged,
     without_bias,
     normalised_first,
     standardised_first,

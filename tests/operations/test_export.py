@@ -69,7 +69,9 @@ def test_an_export_is_rewritten_for_another_convention(toolkit: Toolkit, family:
     assert exported.facts["conformed_to"] == "transposed/raw/dark"
     assert exported.facts["conformed_difference"] < 1e-5
     assert "rewritten from upright/unit/light to transposed/raw/dark" in exported.verified
-    assert toolkit.show(model=out).card.convention == wanted
+    card = toolkit.show(model=out).card
+    assert card.convention == wanted
+    assert card.verification["conformed_from"] == "upright/unit/light"
     known, other = toolkit.evaluate(models=[family[0], out], dataset="quarters")
     assert other.accuracy == known.accuracy
     assert other.log_loss == pytest.approx(known.log_loss, abs=1e-4)

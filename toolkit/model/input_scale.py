@@ -84,7 +84,7 @@ def _folded(model: Model, scale: float, shift: float, *, edits: bool) -> Model:
 
 _PASSED = {"Cast", "Dropout", "Identity"}
 _HOMOGENEOUS = {"LeakyRelu", "PRelu", "Relu"}
-_AVERAGES = {"AveragePool", "GlobalAveragePool", "ReduceMean"}
+_AVERAGES = {"AveragePool", "GlobalAveragePool", "ReduceMean", "Resize", "Upsample"}
 _MAXIMA = {"GlobalMaxPool", "MaxPool", "ReduceMax"}
 
 
@@ -157,7 +157,8 @@ class _Walk:
             return self._moved(node, found)
         if operator == "Slice" and found.scale.size == found.shift.size == 1:
             return found
-        if operator in _AVERAGES | _MAXIMA:
+        extrapolates = node.attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize"
+        if operator in _AVERAGES | _MAXIMA and not extrapolates:
             return self._pooled(node, found)
         if operator == "Pad":
             return self._padded(node, found)

@@ -117,7 +117,9 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     target.parent.mkdir(parents=True, exist_ok=True)
 
     def card() -> Card:
-        return dataclasses.replace(done.card or model.card, name=target.stem, weights_digest="")
+        known = done.card or model.card
+        verification = {**known.verification, **facts}
+        return dataclasses.replace(known, name=target.stem, verification=verification, weights_digest="")
 
     with exclusive(target):
         written = save_written(target, card, write=write, read=read)
