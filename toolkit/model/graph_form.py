@@ -14,7 +14,7 @@ from toolkit.model.model import Model
 from toolkit.tensors import Tensors
 
 
-class RearrangedTensors(Tensors):
+class InitializerTensors(Tensors):
     """The tensors that take part in inference, as the graph's initializers, under their own names."""
 
     def __init__(self, below: Tensors, graph: Graph) -> None:
@@ -38,7 +38,7 @@ def in_graph_form(model: Model) -> Model:
     their files store kernels in other orders of axes.
     """
     graph = model.describe_graph()
-    tensors = RearrangedTensors(model.tensors, graph)
+    tensors = InitializerTensors(model.tensors, graph)
     plain = dataclasses.replace(
         graph,
         nodes=tuple(
