@@ -114,11 +114,12 @@ def compare_models(toolkit: Resources, request: CompareModels, progress: Progres
     groups = [list(group) for _, group in itertools.groupby(sorted(read, key=_by_signature), _by_signature)]
     groups.sort(key=lambda group: group[0].place)
     letters = {item.place: _letter(number) for number, group in enumerate(groups) for item in group}
+    values: dict[int, str] = {}
     within = {pair: found for group in groups for pair, found in _group(group)}
     pairs = []
     for one, other in itertools.combinations(read, 2):
         found = within.get((one.place, other.place))
-        same = found.same_weights if found else one.weights == other.weights != ""
+        same = found.same_weights if found else _same_values(one, other, values)
         pair = ComparedPair(
             one.path, other.path, found is not None, same, _differences(one, other, len(read))
         )
@@ -145,7 +146,7 @@ def compare_models(toolkit: Resources, request: CompareModels, progress: Progres
 
 @dataclass(frozen=True)
 class _Read:
-    """A model that was read; ``plain`` is its graph form, ``weights`` a digest in any order of elements."""
+    """A model that was read; ``plain`` is its graph form."""
 
     place: int
     path: Path
@@ -153,14 +154,11 @@ class _Read:
     plain: Model
     signature: str
     digest: str
-    weights: str
 
     @classmethod
     def of(cls, place: int, path: Path, model: Model) -> _Read:
         plain = in_graph_form(model)
-        return cls(
-            place, path, model, plain, signature(plain), weights_digest(model.tensors), values_digest(plain)
-        )
+        return cls(place, path, model, plain, signature(plain), weights_digest(model.tensors))
 
     def row(self, network: str, same_as: Path | None) -> ComparedModel:
         model = self.model
@@ -224,6 +222,16 @@ def _named_alike(first: Model, other: Model) -> Tensors:
     found = correspondence(first, other)
     assert found is not None  # the signatures are equal
     return RenamedTensors(other.tensors, found, first.tensors)
+
+
+def _same_values(one: _Read, other: _Read, known: dict[int, str]) -> bool:
+    """Whether networks that are not matched have the same numbers; ``known`` keeps their digests."""
+    if _kernel_shapes(one) != _kernel_shapes(other):
+        return False
+    for item in (one, other):
+        if item.place not in known:
+            known[item.place] = values_digest(item.plain)
+    return known[one.place] == known[other.place] != ""
 
 
 def _once(make: Callable[[], Products | None]) -> Callable[[], Products | None]:
