@@ -110,6 +110,13 @@ def test_an_order_that_nobody_else_has_is_found_from_the_answers(reader: Reader)
     assert search.best.convention == Convention(ink="dark")
 
 
+def test_outputs_that_no_image_shows_stand_for_no_class(reader: Reader) -> None:
+    classes = (*string.digits, *string.ascii_uppercase, "", "", "")
+    search = found(reader(classes, Convention("transposed")))
+    assert search.best.order.classes == classes
+    assert search.best.convention == Convention("transposed")
+
+
 def test_the_order_in_a_card_is_kept(reader: Reader) -> None:
     card = Card(name="known", classes=tuple(string.ascii_uppercase))
     search = found(reader(card.classes, Convention("transposed"), card))

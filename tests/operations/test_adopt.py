@@ -259,3 +259,35 @@ def test_other_peoples_byclass_networks_score_what_they_can_once_adopted(
     assert score.images == 12_000
     assert score.accuracy == pytest.approx(accuracy, abs=0.015)
     assert score.assumed == ()
+
+
+def letters_of(shared: Path) -> SimpleNamespace:
+    """A plugin with the letters of the shared ByClass images, both cases merged, as EMNIST's Letters are."""
+
+    def load(request: LoadRequest) -> Dataset:
+        library = Toolkit(shared.parent, lambda: catalog_of(toolkit_emnist)).data
+        source = library.find(shared / "data" / "emnist" / "emnist-byclass-test.csv")
+        data = library.loader_of(source).load(LoadRequest(source, "test"))
+        labels = np.where(data.labels >= 36, data.labels - 36, data.labels - 10)
+        half = np.arange(len(labels)) % 2 == (request.part == "test")
+        which = np.flatnonzero((data.labels >= 10) & half)
+        return Dataset("letters", LETTERS, data.images[which], labels[which].astype(np.int32))
+
+    @hookimpl
+    def toolkit_dataset_loaders() -> Iterable[DatasetLoader]:
+        source = DatasetSource("letters", "letters", "26 classes", rank=13, classes=LETTERS)
+        yield DatasetLoader(name="letters", summary="letters", detect=lambda _: [source], load=load)
+
+    return SimpleNamespace(__name__="letters", toolkit_dataset_loaders=toolkit_dataset_loaders)
+
+
+def test_a_network_from_pytorch_wants_dark_ink(shared: Path, tmp_path: Path) -> None:
+    catalog = catalog_of(toolkit_keras, toolkit_onnx, letters_of(shared))
+    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog)
+    path = tmp_path / "letters.onnx"
+    path.write_bytes((shared / "models" / "abdo-eid-letters.onnx").read_bytes())
+    result = adopted(toolkit, path)
+    assert (result.dataset, result.convention) == ("letters", Convention(ink="dark"))
+    assert result.classes == ("", *LETTERS)
+    (score,) = toolkit.evaluate(models=[path])
+    assert score.accuracy > 0.9

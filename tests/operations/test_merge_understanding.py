@@ -142,6 +142,18 @@ def test_a_card_that_says_untrained_counts_without_images(run: Run, tmp_path: Pa
         run(first, never, dataset="none", keep_worse=True)
 
 
+def test_untrained_models_are_not_chosen(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    card = Card(classes=CHARACTERS, convention=Convention(), metrics={"validation_accuracy": 0.85})
+    for seed in (1, 2):
+        save(tmp_path / "models" / f"{seed}.h5", seed=seed, card=card)
+    adopted = Card(settings={"adopted": {"certainty": "untrained"}})
+    save(tmp_path / "models" / "never.h5", seed=3, trained=False, card=adopted)
+    planned = run(plan=True)
+    assert [item.name for item in planned.recipe.ingredients] == ["1.h5", "2.h5"]
+    assert "never.h5 skipped: untrained" in planned.notes
+
+
 @pytest.mark.parametrize("by_card", [True, False])
 def test_no_merge_is_better_while_a_stated_convention_is_in_doubt(
     run: Run, tmp_path: Path, *, by_card: bool

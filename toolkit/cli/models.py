@@ -88,7 +88,7 @@ def _print_details(details: ModelDetails, console: Console) -> None:
         "weights": details.digest,
         "architecture": card.architecture,
         "made by": " ".join(filter(None, (card.made_by, card.dataset and f"on {card.dataset}"))),
-        "pixels": str(card.convention or ""),
+        "pixels": str(card.convention or ("unknown: the network is untrained" if card.untrained else "")),
         "classes": _joined(card.classes),
         "scores": ", ".join(
             f"{name.removesuffix('_accuracy')} {percent(value)}"

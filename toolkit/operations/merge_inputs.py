@@ -42,8 +42,9 @@ def choose_models(toolkit: Resources, request: Merge, out: Path) -> Models:
     outputs = {real_path(out), real_path(toolkit.workspace.merged_model)}
     others = [file.path for file in model_files(toolkit) if real_path(file.path) not in outputs]
     found = _opened(toolkit, others, request)
-    family = best_family(found.ingredients)
-    left_out = [*family.left_out, *((problem.model, problem.text) for problem in found.problems)]
+    family = best_family([item for item in found.ingredients if not item.model.card.untrained])
+    untrained = [(item.name, "untrained") for item in found.ingredients if item.model.card.untrained]
+    left_out = [*family.left_out, *untrained, *((problem.model, problem.text) for problem in found.problems)]
     notes = tuple(f"{name} skipped: {why.removeprefix(f'{name}: ')}" for name, why in left_out)
     if len(family.members) < 2:
         count = {0: "no model file", 1: "one model file"}.get(len(others), f"{len(others)} model files")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.declarations import Ingredient
@@ -40,41 +40,99 @@ def understand(ingredients: Sequence[Ingredient], images: Dataset | None) -> Und
     Args:
         images: Labelled images of the fit split; None if there are none, so that only cards count.
     """
-    kept: list[Ingredient] = []
-    untrained: list[Problem] = []
-    notes: list[str] = []
-    doubts: list[str] = []
+    findings = _Findings(images)
     for item in ingredients:
-        card = item.model.card
+        findings.add(item)
+    return Understood(
+        tuple(findings.kept), tuple(findings.untrained), tuple(findings.notes), tuple(findings.doubts)
+    )
+
+
+class _Findings:
+    """What is found about one ingredient after the other."""
+
+    def __init__(self, images: Dataset | None) -> None:
+        self._images = images
+        self.kept: list[Ingredient] = []
+        self.untrained: list[Problem] = []
+        self.notes: list[str] = []
+        self.doubts: list[str] = []
+
+    def add(self, item: Ingredient) -> None:
+        card, images = item.model.card, self._images
         if card.untrained and card.convention is None:
-            untrained.append(_untrained(item, "its card says so"))
-            continue
-        if images is None:
-            kept.append(item)
-            continue
-        if card.convention is None or not card.classes:
-            search = _found(item, images)
-            if search.certainty == "untrained" and card.convention is None:
-                untrained.append(_untrained(item, search.sentence.removeprefix("untrained: ")))
-                continue
-            if card.convention is None or search.certainty == "certain":
-                item = _described(item, search)
-                notes += _told(item, search, images, stated=card.convention is not None)
-            if card.convention is None:
-                kept.append(item)
-                if search.certainty == "uncertain":
-                    doubts.append(
-                        f"{item.name}: input format {search.sentence}; "
-                        f"state it with --convention {item.name}=…, or leave the model out"
-                    )
-                continue
-        kept.append(item)
-        check = _checked(item, images)
-        if check.untrained:
-            notes.append(f"{item.name} is untrained: {_nothing(check)}")
-        elif doubt := doubt_of(item.name, check):
-            doubts.append(doubt)
-    return Understood(tuple(kept), tuple(untrained), tuple(notes), tuple(doubts))
+            self._leave_out(item, "its card says so")
+        elif images is None:
+            self.kept.append(item)
+        elif card.convention is None:
+            self._find(item, images)
+        else:
+            self._check(item if card.classes else self._ordered(item, images), images)
+
+    def _find(self, item: Ingredient, images: Dataset) -> None:
+        """Convention and class order that nothing states."""
+        search = _search(item, images)
+        if search.certainty == "untrained":
+            self._leave_out(item, search.sentence.removeprefix("untrained: "))
+            return
+        self.kept.append(_described(item, search))
+        self.notes.append(f"{item.name}: input format {search.sentence} of {images.name}")
+        if search.best.order.classes != images.classes:
+            self.notes.append(f"{item.name}: classes found in this order: {search.best.order.how}")
+        if search.certainty == "uncertain":
+            self.doubts.append(
+                f"{item.name}: input format {search.sentence}; "
+                f"state it with --convention {item.name}=…, or leave the model out"
+            )
+
+    def _ordered(self, item: Ingredient, images: Dataset) -> Ingredient:
+        """With the class order that is found under the stated convention, if the network reads with it."""
+        search = _search(item, images)
+        if search.certainty != "certain":
+            return item
+        if search.best.order.classes != images.classes:
+            self.notes.append(f"{item.name}: classes found in this order: {search.best.order.how}")
+        return _described(item, search)
+
+    def _check(self, item: Ingredient, images: Dataset) -> None:
+        """A convention that is stated."""
+        from toolkit.engine.conventions import check_convention
+
+        model = item.model
+        assert model.card.convention is not None  # otherwise it is searched for
+        check = check_convention(
+            model,
+            images.images,
+            images.labels,
+            images.classes,
+            model.card.convention,
+            order=model.card.classes or ("",) * (model.classes - len(images.classes)) + images.classes,
+            trusted=item.validation_accuracy is not None,
+        )
+        self.kept.append(item)
+        if check.search is not None and check.untrained:
+            self.notes.append(f"{item.name} is {check.search.sentence}")
+        elif doubt := doubt_of(item.name, check, str(model.path or item.name)):
+            self.doubts.append(doubt)
+
+    def _leave_out(self, item: Ingredient, why: str) -> None:
+        hint = "merge without images with --dataset none, or state the input format with --convention"
+        self.untrained.append(Problem(item.name, f"untrained: {why}", hint))
+
+
+def _search(item: Ingredient, images: Dataset) -> ConventionSearch:
+    from toolkit.engine.conventions import find_convention
+
+    stated = item.model.card.convention
+    return find_convention(item.model, images.images, images.labels, images.classes, convention=stated)
+
+
+def _described(item: Ingredient, search: ConventionSearch) -> Ingredient:
+    best = search.best
+    card = dataclasses.replace(
+        item.model.card, classes=best.order.classes, convention=item.model.card.convention or best.convention
+    )
+    return dataclasses.replace(item, model=without_unused(item.model.with_card(card)))
 
 
 def doubt_of(name: str, check: ConventionCheck, file: str = "FILE") -> str:
@@ -96,52 +154,3 @@ def doubt_of(name: str, check: ConventionCheck, file: str = "FILE") -> str:
     return (
         f"{found} {better.convention} {images}: use --convention {name}={better.convention}, or run {adopt}"
     )
-
-
-def _told(item: Ingredient, search: ConventionSearch, images: Dataset, *, stated: bool) -> Iterator[str]:
-    if not stated:
-        yield f"{item.name}: input format {search.sentence} of {images.name}"
-    if search.best.order.classes != images.classes:
-        yield f"{item.name}: classes found in this order: {search.best.order.how}"
-
-
-def _nothing(check: ConventionCheck) -> str:
-    assert check.search is not None  # only a search finds that a network is untrained
-    return check.search.sentence.removeprefix("untrained: ")
-
-
-def _untrained(item: Ingredient, why: str) -> Problem:
-    hint = "merge without images with --dataset none, or state the input format with --convention"
-    return Problem(item.name, f"untrained: {why}", hint)
-
-
-def _found(item: Ingredient, images: Dataset) -> ConventionSearch:
-    from toolkit.engine.conventions import find_convention
-
-    stated = item.model.card.convention
-    return find_convention(item.model, images.images, images.labels, images.classes, convention=stated)
-
-
-def _checked(item: Ingredient, images: Dataset) -> ConventionCheck:
-    from toolkit.engine.conventions import check_convention
-
-    convention = item.model.card.convention
-    assert convention is not None  # otherwise it is searched for
-    return check_convention(
-        item.model,
-        images.images,
-        images.labels,
-        images.classes,
-        convention,
-        order=item.model.card.classes
-        or [""] * (item.model.classes - len(images.classes)) + [*images.classes],
-        trusted=item.validation_accuracy is not None,
-    )
-
-
-def _described(item: Ingredient, search: ConventionSearch) -> Ingredient:
-    best = search.best
-    card = dataclasses.replace(
-        item.model.card, classes=best.order.classes, convention=item.model.card.convention or best.convention
-    )
-    return dataclasses.replace(item, model=without_unused(item.model.with_card(card)))
