@@ -184,6 +184,18 @@ def test_an_untrained_network_has_a_card_that_says_so(tmp_path: Path) -> None:
     assert card is not None
     assert card.convention is None
     assert card.settings["adopted"]["certainty"] == "untrained"
+    assert card.untrained
+    most = max(one.accuracy for one in result.tried)
+    assert f"no convention gives more than {100 * most:.2f} %" in result.sentence
+
+
+def test_drawn_characters_are_not_tried_after_images_of_the_same(tmp_path: Path) -> None:
+    toolkit = workspace(tmp_path, patterns(CHARACTERS), patterns(CHARACTERS, "drawn", -1))
+    kernel = np.random.default_rng(0).normal(0, 0.04, (784, 62))
+    settings = {"units": 62, "activation": "softmax", "use_bias": False}
+    layers = [("flatten", "Flatten", {}, {}), ("dense", "Dense", settings, {"kernel": kernel})]
+    save_keras(tmp_path / "net.h5", layers)  # type: ignore[arg-type]
+    assert adopted(toolkit, tmp_path / "net.h5").dataset == "patterns"
 
 
 def test_a_network_for_other_pictures_is_refused(tmp_path: Path) -> None:

@@ -90,6 +90,16 @@ def test_each_model_is_evaluated_on_the_data_set_with_its_classes(toolkit: Toolk
         toolkit.evaluate(models=[letters])
 
 
+def test_a_data_set_with_all_classes_is_preferred_to_one_with_some(tmp_path: Path) -> None:
+    some, every = patterns(DIGITS, "digits", 1), patterns(CHARACTERS, "every", 2)
+    path = save_template_reader(tmp_path / "net.h5", CHARACTERS)
+    write_card(path, Card(classes=CHARACTERS, convention=Convention()))
+    (score,) = workspace(tmp_path, some, every).evaluate(models=[path])
+    assert score.dataset == "every"
+    (score,) = workspace(tmp_path, some).evaluate(models=[path])
+    assert score.dataset == "digits"
+
+
 def test_a_network_with_an_unused_output_is_evaluated_without_it(tmp_path: Path) -> None:
     toolkit = workspace(tmp_path, patterns(LETTERS, "letters"))
     path = save_template_reader(tmp_path / "net.h5", ("", *LETTERS))

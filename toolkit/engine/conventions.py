@@ -107,7 +107,11 @@ class ConventionSearch:
         best, other = self.best, self.next
         figures = f"{percent(best.accuracy)} on {self.images} images"
         if self.certainty == "untrained":
-            return f"untrained: no convention gives more than {figures}, chance is {percent(best.chance)}"
+            most = percent(max(one.accuracy for one in self.candidates))
+            chance = percent(best.chance)
+            return (
+                f"untrained: no convention gives more than {most} on {self.images} images, chance is {chance}"
+            )
         sentence = f"{best.convention} ({self.certainty}): {figures}"
         if other is None:
             return sentence

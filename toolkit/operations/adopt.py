@@ -188,8 +188,12 @@ def _groups(toolkit: Resources, named: str | None, model: Model) -> Iterator[lis
         for source, classes in datasets_in_use(toolkit)
         if source not in fitting and known_orders(model.classes, classes)
     ]
-    yield [] if fitting else others[:1]
-    yield [source for source in toolkit.data.sources() if source.rank < 0]
+    tried = fitting or others[:1]
+    yield [] if fitting else tried
+    shown = [{*toolkit.data.classes_of(source)} for source in tried]
+    computed = [source for source in toolkit.data.sources() if source.rank < 0]
+    # Drawn characters say nothing that real images of the same characters have not said.
+    yield [one for one in computed if not any(own <= {*toolkit.data.classes_of(one)} for own in shown)]
 
 
 def _labelled(toolkit: Resources, source: DatasetSource, split: SplitName) -> tuple[SplitName, Dataset]:

@@ -60,12 +60,11 @@ def fitting_datasets(
         outputs: Number of outputs of the network; one more than classes if output 0 is unused.
         names: Its classes, if they are known.
     """
-    known = {*names} - {""}
-    return [
-        (source, classes)
-        for source, classes in datasets_in_use(toolkit)
-        if ({*classes} <= known if known else len(classes) in (outputs, outputs - 1))
-    ]
+    known, found = {*names} - {""}, datasets_in_use(toolkit)
+    if not known:
+        return [(source, classes) for source, classes in found if len(classes) in (outputs, outputs - 1)]
+    equal = [(source, classes) for source, classes in found if {*classes} == known]
+    return equal or [(source, classes) for source, classes in found if {*classes} < known]
 
 
 def datasets_in_use(toolkit: Resources) -> list[tuple[DatasetSource, tuple[str, ...]]]:
