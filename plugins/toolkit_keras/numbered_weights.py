@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from toolkit.errors import LimitReachedError, UnsupportedError
 from toolkit.tensors import TensorRole
@@ -18,7 +18,9 @@ ROOTS = ("layers", "_layer_checkpoint_dependencies")
 """Today's group of all layers, and that of Keras 2.12 to 2.15."""
 
 _NOT_OF_LAYERS = ("optimizer", "loss", "metrics", "compile_metrics")
+_MOST_GROUPS = 20_000
 _MOST_LEVELS = 50
+_MOST_GROUPS_OF_A_LAYER = 200
 
 
 def layer_groups(
@@ -58,21 +60,14 @@ def place_numbered(file: SafeHdf5, architecture: KerasArchitecture) -> dict[str,
     return placed
 
 
-def stored_shapes(file: SafeHdf5, group: tuple[str, ...] = ()) -> Mapping[str, tuple[int, ...]]:
+def stored_shapes(file: SafeHdf5) -> Mapping[str, tuple[int, ...]]:
     """Shapes of the tensors of all layers, by their places in the file."""
-    found: dict[str, tuple[int, ...]] = {}
-    if len(group) > _MOST_LEVELS:
-        raise LimitReachedError(f"{'/'.join(group[:3])}… is nested too deep", hint="the file is damaged")
-    for member in file.members(*group):
-        if not group and member in _NOT_OF_LAYERS:
-            continue
-        if member != "vars":
-            found |= stored_shapes(file, (*group, member))
-            continue
-        for number in file.members(*group, "vars"):
-            place = (*group, "vars", number)
-            found["/".join(place)] = file.stored(*place).shape
-    return found
+    return {
+        "/".join((*group, "vars", number)): file.stored(*group, "vars", number).shape
+        for group, numbers in _variables(file, (), _MOST_GROUPS)
+        for number in numbers
+        if group and group[0] not in _NOT_OF_LAYERS
+    }
 
 
 def refuse_left_over(file: SafeHdf5, placed: Mapping[str, tuple[Placed, ...]]) -> None:
@@ -86,7 +81,7 @@ def refuse_left_over(file: SafeHdf5, placed: Mapping[str, tuple[Placed, ...]]) -
 
 def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[Placed, ...]:
     if expected.weights is None:
-        return tuple(_unknown(file, group, ""))
+        return tuple(_unknown(file, group))
     wanted = Counter({(*group, "vars"): 0})
     wanted.update((*group, *place[:-1]) for place, _ in numbered(expected.weights))
     for variables, number in wanted.items():
@@ -113,17 +108,36 @@ def _place(file: SafeHdf5, expected: Expected, group: tuple[str, ...]) -> tuple[
     return tuple(found)
 
 
-def _unknown(file: SafeHdf5, group: tuple[str, ...], prefix: str, depth: int = 0) -> Iterator[Placed]:
+def _unknown(file: SafeHdf5, layer: tuple[str, ...]) -> Iterator[Placed]:
     """Tensors of a layer of an unknown kind, named by their places in the file."""
-    if depth > 10:
-        raise LimitReachedError(f"{'/'.join(group)} is nested too deep", hint="the file is damaged")
-    members = file.members(*group)
-    if "vars" in members:
-        numbers = sorted(file.members(*group, "vars"), key=lambda number: (len(number), number))
+    for group, numbers in _variables(file, layer, _MOST_GROUPS_OF_A_LAYER):
+        place = "/".join((*group[len(layer) :], "vars"))
         for number in numbers:
-            name = f"{prefix}vars/{number}"
-            role = TensorRole.GENERATOR_STATE if "seed_generator" in prefix else guessed_role(number)
-            yield name, role, file.stored(*group, "vars", number), AS_TODAY
-    for member in members:
-        if member != "vars":
-            yield from _unknown(file, (*group, member), f"{prefix}{member}/", depth + 1)
+            role = guessed_role(number)
+            if "seed_generator" in place:
+                role = TensorRole.GENERATOR_STATE
+            yield f"{place}/{number}", role, file.stored(*group, "vars", number), AS_TODAY
+
+
+def _variables(
+    file: SafeHdf5, start: tuple[str, ...], most: int
+) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
+    """The groups with variables below a group, and the variables' numbers in order.
+
+    A group may be linked into itself, so that there is no end of groups below it.
+    """
+    waiting = [start]
+    for _ in range(most):
+        if not waiting:
+            return
+        group = waiting.pop()
+        if len(group) > _MOST_LEVELS:
+            break
+        members = file.members(*group)
+        if "vars" in members:
+            yield group, sorted(file.members(*group, "vars"), key=lambda number: (len(number), number))
+        waiting += [(*group, member) for member in reversed(members) if member != "vars"]
+    raise LimitReachedError(
+        f"{'/'.join(start) or 'the file'} holds more than {most:,} groups, or {_MOST_LEVELS} levels of them",
+        hint="the file is damaged",
+    )

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 from keras_files import GROUPS, SMALL, layer, sequential, small_arrays, weights_file, write_legacy
 
-from toolkit.errors import MissingInputError, UnreadableInputError, UnsupportedError, WeightsOnlyError
+from toolkit.errors import (
+    ConfigurationError,
+    LimitReachedError,
+    MissingInputError,
+    UnreadableInputError,
+    UnsupportedError,
+    WeightsOnlyError,
+)
 from toolkit.model import Card
 from toolkit.model.card_file import write_card
 from toolkit.operations.open_model import open_model
@@ -177,6 +184,23 @@ def test_weights_of_a_custom_class_are_refused_by_name(tmp_path: Path, toolkit: 
         file.create_group("vars")
     with pytest.raises(UnsupportedError, match=r"custom class.*model\.export"):
         open_model(toolkit, tmp_path / "a.weights.h5")
+
+
+def test_groups_that_hold_themselves_end(tmp_path: Path, toolkit: Toolkit) -> None:
+    with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+        group = file.create_group("layers/dense")
+        for name in "abc":
+            group[name] = group
+    with pytest.raises(LimitReachedError, match="more than 20,000 groups"):
+        open_model(toolkit, tmp_path / "a.weights.h5")
+
+
+def test_an_architecture_by_name_needs_a_framework(
+    weights: Path, toolkit: Toolkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"building the architecture compact-cnn needs tensorflow"):
+        open_model(toolkit, weights, "compact-cnn")
 
 
 def test_a_list_of_models_goes_on_after_a_file_of_weights(

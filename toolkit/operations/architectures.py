@@ -145,7 +145,7 @@ def _built(toolkit: Resources, name: str, stored: Mapping[str, tuple[int, ...]])
     from toolkit.training.framework import load_tensorflow, require_framework
     from toolkit.training.keras_bridge import template_of
 
-    require_framework()
+    require_framework(f"building the architecture {name}")
     load_tensorflow()
     architecture = toolkit.catalog.get(ARCHITECTURES, name)
     as_h5 = toolkit.catalog.get(MODEL_FORMATS, "h5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,8 +14,9 @@ from pathlib import Path
 from toolkit.store.opening import open_file
 
 HEAD = 4096
-_MOST_DIRECTORY = 8 << 20
+_MOST_DIRECTORY = 1 << 20
 _MOST_FIELDS = 10_000
+_DAMAGE = (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError)
 _END_OF_ZIP = b"PK\x05\x06"
 _ZIP = b"PK\x03\x04"
 
@@ -51,7 +53,7 @@ class FileContent:
         directory = int.from_bytes(tail[end + 12 : end + 16], "little")
         if end < 0 or directory > _MOST_DIRECTORY:
             return (first,)
-        with suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        with suppress(*_DAMAGE):
             return tuple(zipfile.ZipFile(self._stream).namelist())
         return (first,)
 

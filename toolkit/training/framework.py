@@ -16,12 +16,12 @@ from toolkit.errors import ConfigurationError
 _HINT = "pip install 'modelops-toolkit[train]'"
 
 
-def require_framework() -> None:
-    """Check that TensorFlow and Keras are installed, without importing them."""
+def require_framework(what: str = "training") -> None:
+    """Check that TensorFlow and Keras are installed, without importing them; ``what`` needs them."""
     missing = [name for name in ("tensorflow", "keras") if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"training needs {' and '.join(missing)}, not installed in this environment", hint=_HINT
+            f"{what} needs {' and '.join(missing)}, not installed in this environment", hint=_HINT
         )
 
 
