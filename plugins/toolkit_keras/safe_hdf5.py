@@ -29,7 +29,7 @@ _MOST_TEXTS_BYTES = 256 << 20
 _HEAP = b"GCOL"
 _HEAP_HEADER = struct.Struct("<4sB3sQ")
 _HEAP_OBJECT = struct.Struct("<HHIQ")
-_CHUNK = 8 << 20
+_BLOCK = 1 << 20
 _MOST_HEAP_BYTES = 64 << 20
 # What h5py raises on damaged files; anything else is a bug of ours.
 _DAMAGE = (
@@ -322,12 +322,14 @@ def check_global_heaps(source: ByteSource) -> int:
 def _places(stream: BinaryIO) -> list[int]:
     """Offsets of heaps: wherever there is their signature."""
     found: list[int] = []
-    position, tail = 0, b""
-    while chunk := stream.read(_CHUNK):
-        part = tail + chunk
-        found += (position - len(tail) + match.start() for match in re.finditer(_HEAP, part))
-        position += len(chunk)
-        tail = part[-len(_HEAP) + 1 :]
+    overlap = len(_HEAP) - 1
+    block = bytearray(overlap + _BLOCK)  # used again and again: fresh memory costs more than the search
+    position = -overlap
+    while count := stream.readinto(memoryview(block)[overlap:]):  # type: ignore[attr-defined]
+        part = memoryview(block)[: overlap + count]
+        found += (position + match.start() for match in re.finditer(_HEAP, part))
+        position += count
+        block[:overlap] = bytes(part[count:])
     return found
 
 
