@@ -13,6 +13,7 @@ from toolkit_keras import (
     kinds_convolution,
     kinds_dense,
     kinds_normalisation,
+    kinds_operations,
     kinds_pooling,
     kinds_recurrent,
     kinds_shape,
@@ -34,7 +35,7 @@ _GROUPS = {
     "shape, augmentation, and what does nothing at inference": kinds_shape.KINDS,
 }
 _KINDS = {kind.name: kind for kinds in _GROUPS.values() for kind in kinds}
-_OPERATIONS = {kind.name: kind for kind in kinds_arithmetic.OPERATIONS}
+_OPERATIONS = {kind.name: kind for kind in kinds_operations.OPERATIONS}
 SUPPORTED_LAYERS = tuple(sorted((*_KINDS, "Sequential", "Functional")))
 LAYERS_BY_GROUP = {group: [kind.name for kind in kinds] for group, kinds in _GROUPS.items()} | {
     "models as layers": ["Sequential", "Functional"]
@@ -98,6 +99,8 @@ def architecture_of(description: Mapping[str, Any]) -> KerasArchitecture:
         kind = kind_of(layer)
         if kind is None:
             return None
+        if kind.constants:
+            call, shapes = call.with_numbers(shapes, lambda _: ())
         counted = layer.kind != "InputLayer" and "constants" not in call.options
         if counted and kind.inputs is not None and len(shapes) != kind.inputs:
             raise damaged_config(

@@ -171,35 +171,40 @@ def _calls(nodes: Any, layer: str) -> tuple[LayerCall, ...]:
 
 def _arguments(node: Any, layer: str) -> tuple[list[LayerOutput], dict[str, Any]]:
     """Arguments as they were given, tensors as objects with their history."""
-    sources: list[LayerOutput] = []
     options: dict[str, Any] = {}
-    if constants := _collect(node.get("args", []), sources, layer):
-        options["constants"] = constants
+    found: list[Any] = []
+    _collect(node.get("args", []), found, layer)
+    sources = [item for item in found if isinstance(item, LayerOutput)]
+    if len(sources) < len(found):
+        numbered = enumerate(found)
+        options["constants"] = {place: item for place, item in numbered if not isinstance(item, LayerOutput)}
     keywords = node.get("kwargs", {})
     if not isinstance(keywords, dict):
         raise damaged_config(f"layer '{layer}': kwargs is not an object")
     for key, value in keywords.items():
-        found = len(sources)
-        rest = _collect(value, sources, layer)
-        if rest or (len(sources) > found and key == "mask"):
+        items: list[Any] = []
+        _collect(value, items, layer)
+        tensors = [item for item in items if isinstance(item, LayerOutput)]
+        sources += tensors
+        if len(tensors) < len(items) or (tensors and key == "mask"):
             options[key] = value if not isinstance(value, dict | list) else "given"
     return sources, options
 
 
-def _collect(value: Any, sources: list[LayerOutput], layer: str) -> list[Any]:
-    """Gather the tensors in an argument, in order; returns everything else in it."""
-    if value is None:
-        return []
+def _collect(value: Any, found: list[Any], layer: str) -> None:
+    """Gather the tensors in an argument and everything else in it, in order."""
     kind = value.get("class_name") if isinstance(value, dict) else None
     if kind in ("__keras_tensor__", "__tuple__"):
         config = _config(value, f"layer '{layer}'")
         if kind == "__tuple__":
-            return _collect(config.get("value", value.get("items")), sources, layer)
-        sources.append(_source(config.get("keras_history"), layer))
-        return []
-    if isinstance(value, list):
-        return [rest for item in value for rest in _collect(item, sources, layer)]
-    return [value]
+            _collect(config.get("value", value.get("items")), found, layer)
+        else:
+            found.append(_source(config.get("keras_history"), layer))
+    elif isinstance(value, list):
+        for item in value:
+            _collect(item, found, layer)
+    elif value is not None:
+        found.append(value)
 
 
 def _sources(value: Any, model: str) -> Iterable[LayerOutput]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from toolkit.errors import LimitReachedError, ToolkitError, UnsupportedError
@@ -60,7 +61,7 @@ def _refusal(architecture: KerasArchitecture, *, known: bool) -> ToolkitError | 
     if unknown:
         return UnsupportedError(
             f"no graph can be built of {len(unknown)} of the model's layers: {', '.join(unknown[:10])}",
-            hint=f"supported: {', '.join(SUPPORTED_LAYERS)}",
+            hint=f"supported: {_listed(SUPPORTED_LAYERS)}",
         )
     if not known:
         sizes = list(architecture.input_shape)
@@ -69,6 +70,15 @@ def _refusal(architecture: KerasArchitecture, *, known: bool) -> ToolkitError | 
     if outputs != 1:
         return UnsupportedError(f"the model has {outputs} outputs", hint="supported: one output")
     return None
+
+
+def _listed(layers: Iterable[str]) -> str:
+    """The names of layers, those of several dimensions together: ``Conv1D/2D/3D``."""
+    found: dict[str, list[str]] = {}
+    for name in layers:
+        base = "Random…" if name.startswith("Random") else re.sub("[123]D", "{}", name)
+        found.setdefault(base, []).extend(re.findall("[123]D", name))
+    return ", ".join(base.format("/".join(sizes)) for base, sizes in found.items())
 
 
 class _NetworkBuilder:
@@ -86,6 +96,9 @@ class _NetworkBuilder:
         kind = kind_of(layer)
         if kind is not None and kind.build is pass_through and not call.options:
             return inputs[0]
+        if kind is not None and kind.constants:
+            own = LayerBuilder(self.graph, layer.config, inputs, {}, (), layer.repeated)
+            call, inputs = call.with_numbers(inputs, lambda number: plain(own.constant(number, "number"), ()))
         shape: MaybeShape = None
         if not all(value.known for value in inputs):
             kind = None

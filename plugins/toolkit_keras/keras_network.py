@@ -33,6 +33,22 @@ class LayerCall:
     sources: tuple[LayerOutput, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def with_numbers(
+        self, values: tuple[T, ...], make: Callable[[float], T]
+    ) -> tuple[LayerCall, tuple[T, ...]]:
+        """The call without the numbers among its arguments, and its values with them in their places.
+
+        As it is if an argument is neither a tensor nor a number.
+        """
+        given = self.options.get("constants", {})
+        if not given or not all(type(number) in (int, float) for number in given.values()):
+            return self, values
+        rest = iter(values)
+        places = range(len(values) + len(given))
+        filled = tuple(make(float(given[place])) if place in given else next(rest) for place in places)
+        options = {key: value for key, value in self.options.items() if key != "constants"}
+        return LayerCall(self.sources, options), filled
+
 
 @dataclass(frozen=True)
 class LayerNode:

@@ -14,24 +14,11 @@ from toolkit.tensors import TensorRole
 from toolkit_keras.activations import ACTIVATION_LAYERS, Activation, add_activation
 from toolkit_keras.graph_builder import LayerBuilder, Value, as_keras, elementwise, lay, plain
 from toolkit_keras.layer_config import LayerConfig
-from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight, snake_case
-from toolkit_keras.modernise import NN_FUNCTIONS
-
-_PARAMETERS = ("alpha", "approximate", "axis", "negative_slope")
+from toolkit_keras.layer_kind import Inputs, LayerKind, MaybeShape, Shape, Weight
 
 
 def _activation_kind(name: str, function: Callable[[LayerConfig], Activation]) -> LayerKind:
     return LayerKind(name, lambda builder: add_activation(builder, builder.input, function(builder.config)))
-
-
-def _operation(name: str, function: str) -> LayerKind:
-    """A function that a Functional model calls without a layer, ``keras.ops.gelu(x)``."""
-
-    def activation(config: LayerConfig) -> Activation:
-        given = {key: config.values[key] for key in _PARAMETERS if config.values.get(key) is not None}
-        return Activation(function, given)
-
-    return _activation_kind(name, activation)
 
 
 def _prelu_weights(config: LayerConfig, inputs: Inputs) -> tuple[Weight, ...]:
@@ -83,7 +70,7 @@ def _refuse_shapes(config: LayerConfig, shapes: list[Shape]) -> NoReturn:
     config.damaged(f"joins {' and '.join(str(list(shape)) for shape in shapes)}, which do not fit together")
 
 
-def _broadcast_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
+def broadcast_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     """Shapes of unequal rank are filled up from the front, as Keras does."""
     shapes = _known_shapes(inputs)
     if not shapes:
@@ -99,36 +86,42 @@ def _broadcast_shape(config: LayerConfig, inputs: Inputs) -> MaybeShape:
     return tuple(merged)
 
 
-def _merge(kind: str, *, n_ary: bool) -> Callable[[LayerBuilder], Value]:
+def merge(kind: str, *, n_ary: bool) -> Callable[[LayerBuilder], Value]:
+    """Builds an operation on several values, of equal shapes or of shapes that broadcast."""
+
     def build(builder: LayerBuilder) -> Value:
         values = _aligned(builder)
         if len(values) == 1:
             return values[0]
         names = tuple(value.name for value in values)
+        like = next((value for value in values if value.rank), values[0])
         if n_ary:
             name = builder.add(kind, *names)
         else:
             name = names[0]
             for index, other in enumerate(names[1:]):
                 name = builder.add(kind, name, other, part="" if index == len(names) - 2 else "partial")
-        return replace(elementwise(values[0], name), shape=builder.output_shape)
+        return replace(elementwise(like, name), shape=builder.output_shape)
 
     return build
 
 
 def _aligned(builder: LayerBuilder) -> list[Value]:
-    """The inputs with equal rank and with their axes in one order."""
+    """The inputs with equal rank and with their axes in one order; single numbers as they are."""
     rank = len(builder.output_shape)
-    values = [_filled_up(builder, value, rank) for value in builder.inputs]
-    first = values[0]
+    values = [_filled_up(builder, value, rank) if value.rank else value for value in builder.inputs]
+    ranked = [value for value in values if value.rank]
+    if not ranked:
+        return values
+    first = ranked[0]
     flat = first.order is not None
     if all(
         (value.axes, value.order) == (first.axes, first.order) and (not flat or value.shape == first.shape)
-        for value in values
+        for value in ranked
     ):
         return values
     axes = tuple(range(rank)) if flat else first.axes
-    return [lay(builder, value, axes) for value in values]
+    return [lay(builder, value, axes) if value.rank else value for value in values]
 
 
 def _filled_up(builder: LayerBuilder, value: Value, rank: int) -> Value:
@@ -183,19 +176,11 @@ KINDS = (
     *(_activation_kind(name, function) for name, function in ACTIVATION_LAYERS.items()),
     LayerKind("PReLU", _build_prelu, weights=_prelu_weights),
     LayerKind("Rescaling", _build_rescaling),
-    LayerKind("Add", _merge("Sum", n_ary=True), _broadcast_shape, inputs=None),
-    LayerKind("Subtract", _merge("Sub", n_ary=False), _broadcast_shape, inputs=2),
-    LayerKind("Multiply", _merge("Mul", n_ary=False), _broadcast_shape, inputs=None),
-    LayerKind("Average", _merge("Mean", n_ary=True), _broadcast_shape, inputs=None),
-    LayerKind("Maximum", _merge("Max", n_ary=True), _broadcast_shape, inputs=None),
-    LayerKind("Minimum", _merge("Min", n_ary=True), _broadcast_shape, inputs=None),
+    LayerKind("Add", merge("Sum", n_ary=True), broadcast_shape, inputs=None),
+    LayerKind("Subtract", merge("Sub", n_ary=False), broadcast_shape, inputs=2),
+    LayerKind("Multiply", merge("Mul", n_ary=False), broadcast_shape, inputs=None),
+    LayerKind("Average", merge("Mean", n_ary=True), broadcast_shape, inputs=None),
+    LayerKind("Maximum", merge("Max", n_ary=True), broadcast_shape, inputs=None),
+    LayerKind("Minimum", merge("Min", n_ary=True), broadcast_shape, inputs=None),
     LayerKind("Concatenate", _build_concatenate, _joined_shape, inputs=None),
-)
-
-_ALSO_OPERATIONS = ("ReLU", "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")
-
-OPERATIONS = (
-    *(_operation(name, snake_case(name)) for name in (*NN_FUNCTIONS, "Tanh")),
-    _operation("Exp", "exponential"),
-    *(kind for kind in KINDS if kind.name in _ALSO_OPERATIONS),
 )

@@ -52,7 +52,13 @@ def bias_of(config: LayerConfig, size: int | None) -> tuple[Weight, ...]:
 
 @dataclass(frozen=True)
 class LayerKind:
-    """One kind of layer: its class in Keras, and how many inputs it takes (None for one or more)."""
+    """One kind of layer.
+
+    Attributes:
+        name: Its class in Keras.
+        inputs: How many inputs it takes; None for one or more.
+        constants: Whether an input may be a number: ``x / 255``.
+    """
 
     name: str
     build: Callable[[LayerBuilder], Value]
@@ -61,6 +67,7 @@ class LayerKind:
     )
     weights: Callable[[LayerConfig, Inputs], tuple[Weight, ...]] = lambda *_: ()
     inputs: int | None = 1
+    constants: bool = False
 
 
 def numbered(weights: Iterable[Weight]) -> Iterator[tuple[tuple[str, ...], Weight]]:

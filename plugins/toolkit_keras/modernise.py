@@ -28,8 +28,9 @@ NN_FUNCTIONS = (
     *("Sigmoid", "Silu", "Softmax", "Softplus", "Softsign"),
 )
 _NUMPY_FUNCTIONS = (
-    *("Add", "Average", "Concatenate", "Dot", "Exp", "Maximum", "Minimum", "Multiply", "Reshape"),
-    *("Subtract", "Tanh"),
+    *("Absolute", "Add", "Average", "Concatenate", "Divide", "Dot", "Exp", "Log", "Max", "Maximum"),
+    *("Mean", "Min", "Minimum", "Multiply", "Negative", "Power", "Reshape", "Sqrt", "Square", "Subtract"),
+    *("Sum", "Tanh", "TrueDivide"),
 )
 _OPERATIONS = {
     **dict.fromkeys(_NUMPY_FUNCTIONS, "keras.src.ops.numpy"),

@@ -221,3 +221,18 @@ def test_between_flatten_and_dense(keras: Any, name: str, tmp_path: Path) -> Non
         [keras.Input(IMAGE), layers.Conv2D(4, 3), layers.Flatten(), *BETWEEN[name](layers), layers.Dense(6)]
     )
     check(keras, model, tmp_path)
+
+
+def test_arithmetic_with_numbers_and_means_called_on_tensors(keras: Any, tmp_path: Path) -> None:
+    start = keras.Input(IMAGE)
+    x = keras.layers.Conv2D(4, 3)(2.0 - start / 4.0)
+    y = keras.ops.mean(keras.ops.square(x) * 0.5 + 1, axis=[1, 2])
+    z = keras.ops.max(x, axis=-1, keepdims=True) - keras.ops.min(x, axis=3, keepdims=True)
+    z = keras.ops.sum(keras.ops.absolute(-z) ** 2, axis=(1, 3))
+    flat = keras.ops.log(keras.ops.sqrt(y) + 1.0) / keras.ops.maximum(y, 0.1)
+    joined = keras.layers.Dense(3)(keras.layers.Flatten()(x)) + keras.layers.Dense(3)(flat)
+    model = keras.Model(start, joined)
+    check(keras, model, tmp_path)
+    model = keras.Model(start, z)
+    model.save(tmp_path / "b.keras")
+    assert difference(model, read_keras(tmp_path / "b.keras")) < TOLERANCE
