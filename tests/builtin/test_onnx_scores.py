@@ -82,6 +82,14 @@ def test_a_second_softmax_does_not_pass_the_proof(tmp_path, monkeypatch):
     assert not asked.path.exists()
 
 
+@pytest.mark.parametrize("bias", [[0.0, 1.0, 0.0, 0.0, 0.0], [0.2, 0.2, 0.2, 0.2, 0.2]])
+def test_constant_logits_that_sum_to_one_are_logits(bias, tmp_path):
+    net = Wiring(1)
+    kernel = net.tensor(np.zeros((784, 5), np.float32))
+    model = net.model(net.add("Gemm", net.flat("x"), kernel, net.tensor(bias), shape=(5,)), softmax=False)
+    assert export(request(model, tmp_path)).facts["added"] == "softmax"
+
+
 def test_a_forgotten_softmax_does_not_pass_the_proof(tmp_path, monkeypatch):
     right = direct.exportable
     monkeypatch.setattr(

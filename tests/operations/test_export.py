@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from quarters import CLASSES, quarters_plugin, save_reader
@@ -12,6 +14,8 @@ import toolkit_int8
 import toolkit_keras
 import toolkit_onnx
 import toolkit_soups
+from toolkit import hookimpl
+from toolkit.declarations import Exporter, ExportRequest, ExportResult
 from toolkit.errors import IncompatibleModelsError, PluginError, UnsupportedError, UsageError
 from toolkit.model.card_file import read_card
 from toolkit.operations.toolkit import Toolkit
@@ -52,6 +56,29 @@ def test_an_unknown_exporter_is_answered_with_all_of_them(toolkit: Toolkit, fami
         PluginError, match=r"no exporter 'onxn' \(did you mean onnx\? available: h5, keras, onnx\)"
     ):
         toolkit.export(model=family[0], to="onxn")
+
+
+def test_a_file_has_no_proof_of_another_file_in_its_card(family: list[Path], tmp_path: Path) -> None:
+    def write(request: ExportRequest) -> ExportResult:
+        request.path.write_bytes(b"anything")
+        return ExportResult(request.path)
+
+    @hookimpl
+    def toolkit_exporters() -> Iterable[Exporter]:
+        yield Exporter(name="bare", summary="bytes", suffix=".bare", export=write)
+
+    plugins = (
+        toolkit_keras,
+        toolkit_onnx,
+        quarters_plugin(),
+        SimpleNamespace(toolkit_exporters=toolkit_exporters),
+    )
+    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(*plugins))
+    first = toolkit.export(model=family[0], to="onnx", conform=Convention("transposed")).path
+    proof = read_card(first).verification
+    assert (proof["compared_with"], proof["conformed_to"]) == ("the model's graph", "transposed/unit/light")
+    bare = toolkit.export(model=first, to="bare").path
+    assert read_card(bare).verification == {}
 
 
 def test_an_output_that_exists_names_the_option(toolkit: Toolkit, family: list[Path], tmp_path: Path) -> None:

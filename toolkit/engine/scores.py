@@ -36,9 +36,7 @@ def find_scores(graph: Graph, run: Callable[[NDArray[np.float32]], NDArray[np.fl
         return stated or "logits"
     if stated == "probabilities" and _sums_to_one(rows, _ROUNDED_SUM):
         return "probabilities"
-    # Saturated or constant outputs may sum to 1 by chance: the graph knows better.
-    by_chance = bool(np.isin(rows, (0.0, 1.0)).all() or (rows == rows[0]).all())
-    if _sums_to_one(rows, _SUM) and not (by_chance and stated in ("logits", "sigmoid")):
+    if are_probabilities(rows) or (_sums_to_one(rows, _SUM) and stated not in ("logits", "sigmoid")):
         return "probabilities"
     if stated != "logits" and (rows >= 0).all() and (rows <= 1 + _SUM).all():
         return "sigmoid"
@@ -46,8 +44,12 @@ def find_scores(graph: Graph, run: Callable[[NDArray[np.float32]], NDArray[np.fl
 
 
 def are_probabilities(rows: NDArray[np.floating]) -> bool:
-    """Whether rows are not negative, sum to 1, and are not only zeros and ones, which any scores may be."""
-    return _sums_to_one(rows, _SUM) and not bool(np.isin(rows, (0.0, 1.0)).all())
+    """Whether rows are not negative and sum to 1, and not by chance.
+
+    Saturated outputs, which are all 0 or 1, and constant ones may do so by chance.
+    """
+    by_chance = np.isin(rows, (0.0, 1.0)).all() or (rows == rows[0]).all()
+    return _sums_to_one(rows, _SUM) and not bool(by_chance)
 
 
 def _sums_to_one(rows: NDArray[np.floating], tolerance: float) -> bool:

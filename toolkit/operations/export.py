@@ -117,9 +117,10 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     target.parent.mkdir(parents=True, exist_ok=True)
 
     def card() -> Card:
-        known = done.card or model.card
-        verification = {**known.verification, **facts}
-        return dataclasses.replace(known, name=target.stem, verification=verification, weights_digest="")
+        # Without a card of its own, an export has no proof; its source's is not about this file.
+        own = done.card or dataclasses.replace(model.card, verification={})
+        proof = {**own.verification, **facts}
+        return dataclasses.replace(own, name=target.stem, weights_digest="", verification=proof)
 
     with exclusive(target):
         written = save_written(target, card, write=write, read=read)
