@@ -35,4 +35,5 @@ def toolkit_exporters() -> Iterable[Exporter]:
         export=lazy("toolkit_ensemble.export:export"),
         options=EnsembleOptions,
         several=True,
+        needs_convention=True,
     )

@@ -46,4 +46,5 @@ def toolkit_exporters() -> Iterable[Exporter]:
         ending=".int8.onnx",
         export=lazy("toolkit_int8.export:export"),
         options=Int8Options,
+        needs_convention=True,
     )

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from toolkit.data import Dataset
 from toolkit.data.convention import apply_convention
@@ -21,9 +22,9 @@ from toolkit.engine import (
 )
 from toolkit.errors import ProofError, UnsupportedError, UsageError
 from toolkit.graph.editing import EditableGraph
-from toolkit.graph.onnx_form import complaint
+from toolkit.graph.onnx_form import complaint, from_node, from_onnx
 from toolkit.model import Card, Model
-from toolkit.onnx_export import added_to, keep_promises, signed, simplified_graph, with_opset
+from toolkit.onnx_export import Added, added_to, keep_promises, signed, simplified_graph, with_opset
 from toolkit.records import dataclass
 from toolkit.tensors import ArrayTensors
 from toolkit.types import Convention, ExportRequest, ExportResult, Scores
@@ -70,10 +71,13 @@ def export(request: ExportRequest) -> ExportResult:
         request.draw("validation", options.validation),
     )
     inputs = apply_convention(np.asarray(calibration.images), convention, model.input_shape)
-    graph, _ = simplified_graph(model)
-    refuse_quantised(graph, model.name)
+    simplified, _ = simplified_graph(model)
+    refuse_quantised(simplified, model.name)
     scores = Network.of(model).scores
-    float32 = _finished(simplified_graph(model)[0], model, scores)
+    added = added_to(scores)
+    scores = "probabilities" if added else scores
+    float32 = _finished(simplified, model, scores, added)
+    graph = _editable(float32.content)  # in an opset that has quantisation per channel
     convolve_normalisations(graph)
     values = quantised_values(graph)
     ranges = activation_ranges(graph, list(dict.fromkeys(values.values())), inputs, options, model.name)
@@ -120,12 +124,21 @@ def export(request: ExportRequest) -> ExportResult:
     )
 
 
-def _finished(graph: EditableGraph, model: Model, scores: Scores) -> _Finished:
-    added = added_to(scores)
+def _finished(graph: EditableGraph, model: Model, scores: Scores, added: Added = "") -> _Finished:
     proto = with_opset(keep_promises(graph, model.classes, added=added), OPSET, model.name)
-    runnable = dataclasses.replace(model, tensors=ArrayTensors({}), describe_graph=graph.finished)
-    said = "probabilities" if added else scores
-    return _Finished(runnable, signed(proto, model.card, said), said)
+    content = signed(proto, model.card, scores)
+    described = _editable(content).finished()
+    runnable = dataclasses.replace(model, tensors=ArrayTensors({}), describe_graph=lambda: described)
+    return _Finished(runnable, content, scores)
+
+
+def _editable(content: bytes) -> EditableGraph:
+    proto = onnx.load_model_from_string(content)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    nodes, ends = [*map(from_node, proto.graph.node)], [*proto.graph.input, *proto.graph.output]
+    return EditableGraph(
+        dataclasses.replace(from_onnx(proto, nodes, ends), constants=constants), ArrayTensors({})
+    )
 
 
 def _measured(

@@ -81,6 +81,16 @@ def test_the_file_is_a_network_of_integers_with_the_promised_names(tmp_path, fas
     assert [path.name for path in tmp_path.iterdir()] == ["out.int8.onnx"]
 
 
+@pytest.mark.parametrize("opset", [7, 11, 12])
+def test_networks_of_older_opsets_are_quantised(opset, tmp_path, faster):
+    """Quantisation per channel came with opset 13, where Softmax changed, too."""
+    net = Wiring(3)
+    x = net.pool(net.add("Relu", net.conv("x", 4)))
+    model = net.model(net.dense(net.flat(x), 5), opset=opset)
+    done = export(request(model, tmp_path, budget=5))
+    assert (done.facts["accuracy_float32"], done.facts["integer_layers"]) == (1, 2)
+
+
 def test_pixels_are_converted_once_and_everything_between_is_integer(tmp_path, faster):
     done = export(request(emnist_like(relu_first=True), tmp_path, budget=5))
     found = after_optimising(done.path.read_bytes(), tmp_path)

@@ -155,3 +155,34 @@ def test_an_ensemble_and_a_network_of_integers_are_models_but_cannot_be_merged(
     ):
         with pytest.raises(IncompatibleModelsError, match=why):
             toolkit.merge(models=[family[0], bad], out=tmp_path / "merged.h5", dataset="none")
+
+
+def test_an_unknown_input_format_is_found_if_the_file_depends_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit_int8.export.seconds_per_run", lambda *_: (0.002, 0.001))
+    plugins = (toolkit_keras, toolkit_onnx, toolkit_int8, toolkit_ensemble, quarters_plugin())
+    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(*plugins))
+    model = save_reader(tmp_path / "net.h5", 1, noise=0.01)
+    for name in ("onnx-int8", "onnx-ensemble"):
+        exported = toolkit.export(model=model, to=name, dataset="quarters")
+        card = read_card(exported.path)
+        assert card is not None
+        assert (card.convention, card.classes) == (Convention(), CLASSES)
+    assert exported.facts["real_images"] > 0
+    plain = read_card(toolkit.export(model=model, to="onnx").path)
+    assert plain is not None
+    assert plain.convention is None
+    stated = Convention(scale="raw")
+    exported = toolkit.export(model=model, to="onnx-ensemble", convention=stated, force=True)
+    assert exported.facts["conventions"] == ["upright/raw/light"]
+
+
+def test_an_untrained_network_is_named_if_its_input_format_is_needed(tmp_path: Path) -> None:
+    plugins = (toolkit_keras, toolkit_onnx, toolkit_ensemble, quarters_plugin())
+    toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(*plugins))
+    model = save_reader(tmp_path / "net.h5", 1, noise=50.0)
+    with pytest.raises(UnsupportedError, match=r"net\.h5: untrained: no convention .*leave it out"):
+        toolkit.export(model=model, to="onnx-ensemble", dataset="quarters")
+    assumed = toolkit.export(model=model, to="onnx-ensemble", dataset="none")
+    assert assumed.facts["conventions_assumed"] == ["net.h5"]

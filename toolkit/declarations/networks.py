@@ -166,6 +166,8 @@ class Exporter(Declaration):
         export: Writes to the request's path and verifies it, or raises ProofError.
         ending: How the name of the default output ends, such as ``.int8.onnx``; by default the suffix.
         several: Whether it takes several models at once.
+        needs_convention: Whether the file depends on the models' input formats: those that neither a card
+            nor the user states are found out on labelled images before the export.
         fallback: Name of the exporter to use for a network that has a layer without a graph.
     """
 
@@ -174,4 +176,5 @@ class Exporter(Declaration):
     options: type = NoOptions
     ending: str = ""
     several: bool = False
+    needs_convention: bool = False
     fallback: str = ""

@@ -74,7 +74,9 @@ class Adopted:
 
 
 @dataclass(frozen=True)
-class _Found:
+class FoundConvention:
+    """What was found out about a network on the images of a data set."""
+
     source: DatasetSource
     search: ConventionSearch
 
@@ -96,7 +98,9 @@ def adopt(toolkit: Resources, request: Adopt, progress: Progress) -> Adopted:
         raise UsageError(f"{request.model}: it has a card", hint="replace the card with --force")
     model = model.with_card(Card(name=request.model.stem, architecture=model.card.architecture))
     require_character_network(model)
-    found = _search(toolkit, request, model, progress)
+    found = search_convention(
+        toolkit, model, progress, dataset=request.dataset, convention=request.convention
+    )
     search, best = found.search, found.search.best
     drawn = found.source.rank < 0
     untrained = search.certainty == "untrained"
@@ -143,32 +147,46 @@ def adopt(toolkit: Resources, request: Adopt, progress: Progress) -> Adopted:
     return adopted
 
 
-def _search(toolkit: Resources, request: Adopt, model: Model, progress: Progress) -> _Found:
-    """The best result on the first group of data sets that the network can read."""
+def search_convention(
+    toolkit: Resources,
+    model: Model,
+    progress: Progress,
+    *,
+    dataset: str | None = None,
+    convention: Convention | None = None,
+) -> FoundConvention:
+    """The best result on the first group of data sets that the network can read.
+
+    Args:
+        dataset: The data set to use; None for all.
+        convention: If it is known, so that only the class order is searched for.
+
+    Raises:
+        MissingInputError: If no labelled images can show the network's classes.
+    """
     from toolkit.engine.conventions import PLAUSIBLE, find_convention
 
-    best: _Found | None = None
+    best: FoundConvention | None = None
     failure: ToolkitError | None = None
-    for group in _groups(toolkit, request.dataset, model):
+    for group in _groups(toolkit, dataset, model):
         for source in group:
             progress.note(f"trying input formats on {source.name}")
             try:
                 _, data = _labelled(toolkit, source, "fit")
-                search = find_convention(
-                    model, data.images, data.labels, data.classes, convention=request.convention
-                )
+                search = find_convention(model, data.images, data.labels, data.classes, convention=convention)
             except UsageError as error:
                 failure = error
                 continue
             # The first images are the user's: others are preferred only if the network can read them.
             reads = search.best.accuracy >= PLAUSIBLE
             if best is None or (reads and search.best.accuracy > best.search.best.accuracy):
-                best = _Found(source, search)
+                best = FoundConvention(source, search)
         if best is not None and best.search.best.accuracy >= PLAUSIBLE:
             break
     if best is None:
         raise failure or MissingInputError(
-            f"{request.model}: no data set here shows {model.classes} classes that the network could have",
+            f"{model.path or model.name}: no data set here shows {model.classes} classes that the network "
+            "could have",
             hint="name labelled images with --dataset",
         )
     return best
@@ -204,7 +222,7 @@ def _labelled(toolkit: Resources, source: DatasetSource, split: SplitName) -> tu
         return "test", toolkit.data.open(source, "test")
 
 
-def _measured(toolkit: Resources, model: Model, found: _Found) -> tuple[SplitName, float, int]:
+def _measured(toolkit: Resources, model: Model, found: FoundConvention) -> tuple[SplitName, float, int]:
     """Accuracy on validation images of the network's classes, at most 2,000 of them."""
     from toolkit.data import Dataset
     from toolkit.engine import Network, evaluate, usable_processors

@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.declarations import ExportRequest, ExportResult, lazy
-from toolkit.errors import ToolkitError, UnsupportedError, UsageError
+from toolkit.declarations import Exporter, ExportRequest, ExportResult, lazy
+from toolkit.errors import MissingInputError, ToolkitError, UnsupportedError, UsageError
 from toolkit.host.kinds import EXPORTERS
 from toolkit.host.read_model import reader_of
 from toolkit.model import Card, Model
+from toolkit.model.heads import without_unused
 from toolkit.model.saving import check_output, save_written
 from toolkit.operations.conforming import conformed
 from toolkit.operations.dataset_choice import fitting_datasets
@@ -80,8 +81,12 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
             f"{target}: the export would replace its own source", hint="choose another output with --out"
         )
     check_output(target, is_default=request.out is None, force=request.force)
-    model, *others = _opened(toolkit, request, progress)
+    model, *others = _opened(toolkit, request, exporter, progress)
+    draw = drawing(toolkit, model, request.dataset, progress)
     probe = _probe(toolkit, model, request.dataset)
+    if probe is None and draw is not None and exporter.needs_convention:
+        with suppress(MissingInputError):
+            probe = draw("validation", PROBES).images
     facts: Mapping[str, Any] = {}
     if request.conform is not None:
         model, facts = conformed(model, request.conform, probe)
@@ -90,7 +95,6 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
         partial(lazy(f"toolkit.training.keras_bridge:{name}"), model)
         for name in ("keras_from_model", "load_written")
     )
-    draw = drawing(toolkit, model, request.dataset, progress)
     asked = ExportRequest(model, target, chosen, probe, in_keras, load, tuple(others), draw)
     fallback = fallback_of(toolkit, exporter, chosen, model)
     if fallback is not None:
@@ -134,23 +138,47 @@ def export(toolkit: Resources, request: Export, progress: Progress | None = None
     return Exported(target, size, exporter.name, verified, written.file_sha256, {**done.facts, **facts})
 
 
-def _opened(toolkit: Resources, request: Export, progress: Progress) -> list[Model]:
-    """The models, each with the input format that is stated for it."""
+def _opened(toolkit: Resources, request: Export, exporter: Exporter, progress: Progress) -> list[Model]:
+    """The models, each with the input format that is stated for it, or found if the exporter needs it."""
     paths = (request.model, *request.others)
     stated = stated_conventions(paths, request.convention, request.conventions)
+    find = exporter.needs_convention and request.dataset != WITHOUT_DATASET
     models = []
     for path, own in zip(paths, stated, strict=True):
         model = open_model(toolkit, path, request.arch)
         if own is not None:
             model = model.with_card(dataclasses.replace(model.card, convention=own))
         if model.card.convention is None and model.input_shape in CHARACTER_SHAPES:
-            assumed = (
-                f"input format {Convention()} assumed (--convention sets another, "
-                "`toolkit models adopt` finds it)"
-            )
-            progress.note(f"{model.name}: no card with an input format: {assumed}")
+            if find:
+                model = _with_found_convention(toolkit, model, request.dataset, progress)
+            else:
+                assumed = (
+                    f"input format {Convention()} assumed (--convention sets another, "
+                    "`toolkit models adopt` finds it)"
+                )
+                progress.note(f"{model.name}: no card with an input format: {assumed}")
         models.append(model)
     return models
+
+
+def _with_found_convention(
+    toolkit: Resources, model: Model, dataset: str | None, progress: Progress
+) -> Model:
+    """The model with the input format, and without a card the classes, under which it reads images best."""
+    from toolkit.operations.adopt import search_convention
+
+    found = search_convention(toolkit, model, progress, dataset=dataset)
+    search = found.search
+    if search.certainty == "untrained":
+        raise UnsupportedError(
+            f"{model.name}: {search.sentence}, of data set {found.source.name}; nothing was written",
+            hint="leave it out, or state its input format with --convention",
+        )
+    progress.note(f"{model.name}: input format found on {found.source.name}: {search.sentence}")
+    card = dataclasses.replace(model.card, convention=search.best.convention)
+    if not card.classes:
+        card = dataclasses.replace(card, classes=search.best.order.classes)
+    return without_unused(model.with_card(card))
 
 
 def _probe(toolkit: Resources, model: Model, dataset: str | None) -> NDArray[np.uint8] | None:

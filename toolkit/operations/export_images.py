@@ -70,7 +70,7 @@ def _fitting(toolkit: Resources, model: Model, sources: list[DatasetSource]) -> 
     wanted = model.card.classes
     for source in sources:
         try:
-            classes = toolkit.data.open(source, "validation").classes
+            classes = toolkit.data.classes_of(source)
         except ToolkitError:
             continue  # nobody asked for this one
         if set(wanted) <= set(classes) if wanted else len(classes) == model.classes:
