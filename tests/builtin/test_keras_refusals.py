@@ -107,27 +107,6 @@ def test_pixels_that_are_no_floats_are_refused_by_name(tmp_path: Path) -> None:
         model.build_graph()
 
 
-def test_a_function_called_with_a_number_is_refused_by_name(tmp_path: Path) -> None:
-    tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": ["start", 0, 0]}}
-    minus = {
-        "class_name": "Subtract",
-        "config": {"name": "minus"},
-        "inbound_nodes": [{"args": [tensor, 0.5], "kwargs": {}}],
-    }
-    start = {**layer("InputLayer", "start", batch_shape=[None, 4]), "inbound_nodes": []}
-    inner = {
-        "name": "net",
-        "layers": [start, minus],
-        "input_layers": [["start", 0, 0]],
-        "output_layers": [["minus", 0, 0]],
-    }
-    path = write_legacy(
-        tmp_path / "a.h5", {"class_name": "Functional", "config": inner}, {}, version="3.15.1"
-    )
-    with pytest.raises(UnsupportedError, match=r"'minus' is called with constants=\[0.5\]"):
-        read_h5(path).build_graph()
-
-
 def test_a_function_of_tensorflow_is_refused_by_name(tmp_path: Path) -> None:
     start = {**layer("InputLayer", "start", batch_input_shape=[None, 4]), "inbound_nodes": []}
     divide = {

@@ -23,7 +23,7 @@ from toolkit.tensors import TensorRole, Tensors, weights_digest
 from toolkit.vocabulary import Convention, Progress
 
 _DESCRIBED = 10  # models; the differences of every two of many more would be read by nobody
-_SURELY_ALIKE = 0.9
+_SURELY_ALIKE = 0.8
 
 
 @dataclass(frozen=True)
