@@ -164,8 +164,8 @@ def test_an_unknown_input_format_is_found_if_the_file_depends_on_it(
     plugins = (toolkit_keras, toolkit_onnx, toolkit_int8, toolkit_ensemble, quarters_plugin())
     toolkit = Toolkit(Workspace(tmp_path), lambda: catalog_of(*plugins))
     model = save_reader(tmp_path / "net.h5", 1, noise=0.01)
-    for name in ("onnx-int8", "onnx-ensemble"):
-        exported = toolkit.export(model=model, to=name, dataset="quarters")
+    for name, options in (("onnx-int8", ("budget=5",)), ("onnx-ensemble", ())):
+        exported = toolkit.export(model=model, to=name, options=options, dataset="quarters")
         card = read_card(exported.path)
         assert card is not None
         assert (card.convention, card.classes) == (Convention(), CLASSES)
