@@ -225,7 +225,7 @@ def test_mappings_are_read(tmp_path: Path, content: str) -> None:
         (b"0 48\n", "expected a mapping of 2 classes or more, received 1"),
         (b"", "received 0"),
         (b"\xff\xfe0\x00", "expected a text file"),
-        (b"0 48\n" * 20_000, "larger than the limit of 65,536 bytes"),
+        (b"0 48\n" * 20_000, "larger than the limit of 0.06 MiB"),
     ],
 )
 def test_a_damaged_mapping_is_reported(tmp_path: Path, content: bytes, complaint: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 MEBIBYTE = 1024 * 1024
 """The unit of ``size_mb`` in HTTP, as in the original project, and of sizes below 1 GiB that people read."""
 
-_FEW = 100 << 10
+_FEW = 10 << 10
 _BEYOND = 1 << 70
 _LARGE_UNITS = {1 << 60: "EiB", 1 << 50: "PiB", 1 << 40: "TiB", 1 << 30: "GiB"}
 
